@@ -1,0 +1,232 @@
+// Package control is what a daemon tells its operators and what they may ask of it: HTTP with JSON over a unix
+// socket, so that curl --unix-socket works.
+//
+//	GET  /v1/snapshot                    one Snapshot
+//	GET  /v1/watch                       newline-delimited Watch values: a snapshot first, then events as they happen and
+//	                                     a fresh snapshot at most once a second, when something changed
+//	GET  /v1/events?since=N              the journal's tail, []Event
+//	POST /v1/rekey        RekeyRequest         (key server)
+//	POST /v1/clear-member ClearMemberRequest   (key server)
+//	POST /v1/reregister   ReregisterRequest    (group member)
+//	POST /v1/stop                              orderly stop
+//
+// A failure is {"error": "what, where, what to do"} with a 4xx or 5xx status. The role comes from the peer's
+// credentials: root and the daemon's own user are operators, everybody else who can open the socket is a viewer and may
+// only GET. Nothing here ever holds key material.
+package control
+
+import "time"
+
+// Role of a daemon.
+const (
+	RoleKeyServer   = "ks"
+	RoleGroupMember = "gm"
+)
+
+// Snapshot is the state of one daemon at one moment. Exactly one of KS and GM is set.
+type Snapshot struct {
+	Name    string       `json:"name"`
+	Role    string       `json:"role"` // "ks" or "gm"
+	Version string       `json:"version"`
+	PID     int          `json:"pid"`
+	Started time.Time    `json:"started"`
+	Time    time.Time    `json:"time"` // when this snapshot was taken
+	Local   string       `json:"local"`
+	KS      *KeyServer   `json:"ks,omitempty"`
+	GM      *GroupMember `json:"gm,omitempty"`
+	Drops   []Counter    `json:"drops"`    // control-plane datagrams dropped, by reason, sorted by reason
+	LastSeq uint64       `json:"last_seq"` // number of the newest journal event
+	Warn    []string     `json:"warnings,omitempty"`
+}
+
+// Counter is a named count.
+type Counter struct {
+	Name  string `json:"name"`
+	Count uint64 `json:"count"`
+}
+
+// KeyServer is a key server's part of a Snapshot.
+type KeyServer struct {
+	Groups    []KSGroup `json:"groups"`
+	Sessions  int       `json:"sessions"`  // established phase-1 SAs
+	HalfOpen  int       `json:"half_open"` // phase-1 negotiations under way
+	StateFile string    `json:"state_file"`
+}
+
+// KSGroup is one group as its key server sees it.
+type KSGroup struct {
+	Name         string     `json:"name"`
+	ID           string     `json:"id"`     // printable group identity
+	Role         string     `json:"role"`   // "primary" (COOP comes later)
+	Health       string     `json:"health"` // OK, DEGRADED, EXPIRING
+	HealthReason string     `json:"health_reason,omitempty"`
+	Policy       []Rule     `json:"policy"`
+	KEK          *KEK       `json:"kek,omitempty"`
+	TEKs         []TEK      `json:"teks"` // oldest first
+	Members      []KSMember `json:"members"`
+	NextRekey    time.Time  `json:"next_rekey"`   // the next scheduled TEK rekey
+	LastRekey    time.Time  `json:"last_rekey"`   // zero: none yet
+	RekeysSent   uint64     `json:"rekeys_sent"`  // distinct PUSH messages since start
+	RekeyKind    string     `json:"rekey_kind"`   // "unicast"
+	SIDBits      int        `json:"sid_bits"`     //
+	SIDsUsed     uint64     `json:"sids_used"`    //
+	SIDsTotal    uint64     `json:"sids_total"`   //
+	Transmitting int        `json:"transmitting"` // members to which the current rekey is still being repeated
+}
+
+// Rule is one line of the effective access list.
+type Rule struct {
+	Text  string `json:"text"`
+	Owner string `json:"owner"` // "group" or "local"
+	Hits  uint64 `json:"hits"`  // packets that it decided (members only)
+}
+
+// KEK is a key-encryption key, without the key.
+type KEK struct {
+	SPI          string    `json:"spi"` // 32 hex digits
+	Suite        string    `json:"suite"`
+	Seq          uint32    `json:"seq"` // last used (KS) or last accepted (GM) rekey sequence number
+	Created      time.Time `json:"created"`
+	Expires      time.Time `json:"expires"`
+	Lifetime     int       `json:"lifetime"`       // seconds, original
+	Remaining    int       `json:"remaining"`      // seconds
+	NextRekey    time.Time `json:"next_rekey"`     // KS only
+	SignatureKey string    `json:"signature_key"`  // name (KS) or algorithm (GM)
+	SignatureAlg string    `json:"signature_alg"`  // "rsa-2048 sha256"
+	PreviousSPI  string    `json:"prev,omitempty"` // KEK that is still accepted beside this one
+}
+
+// TEK phases, in the order of a key's life.
+const (
+	PhaseWaiting  = "waiting"  // receive only, not yet sending
+	PhaseSending  = "sending"  // the key that is sent with
+	PhaseDraining = "draining" // still received, no longer sent with
+	PhaseExpired  = "expired"
+)
+
+// TEK is a traffic-encryption key, without the key.
+type TEK struct {
+	SPI        string    `json:"spi"` // 8 hex digits
+	Suite      string    `json:"suite"`
+	Epoch      uint64    `json:"epoch"`
+	Phase      string    `json:"phase"`
+	Created    time.Time `json:"created"`
+	SendAfter  time.Time `json:"send_after"`
+	Expires    time.Time `json:"expires"`
+	Lifetime   int       `json:"lifetime"`  // seconds, original
+	Remaining  int       `json:"remaining"` // seconds
+	InPackets  uint64    `json:"in_packets"`
+	InBytes    uint64    `json:"in_bytes"`
+	OutPackets uint64    `json:"out_packets"`
+	OutBytes   uint64    `json:"out_bytes"`
+}
+
+// KSMember is a registered member as the key server sees it.
+type KSMember struct {
+	Address       string    `json:"address"`
+	Identity      string    `json:"identity"`
+	State         string    `json:"state"` // "registered", ...
+	RegisteredAt  time.Time `json:"registered_at"`
+	Registrations uint64    `json:"registrations"`
+	RekeysSent    uint64    `json:"rekeys_sent"` // datagrams, repeats included
+	LastSeq       uint32    `json:"last_seq"`    // last rekey sequence number sent to it
+	SIDs          []uint32  `json:"sids"`
+}
+
+// Registration states of a member.
+const (
+	StateUnregistered  = "unregistered"
+	StateRegistering   = "registering"
+	StateRegistered    = "registered"
+	StateReregistering = "re-registering"
+	StateExpired       = "expired" // keys ended, failing closed (or open)
+)
+
+// GroupMember is a group member's part of a Snapshot.
+type GroupMember struct {
+	Groups   []GMGroup `json:"groups"`
+	DataPath DataPath  `json:"data_path"`
+}
+
+// GMGroup is one group as a member sees it.
+type GMGroup struct {
+	Name            string    `json:"name"`
+	ID              string    `json:"id"`
+	State           string    `json:"state"`
+	StateReason     string    `json:"state_reason,omitempty"`
+	FailMode        string    `json:"fail_mode"` // "closed" or "open"
+	KeyServers      []string  `json:"key_servers"`
+	RegisteredWith  string    `json:"registered_with"`
+	RegisteredAt    time.Time `json:"registered_at"`
+	ReregisterAt    time.Time `json:"reregister_at"`
+	Registrations   uint64    `json:"registrations"` // succeeded
+	Attempts        uint64    `json:"attempts"`
+	RekeysReceived  uint64    `json:"rekeys_received"`
+	LastRekey       time.Time `json:"last_rekey"`
+	Policy          []Rule    `json:"policy"`
+	KEK             *KEK      `json:"kek,omitempty"`
+	TEKs            []TEK     `json:"teks"`
+	SIDBits         int       `json:"sid_bits"`
+	SIDs            []uint32  `json:"sids"`
+	ReplayWindow    int       `json:"replay_window"`
+	AuthFailureText string    `json:"auth_failure,omitempty"`
+}
+
+// DataPath is the traffic of a member.
+type DataPath struct {
+	TUN        string    `json:"tun"`
+	MTU        int       `json:"mtu"`
+	LAN        []string  `json:"lan"`
+	WAN        string    `json:"wan"`
+	Backend    string    `json:"backend"`
+	InPackets  uint64    `json:"in_packets"`  // ESP opened and delivered
+	InBytes    uint64    `json:"in_bytes"`    //
+	OutPackets uint64    `json:"out_packets"` // sealed and sent
+	OutBytes   uint64    `json:"out_bytes"`   //
+	Clear      uint64    `json:"clear"`       // sent in clear because the policy says so
+	Drops      []Counter `json:"drops"`       // by reason, sorted by reason
+	Senders    int       `json:"senders"`     // senders with replay state
+}
+
+// Event is one entry of the journal.
+type Event struct {
+	Seq      uint64            `json:"seq"`
+	Time     time.Time         `json:"time"`
+	Node     string            `json:"node"`
+	Name     string            `json:"event"`
+	Severity string            `json:"severity"` // debug, info, warning, error
+	Group    string            `json:"group,omitempty"`
+	Peer     string            `json:"peer,omitempty"`
+	Reason   string            `json:"reason,omitempty"`
+	Text     string            `json:"text"`
+	Fields   map[string]string `json:"fields,omitempty"`
+}
+
+// Watch is one line of the watch stream: one of the two is set.
+type Watch struct {
+	Snapshot *Snapshot `json:"snapshot,omitempty"`
+	Event    *Event    `json:"event,omitempty"`
+}
+
+// RekeyRequest asks a key server for new keys now. Old keys stay valid through the ordinary rollover.
+type RekeyRequest struct {
+	Group string `json:"group"`
+	KEK   bool   `json:"kek"` // replace the KEK as well as the TEK
+}
+
+// ClearMemberRequest removes a member from the list; it must register again.
+type ClearMemberRequest struct {
+	Group  string `json:"group"`
+	Member string `json:"member"` // address or identity
+}
+
+// ReregisterRequest makes a member register again.
+type ReregisterRequest struct {
+	Group string `json:"group"`
+}
+
+// Reply answers a POST: Text says what was done, Error what went wrong.
+type Reply struct {
+	Text  string `json:"text,omitempty"`
+	Error string `json:"error,omitempty"`
+}
