@@ -1,0 +1,58 @@
+# The command contract of getvpn. `make help` lists it.
+#
+#   make lab     a whole group in network namespaces: key server, members, core, console
+#   make test    everything that a fresh machine can prove
+
+GO        ?= go
+BIN       := bin
+VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS   := -s -w -X github.com/getvpn/getvpn/daemon/control.Version=$(VERSION)
+COMMANDS  := ./daemon/cmd/getvpn-ks ./daemon/cmd/getvpn-gm ./tui/cmd/getvpn-tui ./lab/cmd/getvpn-lab
+RACE      := ./gdoi/... ./esp/... ./daemon/... ./hsm/... ./tui/...
+FUZZTIME  ?= 5s
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.PHONY: help build test lab check bench fuzz race lint clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+build:
+	@.ci/need go
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ $(COMMANDS)
+
+#   make build   bin/getvpn-ks bin/getvpn-gm bin/getvpn-tui bin/getvpn-lab
+test: build
+	@.ci/need go tun
+	$(GO) vet ./...
+	$(GO) test -timeout 15m ./...
+
+lab: build
+	@.ci/need go tun root
+	$(BIN)/getvpn-lab demo basic
+
+#   make check   vet, formatting, lint, import arrows, race detector, short fuzzing
+check: build lint race fuzz
+
+lint:
+	@test -z "$$(gofmt -l daemon esp gdoi hsm lab tui)" || { echo "gofmt these:"; gofmt -l daemon esp gdoi hsm lab tui; exit 1; }
+	$(GO) vet ./...
+	$(GO) mod tidy -diff
+	$(GO) run $(STATICCHECK) ./...
+	$(GO) test ./lab/house
+
+race:
+	@.ci/need go gcc
+	CGO_ENABLED=1 $(GO) test -race -timeout 20m $(RACE)
+
+fuzz:
+	@.ci/fuzz $(FUZZTIME)
+
+#   make bench   seal and open, registrations per second, throughput through two members
+bench: build
+	@.ci/need go tun root iperf3
+	$(GO) test -run '^$$' -bench 'Seal|Open|Lookup|Registration' -benchtime 1s ./esp/... ./daemon/ks/...
+	$(BIN)/getvpn-lab bench
+
+clean:
+	rm -rf $(BIN)
