@@ -1,0 +1,52 @@
+package policy
+
+import (
+	"net/netip"
+	"strings"
+)
+
+// Peer is a phase-1 peer as the key server knows it after authentication.
+type Peer struct {
+	Addr   netip.Addr // where it speaks from; with pre-shared keys, what selected the key
+	IDType uint8      // phase-1 identity type, RFC 2407 §4.6.2.1
+	ID     string     // phase-1 identity, printable
+}
+
+// AuthRule allows peers of a prefix, or of an identity; when both are given, both must hold.
+type AuthRule struct {
+	Prefix netip.Prefix
+	ID     string
+}
+
+// Authorisation is a group's list of allowed members (RFC 6407 §3.1: a key server SHOULD have one and then MUST
+// use the phase-1 identity). The empty list allows nobody.
+type Authorisation []AuthRule
+
+// idFQDN is the identity type of a host name, whose letters' case says nothing.
+const idFQDN = 2
+
+// Allows says whether some rule allows the peer.
+func (a Authorisation) Allows(p Peer) bool {
+	for _, r := range a {
+		if r.matches(p) {
+			return true
+		}
+	}
+	return false
+}
+
+func (r AuthRule) matches(p Peer) bool {
+	if !r.Prefix.IsValid() && r.ID == "" {
+		return false
+	}
+	if r.Prefix.IsValid() && !r.Prefix.Contains(p.Addr.Unmap()) {
+		return false
+	}
+	if r.ID == "" {
+		return true
+	}
+	if p.IDType == idFQDN {
+		return strings.EqualFold(r.ID, p.ID)
+	}
+	return r.ID == p.ID
+}
