@@ -214,27 +214,28 @@ func (p *parser) prefix(what string) (netip.Prefix, error) {
 	return x, p.fail("%s has no prefix length; write host %s or %s/%d", a, a, a, a.BitLen())
 }
 
-// suggest turns an address with a wildcard or a netmask into a prefix, if that is possible.
+// suggest turns an address with a wildcard or a netmask into what to write, if that is possible.
 func suggest(a, mask netip.Addr) string {
-	if a.Is4() && mask.Is4() {
-		m := mask.As4()
-		v := uint32(m[0])<<24 | uint32(m[1])<<16 | uint32(m[2])<<8 | uint32(m[3])
-		if m[0]&0x80 != 0 || v == 0 && a != netip.IPv4Unspecified() {
-			// A netmask starts with a one; a zero wildcard means this one host.
-			v = ^v
-		}
-		if v == ^uint32(0) && m[0]&0x80 == 0 {
-			v = 0
-		}
-		if v&(v+1) == 0 {
-			bits := 32
-			for ; v != 0; v >>= 1 {
-				bits--
-			}
-			return netip.PrefixFrom(a, bits).Masked().String()
-		}
+	const never = "a prefix such as 10.0.0.0/8 (several rules, if the mask has holes)"
+	if !a.Is4() || !mask.Is4() {
+		return never
 	}
-	return "a prefix such as 10.0.0.0/8 (several rules, if the mask has holes)"
+	if a == netip.IPv4Unspecified() {
+		return "any"
+	}
+	m := mask.As4()
+	v := uint32(m[0])<<24 | uint32(m[1])<<16 | uint32(m[2])<<8 | uint32(m[3])
+	if m[0]&0x80 != 0 { // a netmask starts with a one, a wildcard with a zero
+		v = ^v
+	}
+	if v&(v+1) != 0 {
+		return never
+	}
+	bits := 32
+	for ; v != 0; v >>= 1 {
+		bits--
+	}
+	return netip.PrefixFrom(a, bits).Masked().String()
 }
 
 func (p *parser) ports(proto uint8) (PortRange, error) {
