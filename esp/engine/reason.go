@@ -1,0 +1,44 @@
+package engine
+
+// Reason says why a packet was dropped. The names are stable: they appear in metrics, journal and console.
+type Reason uint8
+
+// Reasons.
+const (
+	None            Reason = iota
+	Malformed              // not a sound IP or ESP packet
+	NoSA                   // policy says protect, but there is no SA to send with
+	SeqExhausted           // no sequence number or IV left under the SA to send with
+	FailClosed             // not registered, and the packet is in the guarded range
+	TooBig                 // larger than the MTU and must not be fragmented
+	Unsupported            // IPv6 that policy protects
+	UnknownSPI             // no SA with this SPI
+	Expired                // the SA's hard end has come
+	Replay                 // seen before, or too old to tell
+	OwnSender              // one of our own packets came back
+	AuthFailed             // the integrity check failed
+	BadPadding             // an authentic packet with wrong padding
+	BadNextHeader          // an authentic packet that is not tunnel mode
+	Dummy                  // RFC 4303 §2.6: a dummy packet
+	SenderLimit            // no memory for one more sender
+	AddressMismatch        // the outer header does not repeat the inner addresses
+	PolicyMismatch         // the inner packet is not one that the group's policy permits
+	NoRoom                 // the buffer lacks head- or tailroom (a fault of the caller)
+	numReasons
+)
+
+var reasonNames = [numReasons]string{
+	None: "none", Malformed: "malformed", NoSA: "no-sa", SeqExhausted: "seq-exhausted", FailClosed: "fail-closed",
+	TooBig: "too-big", Unsupported: "unsupported", UnknownSPI: "unknown-spi", Expired: "sa-expired", Replay: "replay",
+	OwnSender: "own-sender", AuthFailed: "auth-failed", BadPadding: "bad-padding", BadNextHeader: "bad-next-header",
+	Dummy: "dummy", SenderLimit: "sender-limit", AddressMismatch: "address-mismatch", PolicyMismatch: "policy-mismatch",
+	NoRoom: "no-room",
+}
+
+// String returns the stable name.
+func (r Reason) String() string {
+	if r < numReasons {
+		return reasonNames[r]
+	}
+	return "unknown"
+}
