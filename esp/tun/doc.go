@@ -1,0 +1,12 @@
+// Package tun is the LAN side of a member: IP packets that the kernel routes into the group, and decrypted packets back
+// to the kernel, in batches.
+//
+//	host ──▶ kernel ──ip rule iif lan──▶ TUN ──Read──▶ pipeline ──▶ engine (seal)
+//	host ◀── kernel ◀───────main──────── TUN ◀─Write── pipeline ◀── engine (open)
+//
+// A Device reads and writes several packets a call, each at an offset into its buffer, so that ESP can put its headers
+// in front without a copy. A backend that can read only one packet a system call drains what is there; a backend with
+// super-packets (vnet_hdr) fits behind the same interface.
+//
+// Concurrency: one goroutine reads; Write may be called by several. Close unblocks Read.
+package tun
