@@ -1,0 +1,117 @@
+// Package action is what the console can do, as plain functions: the keys of the screen and the verbs of the command line
+// call the same ones. Requests to daemons go through their control socket; killing and starting the nodes of a lab is
+// done by getvpn-lab, which owns them.
+package action
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/getvpn/getvpn/daemon/control"
+	"github.com/getvpn/getvpn/daemon/control/client"
+	"github.com/getvpn/getvpn/tui/source"
+)
+
+// bound is how long an action may take before the console says that it did.
+const bound = 20 * time.Second
+
+// Rekey asks the group's key server for new keys.
+func Rekey(ctx context.Context, fleet *source.Fleet, group string, kek bool) (string, error) {
+	n, _ := fleet.KSOf(group)
+	if n == nil {
+		return "", fmt.Errorf("no attached key server has a group %q: attached groups are [%s]", group, strings.Join(fleet.Groups(), " "))
+	}
+	ctx, cancel := context.WithTimeout(ctx, bound)
+	defer cancel()
+	r, err := client.New(n.Socket).Rekey(ctx, control.RekeyRequest{Group: group, KEK: kek})
+	return told(n.Name, r, err)
+}
+
+// ClearMember removes a member from the key server's list, so that it must register again.
+func ClearMember(ctx context.Context, fleet *source.Fleet, group, member string) (string, error) {
+	n, _ := fleet.KSOf(group)
+	if n == nil {
+		return "", fmt.Errorf("no attached key server has a group %q", group)
+	}
+	if m := fleet.Node(member); m != nil && m.Snap != nil {
+		member, _, _ = strings.Cut(m.Snap.Local, ":")
+	}
+	ctx, cancel := context.WithTimeout(ctx, bound)
+	defer cancel()
+	r, err := client.New(n.Socket).ClearMember(ctx, control.ClearMemberRequest{Group: group, Member: member})
+	return told(n.Name, r, err)
+}
+
+// Reregister makes a member register again.
+func Reregister(ctx context.Context, fleet *source.Fleet, group, member string) (string, error) {
+	n := fleet.Node(member)
+	if n == nil {
+		return "", fmt.Errorf("no node %q is attached", member)
+	}
+	ctx, cancel := context.WithTimeout(ctx, bound)
+	defer cancel()
+	r, err := client.New(n.Socket).Reregister(ctx, control.ReregisterRequest{Group: group})
+	return told(n.Name, r, err)
+}
+
+func told(node string, r control.Reply, err error) (string, error) {
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", node, err)
+	}
+	if r.Error != "" {
+		return "", fmt.Errorf("%s: %s", node, r.Error)
+	}
+	return node + ": " + r.Text, nil
+}
+
+// ErrNoLab is returned for lab actions on a console that is not attached to a lab.
+var ErrNoLab = errors.New("only the nodes of a lab can be killed and started from here: attach with --lab NAME")
+
+// Kill sends SIGKILL to a node of the lab.
+func Kill(ctx context.Context, lab, node string) (string, error) {
+	return runLab(ctx, lab, "kill", node, "killed "+node)
+}
+
+// Start starts a killed node of the lab.
+func Start(ctx context.Context, lab, node string) (string, error) {
+	return runLab(ctx, lab, "start", node, "started "+node)
+}
+
+func runLab(ctx context.Context, lab, verb, node, done string) (string, error) {
+	if lab == "" {
+		return "", ErrNoLab
+	}
+	ctx, cancel := context.WithTimeout(ctx, bound)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, labBinary(), verb, node, "--lab", lab)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Run(); err != nil {
+		if text := strings.TrimSpace(out.String()); text != "" {
+			return "", fmt.Errorf("getvpn-lab %s %s: %s", verb, node, text)
+		}
+		return "", fmt.Errorf("getvpn-lab %s %s: %w", verb, node, err)
+	}
+	return done, nil
+}
+
+// labBinary finds getvpn-lab: where GETVPN_LAB says, else beside this program, else on the PATH.
+func labBinary() string {
+	if p := os.Getenv("GETVPN_LAB"); p != "" {
+		return p
+	}
+	if self, err := os.Executable(); err == nil {
+		p := filepath.Join(filepath.Dir(self), "getvpn-lab")
+		if _, err := os.Stat(p); err == nil {
+			return p
+		}
+	}
+	return "getvpn-lab"
+}

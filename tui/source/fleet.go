@@ -1,0 +1,131 @@
+// Package source is where the console's data comes from: it watches one daemon's control socket, a directory of them, or a
+// lab, keeps what they said last, and hands out an immutable Fleet. It reconnects by itself; what a daemon said before
+// it went away stays, with its age, until it is back.
+package source
+
+import (
+	"sort"
+	"time"
+
+	"github.com/getvpn/getvpn/daemon/control"
+)
+
+// Node is one daemon as the console last saw it.
+type Node struct {
+	Name      string
+	Role      string // control.RoleKeyServer, control.RoleGroupMember, or "" when never seen
+	Socket    string
+	Connected bool
+	Snap      *control.Snapshot // nil until first seen; never modified
+	Seen      time.Time         // when the last word came
+	Problem   string            // why it is not connected
+	In, Out   []float64         // packets/s of a member's data path, one value a snapshot, oldest first
+}
+
+// Age says how old the node's data is.
+func (n *Node) Age(now time.Time) time.Duration {
+	if n.Seen.IsZero() {
+		return 0
+	}
+	return now.Sub(n.Seen)
+}
+
+// Fleet is everything the console knows at one moment. It is a value: views only read it.
+type Fleet struct {
+	Title  string // what the console is attached to
+	Lab    string // name of the lab, or ""
+	Nodes  []Node // sorted: key servers first, then by name
+	Events []control.Event
+	Time   time.Time
+}
+
+// KeyServers returns the key servers.
+func (f *Fleet) KeyServers() []Node { return f.byRole(control.RoleKeyServer) }
+
+// Members returns the group members.
+func (f *Fleet) Members() []Node { return f.byRole(control.RoleGroupMember) }
+
+func (f *Fleet) byRole(role string) []Node {
+	var out []Node
+	for _, n := range f.Nodes {
+		if n.Role == role {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// Node finds a node by name.
+func (f *Fleet) Node(name string) *Node {
+	for i := range f.Nodes {
+		if f.Nodes[i].Name == name {
+			return &f.Nodes[i]
+		}
+	}
+	return nil
+}
+
+// Groups lists the names of all groups that any node has, sorted.
+func (f *Fleet) Groups() []string {
+	set := map[string]bool{}
+	for _, n := range f.Nodes {
+		if n.Snap == nil {
+			continue
+		}
+		if n.Snap.KS != nil {
+			for _, g := range n.Snap.KS.Groups {
+				set[g.Name] = true
+			}
+		}
+		if n.Snap.GM != nil {
+			for _, g := range n.Snap.GM.Groups {
+				set[g.Name] = true
+			}
+		}
+	}
+	var out []string
+	for g := range set {
+		out = append(out, g)
+	}
+	sort.Strings(out)
+	return out
+}
+
+// KSOf returns a key server that has the group, connected ones first.
+func (f *Fleet) KSOf(group string) (*Node, *control.KSGroup) {
+	var old *Node
+	var oldGroup *control.KSGroup
+	for i := range f.Nodes {
+		n := &f.Nodes[i]
+		if n.Snap == nil || n.Snap.KS == nil {
+			continue
+		}
+		for k := range n.Snap.KS.Groups {
+			if g := &n.Snap.KS.Groups[k]; g.Name == group {
+				if n.Connected {
+					return n, g
+				}
+				old, oldGroup = n, g
+			}
+		}
+	}
+	return old, oldGroup
+}
+
+func sortNodes(nodes []Node) {
+	rank := func(role string) int {
+		switch role {
+		case control.RoleKeyServer:
+			return 0
+		case control.RoleGroupMember:
+			return 1
+		}
+		return 2
+	}
+	sort.Slice(nodes, func(i, j int) bool {
+		if a, b := rank(nodes[i].Role), rank(nodes[j].Role); a != b {
+			return a < b
+		}
+		return nodes[i].Name < nodes[j].Name
+	})
+}

@@ -1,0 +1,255 @@
+package source
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/getvpn/getvpn/daemon/control"
+	"github.com/getvpn/getvpn/daemon/control/client"
+)
+
+const (
+	keepEvents = 2000             // events kept over all nodes
+	keepRates  = 240              // values of a sparkline
+	retryEvery = time.Second      // pause before a new try to attach
+	scanEvery  = time.Second      // how often a directory is looked at for new sockets
+	dialBound  = 3 * time.Second  // bound on one request
+	frameEvery = time.Second / 10 // most often that a change is announced
+)
+
+// Source watches daemons. Make one with Socket, Dir or Lab and start it with Run.
+type Source struct {
+	title, lab string
+	discover   func() map[string]string // node name -> socket path
+
+	mu      sync.Mutex
+	nodes   map[string]*Node
+	events  []control.Event
+	seen    map[string]uint64 // node -> newest event kept
+	changed chan struct{}
+}
+
+// Socket watches one daemon.
+func Socket(path string) *Source {
+	name := strings.TrimSuffix(filepath.Base(path), ".sock")
+	return newSource(path, "", func() map[string]string { return map[string]string{name: path} })
+}
+
+// Dir watches every *.sock in a directory, those that appear later too.
+func Dir(dir string) *Source {
+	return newSource(dir, "", func() map[string]string { return sockets(dir) })
+}
+
+// LabDir is where getvpn-lab keeps what runs.
+const LabDir = "/run/getvpn-lab"
+
+// Lab watches the nodes of a running lab.
+func Lab(name string) *Source {
+	dir := filepath.Join(LabDir, name, "sockets")
+	return newSource("lab "+name, name, func() map[string]string { return sockets(dir) })
+}
+
+func sockets(dir string) map[string]string {
+	found := map[string]string{}
+	paths, _ := filepath.Glob(filepath.Join(dir, "*.sock"))
+	for _, p := range paths {
+		found[strings.TrimSuffix(filepath.Base(p), ".sock")] = p
+	}
+	return found
+}
+
+func newSource(title, lab string, discover func() map[string]string) *Source {
+	return &Source{
+		title: title, lab: lab, discover: discover,
+		nodes: map[string]*Node{}, seen: map[string]uint64{}, changed: make(chan struct{}, 1),
+	}
+}
+
+// Run watches until ctx ends.
+func (s *Source) Run(ctx context.Context) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	tick := time.NewTicker(scanEvery)
+	defer tick.Stop()
+	for {
+		for name, path := range s.discover() {
+			if s.adopt(name, path) {
+				wg.Go(func() { s.watch(ctx, name, path) })
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// adopt adds a node that is not known yet.
+func (s *Source) adopt(name, path string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.nodes[name] != nil {
+		return false
+	}
+	s.nodes[name] = &Node{Name: name, Socket: path, Problem: "not seen yet"}
+	return true
+}
+
+func (s *Source) watch(ctx context.Context, name, path string) {
+	c := client.New(path)
+	for ctx.Err() == nil {
+		err := c.Watch(ctx, func(w control.Watch) {
+			first := !s.connected(name)
+			s.take(name, w)
+			if first { // the journal's past; what the stream repeats of it is dropped by its number
+				s.history(ctx, name, c)
+			}
+		})
+		s.lost(name, err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(retryEvery):
+		}
+	}
+}
+
+func (s *Source) connected(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.nodes[name].Connected
+}
+
+// history takes what a daemon's journal still has.
+func (s *Source) history(ctx context.Context, name string, c *client.Client) {
+	ctx, cancel := context.WithTimeout(ctx, dialBound)
+	defer cancel()
+	events, err := c.Events(ctx, 0)
+	if err != nil {
+		return // the stream itself will tell what is wrong
+	}
+	for i := range events {
+		s.take(name, control.Watch{Event: &events[i]})
+	}
+}
+
+// take keeps one word of a daemon.
+func (s *Source) take(name string, w control.Watch) {
+	s.mu.Lock()
+	n := s.nodes[name]
+	n.Connected, n.Problem, n.Seen = true, "", time.Now()
+	if w.Snapshot != nil {
+		if n.Snap != nil && n.Snap.PID != w.Snapshot.PID {
+			delete(s.seen, name) // a restarted daemon numbers its journal anew
+		}
+		n.rate(w.Snapshot)
+		n.Snap, n.Role = w.Snapshot, w.Snapshot.Role
+	}
+	if e := w.Event; e != nil && e.Seq > s.seen[name] {
+		s.seen[name] = e.Seq
+		if e.Node == "" {
+			e.Node = name
+		}
+		s.events = append(s.events, *e)
+		if len(s.events) > keepEvents {
+			s.events = slices.Delete(s.events, 0, len(s.events)-keepEvents)
+		}
+	}
+	s.mu.Unlock()
+	s.announce()
+}
+
+// rate adds the packet rates between the old snapshot and the new one.
+func (n *Node) rate(snap *control.Snapshot) {
+	if snap.GM == nil || n.Snap == nil || n.Snap.GM == nil || n.Snap.PID != snap.PID {
+		return
+	}
+	dt := snap.Time.Sub(n.Snap.Time).Seconds()
+	if dt <= 0.2 {
+		return
+	}
+	a, b := n.Snap.GM.DataPath, snap.GM.DataPath
+	n.In = push(n.In, float64(b.InPackets-a.InPackets)/dt)
+	n.Out = push(n.Out, float64(b.OutPackets-a.OutPackets)/dt)
+}
+
+func push(v []float64, x float64) []float64 {
+	v = append(slices.Clip(v), x) // a new array: a Fleet that was handed out keeps the old one
+	if len(v) > keepRates {
+		v = v[len(v)-keepRates:]
+	}
+	return v
+}
+
+func (s *Source) lost(name string, err error) {
+	s.mu.Lock()
+	n := s.nodes[name]
+	n.Connected = false
+	n.Problem = "the daemon closed the connection"
+	if err != nil {
+		n.Problem = err.Error()
+	}
+	if _, statErr := os.Stat(n.Socket); statErr != nil {
+		n.Problem = "not running (no socket)"
+	}
+	s.mu.Unlock()
+	s.announce()
+}
+
+func (s *Source) announce() {
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
+}
+
+// Next waits for a change, at most ten times a second, and returns the fleet; false when ctx ended.
+func (s *Source) Next(ctx context.Context) (*Fleet, bool) {
+	select {
+	case <-ctx.Done():
+		return nil, false
+	case <-s.changed:
+	}
+	select {
+	case <-ctx.Done():
+		return nil, false
+	case <-time.After(frameEvery):
+	}
+	return s.Fleet(), true
+}
+
+// Fleet returns what is known now.
+func (s *Source) Fleet() *Fleet {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := &Fleet{Title: s.title, Lab: s.lab, Time: time.Now(), Events: slices.Clone(s.events)}
+	for _, n := range s.nodes {
+		f.Nodes = append(f.Nodes, *n)
+	}
+	sortNodes(f.Nodes)
+	slices.SortStableFunc(f.Events, func(a, b control.Event) int { return a.Time.Compare(b.Time) })
+	return f
+}
+
+// Once asks every daemon for one snapshot and its journal, for the verbs that print and end.
+func (s *Source) Once(ctx context.Context) *Fleet {
+	ctx, cancel := context.WithTimeout(ctx, dialBound)
+	defer cancel()
+	for name, path := range s.discover() {
+		s.adopt(name, path)
+		c := client.New(path)
+		snap, err := c.Snapshot(ctx)
+		if err != nil {
+			s.lost(name, err)
+			continue
+		}
+		s.take(name, control.Watch{Snapshot: snap})
+		s.history(ctx, name, c)
+	}
+	return s.Fleet()
+}

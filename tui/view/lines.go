@@ -1,0 +1,121 @@
+package view
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/charmbracelet/x/ansi"
+
+	"github.com/getvpn/getvpn/daemon/control"
+	"github.com/getvpn/getvpn/tui/source"
+	"github.com/getvpn/getvpn/tui/theme"
+	"github.com/getvpn/getvpn/tui/widget"
+)
+
+func width(s string) int { return ansi.StringWidth(s) }
+
+// phaseLevel says how a TEK's phase reads.
+func phaseLevel(phase string) theme.Level {
+	switch phase {
+	case control.PhaseSending:
+		return theme.Good
+	case control.PhaseExpired:
+		return theme.Broken
+	default:
+		return theme.Neutral
+	}
+}
+
+// keyLine draws one key's life: name, phase, bar, remaining of lifetime.
+func (f *Frame) keyLine(kind, spi string, l theme.Level, phase string, remaining, lifetime int) string {
+	t := f.Theme
+	if len(spi) > 8 {
+		spi = spi[:8]
+	}
+	remaining = max(remaining, 0)
+	left := fmt.Sprintf(" %s %s  %s  ", t.Dim.Render(kind), t.Text.Render(spi), widget.Pad(t.State(l, phase), 11, false))
+	right := "  " + t.Text.Render(widget.Clock(time.Duration(remaining)*time.Second)) + t.Dim.Render(" of "+widget.Clock(time.Duration(lifetime)*time.Second))
+	room := f.Width - width(left) - max(width(right), 20)
+	part := 0.0
+	if lifetime > 0 {
+		part = float64(remaining) / float64(lifetime)
+	}
+	return left + widget.Bar(t, lifeLevel(remaining, lifetime), part, max(room, 5)) + right
+}
+
+// groupKeys draws the keys of a group: TEKs by age, then the KEK.
+func (f *Frame) groupKeys(teks []control.TEK, kek *control.KEK, lag int) []string {
+	var out []string
+	for _, k := range teks {
+		out = append(out, f.keyLine("TEK", k.SPI, phaseLevel(k.Phase), k.Phase, k.Remaining-lag, k.Lifetime))
+	}
+	if kek != nil {
+		out = append(out, f.keyLine("KEK", kek.SPI, theme.Good, fmt.Sprintf("seq %d", kek.Seq), kek.Remaining-lag, kek.Lifetime))
+	}
+	return out
+}
+
+func severityLevel(s string) theme.Level {
+	switch s {
+	case "error":
+		return theme.Broken
+	case "warning":
+		return theme.Caution
+	case "info":
+		return theme.Good
+	default:
+		return theme.Neutral
+	}
+}
+
+// eventLine draws one journal entry.
+func (f *Frame) eventLine(e *control.Event) string {
+	t := f.Theme
+	l := severityLevel(e.Severity)
+	head := " " + t.Dim.Render(clock(e.Time)) + " " + t.Level(l).Render(l.Glyph()) + " " +
+		t.Accent.Render(widget.Pad(e.Node, 5, false)) + " " + t.Level(l).Render(widget.Pad(e.Name, 17, false)) + " "
+	text := e.Text
+	if e.Peer != "" {
+		text += " · " + e.Peer
+	}
+	if e.Reason != "" {
+		text += " · " + e.Reason
+	}
+	return head + t.Text.Render(ansi.Truncate(text, max(f.Width-width(head), 1), "…"))
+}
+
+// eventTail draws the newest events, oldest on top, in height lines.
+func (f *Frame) eventTail(height int, keep func(*control.Event) bool) []string {
+	var lines []string
+	ev := f.Fleet.Events
+	for i := len(ev) - 1; i >= 0 && len(lines) < height; i-- {
+		if ev[i].Severity != "debug" && keep(&ev[i]) {
+			lines = append(lines, f.eventLine(&ev[i]))
+		}
+	}
+	for i, j := 0, len(lines)-1; i < j; i, j = i+1, j-1 {
+		lines[i], lines[j] = lines[j], lines[i]
+	}
+	return lines
+}
+
+func allEvents(*control.Event) bool { return true }
+
+// banner tells what is wrong with a node's data.
+func (f *Frame) banner(n *source.Node) string {
+	if n.Connected {
+		return ""
+	}
+	if n.Snap == nil {
+		return f.Theme.Bad.Render(ansi.Truncate(fmt.Sprintf(" ✖ %s has not been reached: %s", n.Name, n.Problem), f.Width, "…"))
+	}
+	return f.Theme.Bad.Render(ansi.Truncate(fmt.Sprintf(" ✖ %s is down, data is %s old: %s", n.Name, widget.Clock(n.Age(f.Fleet.Time)), n.Problem), f.Width, "…"))
+}
+
+// clip cuts a screen to its height.
+func (f *Frame) clip(lines []string) []string {
+	if len(lines) > f.Height {
+		lines = lines[:f.Height]
+	}
+	return lines
+}

@@ -1,0 +1,94 @@
+package view
+
+import (
+	"fmt"
+
+	"github.com/charmbracelet/x/ansi"
+
+	"github.com/getvpn/getvpn/daemon/control"
+	"github.com/getvpn/getvpn/tui/source"
+	"github.com/getvpn/getvpn/tui/widget"
+)
+
+// Policy is the effective access list of every group, in order, with the packets that each rule decided on the
+// attached members.
+type Policy struct{}
+
+// GroupPolicy is one group's element of `show policy --json`.
+type GroupPolicy struct {
+	Group string         `json:"group"`
+	From  string         `json:"from"` // the node that the list was read from
+	Rules []control.Rule `json:"rules"`
+}
+
+// Name implements View.
+func (Policy) Name() string { return "policy" }
+
+// Rows implements View.
+func (Policy) Rows(*Frame) []string { return nil }
+
+// policies sums the hits of all members for each rule; rules that only one member has (its local ones) are listed too.
+func policies(fleet *source.Fleet) []GroupPolicy {
+	out := []GroupPolicy{}
+	for _, name := range fleet.Groups() {
+		p := GroupPolicy{Group: name, Rules: []control.Rule{}}
+		add := func(from string, rules []control.Rule) {
+			if p.From == "" {
+				p.From = from
+			}
+		next:
+			for _, r := range rules {
+				for i := range p.Rules {
+					if p.Rules[i].Text == r.Text && p.Rules[i].Owner == r.Owner {
+						p.Rules[i].Hits += r.Hits
+						continue next
+					}
+				}
+				p.Rules = append(p.Rules, r)
+			}
+		}
+		if n, g := fleet.KSOf(name); g != nil {
+			add(n.Name, g.Policy)
+		}
+		for _, n := range fleet.Members() {
+			if n.Snap == nil {
+				continue
+			}
+			for _, g := range n.Snap.GM.Groups {
+				if g.Name == name {
+					add(n.Name, g.Policy)
+				}
+			}
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// Draw implements View.
+func (Policy) Draw(f *Frame) []string {
+	if len(f.Fleet.Nodes) == 0 {
+		return nothing(f)
+	}
+	var out []string
+	for _, p := range policies(f.Fleet) {
+		out = append(out, f.section("POLICY of group "+p.Group, f.Theme.Dim.Render("from "+p.From)))
+		t := &widget.Table{Cursor: -1, Columns: []widget.Column{{Title: "  #", Right: true}, {Title: "RULE", Flex: true, Min: 40}, {Title: "TRAFFIC"}, {Title: "OWNER", Drop: 1}, {Title: "HITS", Right: true}}}
+		for i, r := range p.Rules {
+			if !f.match(r.Text + " " + r.Owner) {
+				continue
+			}
+			what := f.Theme.OK.Render("encrypted")
+			if len(r.Text) > 4 && r.Text[:4] == "deny" {
+				what = f.Theme.Warn.Render("in clear")
+			}
+			t.Rows = append(t.Rows, []string{fmt.Sprintf("  %d", i+1), r.Text, what, r.Owner, widget.Count(float64(r.Hits))})
+		}
+		out = append(out, t.View(f.Theme, f.Width, len(t.Rows)+1)...)
+		out = append(out, f.Theme.Faint.Render(ansi.Truncate("  the first rule that fits decides; what no rule names is in clear", f.Width, "…")), "")
+	}
+	return f.clip(out)
+}
+
+// Data implements View.
+func (Policy) Data(fleet *source.Fleet) any { return map[string]any{"policies": policies(fleet)} }
