@@ -1,0 +1,314 @@
+package config
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/getvpn/getvpn/gdoi/policy"
+)
+
+// decoder collects the mistakes of one file.
+type decoder struct {
+	file     string
+	dir      string // relative paths start here
+	lines    []string
+	errs     []*Error
+	warnings []string
+	open     bool // others than the owner may read the configuration file
+}
+
+func (d *decoder) failAt(line, col int, format string, args ...any) {
+	e := &Error{File: d.file, Line: line, Column: col, Text: fmt.Sprintf(format, args...)}
+	if line >= 1 && line <= len(d.lines) {
+		e.Source = strings.TrimRight(d.lines[line-1], "\r")
+	}
+	d.errs = append(d.errs, e)
+}
+
+func (d *decoder) fail(v *value, format string, args ...any) { d.failAt(v.line, v.col, format, args...) }
+
+func (d *decoder) warn(v *value, format string, args ...any) {
+	d.warnings = append(d.warnings, fmt.Sprintf("%s:%d:%d: ", d.file, v.line, v.col)+fmt.Sprintf(format, args...))
+}
+
+// err returns all mistakes in the order of their places.
+func (d *decoder) err() error {
+	slices.SortStableFunc(d.errs, func(a, b *Error) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	var errs []error
+	for _, e := range d.errs {
+		errs = append(errs, e)
+	}
+	return errors.Join(errs...)
+}
+
+// field is a key that a mapping may have.
+type field struct {
+	key      string
+	required bool
+	set      func(*value)
+}
+
+func opt(key string, set func(*value)) field  { return field{key, false, set} }
+func must(key string, set func(*value)) field { return field{key, true, set} }
+
+// object decodes a mapping; fields are set in the order in which they are listed here, not in the file's.
+func (d *decoder) object(v *value, fields ...field) {
+	if v.kind != mapping {
+		d.fail(v, "expected a mapping (key: value), found %s", v.describe())
+		return
+	}
+	have := map[string]*value{}
+	for _, p := range v.pairs {
+		have[p.key.text] = p.val
+		if !slices.ContainsFunc(fields, func(f field) bool { return f.key == p.key.text }) {
+			d.fail(p.key, "unknown key %q; %s", p.key.text, suggest(p.key.text, fields))
+		}
+	}
+	for _, f := range fields {
+		val, ok := have[f.key]
+		switch {
+		case ok && val.null():
+			d.fail(val, "%s has no value", f.key)
+		case ok:
+			f.set(val)
+		case f.required:
+			d.fail(v, "%s is missing here", f.key)
+		}
+	}
+}
+
+// suggest names the nearest known key, or all of them.
+func suggest(key string, fields []field) string {
+	var names []string
+	best, bestDist := "", 3
+	for _, f := range fields {
+		names = append(names, f.key)
+		if n := distance(key, f.key); n < bestDist {
+			best, bestDist = f.key, n
+		}
+	}
+	if best != "" {
+		return fmt.Sprintf("did you mean %q?", best)
+	}
+	return "known here: " + strings.Join(names, ", ")
+}
+
+// distance is Levenshtein's.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diag := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			next := min(row[j+1]+1, row[j]+1, diag)
+			if a[i] != b[j] {
+				next = min(row[j+1]+1, row[j]+1, diag+1)
+			}
+			diag, row[j+1] = row[j+1], next
+		}
+	}
+	return row[len(b)]
+}
+
+// list decodes each item of a sequence.
+func (d *decoder) list(item func(*value)) func(*value) {
+	return func(v *value) {
+		if v.kind != sequence {
+			d.fail(v, "expected a list, found %s", v.describe())
+			return
+		}
+		for _, i := range v.items {
+			item(i)
+		}
+	}
+}
+
+// word decodes a scalar with f, whose error is put at the value's place.
+func word[T any](d *decoder, into *T, f func(string) (T, error)) func(*value) {
+	return func(v *value) {
+		if v.kind != scalar || v.null() {
+			d.fail(v, "expected a value, found %s", v.describe())
+			return
+		}
+		t, err := f(v.text)
+		if err != nil {
+			d.fail(v, "%s", trim(err))
+			return
+		}
+		*into = t
+	}
+}
+
+// trim takes package prefixes off an error's text: the place says enough.
+func trim(err error) string {
+	s := err.Error()
+	for _, p := range []string{"suite: ", "policy: ", "netip: "} {
+		s = strings.TrimPrefix(s, p)
+	}
+	return s
+}
+
+func (d *decoder) str(into *string) func(*value) {
+	return word(d, into, func(s string) (string, error) {
+		if s == "" {
+			return "", errors.New("must not be empty")
+		}
+		return s, nil
+	})
+}
+
+// name is a string that may stand in file names and consoles.
+func (d *decoder) name(into *string) func(*value) {
+	return word(d, into, func(s string) (string, error) {
+		ok := s != "" && len(s) <= 64
+		for _, r := range s {
+			ok = ok && (r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_.", r))
+		}
+		if !ok || strings.HasPrefix(s, ".") {
+			return "", fmt.Errorf("%q is not a name; use 1 to 64 letters, digits, - _ .", s)
+		}
+		return s, nil
+	})
+}
+
+func (d *decoder) oneOf(into *string, words ...string) func(*value) {
+	return word(d, into, func(s string) (string, error) {
+		if !slices.Contains(words, s) {
+			return "", fmt.Errorf("%q is not known here; use %s", s, strings.Join(words, " or "))
+		}
+		return s, nil
+	})
+}
+
+func (d *decoder) boolean(into *bool) func(*value) {
+	return word(d, into, func(s string) (bool, error) {
+		switch s {
+		case "true":
+			return true, nil
+		case "false":
+			return false, nil
+		}
+		return false, fmt.Errorf("expected true or false, found %q", s)
+	})
+}
+
+func (d *decoder) integer(into *int, lo, hi int) func(*value) {
+	return word(d, into, func(s string) (int, error) {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < lo || n > hi {
+			return 0, fmt.Errorf("expected a number from %d to %d, found %q", lo, hi, s)
+		}
+		return n, nil
+	})
+}
+
+func (d *decoder) duration(into *time.Duration, lo, hi time.Duration) func(*value) {
+	return word(d, into, func(s string) (time.Duration, error) {
+		t, err := time.ParseDuration(s)
+		if err != nil {
+			return 0, fmt.Errorf("%q is not a duration; write 30s, 90m or 24h", s)
+		}
+		if t < lo || t > hi {
+			return 0, fmt.Errorf("%s is out of range; use %s to %s", s, short(lo), short(hi))
+		}
+		return t, nil
+	})
+}
+
+// seconds is a duration that travels in whole seconds.
+func (d *decoder) seconds(into *time.Duration, lo, hi time.Duration) func(*value) {
+	return func(v *value) {
+		d.duration(into, lo, hi)(v)
+		if *into%time.Second != 0 {
+			d.fail(v, "%s: lifetimes travel in whole seconds", v.text)
+		}
+	}
+}
+
+// short is a duration without needless zeros.
+func short(t time.Duration) string {
+	s := t.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = s[:len(s)-2]
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = s[:len(s)-2]
+	}
+	return s
+}
+
+const gdoiPort = 848
+
+// endpoint is an address with a port; 848 if none is written.
+func (d *decoder) endpoint(into *netip.AddrPort) func(*value) {
+	return word(d, into, func(s string) (netip.AddrPort, error) {
+		if a, err := netip.ParseAddr(s); err == nil {
+			return netip.AddrPortFrom(a, gdoiPort), nil
+		}
+		ap, err := netip.ParseAddrPort(s)
+		if err != nil || ap.Port() == 0 {
+			return netip.AddrPort{}, fmt.Errorf("%q is not an address; write 10.0.0.1 or 10.0.0.1:848", s)
+		}
+		return ap, nil
+	})
+}
+
+func (d *decoder) addr(into *netip.Addr) func(*value) {
+	return word(d, into, func(s string) (netip.Addr, error) {
+		a, err := netip.ParseAddr(s)
+		if err != nil || a.Zone() != "" {
+			return a, fmt.Errorf("%q is not an address; write 10.0.0.1", s)
+		}
+		return a, nil
+	})
+}
+
+// prefix is an address or a prefix.
+func (d *decoder) prefix(into *netip.Prefix) func(*value) {
+	return word(d, into, func(s string) (netip.Prefix, error) {
+		if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
+			return netip.PrefixFrom(a, a.BitLen()), nil
+		}
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			return p, fmt.Errorf("%q is not an address or prefix; write 10.1.0.1 or 10.1.0.0/16", s)
+		}
+		if p.Masked() != p {
+			return p, fmt.Errorf("%s has bits set beyond its length; did you mean %s?", p, p.Masked())
+		}
+		return p, nil
+	})
+}
+
+// rules decodes a list of access-list rules; a mistake is reported at its word.
+func (d *decoder) rules(into *policy.List) func(*value) {
+	return d.list(func(v *value) {
+		if v.kind != scalar || v.null() {
+			d.fail(v, "expected a rule as text, found %s", v.describe())
+			return
+		}
+		r, err := policy.ParseRule(v.text)
+		var pe *policy.Error
+		switch {
+		case errors.As(err, &pe) && !v.block:
+			col := v.col + v.quote + utf8.RuneCountInString(v.text[:min(max(pe.Column-1, 0), len(v.text))])
+			d.failAt(v.line, col, "%s", pe.Text)
+		case err != nil:
+			d.fail(v, "%s", trim(err))
+		default:
+			*into = append(*into, r)
+		}
+	})
+}

@@ -1,0 +1,124 @@
+package config
+
+import (
+	"net/netip"
+	"strconv"
+
+	"github.com/getvpn/getvpn/gdoi/policy"
+)
+
+// Ranges of what an operator may set on a member.
+const (
+	minMTU        = 576
+	maxMTU        = 65535
+	minWindow     = 64
+	maxWindow     = 65536
+	defaultWindow = 1024
+	maxIfName     = 15 // IFNAMSIZ less the zero
+)
+
+func (d *decoder) gm(v *value, c *GM) {
+	c.OnExit = "remove"
+	c.Interfaces.TUN = "gv0"
+	d.object(v, append(d.common(&c.Common),
+		must("local", d.endpoint(&c.Local)),
+		must("interfaces", func(v *value) {
+			d.object(v,
+				opt("lan", d.list(func(v *value) {
+					var name string
+					d.ifname(&name)(v)
+					c.Interfaces.LAN = append(c.Interfaces.LAN, name)
+				})),
+				must("wan", d.ifname(&c.Interfaces.WAN)),
+				opt("tun", d.ifname(&c.Interfaces.TUN)),
+				opt("mtu", d.integer(&c.Interfaces.MTU, minMTU, maxMTU)))
+		}),
+		opt("on-exit", d.oneOf(&c.OnExit, "remove", "keep")),
+		must("groups", func(v *value) {
+			seen := map[string]bool{}
+			d.list(func(v *value) {
+				g := d.gmGroup(v)
+				d.uniqueGroups(seen, v, g.Name, g.ID)
+				c.Groups = append(c.Groups, g)
+			})(v)
+			if v.kind == sequence && len(v.items) == 0 {
+				d.fail(v, "no group")
+			}
+		}))...)
+}
+
+func (d *decoder) ifname(into *string) func(*value) {
+	return func(v *value) {
+		d.name(into)(v)
+		if len(*into) > maxIfName {
+			d.fail(v, "%q is longer than an interface name can be (%d)", *into, maxIfName)
+		}
+	}
+}
+
+func (d *decoder) gmGroup(v *value) GMGroup {
+	g := GMGroup{ReplayWindow: defaultWindow}
+	fail := "closed"
+	d.object(v,
+		must("name", d.name(&g.Name)),
+		must("id", d.groupID(&g.ID)),
+		must("key-servers", func(v *value) {
+			d.list(func(v *value) {
+				var (
+					k KeyServer
+					s secretText
+				)
+				d.object(v, append(d.secretFields(&s), must("address", d.endpoint(&k.Address)))...)
+				if v.kind == mapping {
+					k.Secret = d.secret(v, s)
+				}
+				g.KeyServers = append(g.KeyServers, k)
+			})(v)
+			if v.kind == sequence && len(v.items) == 0 {
+				d.fail(v, "no key server")
+			}
+		}),
+		opt("fail", d.oneOf(&fail, "closed", "open")),
+		opt("clear", func(v *value) {
+			d.rules(&g.Clear)(v)
+			for i, r := range g.Clear {
+				if r.Action != policy.Deny && i < len(v.items) {
+					d.fail(v.items[min(i, len(v.items)-1)], "%s: only deny rules may be local; a permit belongs into the group's policy on the key server", r)
+				}
+			}
+		}),
+		opt("replay-window", d.integer(&g.ReplayWindow, minWindow, maxWindow)),
+		opt("mss-clamp", word(d, &g.MSSClamp, parseMSS)),
+		opt("protect", d.list(func(v *value) {
+			var p netip.Prefix
+			d.prefix(&p)(v)
+			if p.IsValid() {
+				g.Protect = append(g.Protect, p)
+			}
+		})))
+	g.FailOpen = fail == "open"
+	if !g.FailOpen && len(g.Protect) == 0 && v.kind == mapping {
+		d.warn(v, "protect is empty: while this member has no keys nothing is held back; write the group's address range")
+	}
+	return g
+}
+
+func parseMSS(s string) (MSSClamp, error) {
+	switch s {
+	case "auto":
+		return MSSClamp{}, nil
+	case "off":
+		return MSSClamp{Off: true}, nil
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 64 || n > 65495 {
+		return MSSClamp{}, errMSS(s)
+	}
+	return MSSClamp{Value: n}, nil
+}
+
+type errMSS string
+
+func (e errMSS) Error() string {
+	return strconv.Quote(string(e)) + " is not a maximum segment size; use auto, off or 64 to 65495"
+}

@@ -1,0 +1,166 @@
+package config
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/policy"
+	"github.com/getvpn/getvpn/gdoi/suite"
+)
+
+// rolloverParts is the least lifetime of a TEK in activation delays: the rollover itself takes four (a rekey is
+// pushed that long before the end), and one key must be past its own before the next begins.
+const rolloverParts = 6
+
+func (d *decoder) ks(v *value, c *KS) {
+	d.object(v, append(d.common(&c.Common),
+		must("listen", d.endpoint(&c.Listen)),
+		must("pre-shared-keys", d.psks(c)),
+		must("groups", func(v *value) {
+			seen := map[string]bool{}
+			d.list(func(v *value) {
+				g := d.ksGroup(v)
+				d.uniqueGroups(seen, v, g.Name, g.ID)
+				c.Groups = append(c.Groups, g)
+			})(v)
+			if v.kind == sequence && len(v.items) == 0 {
+				d.fail(v, "no group")
+			}
+		}))...)
+}
+
+func (d *decoder) psks(c *KS) func(*value) {
+	return func(v *value) {
+		seen := map[netip.Prefix]bool{}
+		d.list(func(v *value) {
+			var (
+				p PSK
+				s secretText
+			)
+			d.object(v, append(d.secretFields(&s), must("peer", d.prefix(&p.Peer)))...)
+			if v.kind != mapping {
+				return
+			}
+			if p.Secret = d.secret(v, s); p.Secret == nil || !p.Peer.IsValid() {
+				return
+			}
+			if seen[p.Peer] {
+				d.fail(v, "another key has peer %s too", p.Peer)
+			}
+			seen[p.Peer] = true
+			c.PSKs = append(c.PSKs, p)
+		})(v)
+		slices.SortStableFunc(c.PSKs, func(a, b PSK) int {
+			return cmp.Or(-cmp.Compare(a.Peer.Bits(), b.Peer.Bits()), a.Peer.Addr().Compare(b.Peer.Addr()))
+		})
+	}
+}
+
+func (d *decoder) ksGroup(v *value) KSGroup {
+	g := KSGroup{
+		TEK: TEK{Suite: suite.ESPAES256GCM16, Lifetime: time.Hour},
+		KEK: KEK{
+			Suite: suite.KEKAES256CBC, Lifetime: 24 * time.Hour,
+			SignatureBits: 2048, SignatureHash: machine.SHA256, SignatureForm: machine.SignRSAPKCS1,
+		},
+		Rekey:     Rekey{Transport: "unicast", ActivationDelay: 30 * time.Second, Retransmits: 2},
+		SenderIDs: SenderIDs{Bits: 24},
+	}
+	var tekAt, policyAt *value
+	d.object(v,
+		must("name", d.name(&g.Name)),
+		must("id", d.groupID(&g.ID)),
+		must("authorise", d.list(func(v *value) {
+			var r policy.AuthRule
+			d.object(v, opt("address", d.prefix(&r.Prefix)), opt("identity", d.str(&r.ID)))
+			if v.kind == mapping && len(v.pairs) == 0 {
+				d.fail(v, "give address, identity or both")
+			}
+			g.Authorise = append(g.Authorise, r)
+		})),
+		must("policy", func(v *value) { policyAt = v; d.rules(&g.Policy)(v) }),
+		opt("tek", func(v *value) {
+			tekAt = v
+			d.object(v,
+				opt("suite", word(d, &g.TEK.Suite, suite.ParseESP)),
+				opt("lifetime", d.seconds(&g.TEK.Lifetime, minLifetime, maxLifetime)))
+		}),
+		opt("kek", func(v *value) { d.kek(v, &g.KEK) }),
+		opt("rekey", func(v *value) {
+			d.object(v,
+				opt("transport", d.oneOf(&g.Rekey.Transport, "unicast")),
+				opt("activation-delay", d.duration(&g.Rekey.ActivationDelay, 100*time.Millisecond, time.Hour)),
+				opt("retransmits", d.integer(&g.Rekey.Retransmits, 0, 2)))
+		}),
+		opt("sender-ids", func(v *value) { d.senderIDs(v, &g.SenderIDs) }))
+	if g.KEK.SignatureKey == "" {
+		g.KEK.SignatureKey = "rekey-" + g.Name
+	}
+	if tekAt == nil {
+		tekAt = v
+	}
+	if least := rolloverParts * g.Rekey.ActivationDelay; g.TEK.Lifetime < least {
+		d.fail(tekAt, "the TEK lifetime %s is too short for an activation delay of %s; use at least %s, or a shorter rekey.activation-delay",
+			short(g.TEK.Lifetime), short(g.Rekey.ActivationDelay), short(least))
+	}
+	if g.KEK.Lifetime < g.TEK.Lifetime {
+		d.fail(tekAt, "the KEK (lifetime %s) would end before the TEK (%s)", short(g.KEK.Lifetime), short(g.TEK.Lifetime))
+	}
+	if policyAt != nil {
+		d.lint(policyAt, g.Policy)
+	}
+	return g
+}
+
+// lint reports what is wrong with a policy as a whole.
+func (d *decoder) lint(v *value, l policy.List) {
+	if len(l) != len(v.items) {
+		return // rules are missing because they are wrong: reported
+	}
+	if err := l.Validate(); err != nil {
+		d.fail(v, "%s", strings.TrimPrefix(err.Error(), policy.ErrInvalid.Error()+": "))
+		return
+	}
+	for _, w := range l.Lint() {
+		at := v
+		if w.Index >= 0 {
+			at = v.items[w.Index]
+		}
+		d.warn(at, "%s", w.Text)
+	}
+}
+
+func (d *decoder) kek(v *value, k *KEK) {
+	form := "rfc6407"
+	hash := "sha256"
+	d.object(v,
+		opt("suite", word(d, &k.Suite, suite.ParseKEK)),
+		opt("lifetime", d.seconds(&k.Lifetime, minLifetime, maxLifetime)),
+		opt("signature-key", d.name(&k.SignatureKey)),
+		opt("signature-bits", d.integer(&k.SignatureBits, suite.MinRSABits, suite.MaxRSABits)),
+		opt("signature-hash", d.oneOf(&hash, "sha256", "sha384", "sha512")),
+		opt("signature-form", d.oneOf(&form, "rfc6407", "bare")))
+	k.SignatureHash = map[string]machine.Hash{"sha256": machine.SHA256, "sha384": machine.SHA384, "sha512": machine.SHA512}[hash]
+	if form == "bare" {
+		k.SignatureForm = machine.SignRSABare
+	}
+	if k.SignatureBits%256 != 0 {
+		d.fail(v, "signature-bits must be a multiple of 256")
+	}
+}
+
+func (d *decoder) senderIDs(v *value, s *SenderIDs) {
+	first, count := 0, 0
+	d.object(v,
+		opt("bits", d.integer(&s.Bits, 8, 24)),
+		opt("first", d.integer(&first, 0, 1<<24-1)),
+		opt("count", d.integer(&count, 0, 1<<24)))
+	if space := 1 << s.Bits; first >= space || first+count > space {
+		d.fail(v, "sender ids %d to %d do not fit into %d bits", first, max(first, first+count-1), s.Bits)
+	}
+	s.First, s.Count = uint32(first), uint32(count)
+}

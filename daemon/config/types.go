@@ -1,0 +1,153 @@
+package config
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/policy"
+	"github.com/getvpn/getvpn/gdoi/suite"
+)
+
+// Common is what both daemons have.
+type Common struct {
+	File     string // where it was read from
+	Name     string // shown in consoles
+	Control  string // path of the control socket
+	State    string // directory for what must survive a restart
+	Log      Log
+	Phase1   Phase1
+	Identity Identity
+	Warnings []string // with places; a daemon logs them loudly
+}
+
+// Log says what is logged, and how.
+type Log struct {
+	Level  string // debug, info, warning, error
+	Format string // text, json, or auto: text on a terminal
+}
+
+// Phase1 is the policy for IKEv1 Main Mode.
+type Phase1 struct {
+	Suites    []suite.Phase1
+	Lifetime  time.Duration
+	DPD       time.Duration // how long a silent peer stays unasked; 0: never ask
+	AllowSHA1 bool
+}
+
+// Identity is this node's phase-1 identity: an address, or a host name.
+type Identity struct {
+	Address netip.Addr
+	FQDN    string
+}
+
+// String is the identity as text.
+func (i Identity) String() string {
+	if i.FQDN != "" {
+		return i.FQDN
+	}
+	return i.Address.String()
+}
+
+// GroupID is a group's identity on the wire (ID_KEY_ID, RFC 6407 §5.1) and its printable form.
+type GroupID struct {
+	Octets string
+	Text   string
+}
+
+// KS is a key server's configuration.
+type KS struct {
+	Common
+	Listen netip.AddrPort
+	PSKs   []PSK // most specific prefix first
+	Groups []KSGroup
+}
+
+// PSK is the pre-shared key of the peers in a prefix.
+type PSK struct {
+	Peer   netip.Prefix
+	Secret *machine.Secret
+}
+
+// KSGroup is one group on a key server.
+type KSGroup struct {
+	Name      string
+	ID        GroupID
+	Authorise policy.Authorisation
+	Policy    policy.List
+	TEK       TEK
+	KEK       KEK
+	Rekey     Rekey
+	SenderIDs SenderIDs
+}
+
+// TEK says how traffic keys are made.
+type TEK struct {
+	Suite    suite.ESP
+	Lifetime time.Duration
+}
+
+// KEK says how rekey messages are protected.
+type KEK struct {
+	Suite         suite.KEK
+	Lifetime      time.Duration
+	SignatureKey  string // name of the key in the custody
+	SignatureBits int
+	SignatureHash machine.Hash
+	SignatureForm machine.SignScheme
+}
+
+// Rekey says how new keys reach the members.
+type Rekey struct {
+	Transport       string // unicast
+	ActivationDelay time.Duration
+	Retransmits     int
+}
+
+// SenderIDs is the range of RFC 6054 sender identifiers that this key server hands out.
+type SenderIDs struct {
+	Bits  int
+	First uint32
+	Count uint32 // 0: to the end of the space
+}
+
+// GM is a group member's configuration.
+type GM struct {
+	Common
+	Local      netip.AddrPort
+	Interfaces Interfaces
+	OnExit     string // remove or keep: what an orderly stop does with the kernel's guard rules
+	Groups     []GMGroup
+}
+
+// Interfaces names the member's network interfaces.
+type Interfaces struct {
+	LAN []string
+	WAN string
+	TUN string
+	MTU int // of the WAN; 0: follow the interface
+}
+
+// GMGroup is one group on a member.
+type GMGroup struct {
+	Name         string
+	ID           GroupID
+	KeyServers   []KeyServer // in order of preference
+	FailOpen     bool
+	Clear        policy.List // local exceptions, deny rules only
+	ReplayWindow int
+	MSSClamp     MSSClamp
+	Protect      []netip.Prefix
+}
+
+// KeyServer is where a member registers.
+type KeyServer struct {
+	Address netip.AddrPort
+	Secret  *machine.Secret
+}
+
+// MSSClamp says how the TCP maximum segment size is lowered: off, to what fits (auto), or to a number.
+type MSSClamp struct {
+	Off   bool
+	Value int // 0 with Off unset: auto
+}
