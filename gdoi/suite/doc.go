@@ -23,4 +23,6 @@ var (
 	ErrSignature = errors.New("suite: signature does not verify")
 	// ErrLength is a key, IV or ciphertext of the wrong length.
 	ErrLength = errors.New("suite: wrong length")
+
+	errOver = errors.New("suite: this Diffie-Hellman exchange has ended")
 )

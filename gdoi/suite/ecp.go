@@ -9,21 +9,18 @@ import (
 
 // ecp is an exchange on a NIST curve. KE is x|y without the point format octet (RFC 5903 §7).
 type ecp struct {
-	group Group
-	curve ecdh.Curve
-	key   *ecdh.PrivateKey
+	group  Group
+	key    *ecdh.PrivateKey
+	public []byte
 }
 
 // newECP draws scalars until one is in range: ecdh.GenerateKey would ignore env.
 func newECP(g Group, env *machine.Env) *ecp {
-	d := &ecp{group: g, curve: ecdh.P256()}
-	if g == ECP384 {
-		d.curve = ecdh.P384()
-	}
+	d := &ecp{group: g}
 	for d.key == nil {
 		b := env.Bytes(g.PublicLen() / 2)
-		if k, err := d.curve.NewPrivateKey(b); err == nil {
-			d.key = k
+		if k, err := curveOf(g).NewPrivateKey(b); err == nil {
+			d.key, d.public = k, k.PublicKey().Bytes()[1:]
 		}
 		clear(b)
 	}
@@ -33,24 +30,40 @@ func newECP(g Group, env *machine.Env) *ecp {
 // uncompressed is the point format octet that RFC 5903 leaves out and crypto/ecdh wants.
 const uncompressed = 4
 
-func (d *ecp) Public() []byte { return d.key.PublicKey().Bytes()[1:] }
+func (d *ecp) Public() []byte { return d.public }
 
 func (d *ecp) Shared(peer []byte) (*machine.Secret, error) {
-	if len(peer) != d.group.PublicLen() {
-		return nil, fmt.Errorf("%w: %d octets, the group has %d", ErrPublicValue, len(peer), d.group.PublicLen())
+	if err := d.group.Check(peer); err != nil {
+		return nil, err
 	}
 	if d.key == nil {
-		return nil, fmt.Errorf("%w: the exchange is over", ErrPublicValue)
+		return nil, errOver
 	}
-	pub, err := d.curve.NewPublicKey(append([]byte{uncompressed}, peer...))
+	pub, err := ecpPoint(d.group, peer)
 	if err != nil {
-		return nil, fmt.Errorf("%w: not a point of %s", ErrPublicValue, d.group)
+		return nil, err
 	}
 	x, err := d.key.ECDH(pub)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s", ErrPublicValue, d.group)
 	}
 	return machine.TakeSecret(x), nil
+}
+
+func curveOf(g Group) ecdh.Curve {
+	if g == ECP384 {
+		return ecdh.P384()
+	}
+	return ecdh.P256()
+}
+
+// ecpPoint wants x|y on the curve.
+func ecpPoint(g Group, peer []byte) (*ecdh.PublicKey, error) {
+	pub, err := curveOf(g).NewPublicKey(append([]byte{uncompressed}, peer...))
+	if err != nil {
+		return nil, fmt.Errorf("%w: not a point of %s", ErrPublicValue, g)
+	}
+	return pub, nil
 }
 
 // Destroy drops the key; crypto/ecdh offers no way to wipe it.

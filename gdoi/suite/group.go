@@ -39,6 +39,20 @@ func (g Group) New(env *machine.Env) (DH, error) {
 	}
 }
 
+// Check judges a peer's public value without an exponentiation, so that junk costs nothing.
+func (g Group) Check(peer []byte) error {
+	if g.PublicLen() == 0 || len(peer) != g.PublicLen() {
+		return fmt.Errorf("%w: %d octets, %s has %d", ErrPublicValue, len(peer), g, g.PublicLen())
+	}
+	var err error
+	if g == MODP2048 {
+		_, err = modpElement(peer)
+	} else {
+		_, err = ecpPoint(g, peer)
+	}
+	return err
+}
+
 // PublicLen is the length of the KE payload's data in octets; 0 for a group that is not in the registry.
 func (g Group) PublicLen() int {
 	switch g {

@@ -50,17 +50,26 @@ func newMODP(env *machine.Env) *modp {
 func (d *modp) Public() []byte { return d.public }
 
 func (d *modp) Shared(peer []byte) (*machine.Secret, error) {
-	if len(peer) != d.m.Size() {
-		return nil, fmt.Errorf("%w: %d octets, the group has %d", ErrPublicValue, len(peer), d.m.Size())
+	if err := MODP2048.Check(peer); err != nil {
+		return nil, err
 	}
 	if d.x.Len() == 0 {
-		return nil, fmt.Errorf("%w: the exchange is over", ErrPublicValue)
+		return nil, errOver
 	}
-	y, err := bigmod.NewNat().SetBytes(peer, d.m) // refuses y >= p
-	if err != nil || y.IsZero() == 1 || y.IsOne() == 1 || y.IsMinusOne(d.m) == 1 {
-		return nil, fmt.Errorf("%w: not between 2 and p-2", ErrPublicValue)
+	y, err := modpElement(peer)
+	if err != nil {
+		return nil, err
 	}
 	return machine.TakeSecret(bigmod.NewNat().Exp(y, d.x.Bytes(), d.m).Bytes(d.m)), nil
+}
+
+// modpElement wants 1 < y < p-1: 0, 1 and p-1 would make the shared value known to anybody.
+func modpElement(peer []byte) (*bigmod.Nat, error) {
+	y, err := bigmod.NewNat().SetBytes(peer, group14) // refuses y >= p
+	if err != nil || y.IsZero() == 1 || y.IsOne() == 1 || y.IsMinusOne(group14) == 1 {
+		return nil, fmt.Errorf("%w: not between 2 and p-2", ErrPublicValue)
+	}
+	return y, nil
 }
 
 func (d *modp) Destroy() { d.x.Destroy() }

@@ -1,0 +1,89 @@
+package ike1
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/getvpn/getvpn/gdoi/isakmp"
+	"github.com/getvpn/getvpn/gdoi/machine"
+)
+
+// dpd is dead peer detection (RFC 3706). Silence of DPDInterval makes us ask; any authenticated message answers.
+type dpd struct {
+	on       bool
+	at       machine.Instant // next question, or next repetition
+	asking   bool
+	seq      uint32 // of our R-U-THERE, while asking; otherwise of the next
+	repeat   retransmission
+	peerSeq  uint32 // highest that the peer asked with
+	peerAsks bool
+}
+
+// start is called when the session is established.
+func (d *dpd) start(s *Session, now machine.Now) {
+	d.on = s.cfg.DPDInterval > 0 && s.PeerVendor(isakmp.VendorIDDPD)
+	// The high bit is clear, so that the number does not overflow (§6.2).
+	d.seq = s.env.Uint32() >> 1
+	d.at = now.Mono.Add(s.cfg.DPDInterval)
+}
+
+// Alive tells that an authenticated message of the peer arrived in an exchange that the session does not see, such
+// as GROUPKEY-PULL: no need to ask.
+func (s *Session) Alive(now machine.Now) {
+	if s.dpd.asking {
+		s.dpd.asking = false
+		s.dpd.seq++
+	}
+	s.dpd.at = now.Mono.Add(s.cfg.DPDInterval)
+}
+
+// dpdTimeout asks, or repeats the question, or gives up.
+func (s *Session) dpdTimeout(now machine.Now, out machine.Effects) (machine.Effects, error) {
+	d := &s.dpd
+	switch {
+	case !d.asking:
+		d.asking = true
+		d.repeat.start(now.Mono, s.cfg.retransmitBase())
+	case !d.repeat.due(now.Mono):
+		return out, s.die(ReasonDPD, fmt.Errorf("%s did not answer %d R-U-THERE; it restarted, or the path is broken", s.remote, Transmissions))
+	}
+	d.at = d.repeat.at
+	// A repetition has the same number but a fresh message id: Informational messages are never sent twice.
+	return s.Informational(out, s.dpdNotify(isakmp.RUThere, d.seq)), nil
+}
+
+// dpdNotify is the message of §5.3.
+func (s *Session) dpdNotify(t isakmp.NotifyType, seq uint32) isakmp.Notify {
+	return isakmp.Notify{DOI: isakmp.DOIIPsec, Protocol: isakmp.ProtoISAKMP, SPI: s.spi(), MsgType: t, Data: beUint32(seq)}
+}
+
+func (s *Session) dpdSequence(n *isakmp.Notify) (uint32, error) {
+	if len(n.Data) != 4 || !bytes.Equal(n.SPI, s.spi()) {
+		return 0, ignored(ReasonMalformed, "%s is not about this SA or has no sequence number", n.MsgType)
+	}
+	return binary.BigEndian.Uint32(n.Data), nil
+}
+
+// answerRUThere answers a number that has not gone back; the same again is a repetition.
+func (s *Session) answerRUThere(n *isakmp.Notify, out machine.Effects) (machine.Effects, error) {
+	seq, err := s.dpdSequence(n)
+	if err != nil {
+		return out, err
+	}
+	if s.dpd.peerAsks && seq < s.dpd.peerSeq {
+		return out, ignored(ReasonReplay, "R-U-THERE %d after %d", seq, s.dpd.peerSeq)
+	}
+	s.dpd.peerAsks, s.dpd.peerSeq = true, seq
+	return s.Informational(out, s.dpdNotify(isakmp.RUThereAck, seq)), nil
+}
+
+// takeRUThereAck: Alive has been told already, since the message is authentic and fresh; the number is checked so
+// that a peer that answers something else is seen.
+func (s *Session) takeRUThereAck(n *isakmp.Notify) error {
+	seq, err := s.dpdSequence(n)
+	if err == nil && seq > s.dpd.seq {
+		return ignored(ReasonReplay, "R-U-THERE-ACK %d, which was not asked", seq)
+	}
+	return err
+}

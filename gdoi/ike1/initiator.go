@@ -1,0 +1,110 @@
+package ike1
+
+import (
+	"bytes"
+	"net/netip"
+
+	"github.com/getvpn/getvpn/gdoi/isakmp"
+	"github.com/getvpn/getvpn/gdoi/machine"
+)
+
+// NewInitiator prepares a session to remote; Start sends message 1.
+func NewInitiator(env *machine.Env, cfg *Config, local, remote netip.AddrPort) *Session {
+	s := &Session{env: env, cfg: cfg, local: local, remote: remote, initiator: true, ckyI: newCookie(env), lifetime: cfg.lifetime()}
+	sa := propose(cfg.suites(), s.lifetime)
+	s.offered = sa.Proposals[0].Transforms
+	s.saBody = sa.AppendBody(nil)
+	s.lastOut = isakmp.Message(s.header(isakmp.ExchangeMainMode), append([]isakmp.Payload{sa}, cfg.vendorIDs()...)...)
+	return s
+}
+
+// newCookie draws a cookie; zero would mean "none".
+func newCookie(env *machine.Env) (c isakmp.Cookie) {
+	for c.IsZero() {
+		env.Read(c[:])
+	}
+	return c
+}
+
+// message2 takes the responder's choice and answers with KE and nonce.
+func (s *Session) message2(now machine.Now, h isakmp.Header, msg []byte, out machine.Effects) (machine.Effects, error) {
+	if h.ResponderCookie.IsZero() {
+		return out, ignored(ReasonCookies, "message 2 without a responder cookie")
+	}
+	p, err := split(h.NextPayload, msg[isakmp.HeaderLen:], isakmp.PayloadSA)
+	if err != nil {
+		return out, malformed(err)
+	}
+	sa, err := isakmp.ParseSAPhase1(p.sa)
+	if err != nil {
+		return out, malformed(err)
+	}
+	prop, err := offer(sa)
+	if err != nil {
+		return out, malformed(err)
+	}
+	var chosen *isakmp.Transform
+	for i := range s.offered {
+		if len(prop.Transforms) == 1 && sameTransform(s.offered[i], prop.Transforms[0]) {
+			chosen = &s.offered[i]
+		}
+	}
+	if chosen == nil {
+		return out, ignored(ReasonNoProposal, "the responder chose what we did not offer")
+	}
+	if s.cfg.psk(s.remote.Addr()).Len() == 0 {
+		return out, s.die(ReasonNoPSK, errNoPSK)
+	}
+	suite, _, err := readTransform(*chosen)
+	if err != nil {
+		return out, malformed(err)
+	}
+	dh, err := suite.Group.New(s.env)
+	if err != nil {
+		return out, malformed(err)
+	}
+	s.suite, s.dh, s.ckyR, s.peerVIDs = suite, dh, h.ResponderCookie, p.vids
+	s.gxi, s.ni = dh.Public(), s.env.Bytes(nonceLen)
+	s.state = StateSentKE
+	answer := isakmp.Message(s.header(isakmp.ExchangeMainMode), isakmp.KE{Data: s.gxi}, isakmp.Nonce{Data: s.ni})
+	return s.sendNext(now, msg, answer, out), nil
+}
+
+// message4 takes the responder's KE and nonce and answers with our proof.
+func (s *Session) message4(now machine.Now, h isakmp.Header, msg []byte, out machine.Effects) (machine.Effects, error) {
+	p, bad := s.splitKeyExchange(h, msg)
+	if bad != nil {
+		return out, bad
+	}
+	s.gxr, s.nr = p.ke, p.nonce
+	if err := s.deriveKeys(p.ke); err != nil {
+		return out, s.die(ReasonNoPSK, err)
+	}
+	s.state = StateSentAuth
+	id := s.cfg.identity(s.local.Addr())
+	ps := []isakmp.Payload{id, isakmp.Hash{Data: s.hashI(id.AppendBody(nil))}}
+	if !s.cfg.OmitInitialContact {
+		ps = append(ps, isakmp.Notify{
+			DOI: isakmp.DOIIPsec, Protocol: isakmp.ProtoISAKMP, SPI: s.spi(), MsgType: isakmp.InitialContact,
+		})
+	}
+	return s.sendNext(now, msg, s.sealMain(ps...), out), nil
+}
+
+// message6 takes the responder's proof.
+func (s *Session) message6(now machine.Now, h isakmp.Header, msg []byte, out machine.Effects) (machine.Effects, error) {
+	p, bad := s.openMain(h, msg, s.hashR)
+	if bad != nil {
+		return out, bad
+	}
+	id, err := s.acceptPeer(p.id)
+	if err != nil {
+		return out, s.die(ReasonIdentity, err)
+	}
+	s.peerID = id
+	s.noteInitialContact(p.notifies)
+	s.iv = lastBlock(msg)
+	s.lastIn, s.lastOut = bytes.Clone(msg), nil
+	s.establish(now)
+	return out, nil
+}

@@ -1,0 +1,31 @@
+package ike1
+
+import "time"
+
+// Timers and limits.
+const (
+	// DefaultLifetime of an ISAKMP SA, when the configuration says none. Configurable.
+	DefaultLifetime = 24 * time.Hour
+	// DefaultRetransmitBase is the first wait for an answer; each next one doubles. Configurable, for tests.
+	DefaultRetransmitBase = time.Second
+	// Transmissions is how often a message is sent before the peer counts as silent: at 0, 1, 3, 7, 15 s, end at 31 s.
+	// Not configurable; the same for R-U-THERE.
+	Transmissions = 5
+	// HalfOpenLife ends a responder's session whose initiator went away: two full retransmission rounds. Not
+	// configurable.
+	HalfOpenLife = 62 * time.Second
+	// AnswerLife is how long an established responder still answers duplicates of message 5: one retransmission
+	// round. Not configurable.
+	AnswerLife = 32 * time.Second
+	// nonceLen of our nonces; RFC 2409 §5 allows 8 to 256.
+	nonceLen    = 32
+	minNonceLen = 8
+	maxNonceLen = 256
+	// maxVendorIDs of a peer are remembered.
+	maxVendorIDs = 16
+	// maxReceived authenticated notifications wait for the owner.
+	maxReceived = 16
+	// rememberedIDs is how many message ids of Informational exchanges a replay is recognised by; what is older
+	// replays at most a notification, since Delete ends the session and DPD has its own sequence numbers.
+	rememberedIDs = 512
+)
