@@ -1,0 +1,115 @@
+package gdoi
+
+import (
+	"github.com/getvpn/getvpn/gdoi/policy"
+)
+
+// InstallSA is an effect: receive with the TEK from now on. For an SPI that is installed already it replaces the
+// sender ids, and the sender must start with a fresh counter under the new ones; keys and replay state stay. The
+// shell owns TEK.Key and wipes it.
+type InstallSA struct {
+	Group   string
+	TEK     TEK
+	SIDBits int
+	SIDs    []SID
+	// Send says that the TEK is sent with already: the same as an ActivateSA right after.
+	Send bool
+}
+
+// ActivateSA is an effect: send with this SPI from now on. A group has at most one sending SPI.
+type ActivateSA struct {
+	Group string
+	SPI   SPI
+}
+
+// RetireSA is an effect: forget the keys of this SPI, for sending and receiving.
+type RetireSA struct {
+	Group  string
+	SPI    SPI
+	Reason string
+}
+
+// SetPolicy is an effect: what to encrypt. Registered false means that the member holds no keys: fail closed, or as
+// the operator configured.
+type SetPolicy struct {
+	Group      string
+	Policy     policy.List
+	Registered bool
+}
+
+// CmdRekey is an operator's command to a key server: new keys now, through an ordinary rollover. Answered by
+// CommandResult, as all commands.
+type CmdRekey struct {
+	Group string
+	// KEK also replaces the key-encryption key.
+	KEK bool
+	ID  uint64
+}
+
+// CmdClearMember is an operator's command to a key server: take a member off the list. It must register again.
+type CmdClearMember struct {
+	Group string
+	// Member is its address, or its identity.
+	Member string
+	ID     uint64
+}
+
+// CmdReregister is an operator's command to a member: register again now, keeping the keys until then.
+type CmdReregister struct {
+	Group string
+	ID    uint64
+}
+
+// CommandResult is the effect that answers a command.
+type CommandResult struct {
+	ID uint64
+	// Err says what was wrong; empty is success.
+	Err string
+	// Text says what was done.
+	Text string
+}
+
+// DataPlaneKind says what a DataPlaneReport is about.
+type DataPlaneKind uint8
+
+// Kinds of reports.
+const (
+	// SeqLow: the counter space of every sender id under the SPI is nearly used up.
+	SeqLow DataPlaneKind = iota + 1
+	// UnknownSPI: ESP packets with an SPI that is not installed arrive, so the others may have newer keys.
+	UnknownSPI
+)
+
+// DataPlaneReport is an event from the data plane to a member: it registers again.
+type DataPlaneReport struct {
+	Group string
+	SPI   SPI
+	Kind  DataPlaneKind
+}
+
+// MachineEffect marks the type.
+func (InstallSA) MachineEffect() {}
+
+// MachineEffect marks the type.
+func (ActivateSA) MachineEffect() {}
+
+// MachineEffect marks the type.
+func (RetireSA) MachineEffect() {}
+
+// MachineEffect marks the type.
+func (SetPolicy) MachineEffect() {}
+
+// MachineEffect marks the type.
+func (CommandResult) MachineEffect() {}
+
+// MachineEvent marks the type.
+func (CmdRekey) MachineEvent() {}
+
+// MachineEvent marks the type.
+func (CmdClearMember) MachineEvent() {}
+
+// MachineEvent marks the type.
+func (CmdReregister) MachineEvent() {}
+
+// MachineEvent marks the type.
+func (DataPlaneReport) MachineEvent() {}

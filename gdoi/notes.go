@@ -1,0 +1,38 @@
+package gdoi
+
+// Names of journal events (machine.Note). They are stable: operators grep and alert on them.
+const (
+	NoteKSStarted         = "ks-started"          // a key server took up a group, with or without stored state
+	NoteGMRegistered      = "gm-registered"       // KS: a member got its keys; GM: we got ours
+	NoteGMExpired         = "gm-expired"          // KS: a member did not come back in time
+	NoteGMCleared         = "gm-cleared"          // KS: an operator took a member off the list
+	NoteNotAuthorised     = "not-authorised"      // an authenticated peer may not join the group
+	NoteAuthFailed        = "auth-failed"         // phase 1 failed: wrong pre-shared key, or no common suite
+	NotePhase1Up          = "phase1-up"           // a phase-1 SA was established
+	NotePhase1Down        = "phase1-down"         // it ended
+	NoteTEKCreated        = "tek-created"         // KS
+	NoteTEKRetired        = "tek-retired"         // KS
+	NoteKEKCreated        = "kek-created"         // KS
+	NoteKEKRetired        = "kek-retired"         // both
+	NoteRekeySent         = "rekey-sent"          // KS: first transmission of a GROUPKEY-PUSH
+	NoteRekeyReceived     = "rekey-received"      // GM: it was accepted
+	NoteRekeyMissed       = "rekey-missed"        // GM: one was due and did not come
+	NoteSignFailed        = "sign-failed"         // KS: the custody did not sign; the rekey is retried
+	NotePersistFailed     = "persist-failed"      // KS: the store did not write; nothing that depends on it is sent
+	NoteStateDiscarded    = "state-discarded"     // KS: stored state was unusable
+	NoteSIDsExhausted     = "sids-exhausted"      // KS: no sender ids left under the current keys; new generation
+	NoteGroupReset        = "group-reset"         // KS: everybody was told to register again
+	NoteRegistering       = "registering"         // GM: an attempt begins
+	NoteRegisterFailed    = "register-failed"     // GM: it failed
+	NoteReregister        = "reregister"          // GM: registering again, and why
+	NoteSAInstalled       = "sa-installed"        // GM
+	NoteSAActivated       = "sa-activated"        // GM
+	NoteSARetired         = "sa-retired"          // GM
+	NotePolicyChanged     = "policy-changed"      // GM
+	NoteKeysExpired       = "keys-expired"        // GM: no keys left; fails closed or as configured
+	NoteDeleteReceived    = "delete-received"     // GM: the key server withdrew keys
+	NoteDatagramDropped   = "datagram-dropped"    // a control-plane datagram was dropped; rate limited
+	NoteDeliveryAbandoned = "delivery-abandoned"  // KS: a rekey was overtaken before all copies went out
+	NoteUnknownSPI        = "unknown-spi"         // GM: the data plane sees keys that we do not have
+	NoteSenderSpaceLow    = "sender-counters-low" // GM: the data plane runs out of IVs
+)

@@ -1,0 +1,25 @@
+package gdoi
+
+// DropReason is the stable code under which a dropped datagram is counted. Packages ike1, pull and push have further
+// codes of their own in their errors; node counts them under the same map.
+type DropReason = string
+
+// Reasons that node itself gives.
+const (
+	DropTooShort       DropReason = "too-short"        // smaller than an ISAKMP header
+	DropTooLong        DropReason = "too-long"         // larger than what we accept
+	DropMalformed      DropReason = "malformed"        // the header does not parse, or lies about the length
+	DropUnknownCookies DropReason = "unknown-cookies"  // no session has these cookies
+	DropUnknownKEK     DropReason = "unknown-kek"      // a GROUPKEY-PUSH under a KEK that we do not hold
+	DropUnknownExch    DropReason = "unknown-exchange" // an exchange type that we do not speak
+	DropUnknownMessage DropReason = "unknown-message"  // a message id of no exchange, or one that has ended
+	DropNotEstablished DropReason = "not-established"  // phase 2 before phase 1 is done
+	DropHalfOpenLimit  DropReason = "half-open-limit"  // too many negotiations under way
+	DropSourceLimit    DropReason = "source-limit"     // too many negotiations from this source
+	DropSessionLimit   DropReason = "session-limit"    // too many established sessions
+	DropExchangeLimit  DropReason = "exchange-limit"   // too many exchanges in one session
+	DropNoPSK          DropReason = "no-psk"           // no pre-shared key for this peer
+	DropWrongAddress   DropReason = "wrong-address"    // from another address than the session's
+	DropUnknownPeer    DropReason = "unknown-peer"     // not one of our key servers
+	DropNotForUs       DropReason = "not-for-us"       // an exchange that only the other role answers
+)
