@@ -81,7 +81,8 @@ func AppendAttributes(b []byte, as []Attribute) []byte {
 	return b
 }
 
-// attributes reads attributes until the cursor is empty.
+// attributes reads attributes until the cursor is empty. Type 0 is reserved in every registry; refusing it catches
+// figures read at the wrong offset.
 func (c *cursor) attributes() []Attribute {
 	if len(c.b) == 0 {
 		return nil
@@ -90,6 +91,9 @@ func (c *cursor) attributes() []Attribute {
 	for len(c.b) > 0 {
 		t := c.u16("attribute type")
 		a := Attribute{Type: t &^ 0x8000, Basic: t&0x8000 != 0}
+		if a.Type == 0 {
+			c.fail("attribute type 0")
+		}
 		if a.Basic {
 			a.Value = c.take(2, "attribute value")
 		} else {

@@ -39,7 +39,24 @@ func (r Raw) Body() []byte { return r.Wire[genericLen:] }
 // the type known; private types are let through for the caller to skip. SAK, SAT, proposals and transforms live inside
 // an SA and are refused at this level.
 func ParseChain(first PayloadType, b []byte) (chain []Raw, used int, err error) {
-	return splitChain("message", first, b, topLevel)
+	c := read("message", b)
+	chain = make([]Raw, 0, 8)
+	for t := first; t != PayloadNone; {
+		switch {
+		case len(chain) == MaxPayloads:
+			c.fail("more than %d payloads", MaxPayloads)
+		case !topLevel(t):
+			c.fail("payload type %d (%v) has no place here", uint8(t), t)
+		}
+		start := c.at
+		next, _ := c.payload(t)
+		if c.err != nil {
+			return nil, 0, c.err
+		}
+		chain = append(chain, Raw{t, b[start:c.at:c.at]})
+		t = next
+	}
+	return chain, c.at, nil
 }
 
 func topLevel(t PayloadType) bool {
@@ -48,33 +65,6 @@ func topLevel(t PayloadType) bool {
 		return false
 	}
 	return t >= PayloadPrivate || int(t) < len(payloadNames) && payloadNames[t] != ""
-}
-
-func splitChain(in string, t PayloadType, b []byte, allowed func(PayloadType) bool) (chain []Raw, used int, err error) {
-	c := read(in, b)
-	chain = make([]Raw, 0, 8)
-	for t != PayloadNone {
-		switch {
-		case len(chain) == MaxPayloads:
-			c.fail("more than %d payloads", MaxPayloads)
-		case !allowed(t):
-			c.fail("payload type %d (%v) has no place here", uint8(t), t)
-		}
-		start := c.at
-		next := PayloadType(c.u8("next payload"))
-		c.zero(1)
-		n := int(c.u16("payload length"))
-		if c.err == nil && n < genericLen {
-			c.fail("payload %v has length %d, less than its header", t, n)
-		}
-		c.take(n-genericLen, "payload "+t.String())
-		if c.err != nil {
-			return nil, 0, c.err
-		}
-		chain = append(chain, Raw{t, b[start : start+n : start+n]})
-		t = next
-	}
-	return chain, c.at, nil
 }
 
 // FirstType is the Next Payload value of what precedes ps.

@@ -34,7 +34,7 @@ func (c *cursor) take(n int, field string) []byte {
 	if c.err != nil {
 		return nil
 	}
-	if n > len(c.b) {
+	if n < 0 || n > len(c.b) {
 		c.fail("%s needs %d octets, %d are left", field, n, len(c.b))
 		return nil
 	}
@@ -87,10 +87,23 @@ func (c *cursor) zero(n int) {
 	}
 }
 
+// payload reads the generic header of a payload of type t (RFC 2408 §3.2, §5.3: the reserved octet must be zero) and
+// returns a cursor over its body.
+func (c *cursor) payload(t PayloadType) (next PayloadType, body cursor) {
+	next = PayloadType(c.u8("next payload"))
+	c.zero(1)
+	n := int(c.u16("payload length"))
+	if n < genericLen {
+		c.fail("payload %v has length %d, less than its header", t, n)
+	}
+	return next, c.sub(n-genericLen, "payload "+t.String())
+}
+
 // sub returns a cursor over the next n octets that keeps counting offsets in the same body.
 func (c *cursor) sub(n int, field string) cursor {
-	at := c.at
-	return cursor{b: c.take(n, field), at: at, in: c.in, err: c.err}
+	s := cursor{at: c.at, in: c.in}
+	s.b, s.err = c.take(n, field), c.err
+	return s
 }
 
 // join takes over the failure of a cursor made by sub.

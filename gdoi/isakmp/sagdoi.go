@@ -31,16 +31,9 @@ func ParseSAGDOI(body []byte) (*SAGDOI, error) {
 	if c.err == nil && (p.DOI != DOIGDOI || p.Situation != SituationGDOI) {
 		c.fail("DOI %d and situation %d, must be 2 and 0", p.DOI, p.Situation)
 	}
-	next := PayloadType(0)
-	if n := c.u16("SA attribute next payload"); n <= 0xff {
-		next = PayloadType(n)
-	} else {
-		c.fail("SA attribute next payload %d is no payload type", n)
-	}
+	c.zero(1) // the payload type fits the second octet of its field
+	next := PayloadType(c.u8("SA attribute next payload"))
 	c.zero(2)
-	if c.err == nil && next == PayloadNone {
-		c.fail("no SAK and no SAT")
-	}
 	for next != PayloadNone && c.err == nil {
 		next = p.element(&c, next)
 	}
@@ -63,14 +56,7 @@ func (p *SAGDOI) element(c *cursor, t PayloadType) (next PayloadType) {
 		c.fail("attribute payload %v has no place here, the order is SAK, GAP, SAT", t)
 		return PayloadNone
 	}
-	next = PayloadType(c.u8("next payload"))
-	c.zero(1)
-	n := int(c.u16("payload length"))
-	if n < genericLen {
-		c.fail("payload %v has length %d, less than its header", t, n)
-	}
-	at := c.at
-	body := c.take(n-genericLen, "payload "+t.String())
+	next, s := c.payload(t)
 	if c.err != nil {
 		return PayloadNone
 	}
@@ -78,16 +64,16 @@ func (p *SAGDOI) element(c *cursor, t PayloadType) (next PayloadType) {
 	switch t {
 	case PayloadSAK:
 		p.SAK = new(SAK)
-		*p.SAK, err = ParseSAK(body)
+		*p.SAK, err = ParseSAK(s.b)
 	case PayloadGAP:
 		p.GAP = new(GAP)
-		*p.GAP, err = ParseGAP(body)
+		*p.GAP, err = ParseGAP(s.b)
 	case PayloadSAT:
-		var s SAT
-		s, err = ParseSAT(body)
-		p.SATs = append(p.SATs, s)
+		var sat SAT
+		sat, err = ParseSAT(s.b)
+		p.SATs = append(p.SATs, sat)
 	}
-	c.wrap(at, err)
+	c.wrap(s.at, err)
 	return next
 }
 

@@ -39,17 +39,12 @@ func parseSAK(body []byte, width int) (SAK, error) {
 	p.Src, p.Dst = c.identities(width)
 	copy(p.SPI[:], c.take(len(p.SPI), "SPI"))
 	c.zero(4)
-	if startsWithZeroType(c.b) {
+	if len(c.b) >= 2 && c.b[0] == 0 && c.b[1] == 0 {
 		c.zero(2)
-	}
-	if startsWithZeroType(c.b) {
-		c.fail("attribute type 0")
 	}
 	p.Attributes = c.attributes()
 	return p, c.done()
 }
-
-func startsWithZeroType(b []byte) bool { return len(b) >= 2 && b[0] == 0 && b[1] == 0 }
 
 // Type is PayloadSAK.
 func (SAK) Type() PayloadType { return PayloadSAK }

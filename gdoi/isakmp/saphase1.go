@@ -87,16 +87,11 @@ func (c *cursor) link(t PayloadType, count int) (body cursor, more bool) {
 	if count == MaxPayloads {
 		c.fail("more than %d %v payloads", MaxPayloads, t)
 	}
-	next := PayloadType(c.u8("next payload"))
+	next, body := c.payload(t)
 	if next != PayloadNone && next != t {
 		c.fail("next payload %v among %v payloads", next, t)
 	}
-	c.zero(1)
-	n := int(c.u16("payload length"))
-	if n < genericLen {
-		c.fail("payload %v has length %d, less than its header", t, n)
-	}
-	return c.sub(n-genericLen, "payload "+t.String()), next == t
+	return body, next == t
 }
 
 func (c *cursor) proposal() Proposal {

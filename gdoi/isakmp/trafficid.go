@@ -14,9 +14,6 @@ type TrafficID struct {
 	Data   []byte
 }
 
-// Selector is another word for the same figure.
-type Selector = TrafficID
-
 // identities reads source and destination with lengths of width octets. Addresses must have their size; only the
 // source may be empty.
 //

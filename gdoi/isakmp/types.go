@@ -53,7 +53,6 @@ const (
 	ExchangeInformational   ExchangeType = 5
 	ExchangeGroupkeyPull    ExchangeType = 32
 	ExchangeGroupkeyPush    ExchangeType = 33
-	ExchangeGroupkeyUnknown ExchangeType = 34
 	ExchangeGroupkeyPushAck ExchangeType = 35
 )
 
