@@ -2,14 +2,14 @@ package isakmp
 
 // Attribute classes of a phase-1 transform, RFC 2409 appendix A.
 const (
-	IKEAttrEncryption   = 1
-	IKEAttrHash         = 2
-	IKEAttrAuthMethod   = 3
-	IKEAttrGroup        = 4
-	IKEAttrLifeType     = 11
-	IKEAttrLifeDuration = 12
-	IKEAttrPRF          = 13
-	IKEAttrKeyLength    = 14
+	Phase1Encryption   = 1
+	Phase1Hash         = 2
+	Phase1AuthMethod   = 3
+	Phase1Group        = 4
+	Phase1LifeType     = 11
+	Phase1LifeDuration = 12
+	Phase1PRF          = 13
+	Phase1KeyLength    = 14
 )
 
 // Encryption algorithms of phase 1: RFC 2409 appendix A, RFC 3602 §5.
@@ -49,7 +49,7 @@ const (
 	IKEGroupP521     = 21
 )
 
-// Life types, of phase 1 and of the IPsec DOI alike.
+// Life types of phase 1, RFC 2409 appendix A.
 const (
 	LifeSeconds   = 1
 	LifeKilobytes = 2

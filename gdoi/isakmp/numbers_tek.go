@@ -32,6 +32,12 @@ const (
 	SAAttrDirection           = 15
 )
 
+// Life types of the IPsec DOI, RFC 2407 §4.5.
+const (
+	LifeTypeSeconds   = 1
+	LifeTypeKilobytes = 2
+)
+
 // Encapsulation modes, RFC 2407 §4.5.
 const (
 	EncapsulationTunnel    = 1

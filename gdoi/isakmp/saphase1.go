@@ -4,10 +4,10 @@ import "encoding/binary"
 
 // Domains of interpretation and situations: RFC 2407 §4.2, RFC 6407 §2.1 and §5.2.
 const (
-	DOIIPsec          = 1
-	DOIGDOI           = 2
-	SituationIdentity = 1 // SIT_IDENTITY_ONLY of the IPsec DOI
-	SituationGDOI     = 0
+	DOIIPsec              = 1
+	DOIGDOI               = 2
+	SituationIdentityOnly = 1 // SIT_IDENTITY_ONLY of the IPsec DOI
+	SituationGDOI         = 0
 )
 
 // Protocol and transform of the proposals of phase 1, RFC 2407 §4.4.1 and §4.4.2.
