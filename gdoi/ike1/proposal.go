@@ -10,12 +10,9 @@ import (
 	"github.com/getvpn/getvpn/gdoi/suite"
 )
 
-// transformKeyIKE is the only transform of protocol ISAKMP (RFC 2407 §4.4.1).
-const transformKeyIKE = 1
-
 // transform is the wire form of a suite (RFC 2409 App. A).
 func transform(number uint8, p suite.Phase1, life time.Duration) isakmp.Transform {
-	return isakmp.Transform{Number: number, ID: transformKeyIKE, Attributes: []isakmp.Attribute{
+	return isakmp.Transform{Number: number, ID: isakmp.TransformIKE, Attributes: []isakmp.Attribute{
 		isakmp.BasicAttr(isakmp.Phase1Encryption, suite.CipherIKEAES),
 		isakmp.BasicAttr(isakmp.Phase1KeyLength, p.Cipher.KeyBits()),
 		isakmp.BasicAttr(isakmp.Phase1Hash, suite.HashIKE(p.Hash)),
@@ -32,7 +29,7 @@ func propose(suites []suite.Phase1, life time.Duration) isakmp.SAPhase1 {
 	for i, s := range suites {
 		p.Transforms = append(p.Transforms, transform(uint8(i+1), s, life))
 	}
-	return isakmp.SAPhase1{DOI: isakmp.DOIGDOI, Proposals: []isakmp.Proposal{p}}
+	return isakmp.SAPhase1{DOI: isakmp.DOIGDOI, Situation: isakmp.SituationGDOI, Proposals: []isakmp.Proposal{p}}
 }
 
 var errSuite = errors.New("not a suite that this program speaks")
@@ -71,7 +68,7 @@ func readTransform(t isakmp.Transform) (p suite.Phase1, life time.Duration, err 
 			return p, 0, errSuite
 		}
 	}
-	if t.ID != transformKeyIKE {
+	if t.ID != isakmp.TransformIKE {
 		return p, 0, errSuite
 	}
 	if p.Cipher, err = suite.CipherFromIKE(uint16(alg), uint16(bits)); err != nil {
@@ -84,7 +81,7 @@ func readTransform(t isakmp.Transform) (p suite.Phase1, life time.Duration, err 
 // offer checks the frame of a phase-1 SA: GDOI's DOI and situation, or, tolerated, those of IPsec; one proposal for
 // ISAKMP (RFC 2409 §5).
 func offer(sa *isakmp.SAPhase1) (isakmp.Proposal, error) {
-	gdoi := sa.DOI == isakmp.DOIGDOI && sa.Situation == 0
+	gdoi := sa.DOI == isakmp.DOIGDOI && sa.Situation == isakmp.SituationGDOI
 	ipsec := sa.DOI == isakmp.DOIIPsec && sa.Situation == isakmp.SituationIdentityOnly
 	if !gdoi && !ipsec {
 		return isakmp.Proposal{}, fmt.Errorf("SA with DOI %d, situation %d", sa.DOI, sa.Situation)
