@@ -1,0 +1,116 @@
+package pull
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/policy"
+	"github.com/getvpn/getvpn/gdoi/suite"
+)
+
+// Offer is what a key server grants to a member: policy and, once message 4 is there, keys. It is also the content
+// of a GROUPKEY-PUSH. It owns its secrets; see Destroy.
+type Offer struct {
+	KEK *KEKOffer // nil: the group has no rekey SA, or a PUSH does not replace it
+	// Seq is the last sequence number that the key server used under KEK, RFC 6407 §5.7; only in a PULL.
+	Seq uint32
+	// TEKs are the data-security SAs, oldest first.
+	TEKs []TEKOffer
+	// ATD and DTD are the rollover delays, RFC 6407 §5.4.1, in whole seconds up to 65535; others are rounded up.
+	ATD, DTD time.Duration
+	// AccessList is the whole ordered list; nil when the key server sent SATs alone (see Policy).
+	AccessList policy.List
+	// SIDBits and SIDs are the sender ids for this member alone, RFC 6407 §5.6.4; never in a PUSH.
+	SIDBits int
+	SIDs    []gdoi.SID
+}
+
+// KEKOffer is a rekey SA: SAK and KEK key packet.
+type KEKOffer struct {
+	SPI   gdoi.KEKSPI
+	Suite suite.KEK
+	// Key and IV are nil while only the policy is known (message 2). The IV is static, RFC 6407 §5.6.2.1.
+	Key, IV *machine.Secret
+	// Lifetime is what remains, in seconds.
+	Lifetime uint32
+	SigHash  machine.Hash
+	// SigKeyDER is the public key that signs PUSH messages, a DER SubjectPublicKeyInfo; SigKeyBits its size.
+	SigKeyDER  []byte
+	SigKeyBits int
+	// Src and Dst are where PUSH messages come from and go to. Dst is unspecified for unicast delivery, where the
+	// same message goes to every member.
+	Src, Dst netip.AddrPort
+}
+
+// TEKOffer is a data-security SA: SATs and TEK key packet.
+type TEKOffer struct {
+	SPI   gdoi.SPI
+	Suite suite.ESP
+	// Key is key then salt (RFC 4106 §8.1); nil while only the policy is known.
+	Key *machine.Secret
+	// Lifetime is what remains, in seconds.
+	Lifetime uint32
+	// Policy holds permits only, one for each SAT.
+	Policy policy.List
+}
+
+// Destroy wipes all keys of the offer.
+func (o *Offer) Destroy() {
+	if o == nil {
+		return
+	}
+	if o.KEK != nil {
+		o.KEK.Key.Destroy()
+		o.KEK.IV.Destroy()
+	}
+	for i := range o.TEKs {
+		o.TEKs[i].Key.Destroy()
+	}
+}
+
+// Policy is the access list that a member should apply, given the one that it applies now (nil: none). An explicit
+// list wins. Without one, the permits of the newest TEK are the policy, unless they are those of the current list:
+// then that list, which may also deny, stays. An offer without TEKs changes nothing.
+func (o *Offer) Policy(current policy.List) policy.List {
+	if o.AccessList != nil {
+		return o.AccessList
+	}
+	if len(o.TEKs) == 0 {
+		return current
+	}
+	permits := o.TEKs[len(o.TEKs)-1].Policy
+	if asSATs(current).Equal(permits) {
+		return current
+	}
+	return permits
+}
+
+// sameSAs says whether both offers announce the same SPIs in the same order.
+func (o *Offer) sameSAs(p *Offer) bool {
+	if (o.KEK == nil) != (p.KEK == nil) || len(o.TEKs) != len(p.TEKs) {
+		return false
+	}
+	if o.KEK != nil && o.KEK.SPI != p.KEK.SPI {
+		return false
+	}
+	for i := range o.TEKs {
+		if o.TEKs[i].SPI != p.TEKs[i].SPI {
+			return false
+		}
+	}
+	return true
+}
+
+// outline copies the SPIs, and no secret.
+func (o *Offer) outline() *Offer {
+	p := &Offer{TEKs: make([]TEKOffer, len(o.TEKs))}
+	if o.KEK != nil {
+		p.KEK = &KEKOffer{SPI: o.KEK.SPI}
+	}
+	for i := range o.TEKs {
+		p.TEKs[i].SPI = o.TEKs[i].SPI
+	}
+	return p
+}

@@ -1,0 +1,136 @@
+package pull
+
+import (
+	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/isakmp"
+	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/suite"
+)
+
+// maxSIDs bounds what a member takes; far more than it ever asks for.
+const maxSIDs = 1024
+
+// addKeys matches the key packets with the SAs that the policy announced: exactly one for each.
+func (o *Offer) addKeys(kd *isakmp.KD) error {
+	for _, p := range kd.Packets {
+		var err error
+		switch p.Type {
+		case isakmp.KDTypeTEK:
+			err = o.addTEK(p)
+		case isakmp.KDTypeKEK:
+			err = o.addKEK(p)
+		case isakmp.KDTypeSID:
+			err = o.addSIDs(p)
+		default:
+			err = unsupported("key packet of type %d", p.Type)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if o.KEK != nil && o.KEK.Key == nil {
+		return malformed("SAK %x without a key packet", o.KEK.SPI)
+	}
+	for i := range o.TEKs {
+		if o.TEKs[i].Key == nil {
+			return malformed("SAT with SPI %08x without a key packet", uint32(o.TEKs[i].SPI))
+		}
+	}
+	return nil
+}
+
+func (o *Offer) addTEK(p isakmp.KeyPacket) error {
+	if len(p.SPI) != 4 {
+		return malformed("TEK key packet with an SPI of %d octets", len(p.SPI))
+	}
+	spi := spiOf(p.SPI)
+	for i := range o.TEKs {
+		t := &o.TEKs[i]
+		if t.SPI != spi {
+			continue
+		}
+		if t.Key != nil {
+			return malformed("two key packets for SPI %08x", uint32(spi))
+		}
+		for _, a := range p.Attributes {
+			if a.Type != isakmp.TEKAttrAlgorithmKey || t.Key != nil {
+				return unsupported("TEK key attribute %d; an AEAD cipher has one TEK_ALGORITHM_KEY", a.Type)
+			}
+			if len(a.Value) != t.Suite.KeymatLen() {
+				return malformed("key of SPI %08x has %d octets; %v needs %d", uint32(spi), len(a.Value), t.Suite, t.Suite.KeymatLen())
+			}
+			t.Key = machine.NewSecret(a.Value)
+		}
+		return nil
+	}
+	return malformed("key packet for SPI %08x, which no SAT announced", uint32(spi))
+}
+
+func (o *Offer) addKEK(p isakmp.KeyPacket) error {
+	k := o.KEK
+	if k == nil || string(p.SPI) != string(k.SPI[:]) {
+		return malformed("key packet for KEK %x, which no SAK announced", p.SPI)
+	}
+	if k.Key != nil {
+		return malformed("two KEK key packets")
+	}
+	for _, a := range p.Attributes {
+		switch {
+		case a.Type == isakmp.KEKKeyAttrAlgorithmKey && k.Key == nil:
+			n := k.Suite.IVLen()
+			if len(a.Value) != n+k.Suite.KeyLen() {
+				return malformed("KEK_ALGORITHM_KEY has %d octets; %v needs %d", len(a.Value), k.Suite, n+k.Suite.KeyLen())
+			}
+			k.IV, k.Key = machine.NewSecret(a.Value[:n]), machine.NewSecret(a.Value[n:])
+		case a.Type == isakmp.KEKKeyAttrSigAlgorithmKey && k.SigKeyDER == nil:
+			k.SigKeyDER = append([]byte{}, a.Value...)
+		default:
+			return unsupported("KEK key attribute %d", a.Type)
+		}
+	}
+	pub, err := suite.ParseRSAPublicKey(k.SigKeyDER)
+	if err != nil {
+		return unsupported("SIG_ALGORITHM_KEY: %w", err)
+	}
+	if bits := pub.N.BitLen(); k.SigKeyBits == 0 {
+		k.SigKeyBits = bits // SIG_KEY_LENGTH is optional, §5.3
+	} else if k.SigKeyBits != bits {
+		return malformed("SIG_ALGORITHM_KEY has %d bits; the SAK said %d", bits, k.SigKeyBits)
+	}
+	return nil
+}
+
+func (o *Offer) addSIDs(p isakmp.KeyPacket) error {
+	if len(p.SPI) != 0 || o.SIDs != nil {
+		return malformed("second SID key packet, or one with an SPI")
+	}
+	for _, a := range p.Attributes {
+		switch {
+		case a.Type == isakmp.SIDAttrNumberOfBits && o.SIDBits == 0:
+			bits, err := number("SID packet", a, 32)
+			if err != nil {
+				return err
+			}
+			o.SIDBits = int(bits)
+		case a.Type == isakmp.SIDAttrValue:
+			v, err := number("SID packet", a, 1<<32-1)
+			if err != nil {
+				return err
+			}
+			o.SIDs = append(o.SIDs, gdoi.SID(v))
+		default:
+			return unsupported("SID attribute %d", a.Type)
+		}
+	}
+	if o.SIDBits == 0 || len(o.SIDs) == 0 || len(o.SIDs) > maxSIDs {
+		return malformed("SID key packet with %d bits and %d values", o.SIDBits, len(o.SIDs))
+	}
+	used := make(map[gdoi.SID]bool, len(o.SIDs))
+	for _, s := range o.SIDs {
+		if uint64(s)>>o.SIDBits != 0 || used[s] {
+			return malformed("sender id %d comes twice or does not fit into %d bits", s, o.SIDBits)
+		}
+		used[s] = true
+	}
+	return nil
+}

@@ -1,0 +1,103 @@
+package push
+
+import (
+	"fmt"
+
+	"github.com/getvpn/getvpn/gdoi/isakmp"
+	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/pull"
+	"github.com/getvpn/getvpn/gdoi/suite"
+)
+
+// maxDatagram is the largest UDP payload over IPv4.
+const maxDatagram = 65507
+
+// Unsigned is a message that waits for its signature. It holds keys in clear until Finish or Destroy.
+type Unsigned struct {
+	kek    *Key
+	form   machine.SignScheme
+	seq    uint32
+	plain  []byte // the payloads before SIG, with room for it
+	digest []byte
+}
+
+// Build encodes a message under kek, the current one, to be signed in the given form: machine.SignRSAPKCS1 by
+// RFC 6407 §5.3.6.1, or machine.SignRSABare for members that know only the old form. It keeps kek, but not m.
+func Build(kek *Key, m *Message, form machine.SignScheme) (*Unsigned, error) {
+	if form != machine.SignRSAPKCS1 && form != machine.SignRSABare {
+		return nil, fmt.Errorf("%w: signature form %d is not RSA", ErrMessage, form)
+	}
+	if m.Seq == 0 || m.Offer == nil && len(m.Deletes) == 0 {
+		return nil, fmt.Errorf("%w: sequence number %d, nothing to install or delete", ErrMessage, m.Seq)
+	}
+	ps := []isakmp.Payload{isakmp.SEQ{Number: m.Seq}}
+	for _, d := range m.Deletes {
+		if err := checkDelete(d); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrMessage, err)
+		}
+		ps = append(ps, d)
+	}
+	size := 1024
+	if o := m.Offer; o != nil {
+		if len(o.SIDs) > 0 {
+			return nil, fmt.Errorf("%w: sender ids belong to one member alone (RFC 6407 §5.6.4)", ErrMessage)
+		}
+		sa, kd := o.SA(m.SendAccessList), o.KD(false)
+		defer pull.WipeKD(kd)
+		ps = append(ps, sa, kd)
+		if err := isakmp.CheckSize(sa, kd); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrMessage, err)
+		}
+		// One allocation that is large enough leaves no copies of keys behind.
+		size += len(sa.AppendBody(nil)) + 1024*len(kd.Packets)
+	}
+	u := &Unsigned{kek: kek, form: form, seq: m.Seq}
+	// The last payload announces SIG, so a SIG of the right size is part of the chain that is encoded.
+	sig := isakmp.Sig{Data: make([]byte, kek.Public.Size())}
+	chain := isakmp.AppendChain(make([]byte, 0, size+kek.Public.Size()), append(ps, sig)...)
+	if isakmp.HeaderLen+len(chain)+suite.BlockLen > maxDatagram {
+		clear(chain)
+		return nil, fmt.Errorf("%w: %d octets do not fit into a datagram; summarise the access list", ErrMessage, len(chain))
+	}
+	u.plain = chain[:len(chain)-len(sig.Data)]
+	signed := u.plain[:len(u.plain)-4] // without SIG's generic header
+	u.digest = kek.digest(kek.header(), isakmp.HeaderLen+len(chain), signed)
+	return u, nil
+}
+
+// Seq is the sequence number of the message.
+func (u *Unsigned) Seq() uint32 { return u.seq }
+
+// Digest is what is to be signed.
+func (u *Unsigned) Digest() []byte { return u.digest }
+
+// Sign is the effect that asks the key custody for the signature.
+func (u *Unsigned) Sign(id machine.OpID, key string) machine.Sign {
+	return machine.Sign{ID: id, Key: key, Scheme: u.form, Hash: u.kek.Hash, Digest: u.digest}
+}
+
+// Finish adds the signature, encrypts, and returns the datagram; the plaintext is wiped. A signature that does not
+// verify is an error: members would discard it, and the custody has the wrong key.
+func (u *Unsigned) Finish(sig []byte) ([]byte, error) {
+	if u.plain == nil {
+		return nil, fmt.Errorf("%w: it was finished or destroyed before", ErrMessage)
+	}
+	defer u.Destroy()
+	if err := suite.VerifyRSA(u.kek.Public, u.form, u.kek.Hash, u.digest, sig); err != nil {
+		return nil, fmt.Errorf("%w: the key custody's signature: %w; check that the signing key belongs to the public key of the group", ErrMessage, err)
+	}
+	u.plain = append(u.plain, sig...)
+	body, err := suite.EncryptCBC(u.kek.Key.Bytes(), u.kek.IV.Bytes(), u.plain)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMessage, err)
+	}
+	h := u.kek.header()
+	h.Length = uint32(isakmp.HeaderLen + len(body))
+	return append(h.AppendTo(make([]byte, 0, h.Length)), body...), nil
+}
+
+// Destroy wipes the plaintext.
+func (u *Unsigned) Destroy() {
+	clear(u.plain[:cap(u.plain)])
+	u.plain = nil
+}

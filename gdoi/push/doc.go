@@ -1,0 +1,20 @@
+// Package push is the GROUPKEY-PUSH message (RFC 6407 §4), with which a key server replaces keys, both sides:
+//
+//	HDR*, SEQ, [D,]* [SA, KD,] SIG
+//
+// The header's cookies are the SPI of the KEK, the message id is zero, and everything after it is encrypted under the
+// KEK with its static IV: nothing is chained between messages. SIG is over
+//
+//	"rekey" | HDR | SEQ | D | SA | KD
+//
+// in clear. The RFC does not say which Length that HDR holds. The 2011 reference program hashes it with the E flag
+// set and the length of the message without CBC padding, and so do we; Open tries the transmitted length after that.
+//
+// Key server: Build gives the digest, the key custody signs it (Unsigned.Sign), Finish gives the datagram, and a
+// Transmission repeats its identical octets to each member, paced, in virtual time.
+//
+// Member: a Receiver holds one KEK and opens datagrams in the order of §4.4: form, SEQ strictly greater than the last
+// accepted, signature, content. A retransmission is ErrDuplicate and costs no decryption.
+//
+// A value belongs to one goroutine.
+package push
