@@ -1,0 +1,193 @@
+package netns
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+	vns "github.com/vishvananda/netns"
+
+	"github.com/getvpn/getvpn/lab/scenario"
+)
+
+// faultTable begins the name of the nftables tables that hold faults; a node's own tables are never touched.
+const faultTable = "gvl_fault_"
+
+// The offsets of the addresses in an IPv4 header (RFC 791 §3.1).
+const (
+	ipv4Source      = 12
+	ipv4Destination = 16
+)
+
+// Partition makes the network drop everything between two sides. Core routers drop by addresses, with the LANs of a
+// member on its side; where two nodes of different sides are neighbours, their link is cut at both ends.
+//
+// With a duration the kernel itself lifts the fault: the rules match through sets whose elements time out, so a fault
+// ends also when nobody is left to end it.
+func (l *Lab) Partition(p scenario.Partition, d time.Duration) error {
+	return l.change(func(st *State) error {
+		table := fmt.Sprintf("%s%d", faultTable, time.Now().UnixNano())
+		for _, n := range l.s.Nodes {
+			cut := l.cutInterfaces(n, p)
+			byAddress := n.Kind == scenario.KindCore
+			if !byAddress && len(cut) == 0 {
+				continue
+			}
+			f := &filter{table: table, timeout: d, interfaces: cut}
+			if byAddress {
+				f.a, f.b = l.territory(p.A), l.territory(p.B)
+			}
+			if err := l.nft(n.Name, f.install); err != nil {
+				return fmt.Errorf("partition at %s: %w", n.Name, err)
+			}
+		}
+		fault := Fault{Kind: "partition", Spec: p.String(), Since: time.Now().UTC()}
+		if d > 0 {
+			until := fault.Since.Add(d)
+			fault.Until = &until
+		}
+		st.Faults = append(activeFaults(st.Faults), fault)
+		return nil
+	})
+}
+
+// Heal lifts all faults.
+func (l *Lab) Heal() error {
+	return l.change(func(st *State) error {
+		for _, n := range l.s.Nodes {
+			err := l.nft(n.Name, func(c *nftables.Conn) error {
+				tables, err := c.ListTables()
+				if err != nil {
+					return err
+				}
+				for _, t := range tables {
+					if strings.HasPrefix(t.Name, faultTable) {
+						c.DelTable(t)
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				return fmt.Errorf("healing %s: %w", n.Name, err)
+			}
+		}
+		st.Faults = []Fault{}
+		return nil
+	})
+}
+
+func activeFaults(all []Fault) []Fault {
+	return slices.DeleteFunc(slices.Clone(all), func(f Fault) bool { return f.Until != nil && time.Now().After(*f.Until) })
+}
+
+func (l *Lab) nft(node string, fn func(*nftables.Conn) error) error {
+	ns, err := vns.GetFromPath(bindDir + "/" + prefix(l.name) + node)
+	if err != nil {
+		return err
+	}
+	defer ns.Close()
+	c, err := nftables.New(nftables.WithNetNSFd(int(ns)))
+	if err != nil {
+		return err
+	}
+	if err := fn(c); err != nil {
+		return err
+	}
+	return c.Flush()
+}
+
+func (l *Lab) territory(nodes []string) []netip.Prefix {
+	var out []netip.Prefix
+	for _, n := range nodes {
+		out = append(out, l.s.Territory(n)...)
+	}
+	return out
+}
+
+// cutInterfaces are those of n whose neighbour is on the other side.
+func (l *Lab) cutInterfaces(n scenario.Node, p scenario.Partition) []string {
+	other := p.B
+	if slices.Contains(p.B, n.Name) {
+		other = p.A
+	} else if !slices.Contains(p.A, n.Name) {
+		return nil
+	}
+	var out []string
+	for _, a := range n.Addresses {
+		if slices.Contains(other, a.Peer) {
+			out = append(out, a.Interface)
+		}
+	}
+	return out
+}
+
+// filter is the part of one fault on one node.
+type filter struct {
+	table      string
+	timeout    time.Duration
+	a, b       []netip.Prefix
+	interfaces []string
+}
+
+func (f *filter) install(c *nftables.Conn) error {
+	t := c.AddTable(&nftables.Table{Family: nftables.TableFamilyIPv4, Name: f.table})
+	chain := c.AddChain(&nftables.Chain{Name: "cut", Table: t, Type: nftables.ChainTypeFilter,
+		Hooknum: nftables.ChainHookPrerouting, Priority: nftables.ChainPriorityRaw})
+	add := func(match ...expr.Any) {
+		c.AddRule(&nftables.Rule{Table: t, Chain: chain,
+			Exprs: append(match, &expr.Counter{}, &expr.Verdict{Kind: expr.VerdictDrop})})
+	}
+	if len(f.interfaces) > 0 {
+		set := &nftables.Set{Table: t, Name: "links", KeyType: nftables.TypeIFName, HasTimeout: f.timeout > 0}
+		var elements []nftables.SetElement
+		for _, i := range f.interfaces {
+			key := make([]byte, 16) // IFNAMSIZ
+			copy(key, i)
+			elements = append(elements, nftables.SetElement{Key: key, Timeout: f.timeout})
+		}
+		if err := c.AddSet(set, elements); err != nil {
+			return err
+		}
+		add(&expr.Meta{Key: expr.MetaKeyIIFNAME, Register: 1},
+			&expr.Lookup{SourceRegister: 1, SetName: set.Name, SetID: set.ID})
+	}
+	if len(f.a) == 0 || len(f.b) == 0 {
+		return nil
+	}
+	sides := make([]*nftables.Set, 2)
+	for i, side := range [][]netip.Prefix{f.a, f.b} {
+		sides[i] = &nftables.Set{Table: t, Name: []string{"a", "b"}[i], KeyType: nftables.TypeIPAddr, Interval: true,
+			HasTimeout: f.timeout > 0}
+		if err := c.AddSet(sides[i], intervals(side, f.timeout)); err != nil {
+			return err
+		}
+	}
+	for i := range sides {
+		from, to := sides[i], sides[1-i]
+		add(&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: ipv4Source, Len: 4},
+			&expr.Lookup{SourceRegister: 1, SetName: from.Name, SetID: from.ID},
+			&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: ipv4Destination, Len: 4},
+			&expr.Lookup{SourceRegister: 1, SetName: to.Name, SetID: to.ID})
+	}
+	return nil
+}
+
+// intervals turns prefixes into the half-open ranges of an interval set.
+func intervals(prefixes []netip.Prefix, timeout time.Duration) []nftables.SetElement {
+	var out []nftables.SetElement
+	for _, p := range prefixes {
+		out = append(out, nftables.SetElement{Key: p.Masked().Addr().AsSlice(), Timeout: timeout})
+		last := p.Masked().Addr().As4()
+		for bit := p.Bits(); bit < 32; bit++ {
+			last[bit/8] |= 0x80 >> (bit % 8)
+		}
+		if end := netip.AddrFrom4(last).Next(); end.IsValid() {
+			out = append(out, nftables.SetElement{Key: end.AsSlice(), IntervalEnd: true})
+		}
+	}
+	return out
+}

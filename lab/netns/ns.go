@@ -1,0 +1,135 @@
+package netns
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+
+	vns "github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+)
+
+// bindDir is where ip-netns(8) keeps named namespaces; ours are visible to it on purpose.
+const bindDir = "/run/netns"
+
+// prefix begins the name of every namespace of a lab.
+func prefix(lab string) string { return "gvl-" + lab + "-" }
+
+// inside runs fn on a thread that is in the named namespace. Sockets that fn opens and processes that it starts belong
+// to that namespace for good; fn must not start goroutines that expect it.
+func inside(name string, fn func() error) error {
+	target, err := vns.GetFromPath(filepath.Join(bindDir, name))
+	if err != nil {
+		return fmt.Errorf("namespace %s: %w", name, err)
+	}
+	defer target.Close()
+	return onOwnThread(func() error {
+		if err := vns.Set(target); err != nil {
+			return fmt.Errorf("entering namespace %s: %w", name, err)
+		}
+		return fn()
+	})
+}
+
+// onOwnThread runs fn on a thread that may change its namespace and is brought back afterwards. When the way back fails
+// the thread dies with its goroutine, which is never unlocked.
+func onOwnThread(fn func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		home, err := vns.Get()
+		if err != nil {
+			done <- fmt.Errorf("own network namespace: %w", err)
+			return
+		}
+		defer home.Close()
+		err = fn()
+		if vns.Set(home) == nil {
+			runtime.UnlockOSThread()
+		}
+		done <- err
+	}()
+	return <-done
+}
+
+func createNamespace(name string) error {
+	return onOwnThread(func() error {
+		h, err := vns.NewNamed(name)
+		if err != nil {
+			return fmt.Errorf("creating namespace %s: %w", name, err)
+		}
+		return h.Close()
+	})
+}
+
+// deleteNamespace removes the name; the kernel removes the namespace, its links, addresses, routes and rules with the
+// last process or socket in it. A name that a killed tool left without a mount is removed as well.
+func deleteNamespace(name string) error {
+	path := filepath.Join(bindDir, name)
+	if err := unix.Unmount(path, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
+		return fmt.Errorf("unmounting namespace %s: %w", name, err)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("removing namespace %s: %w", name, err)
+	}
+	return nil
+}
+
+// namespaces lists the names of a lab's namespaces.
+func namespaces(lab string) ([]string, error) {
+	entries, err := os.ReadDir(bindDir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("listing namespaces: %w", err)
+	}
+	var names []string
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), prefix(lab)) {
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
+}
+
+type nsID struct{ dev, ino uint64 }
+
+func identity(path string) (nsID, bool) {
+	var st unix.Stat_t
+	if unix.Stat(path, &st) != nil {
+		return nsID{}, false
+	}
+	return nsID{uint64(st.Dev), st.Ino}, true //nolint:unconvert // Dev is narrower on other architectures
+}
+
+// processesIn finds the processes that live in the named namespaces, this one excepted.
+func processesIn(names []string) []int {
+	ids := map[nsID]bool{}
+	for _, n := range names {
+		if id, ok := identity(filepath.Join(bindDir, n)); ok {
+			ids[id] = true
+		}
+	}
+	// The namespace of the tool itself is never a lab's, but a name without a mount could look like anything: a plain
+	// file is no namespace of any process, and our own is excluded by hand.
+	if own, ok := identity("/proc/self/ns/net"); ok {
+		delete(ids, own)
+	}
+	var pids []int
+	entries, _ := os.ReadDir("/proc") // what cannot be listed cannot be ours
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil || pid == os.Getpid() {
+			continue
+		}
+		if id, ok := identity(fmt.Sprintf("/proc/%d/ns/net", pid)); ok && ids[id] {
+			pids = append(pids, pid)
+		}
+	}
+	slices.Sort(pids)
+	return pids
+}

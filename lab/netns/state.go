@@ -1,0 +1,158 @@
+package netns
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/getvpn/getvpn/lab/scenario"
+)
+
+// State is lab.json; the package comment documents it.
+type State struct {
+	Name      string            `json:"name"`
+	Scenario  string            `json:"scenario"`
+	Driver    string            `json:"driver"`
+	Dir       string            `json:"dir"`
+	Created   time.Time         `json:"created"`
+	Vars      map[string]string `json:"vars"`
+	Protected []netip.Prefix    `json:"protected"`
+	Nodes     []NodeState       `json:"nodes"`
+	Links     []LinkState       `json:"links"`
+	Faults    []Fault           `json:"faults"`
+}
+
+// NodeState is one node in lab.json.
+type NodeState struct {
+	Name      string         `json:"name"`
+	Kind      scenario.Kind  `json:"kind"`
+	Namespace string         `json:"namespace"`
+	Addresses []netip.Prefix `json:"addresses"`
+	Outsider  bool           `json:"outsider"`
+	Program   string         `json:"program,omitempty"`
+	PID       int            `json:"pid,omitempty"`
+	PIDStart  uint64         `json:"pid_start,omitempty"`
+	Wanted    string         `json:"wanted,omitempty"`
+	Socket    string         `json:"socket,omitempty"`
+	Config    string         `json:"config,omitempty"`
+	Log       string         `json:"log,omitempty"`
+}
+
+// What the last command wanted of a daemon.
+const (
+	WantedRunning = "running"
+	WantedStopped = "stopped"
+	WantedKilled  = "killed"
+)
+
+// LinkState is one link in lab.json.
+type LinkState struct {
+	A          string `json:"a"`
+	AInterface string `json:"a_interface"`
+	B          string `json:"b"`
+	BInterface string `json:"b_interface"`
+}
+
+// Fault is something that the lab breaks on purpose.
+type Fault struct {
+	Kind  string     `json:"kind"` // "partition"
+	Spec  string     `json:"spec"`
+	Since time.Time  `json:"since"`
+	Until *time.Time `json:"until,omitempty"` // the kernel lifts it by itself then
+}
+
+func (n *NodeState) process() process { return process{n.PID, n.PIDStart} }
+
+// Base is the directory below which all labs have their run directories.
+func Base() string {
+	if dir := os.Getenv("GETVPN_LAB_DIR"); dir != "" {
+		return dir
+	}
+	return "/run/getvpn-lab"
+}
+
+// Dir is the run directory of a lab.
+func Dir(lab string) string { return filepath.Join(Base(), lab) }
+
+// ErrNotUp says that there is no such lab.
+var ErrNotUp = errors.New("lab is not up")
+
+func readState(lab string) (*State, error) {
+	b, err := os.ReadFile(filepath.Join(Dir(lab), "lab.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: %s; getvpn-lab up %s brings it up", ErrNotUp, lab, lab)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lab %s: %w", lab, err)
+	}
+	var s State
+	if err := json.Unmarshal(b, &s); err != nil {
+		return nil, fmt.Errorf("lab %s: lab.json is damaged (%w); getvpn-lab down %s clears it", lab, err, lab)
+	}
+	return &s, nil
+}
+
+func (s *State) write() error {
+	b, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return fmt.Errorf("lab.json: %w", err)
+	}
+	path := filepath.Join(s.Dir, "lab.json")
+	if err := os.WriteFile(path+".new", append(b, '\n'), 0o644); err != nil { //nolint:gosec // consoles of others may look
+		return fmt.Errorf("lab.json: %w", err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		return fmt.Errorf("lab.json: %w", err)
+	}
+	return nil
+}
+
+func (s *State) node(name string) *NodeState {
+	for i := range s.Nodes {
+		if s.Nodes[i].Name == name {
+			return &s.Nodes[i]
+		}
+	}
+	return nil
+}
+
+// lock serialises commands on one lab. It fails when the lab was taken down while it waited.
+func lock(lab string) (unlock func(), err error) {
+	path := filepath.Join(Dir(lab), "lock")
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|unix.O_CLOEXEC, 0o600)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: %s", ErrNotUp, lab)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lab %s: %w", lab, err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("locking lab %s: %w", lab, err)
+	}
+	var held, there unix.Stat_t
+	if unix.Fstat(int(f.Fd()), &held) != nil || unix.Stat(path, &there) != nil || held.Ino != there.Ino {
+		f.Close()
+		return nil, fmt.Errorf("%w: %s was taken down in this moment", ErrNotUp, lab)
+	}
+	return func() { f.Close() }, nil
+}
+
+// Labs lists the labs that have a run directory.
+func Labs() []string {
+	var names []string
+	entries, _ := os.ReadDir(Base()) // no directory: no labs
+	for _, e := range entries {
+		if e.IsDir() && scenario.ValidName(e.Name()) {
+			names = append(names, e.Name())
+		}
+	}
+	return names
+}

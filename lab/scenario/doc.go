@@ -1,0 +1,22 @@
+// Package scenario is the model of a lab: its nodes and links, the daemons that run on them, the steps of a scenario and
+// the checks that decide whether it passed. It knows no driver: network namespaces, containers and the simulator read the
+// same files.
+//
+// A scenario is one YAML file, decoded strictly; an error names file and line. The sections, in the order in which a
+// reader wants them:
+//
+//	name, title, description
+//	vars:      {tek_lifetime: 100s, ...}            defaults; --set NAME=VALUE replaces one
+//	profiles:  {quick: {tek_lifetime: 20s}}         named sets of values; --profile NAME
+//	protected: [10.1.0.0/16]                        what must never be seen in clear in the core
+//	policy:    ["deny tcp any any eq 22", ...]      the group's access list; ${policy} in a program's configuration
+//	secrets:   [gm1, gm2]                           fresh random keys of each run, files of mode 0600 under ${secrets}
+//	programs:  {gm: {binary: getvpn-gm, config: "text with ${node}"}}
+//	nodes:     [{name: gm1, kind: gm, program: gm, routes: ["default via 172.16.1.2"]}]
+//	links:     [{ends: [gm1 wan0 172.16.1.1/30, p1 gm1 172.16.1.2/30], mtu: 1500}]
+//	steps:     [{check: reach, pairs: all}, {do: kill ks1}, {parallel: [...]}]
+//
+// ${NAME} is replaced by a variable everywhere but in vars and profiles. A program's configuration also knows ${node},
+// ${dir}, ${socket}, ${state}, ${secrets}, ${policy}, ${addr.IFACE}, ${net.IFACE} and the node's own vars; $${ is a
+// literal ${.
+package scenario

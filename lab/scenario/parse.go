@@ -1,0 +1,200 @@
+package scenario
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// ErrScenario is wrapped by everything that is wrong with a scenario file or with the values given to it.
+var ErrScenario = errors.New("scenario")
+
+// Error is one mistake in a scenario file.
+type Error struct {
+	File string
+	Line int
+	Text string
+}
+
+// Error gives file:line: text.
+func (e *Error) Error() string {
+	if e.Line == 0 {
+		return fmt.Sprintf("%s: %s", e.File, e.Text)
+	}
+	return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Text)
+}
+
+// Unwrap makes errors.Is(err, ErrScenario) true.
+func (e *Error) Unwrap() error { return ErrScenario }
+
+// Options are what a user may choose without editing the file.
+type Options struct {
+	Profile string
+	Set     map[string]string
+}
+
+// Parse reads a scenario. All variables are replaced except those that only a node knows (Program.Render does it).
+func Parse(file string, text []byte, opt Options) (*Scenario, error) {
+	var doc yaml.Node
+	if err := yaml.Load(text, &doc); err != nil {
+		return nil, located(file, err)
+	}
+	if doc.Kind != yaml.DocumentNode || len(doc.Content) != 1 || doc.Content[0].Kind != yaml.MappingNode {
+		return nil, &Error{file, 1, "a scenario is a YAML mapping that begins with name:"}
+	}
+	root := doc.Content[0]
+	vars, err := variables(file, root, opt)
+	if err != nil {
+		return nil, err
+	}
+	var errs []error
+	for i := 0; i+1 < len(root.Content); i += 2 {
+		switch root.Content[i].Value {
+		case "vars", "profiles", "programs":
+		default:
+			errs = append(errs, substitute(file, root.Content[i+1], vars)...)
+		}
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	s := &Scenario{File: file, Text: text}
+	if err := strict(root, s); err != nil {
+		return nil, located(file, err)
+	}
+	s.Vars = vars
+	if errs := s.validate(); len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	return s, nil
+}
+
+// variables merges defaults, profile and settings; only what vars declares may be set.
+func variables(file string, root *yaml.Node, opt Options) (map[string]string, error) {
+	var head struct {
+		Vars     map[string]string            `yaml:"vars"`
+		Profiles map[string]map[string]string `yaml:"profiles"`
+	}
+	if err := root.Load(&head); err != nil {
+		return nil, located(file, err)
+	}
+	vars := map[string]string{}
+	maps.Copy(vars, head.Vars)
+	lay := func(from string, over map[string]string) error {
+		for _, k := range slices.Sorted(maps.Keys(over)) {
+			if _, ok := vars[k]; !ok {
+				return &Error{file, 0, fmt.Sprintf("%s sets %q, which vars: does not declare; it knows %s", from, k,
+					strings.Join(slices.Sorted(maps.Keys(vars)), ", "))}
+			}
+			vars[k] = over[k]
+		}
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(head.Profiles)) {
+		if err := lay("profile "+name, head.Profiles[name]); err != nil {
+			return nil, err
+		}
+	}
+	maps.Copy(vars, head.Vars) // the loop above only proved the names
+	if opt.Profile != "" {
+		p, ok := head.Profiles[opt.Profile]
+		if !ok {
+			return nil, &Error{file, 0, fmt.Sprintf("there is no profile %q; the file has: %s", opt.Profile,
+				strings.Join(slices.Sorted(maps.Keys(head.Profiles)), ", "))}
+		}
+		maps.Copy(vars, p)
+	}
+	return vars, lay("--set", opt.Set)
+}
+
+var reference = regexp.MustCompile(`\$?\$\{([^{}]*)\}`)
+
+// expand replaces ${name} through look; unknown names are returned.
+func expand(text string, look func(string) (string, bool)) (string, []string) {
+	var unknown []string
+	out := reference.ReplaceAllStringFunc(text, func(m string) string {
+		if strings.HasPrefix(m, "$$") {
+			return m[1:]
+		}
+		name := m[2 : len(m)-1]
+		if v, ok := look(name); ok {
+			return v
+		}
+		unknown = append(unknown, name)
+		return m
+	})
+	return out, unknown
+}
+
+func substitute(file string, n *yaml.Node, vars map[string]string) (errs []error) {
+	if n.Kind == yaml.ScalarNode && strings.Contains(n.Value, "${") {
+		text, unknown := expand(n.Value, func(k string) (string, bool) { v, ok := vars[k]; return v, ok })
+		for _, u := range unknown {
+			errs = append(errs, &Error{file, n.Line, fmt.Sprintf("${%s} is not declared in vars", u)})
+		}
+		// A value that is nothing but a reference is resolved anew, so that "${n}" may become a number: a flow mapping
+		// cannot hold ${n} without quotes. Other quoting stays what the author wrote.
+		whole := reference.FindString(n.Value) == n.Value
+		n.Value = text
+		if whole {
+			n.Style = 0
+		}
+		if n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) == 0 {
+			n.Tag = ""
+		}
+	}
+	for _, c := range n.Content {
+		errs = append(errs, substitute(file, c, vars)...)
+	}
+	return errs
+}
+
+var yamlLine = regexp.MustCompile(`^(?:.*: )?(?:line |yaml: line )?(\d+)[:.]`)
+
+// located gives errors of the YAML decoder a file and a line.
+func located(file string, err error) error {
+	var at *lineError
+	if errors.As(err, &at) {
+		return &Error{file, at.line, at.text}
+	}
+	var many *yaml.LoadErrors
+	if errors.As(err, &many) {
+		var out []error
+		for _, e := range many.Errors {
+			if errors.As(e, &at) {
+				out = append(out, &Error{file, at.line, at.text})
+				continue
+			}
+			out = append(out, &Error{file, e.Mark.Line, e.Message})
+		}
+		return errors.Join(out...)
+	}
+	var one *yaml.LoadError
+	if errors.As(err, &one) {
+		return &Error{file, one.Mark.Line, one.Message}
+	}
+	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
+		var line int
+		_, _ = fmt.Sscan(m[1], &line)
+		return &Error{file, line, err.Error()}
+	}
+	return &Error{file, 0, err.Error()}
+}
+
+// DecodeParams decodes the parameters of a step's check strictly into v.
+func (s *Scenario) DecodeParams(st *Step, v any) error {
+	if err := strict(st.Params, v); err != nil {
+		return fmt.Errorf("check %s: %w", st.Check, located(s.File, err))
+	}
+	return nil
+}
+
+// ErrorAt is a mistake at a step, found by those who know the checks and actions.
+func (s *Scenario) ErrorAt(line int, format string, args ...any) error {
+	return &Error{s.File, line, fmt.Sprintf(format, args...)}
+}

@@ -1,0 +1,72 @@
+package scenario
+
+import (
+	"fmt"
+	"io"
+	"time"
+)
+
+// Result is the outcome of one check: what was measured and what was wanted, as text that a reader can compare.
+type Result struct {
+	Name    string  `json:"name"`
+	OK      bool    `json:"ok"`
+	Value   string  `json:"value"`
+	Want    string  `json:"want"`
+	Message string  `json:"message"`
+	Seconds float64 `json:"seconds"`
+}
+
+// String gives the result as one line of a report.
+func (r Result) String() string {
+	word := "ok  "
+	if !r.OK {
+		word = "FAIL"
+	}
+	line := fmt.Sprintf("%s  %-26s %s", word, r.Name, r.Value)
+	if !r.OK {
+		line += fmt.Sprintf("  (want %s)", r.Want)
+	}
+	if r.Message != "" {
+		line += "\n      " + r.Message
+	}
+	return line + fmt.Sprintf("  [%.1fs]", r.Seconds)
+}
+
+// Report is the outcome of a run.
+type Report struct {
+	Scenario string            `json:"scenario"`
+	Driver   string            `json:"driver"`
+	OK       bool              `json:"ok"`
+	Started  time.Time         `json:"started"`
+	Seconds  float64           `json:"seconds"`
+	Vars     map[string]string `json:"vars"`
+	Error    string            `json:"error,omitempty"` // the lab could not be brought up or taken down
+	Checks   []Result          `json:"checks"`
+}
+
+// Finish sets OK and the duration. A run without any check has proved nothing.
+func (r *Report) Finish(now time.Time) {
+	r.Seconds = now.Sub(r.Started).Seconds()
+	r.OK = r.Error == "" && len(r.Checks) > 0
+	for _, c := range r.Checks {
+		r.OK = r.OK && c.OK
+	}
+}
+
+// Print writes the closing summary.
+func (r *Report) Print(w io.Writer) {
+	var failed []string
+	for _, c := range r.Checks {
+		if !c.OK {
+			failed = append(failed, c.Name)
+		}
+	}
+	switch {
+	case r.Error != "":
+		fmt.Fprintf(w, "%s: FAILED: %s\n", r.Scenario, r.Error)
+	case len(failed) > 0:
+		fmt.Fprintf(w, "%s: FAILED: %d of %d checks: %v (%.0f s)\n", r.Scenario, len(failed), len(r.Checks), failed, r.Seconds)
+	default:
+		fmt.Fprintf(w, "%s: all %d checks passed (%.0f s)\n", r.Scenario, len(r.Checks), r.Seconds)
+	}
+}

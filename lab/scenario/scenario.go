@@ -1,0 +1,189 @@
+package scenario
+
+import (
+	"net/netip"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// Kind of a node: what it is in the picture of a GET VPN.
+type Kind string
+
+// The kinds of nodes.
+const (
+	KindKeyServer Kind = "ks"   // key server
+	KindMember    Kind = "gm"   // group member: a gateway with a LAN
+	KindCore      Kind = "core" // router of the private WAN
+	KindHost      Kind = "host" // host on the LAN of a member
+)
+
+// Scenario is a whole scenario file.
+type Scenario struct {
+	File        string                       `yaml:"-"`
+	Text        []byte                       `yaml:"-"` // the file as it was read
+	Name        string                       `yaml:"name"`
+	Title       string                       `yaml:"title"`
+	Description string                       `yaml:"description"`
+	Vars        map[string]string            `yaml:"vars"`
+	Profiles    map[string]map[string]string `yaml:"profiles"`
+	Protected   []netip.Prefix               `yaml:"protected"`
+	Policy      []string                     `yaml:"policy"`
+	Secrets     []string                     `yaml:"secrets"`
+	Programs    map[string]Program           `yaml:"programs"`
+	Nodes       []Node                       `yaml:"nodes"`
+	Links       []Link                       `yaml:"links"`
+	Steps       []Step                       `yaml:"steps"`
+}
+
+// Program is a daemon and the template of its configuration file.
+type Program struct {
+	Binary string `yaml:"binary"`
+	Config string `yaml:"config"`
+	line   int
+}
+
+// Node is one machine of the lab.
+type Node struct {
+	Name      string            `yaml:"name"`
+	Kind      Kind              `yaml:"kind"`
+	Program   string            `yaml:"program"`  // name in Programs; empty: no daemon
+	Manual    bool              `yaml:"manual"`   // the daemon is started by a step, not by up
+	Outsider  bool              `yaml:"outsider"` // no part of the group: "all" leaves it out
+	Routes    []Route           `yaml:"routes"`
+	NodeVars  map[string]string `yaml:"vars"`
+	Line      int               `yaml:"-"`
+	Addresses []Address         `yaml:"-"` // filled from the links
+}
+
+// Address is one interface of a node.
+type Address struct {
+	Interface string
+	Prefix    netip.Prefix // address and length as on the interface
+	Peer      string       // node at the other end of the link
+}
+
+// Route is a static route, "10.1.1.0/24 via 172.16.1.1" or "default via 172.16.1.2" in the file.
+type Route struct {
+	To   netip.Prefix
+	Via  netip.Addr
+	Line int
+}
+
+// Link is a point-to-point Ethernet between two nodes.
+type Link struct {
+	Ends []Endpoint `yaml:"ends"`
+	MTU  int        `yaml:"mtu"` // 0: the system's default, 1500
+	Line int        `yaml:"-"`
+}
+
+// Endpoint is one end of a link, "NODE INTERFACE ADDRESS/LENGTH" in the file.
+type Endpoint struct {
+	Node      string
+	Interface string
+	Prefix    netip.Prefix
+	Line      int
+}
+
+// Step is one entry of the timeline: a check, an action, or several of them at the same time.
+type Step struct {
+	Name     string
+	Check    string
+	Params   *yaml.Node // the check's own keys, a mapping; the check decodes it strictly
+	Do       string     // action and its arguments
+	Parallel []Step
+	Line     int
+}
+
+// Node returns the node of that name, or nil.
+func (s *Scenario) Node(name string) *Node {
+	for i := range s.Nodes {
+		if s.Nodes[i].Name == name {
+			return &s.Nodes[i]
+		}
+	}
+	return nil
+}
+
+// Named returns the names of the nodes of a kind, in the order of the file, without outsiders.
+func (s *Scenario) Named(kind Kind) []string {
+	var names []string
+	for _, n := range s.Nodes {
+		if n.Kind == kind && !n.Outsider {
+			names = append(names, n.Name)
+		}
+	}
+	return names
+}
+
+// Address returns the first address of the node that a packet to it would carry: a host's LAN address, a gateway's
+// address towards the core.
+func (s *Scenario) Address(node string) netip.Addr {
+	n := s.Node(node)
+	if n == nil {
+		return netip.Addr{}
+	}
+	for _, a := range n.Addresses {
+		if peer := s.Node(a.Peer); peer != nil && (n.Kind == KindHost || peer.Kind == KindCore) {
+			return a.Prefix.Addr()
+		}
+	}
+	if len(n.Addresses) > 0 {
+		return n.Addresses[0].Prefix.Addr()
+	}
+	return netip.Addr{}
+}
+
+// LANAddress returns the address of a member on its LAN.
+func (s *Scenario) LANAddress(node string) netip.Addr {
+	if n := s.Node(node); n != nil {
+		for _, a := range n.Addresses {
+			if peer := s.Node(a.Peer); peer != nil && peer.Kind == KindHost {
+				return a.Prefix.Addr()
+			}
+		}
+	}
+	return netip.Addr{}
+}
+
+// MemberOf returns the name of the member behind which a host lives, or "".
+func (s *Scenario) MemberOf(host string) string {
+	if n := s.Node(host); n != nil {
+		for _, a := range n.Addresses {
+			if peer := s.Node(a.Peer); peer != nil && peer.Kind == KindMember {
+				return peer.Name
+			}
+		}
+	}
+	return ""
+}
+
+// Gateways returns the WAN addresses of all key servers and members, outsiders included: in the core they may appear in
+// GDOI only.
+func (s *Scenario) Gateways() []netip.Addr {
+	var out []netip.Addr
+	for _, n := range s.Nodes {
+		if n.Kind == KindKeyServer || n.Kind == KindMember {
+			out = append(out, s.Address(n.Name))
+		}
+	}
+	return out
+}
+
+// Territory returns the prefixes for which a node stands in a partition: its own addresses, and for a member the LANs
+// behind it as well, because with address preservation its traffic carries host addresses.
+func (s *Scenario) Territory(node string) []netip.Prefix {
+	n := s.Node(node)
+	if n == nil {
+		return nil
+	}
+	var out []netip.Prefix
+	for _, a := range n.Addresses {
+		peer := s.Node(a.Peer)
+		if n.Kind == KindMember && peer != nil && peer.Kind == KindHost {
+			out = append(out, a.Prefix.Masked())
+			continue
+		}
+		out = append(out, netip.PrefixFrom(a.Prefix.Addr(), a.Prefix.Addr().BitLen()))
+	}
+	return out
+}

@@ -1,0 +1,43 @@
+// Package topologies holds the scenarios that come with getvpn-lab, one directory each.
+package topologies
+
+import (
+	"embed"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/getvpn/getvpn/lab/scenario"
+)
+
+//go:embed */*.yaml
+var files embed.FS
+
+// Names returns the names of the built-in scenarios, sorted.
+func Names() []string {
+	var names []string
+	entries, _ := fs.ReadDir(files, ".") // an embedded directory is always readable, and sorted
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+// Load reads a built-in scenario by its name, or a file when the name has a slash or ends in .yaml.
+func Load(name string, opt scenario.Options) (*scenario.Scenario, error) {
+	if strings.ContainsRune(name, filepath.Separator) || strings.HasSuffix(name, ".yaml") {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return nil, fmt.Errorf("scenario file: %w", err)
+		}
+		return scenario.Parse(name, text, opt)
+	}
+	file := name + "/" + name + ".yaml"
+	text, err := files.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("there is no scenario %q; there are: %s", name, strings.Join(Names(), ", "))
+	}
+	return scenario.Parse(file, text, opt)
+}
