@@ -13,9 +13,12 @@ type reader struct {
 	iovs [MaxBatch]unix.Iovec
 
 	want, got int
+	odd       int // errors seen in this call
 	fatal     error
 	ready     func(fd uintptr) bool
 }
+
+const maxOddErrors = 100
 
 func (d *reader) init(r *Raw) {
 	d.r = r
@@ -30,7 +33,7 @@ func (d *reader) init(r *Raw) {
 func (r *Raw) ReadBatch(bufs [][]byte, sizes []int, offset int) (int, error) {
 	d := &r.rd
 	for {
-		d.want, d.got, d.fatal = min(len(bufs), MaxBatch), 0, nil
+		d.want, d.got, d.odd, d.fatal = min(len(bufs), MaxBatch), 0, 0, nil
 		for i := range d.want {
 			b := bufs[i][offset:]
 			d.iovs[i].Base = &b[0]
@@ -81,7 +84,12 @@ func (d *reader) receive(fd uintptr) bool {
 			d.fatal = errno
 			return true
 		default:
-			// A raw socket may report an ICMP error or a link that went down; reading it clears it.
+			// A raw socket may report an ICMP error or a link that went down; reading it clears it. One that does
+			// not clear would keep us here for ever.
+			if d.odd++; d.odd > maxOddErrors {
+				d.fatal = errno
+				return true
+			}
 		}
 	}
 }

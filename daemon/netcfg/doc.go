@@ -1,0 +1,46 @@
+// Package netcfg is what a group member needs from the Linux kernel, beside sockets: the TUN interface, policy routing,
+// and the packet filter that keeps clear traffic in when the daemon is dead. Everything goes through netlink.
+//
+// # Routing
+//
+// Six preferences from Config.Preference on (B, default 8480), all rules tagged with Config.Protocol:
+//
+//	B    fwmark MARK                     lookup main     our own raw socket (sealed and clear packets): past the TUN
+//	B+1  fwmark MARK                     unreachable     ... and never into it when main has no route
+//	B+2  iif WAN ipproto 50              lookup IN       transit ESP is delivered locally, addresses intact
+//	B+3  iif lo  GDOI, routing protocols lookup main     Config.Exempt: what must work before there are keys
+//	B+4  iif LAN                         lookup OUT      hosts behind the member, one rule for each LAN interface
+//	B+5  iif lo                          lookup OUT      the member's own traffic
+//
+// Table IN (849) has `local default dev lo`. Table OUT (848) follows the policy and the main table:
+//
+//	P          dev TUN   each prefix that the policy protects as a destination (before the first registration: Protect)
+//	R inside P throw     each route of main that does not leave through the WAN: LAN to LAN and management stay clear
+//	W inside R dev TUN   each route of main through the WAN inside such an R
+//
+// What the access list denies inside P enters the TUN too; the engine gives it back as Clear and it leaves unchanged
+// through the raw socket. Routes into the TUN carry a preferred source, so that the member's own connections start
+// from an address that the policy covers: a LAN address if one is covered, else the WAN's.
+//
+// # Reverse path filter
+//
+// The route back to a protected prefix is the TUN, so a strict filter (1) would drop what legitimately comes from the WAN:
+// denied (clear) traffic, and ESP on its way to local delivery. Up makes a strict filter on WAN and TUN loose (2);
+// 0 and 2 are left alone. ip_forward is switched on when it is off. Down puts both back; after SIGKILL they stay.
+//
+// # MTU
+//
+// The TUN gets what Config.InnerMTU says for the WAN's MTU, and follows it. A larger packet with DF then draws the ICMP
+// error from the kernel, one without is fragmented before it reaches the engine.
+//
+// # Guard
+//
+// The nftables table `inet getvpn_NAME` repeats the policy in the kernel, first match wins: deny accepts, permit of a
+// fail-closed group drops (see guard.go for the chains). It is put in place before anything else, replaced in one
+// transaction when the policy changes, survives SIGKILL (the TUN does not, so traffic falls back to the main table and
+// meets the guard), and goes only by an orderly Down, unless Config.KeepGuard. A fail-open group contributes nothing: its
+// traffic goes in clear by design while there are no keys. One thing is dropped whatever the mode: a decrypted packet that
+// the main table would send out through the WAN again.
+//
+// Concurrency: methods may be called from any goroutine; they exclude each other.
+package netcfg

@@ -1,0 +1,138 @@
+package netcfg
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/vishvananda/netlink"
+)
+
+// Net is one member's part of the kernel.
+type Net struct {
+	cfg Config
+
+	mu      sync.Mutex
+	groups  []Group
+	guarded bool // our guard is in place
+	up      bool
+	wan     int // MTU
+	tun     int
+	saved   []sysctl
+}
+
+// New checks the configuration; the kernel is not touched yet.
+func New(cfg Config) (*Net, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	return &Net{cfg: cfg}, nil
+}
+
+// SetGroups brings the guard, and after Up the routes, in line with the policy of all groups. The daemon calls it first of
+// all, when it knows only what is configured, and at every change of policy or registration.
+func (n *Net) SetGroups(groups []Group) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	old := n.groups
+	n.groups = groups
+	if err := n.setGuard(); err != nil {
+		n.groups = old
+		return err
+	}
+	if !n.up {
+		return nil
+	}
+	return n.syncRoutes()
+}
+
+// Up clears what a dead predecessor left, then sets up sysctls, TUN, rules and routes. The TUN must exist: opening it is
+// esp/tun's. On error what was done is undone; the guard stays.
+func (n *Net) Up() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.up {
+		return nil
+	}
+	if err := n.removeLeftovers(); err != nil {
+		return err
+	}
+	for _, step := range []func() error{n.setMTU, n.setSysctls, n.linkUp, n.syncRoutes, n.addRules} {
+		if err := step(); err != nil {
+			return errors.Join(err, n.undo())
+		}
+	}
+	n.up = true
+	return nil
+}
+
+// Down removes everything that Up and SetGroups made; the guard last, and only without KeepGuard. The TUN itself goes
+// when its file is closed.
+func (n *Net) Down() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	err := n.undo()
+	n.up = false
+	if !n.cfg.KeepGuard {
+		err = errors.Join(err, n.removeGuard())
+	}
+	return err
+}
+
+func (n *Net) undo() error {
+	return errors.Join(n.removeLeftovers(), n.restoreSysctls())
+}
+
+// MTU returns the MTU of WAN and TUN as last set.
+func (n *Net) MTU() (wan, tun int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.wan, n.tun
+}
+
+// setMTU asks for the WAN's MTU and gives the TUN what fits into it.
+func (n *Net) setMTU() error {
+	wan, err := n.link(n.cfg.WAN)
+	if err != nil {
+		return err
+	}
+	tun, err := n.link(n.cfg.TUN)
+	if err != nil {
+		return err
+	}
+	mtu := wan.Attrs().MTU
+	inner := n.cfg.InnerMTU(mtu)
+	if inner < minMTU {
+		return fmt.Errorf("netcfg: %s has an MTU of %d, which leaves %d for packets in ESP; IPv4 needs %d", n.cfg.WAN, mtu, inner, minMTU)
+	}
+	if tun.Attrs().MTU != inner {
+		if err := netlink.LinkSetMTU(tun, inner); err != nil {
+			return fmt.Errorf("netcfg: set MTU of %s to %d: %w", n.cfg.TUN, inner, err)
+		}
+	}
+	n.wan, n.tun = mtu, inner
+	return nil
+}
+
+// minMTU is what the kernel wants of an IPv4 interface (RFC 791 §3.2: every module forwards 68 octets).
+const minMTU = 68
+
+func (n *Net) linkUp() error {
+	tun, err := n.link(n.cfg.TUN)
+	if err != nil {
+		return err
+	}
+	if err := netlink.LinkSetUp(tun); err != nil {
+		return fmt.Errorf("netcfg: set %s up: %w", n.cfg.TUN, err)
+	}
+	return nil
+}
+
+func (n *Net) link(name string) (netlink.Link, error) {
+	l, err := netlink.LinkByName(name)
+	if err != nil {
+		return nil, fmt.Errorf("netcfg: interface %s: %w", name, err)
+	}
+	return l, nil
+}

@@ -1,0 +1,238 @@
+package netcfg
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// way is where table OUT sends a prefix.
+type way uint8
+
+const (
+	intoTUN way = iota
+	throw       // leave the table: main decides
+)
+
+// mainRoute is what planning needs of a route of the main table.
+type mainRoute struct {
+	dst netip.Prefix
+	wan bool
+}
+
+// planRoutes computes table OUT, see the package comment.
+func planRoutes(protected []netip.Prefix, main []mainRoute) map[netip.Prefix]way {
+	plan := map[netip.Prefix]way{}
+	for _, p := range protected {
+		plan[p] = intoTUN
+	}
+	var thrown []netip.Prefix
+	for _, r := range main {
+		if !r.wan && slices.ContainsFunc(protected, func(p netip.Prefix) bool { return inside(r.dst, p) }) {
+			plan[r.dst] = throw
+			thrown = append(thrown, r.dst)
+		}
+	}
+	for _, r := range main {
+		if r.wan && slices.ContainsFunc(thrown, func(p netip.Prefix) bool { return p != r.dst && inside(r.dst, p) }) {
+			if _, ok := plan[r.dst]; !ok {
+				plan[r.dst] = intoTUN
+			}
+		}
+	}
+	return plan
+}
+
+// inside says whether a is b or a part of it.
+func inside(a, b netip.Prefix) bool { return a.Bits() >= b.Bits() && b.Contains(a.Addr()) }
+
+// destinations lists what must enter the TUN, sorted: the IPv4 destinations of the groups' permits, and Protect of groups
+// that are not registered. A fail-open group that never registered has nothing to protect yet.
+func destinations(groups []Group) []netip.Prefix {
+	var out []netip.Prefix
+	add := func(p netip.Prefix) {
+		if p.Addr().Is4() {
+			out = append(out, p.Masked())
+		}
+	}
+	for _, g := range groups {
+		for _, r := range g.Rules.Permits() {
+			add(r.Dst)
+		}
+		if !g.Registered && !g.FailOpen {
+			for _, p := range g.Protect {
+				add(p)
+			}
+		}
+	}
+	slices.SortFunc(out, netip.Prefix.Compare)
+	return slices.Compact(out)
+}
+
+func (n *Net) syncRoutes() error {
+	tun, err := n.link(n.cfg.TUN)
+	if err != nil {
+		return err
+	}
+	main, err := n.mainRoutes(tun.Attrs().Index)
+	if err != nil {
+		return err
+	}
+	src, err := n.ownSource()
+	if err != nil {
+		return err
+	}
+	plan := planRoutes(destinations(n.groups), main)
+	order := make([]netip.Prefix, 0, len(plan))
+	for p := range plan {
+		order = append(order, p)
+	}
+	// The narrow ones first: a throw must be there before the route that it cuts a hole into.
+	slices.SortFunc(order, func(a, b netip.Prefix) int {
+		if a.Bits() != b.Bits() {
+			return b.Bits() - a.Bits()
+		}
+		return a.Compare(b)
+	})
+	for _, p := range order {
+		r := &netlink.Route{Dst: ipNet(p), Table: n.cfg.TableOut, Protocol: netlink.RouteProtocol(n.cfg.Protocol), Type: unix.RTN_THROW}
+		if plan[p] == intoTUN {
+			r.Type, r.LinkIndex, r.Scope = unix.RTN_UNICAST, tun.Attrs().Index, netlink.SCOPE_LINK
+			if src.IsValid() {
+				r.Src = src.AsSlice()
+			}
+		}
+		if err := netlink.RouteReplace(r); err != nil {
+			return fmt.Errorf("netcfg: route %s in table %d: %w", p, n.cfg.TableOut, err)
+		}
+	}
+	if err := n.localDefault(); err != nil {
+		return err
+	}
+	have, err := n.tableRoutes(n.cfg.TableOut)
+	for _, r := range have {
+		if _, wanted := plan[prefixOf(r.Dst)]; !wanted {
+			err = errors.Join(err, n.delRoute(r))
+		}
+	}
+	return err
+}
+
+// localDefault makes table IN deliver everything locally.
+func (n *Net) localDefault() error {
+	lo, err := n.link(loopback)
+	if err != nil {
+		return err
+	}
+	r := &netlink.Route{
+		Dst: ipNet(netip.PrefixFrom(netip.IPv4Unspecified(), 0)), Table: n.cfg.TableIn, LinkIndex: lo.Attrs().Index,
+		Type: unix.RTN_LOCAL, Scope: netlink.SCOPE_HOST, Protocol: netlink.RouteProtocol(n.cfg.Protocol),
+	}
+	if err := netlink.RouteReplace(r); err != nil {
+		return fmt.Errorf("netcfg: local default in table %d (is %s up?): %w", n.cfg.TableIn, loopback, err)
+	}
+	return nil
+}
+
+func (n *Net) mainRoutes(tun int) ([]mainRoute, error) {
+	wan, err := n.link(n.cfg.WAN)
+	if err != nil {
+		return nil, err
+	}
+	list, err := netlink.RouteListFiltered(unix.AF_INET, &netlink.Route{Table: unix.RT_TABLE_MAIN}, netlink.RT_FILTER_TABLE)
+	if err != nil {
+		return nil, fmt.Errorf("netcfg: list the main table: %w", err)
+	}
+	var out []mainRoute
+	for _, r := range list {
+		// A blackhole or unreachable route is a summary's anchor; it says nothing about where hosts are.
+		if r.Type != unix.RTN_UNICAST || r.LinkIndex == tun {
+			continue
+		}
+		viaWAN := r.LinkIndex == wan.Attrs().Index
+		for _, hop := range r.MultiPath {
+			viaWAN = viaWAN || hop.LinkIndex == wan.Attrs().Index
+		}
+		out = append(out, mainRoute{prefixOf(r.Dst), viaWAN})
+	}
+	return out, nil
+}
+
+// tableRoutes lists our routes of a table.
+func (n *Net) tableRoutes(table int) ([]netlink.Route, error) {
+	filter := &netlink.Route{Table: table, Protocol: netlink.RouteProtocol(n.cfg.Protocol)}
+	list, err := netlink.RouteListFiltered(unix.AF_INET, filter, netlink.RT_FILTER_TABLE|netlink.RT_FILTER_PROTOCOL)
+	if err != nil {
+		return nil, fmt.Errorf("netcfg: list table %d: %w", table, err)
+	}
+	return list, nil
+}
+
+func (n *Net) flush(table int) error {
+	list, err := n.tableRoutes(table)
+	for _, r := range list {
+		err = errors.Join(err, n.delRoute(r))
+	}
+	return err
+}
+
+func (n *Net) delRoute(r netlink.Route) error {
+	if r.Dst == nil {
+		r.Dst = ipNet(prefixOf(nil))
+	}
+	if err := netlink.RouteDel(&r); err != nil && !errors.Is(err, unix.ESRCH) {
+		return fmt.Errorf("netcfg: delete route %s from table %d: %w", prefixOf(r.Dst), r.Table, err)
+	}
+	return nil
+}
+
+// ownSource picks the source of the member's own traffic: an address that the policy covers, LAN before WAN; else the WAN's.
+func (n *Net) ownSource() (netip.Addr, error) {
+	if n.cfg.Source.IsValid() {
+		return n.cfg.Source, nil
+	}
+	var first netip.Addr
+	for _, name := range append(slices.Clone(n.cfg.LAN), n.cfg.WAN) {
+		l, err := netlink.LinkByName(name)
+		if err != nil {
+			continue // a LAN interface may come later; the watch sees it
+		}
+		addrs, err := netlink.AddrList(l, unix.AF_INET)
+		if err != nil {
+			return netip.Addr{}, fmt.Errorf("netcfg: addresses of %s: %w", name, err)
+		}
+		for _, a := range addrs {
+			addr, ok := netip.AddrFromSlice(a.IP.To4())
+			if !ok {
+				continue
+			}
+			if name == n.cfg.WAN && !first.IsValid() {
+				first = addr
+			}
+			for _, g := range n.groups {
+				if slices.ContainsFunc(g.Rules.Permits(), func(r rule) bool { return r.Src.Contains(addr) }) {
+					return addr, nil
+				}
+			}
+		}
+	}
+	return first, nil
+}
+
+func ipNet(p netip.Prefix) *net.IPNet {
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
+}
+
+func prefixOf(n *net.IPNet) netip.Prefix {
+	if n == nil {
+		return netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+	}
+	addr, _ := netip.AddrFromSlice(n.IP)
+	ones, _ := n.Mask.Size()
+	return netip.PrefixFrom(addr.Unmap(), ones)
+}
