@@ -33,8 +33,8 @@ const (
 
 // Result is one decision. One input packet can give several: fragments, each a Send.
 type Result struct {
-	Packet        // not set for Drop
-	Action Action //
+	Packet // not set for Drop
+	Action Action
 	Reason Reason // of Drop and Reply
 	Input  int    // index of the packet in the batch that it comes from
 }
@@ -55,4 +55,6 @@ type GroupConfig struct {
 	FailOpen bool
 	Protect  []netip.Prefix // guarded while the group is not registered, see spd.Group
 	Local    []spd.Rule     // the member's own exceptions, Deny only
+	// ReplayWindow is in packets, a power of two; 0 for the Config's.
+	ReplayWindow int
 }

@@ -1,64 +1,192 @@
-// Package engine decides about packets.
 package engine
 
 import (
+	"errors"
+	"fmt"
+	"math"
 	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
 
+	"github.com/getvpn/getvpn/esp"
+	"github.com/getvpn/getvpn/esp/packet"
+	"github.com/getvpn/getvpn/esp/replay"
+	"github.com/getvpn/getvpn/esp/sadb"
 	"github.com/getvpn/getvpn/esp/spd"
+)
+
+// Defaults and limits.
+const (
+	DefaultMTU        = 1500
+	DefaultMaxSenders = 1 << 16 // about 13 MB of windows of the default size
+	minMTU            = 576     // RFC 791: what every host must be able to receive
+	MSSAuto           = -1      // the clamp follows the MTU
+	tcpIPOverhead     = 40      // IPv4 and TCP headers without options
+)
+
+// Errors.
+var (
+	ErrConfig       = errors.New("engine: invalid configuration")
+	ErrUnknownGroup = errors.New("engine: no such group; it is not in the configuration")
 )
 
 // Config is fixed for the life of an Engine.
 type Config struct {
 	Groups       []GroupConfig // in the order in which they are asked
 	MTU          int           // of the WAN; default 1500
-	Gateway      netip.Addr    // source of ICMP errors: the member's LAN or own address
+	Gateway      netip.Addr    // source of ICMP errors: the member's LAN or own address; none: no ICMP errors
 	MSS          int           // largest MSS let through in TCP SYNs; 0 for no clamping, MSSAuto to follow the MTU
 	ReplayWindow int           // packets; a power of two; default 1024
 	MaxSenders   int           // replay windows per SA; default 65536
 }
 
-// MSSAuto makes the clamp follow the MTU.
-const MSSAuto = -1
+// Engine holds policy and SAs.
+type Engine struct {
+	db       *sadb.DB
+	table    atomic.Pointer[spd.Table]
+	innerMTU atomic.Int64
+	gateway  uint32 // 0: none
+	mss      int
+	windows  []int // by group
 
-// Engine holds policy and SAs. Control methods may be called from any goroutine at any time.
-type Engine struct{}
+	mu      sync.Mutex // of the control methods
+	groups  []spd.Group
+	workers []*Worker
+	closed  totals // of the workers that are gone
+}
 
-// New makes an engine that knows no keys, so every group is unregistered.
-func New(c Config) (*Engine, error) { return &Engine{}, nil }
+// New makes an engine that knows no keys: every group is unregistered, so it fails closed or open as configured.
+func New(c Config) (*Engine, error) {
+	if c.MaxSenders == 0 {
+		c.MaxSenders = DefaultMaxSenders
+	}
+	if c.ReplayWindow == 0 {
+		c.ReplayWindow = replay.DefaultSize
+	}
+	if c.MTU == 0 {
+		c.MTU = DefaultMTU
+	}
+	if c.MSS < MSSAuto || c.MSS > math.MaxUint16 {
+		return nil, fmt.Errorf("%w: MSS %d", ErrConfig, c.MSS)
+	}
+	e := &Engine{db: sadb.New(len(c.Groups), c.MaxSenders), mss: c.MSS}
+	if c.Gateway.IsValid() {
+		if !c.Gateway.Unmap().Is4() {
+			return nil, fmt.Errorf("%w: gateway %s is not an IPv4 address", ErrConfig, c.Gateway)
+		}
+		e.gateway = uint32(packet.FromNetip(c.Gateway).Lo)
+	}
+	for _, g := range c.Groups {
+		if _, err := e.group(g.Name); err == nil {
+			return nil, fmt.Errorf("%w: two groups are named %q", ErrConfig, g.Name)
+		}
+		window := g.ReplayWindow
+		if window == 0 {
+			window = c.ReplayWindow
+		}
+		if err := replay.ValidSize(window); err != nil {
+			return nil, fmt.Errorf("%w: group %q: %w", ErrConfig, g.Name, err)
+		}
+		e.windows = append(e.windows, window)
+		e.groups = append(e.groups, spd.Group{
+			Name: g.Name, FailOpen: g.FailOpen, Local: slices.Clone(g.Local), Protect: slices.Clone(g.Protect),
+		})
+	}
+	t, err := spd.New(e.groups, nil)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	e.table.Store(t)
+	if err := e.SetMTU(c.MTU); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
 
-// SetPolicy replaces a group's access list and says whether the group is usable.
-func (e *Engine) SetPolicy(group string, rules []spd.Rule, registered bool) error { return nil }
+func (e *Engine) group(name string) (int, error) {
+	i := slices.IndexFunc(e.groups, func(g spd.Group) bool { return g.Name == name })
+	if i < 0 {
+		return 0, fmt.Errorf("%w: %q", ErrUnknownGroup, name)
+	}
+	return i, nil
+}
 
-// Install adds an SA; packets are received with it at once.
-func (e *Engine) Install(sa SA) error { return nil }
+// SetPolicy replaces a group's access list and says whether the group is usable. A group that loses its registration
+// should keep its last rules, so that it fails closed for exactly what it protected. The rest of the policy and the hit
+// counters of lists that stay the same are kept; packets see either the old policy or the new one.
+func (e *Engine) SetPolicy(group string, rules []spd.Rule, registered bool) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	i, err := e.group(group)
+	if err != nil {
+		return err
+	}
+	next := slices.Clone(e.groups)
+	next[i].Rules, next[i].Registered = slices.Clone(rules), registered
+	t, err := spd.New(next, e.table.Load())
+	if err != nil {
+		return err
+	}
+	e.groups = next
+	e.table.Store(t)
+	return nil
+}
+
+// Install adds an SA; packets are received with it at once. An SA that is installed already, with the same key, keeps its
+// counters and windows, and gains the sender ids that are new.
+func (e *Engine) Install(sa SA) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	i, err := e.group(sa.Group)
+	if err != nil {
+		return err
+	}
+	return e.db.Add(sadb.Params{
+		Group: i, SPI: sa.SPI, KeyMat: sa.KeyMat, SIDBits: sa.SIDBits, SIDs: sa.SIDs,
+		Expires: int64(sa.Expires), Window: e.windows[i],
+	})
+}
 
 // Activate makes an installed SA the one that its group sends with.
-func (e *Engine) Activate(group string, spi uint32) error { return nil }
+func (e *Engine) Activate(group string, spi uint32) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	i, err := e.group(group)
+	if err != nil {
+		return err
+	}
+	return e.db.Activate(i, spi)
+}
 
-// Retire forgets an SA and destroys its key as soon as no worker uses it.
-func (e *Engine) Retire(group string, spi uint32) error { return nil }
+// Retire forgets an SA and destroys its key as soon as no worker uses it. A group that sent with it has nothing to send
+// with until the next Activate.
+func (e *Engine) Retire(group string, spi uint32) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	i, err := e.group(group)
+	if err != nil {
+		return err
+	}
+	return e.db.Retire(i, spi)
+}
 
 // SetMTU follows the MTU of the WAN.
-func (e *Engine) SetMTU(mtu int) {}
+func (e *Engine) SetMTU(mtu int) error {
+	if mtu < minMTU || mtu > math.MaxUint16 {
+		return fmt.Errorf("%w: MTU %d: it must be from %d to %d", ErrConfig, mtu, minMTU, math.MaxUint16)
+	}
+	e.innerMTU.Store(int64(esp.InnerMax(mtu, packet.IPv4HeaderLen)))
+	return nil
+}
 
-// InnerMTU returns the largest packet that needs no fragmenting: the MTU of the TUN.
-func (e *Engine) InnerMTU() int { return 0 }
+// InnerMTU returns the longest packet that is sealed uncut. It is what the MTU of the TUN should be.
+func (e *Engine) InnerMTU() int { return int(e.innerMTU.Load()) }
 
-// Stats returns a snapshot.
-func (e *Engine) Stats() Stats { return Stats{} }
-
-// Worker is the engine as one goroutine uses it.
-type Worker struct{}
-
-// NewWorker makes a worker for one goroutine.
-func (e *Engine) NewWorker() *Worker { return &Worker{} }
-
-// Close gives up the worker. Its counts stay.
-func (w *Worker) Close() {}
-
-// Outbound decides about packets from the LAN or from this host and appends the results to out. Results refer to the
-// packets' buffers or to the worker's own; the latter are good until the next call.
-func (w *Worker) Outbound(now Instant, batch []Packet, out []Result) []Result { return out }
-
-// Inbound decides about ESP packets from the WAN, with their outer header, and appends the results to out.
-func (w *Worker) Inbound(now Instant, batch []Packet, out []Result) []Result { return out }
+// maxMSS returns the largest MSS to let through, 0 for any.
+func (e *Engine) maxMSS() uint16 {
+	if e.mss == MSSAuto {
+		return uint16(e.InnerMTU() - tcpIPOverhead)
+	}
+	return uint16(e.mss)
+}

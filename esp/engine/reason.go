@@ -11,6 +11,8 @@ const (
 	SeqExhausted           // no sequence number or IV left under the SA to send with
 	FailClosed             // not registered, and the packet is in the guarded range
 	TooBig                 // larger than the MTU and must not be fragmented
+	Fragmented             // a fragment of an ESP packet; the kernel must reassemble it first
+	BadECN                 // marked as congested though its sender does not know ECN, RFC 6040 §4.2
 	Unsupported            // IPv6 that policy protects
 	UnknownSPI             // no SA with this SPI
 	Expired                // the SA's hard end has come
@@ -29,7 +31,7 @@ const (
 
 var reasonNames = [numReasons]string{
 	None: "none", Malformed: "malformed", NoSA: "no-sa", SeqExhausted: "seq-exhausted", FailClosed: "fail-closed",
-	TooBig: "too-big", Unsupported: "unsupported", UnknownSPI: "unknown-spi", Expired: "sa-expired", Replay: "replay",
+	TooBig: "too-big", Fragmented: "fragmented", BadECN: "bad-ecn", Unsupported: "unsupported", UnknownSPI: "unknown-spi", Expired: "sa-expired", Replay: "replay",
 	OwnSender: "own-sender", AuthFailed: "auth-failed", BadPadding: "bad-padding", BadNextHeader: "bad-next-header",
 	Dummy: "dummy", SenderLimit: "sender-limit", AddressMismatch: "address-mismatch", PolicyMismatch: "policy-mismatch",
 	NoRoom: "no-room",

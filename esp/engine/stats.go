@@ -1,12 +1,18 @@
 package engine
 
+import (
+	"slices"
+	"strings"
+	"sync/atomic"
+)
+
 // Stats is a snapshot of the counters, an immutable value.
 type Stats struct {
-	InPackets, InBytes   uint64 // opened and delivered
-	OutPackets, OutBytes uint64 // sealed and sent; octets of the inner packets
-	Clear                uint64 // sent in clear because the policy says so
-	Replies              uint64 // ICMP errors
-	Drops                []Counter
+	InPackets, InBytes   uint64      // opened and delivered; octets of the inner packets
+	OutPackets, OutBytes uint64      // sealed and sent; octets of the inner packets
+	Clear                uint64      // sent in clear because the policy says so
+	Replies              uint64      // ICMP errors
+	Drops                []Counter   // those that are not zero, sorted by name
 	SAs                  []SAStats   // sorted by SPI
 	Rules                []RuleStats // groups in order, local rules first
 }
@@ -35,4 +41,84 @@ type RuleStats struct {
 	Local bool
 	Index int // within the local rules or within the group's list
 	Hits  uint64
+}
+
+// batchCounts are one worker's counts since the last publish; no atomics needed within a batch.
+type batchCounts struct {
+	inPackets, inBytes, outPackets, outBytes, clear, replies uint64
+}
+
+// totals are counts that others may read.
+type totals struct {
+	inPackets, inBytes, outPackets, outBytes, clear, replies atomic.Uint64
+	drops                                                    [numReasons]atomic.Uint64
+}
+
+func (t *totals) publish(c *batchCounts) {
+	t.inPackets.Add(c.inPackets)
+	t.inBytes.Add(c.inBytes)
+	t.outPackets.Add(c.outPackets)
+	t.outBytes.Add(c.outBytes)
+	t.clear.Add(c.clear)
+	t.replies.Add(c.replies)
+	*c = batchCounts{}
+}
+
+func (t *totals) addAll(o *totals) {
+	t.publish(&batchCounts{
+		o.inPackets.Load(), o.inBytes.Load(), o.outPackets.Load(), o.outBytes.Load(), o.clear.Load(), o.replies.Load(),
+	})
+	for i := range o.drops {
+		t.drops[i].Add(o.drops[i].Load())
+	}
+}
+
+// Stats returns a snapshot.
+func (e *Engine) Stats() Stats {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var sum totals
+	sum.addAll(&e.closed)
+	for _, w := range e.workers {
+		sum.addAll(&w.totals)
+	}
+	s := Stats{
+		InPackets: sum.inPackets.Load(), InBytes: sum.inBytes.Load(),
+		OutPackets: sum.outPackets.Load(), OutBytes: sum.outBytes.Load(),
+		Clear: sum.clear.Load(), Replies: sum.replies.Load(),
+	}
+	for r := range sum.drops {
+		if n := sum.drops[r].Load(); n > 0 {
+			s.Drops = append(s.Drops, Counter{Reason(r).String(), n})
+		}
+	}
+	slices.SortFunc(s.Drops, func(a, b Counter) int { return strings.Compare(a.Name, b.Name) })
+	s.SAs = e.saStats()
+	t := e.table.Load()
+	for i, g := range e.groups {
+		local, rules := t.Hits(i)
+		for j, n := range local {
+			s.Rules = append(s.Rules, RuleStats{g.Name, true, j, n})
+		}
+		for j, n := range rules {
+			s.Rules = append(s.Rules, RuleStats{g.Name, false, j, n})
+		}
+	}
+	return s
+}
+
+func (e *Engine) saStats() []SAStats {
+	entries, sending := e.db.Entries()
+	out := make([]SAStats, len(entries))
+	for i, x := range entries {
+		out[i] = SAStats{
+			Group: e.groups[x.Group].Name, SPI: x.SA.SPI(), Sending: sending[i], Senders: x.Senders(),
+			InPackets: x.InPackets.Load(), InBytes: x.InBytes.Load(),
+			OutPackets: x.OutPackets.Load(), OutBytes: x.OutBytes.Load(),
+		}
+		if sender := x.Sender(); sender != nil {
+			out[i].SIDs, out[i].Remaining = slices.Clone(sender.SIDs()), sender.Remaining()
+		}
+	}
+	return out
 }

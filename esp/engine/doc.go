@@ -1,0 +1,18 @@
+// Package engine decides what happens to a packet. It is pure: packets and the time come in, decisions go out, so the
+// daemon's pipeline and the simulator run the same code.
+//
+//	Outbound   LAN ─▶ parse ─▶ policy ─┬─ clear ───────────────────────────────────────▶ Clear
+//	                                   ├─ protect ─▶ MSS ─▶ size ─┬─ fits ─▶ seal ─────▶ Send
+//	                                   │                          ├─ DF=0 ─▶ cut, seal ▶ Send, Send, ..
+//	                                   │                          └─ DF=1 ─▶ ICMP ─────▶ Reply
+//	                                   └─ not registered, fail closed ─────────────────▶ Drop(fail-closed)
+//	Inbound    WAN ─▶ SPI ─▶ own? ─▶ replay? ─▶ open ─▶ replay! ─▶ addresses ─▶ policy ─▶ MSS ─▶ Deliver
+//
+// What the engine does not see: packets of the protected range that arrive from the WAN in clear, and packets that the
+// kernel forwards without the TUN. Keeping these out is the kernel's job (package daemon/netcfg), and so is keeping an
+// opened packet from being routed back to the WAN in clear, which a gateway in the middle of a path would otherwise do.
+//
+// Concurrency: control methods may be called from any goroutine. Each data goroutine has its own Worker; its calls take
+// no lock but the one of a sender's replay window, which only two workers with packets of the same sender ever contend
+// for, and allocate nothing once the buffers for fragments have grown.
+package engine

@@ -1,0 +1,105 @@
+package engine
+
+import (
+	"errors"
+
+	"github.com/getvpn/getvpn/esp"
+	"github.com/getvpn/getvpn/esp/packet"
+	"github.com/getvpn/getvpn/esp/sadb"
+)
+
+func (w *Worker) inbound(p *Packet, input int) Result {
+	b := p.Bytes()
+	outer, err := packet.ParseIPv4(b)
+	if err != nil || outer.Proto != packet.ProtoESP {
+		return w.drop(Malformed, input)
+	}
+	if outer.Fragment() {
+		return w.drop(Fragmented, input)
+	}
+	sealed := b[outer.HeaderLen:outer.TotalLen]
+	spi, ticket, ok := esp.Peek(sealed)
+	if !ok {
+		return w.drop(Malformed, input)
+	}
+	entry := w.view.Inbound(spi)
+	if entry == nil {
+		return w.drop(UnknownSPI, input)
+	}
+	payload, next, reason := w.open(entry, ticket, sealed)
+	if reason != None {
+		return w.drop(reason, input)
+	}
+	switch next {
+	case esp.NextIPv4:
+	case esp.NextIPv6:
+		return w.drop(Unsupported, input)
+	case esp.NextDummy:
+		return w.drop(Dummy, input)
+	default:
+		return w.drop(BadNextHeader, input)
+	}
+	inner, err := packet.ParseIPv4(payload)
+	if err != nil {
+		return w.drop(Malformed, input)
+	}
+	payload = payload[:inner.TotalLen] // RFC 4303 §2.7: what is behind is traffic flow confidentiality padding
+	if reason := w.judge(entry, &outer, &inner, payload); reason != None {
+		return w.drop(reason, input)
+	}
+	if w.mss != 0 {
+		packet.ClampMSS(payload, &inner, w.mss)
+	}
+	entry.InPackets.Add(1)
+	entry.InBytes.Add(uint64(len(payload)))
+	w.counts.inPackets++
+	w.counts.inBytes += uint64(len(payload))
+	off := p.Off + outer.HeaderLen + esp.HeaderLen + esp.IVLen
+	return Result{Packet: Packet{Buf: p.Buf, Off: off, Len: len(payload)}, Action: Deliver, Input: input}
+}
+
+// open takes a packet through RFC 4303 §3.4: replay check, integrity, and only then the window moves.
+func (w *Worker) open(entry *sadb.Entry, t esp.Ticket, sealed []byte) (payload []byte, next uint8, r Reason) {
+	sid := entry.SA.SID(t)
+	switch {
+	case entry.Expires != 0 && int64(w.now) >= entry.Expires:
+		return nil, 0, Expired
+	case entry.Owns(sid):
+		// With one key for all, our own packet, sent back to us, would open, and be routed to its destination: in clear.
+		return nil, 0, OwnSender
+	case !entry.CheckReplay(sid, t.Seq):
+		return nil, 0, Replay
+	}
+	payload, next, err := entry.SA.Open(&w.context, sealed)
+	switch {
+	case err == nil || errors.Is(err, esp.ErrPadding):
+	case errors.Is(err, esp.ErrAuth):
+		return nil, 0, AuthFailed
+	default:
+		return nil, 0, Malformed
+	}
+	switch fresh, room := entry.CommitReplay(sid, t.Seq); {
+	case !room:
+		return nil, 0, SenderLimit
+	case !fresh:
+		return nil, 0, Replay
+	case err != nil:
+		return nil, 0, BadPadding
+	}
+	return payload, next, None
+}
+
+// judge says whether an opened packet may pass.
+func (w *Worker) judge(entry *sadb.Entry, outer, inner *packet.IPv4, payload []byte) Reason {
+	if !packet.SameAddresses(outer, inner) {
+		return AddressMismatch
+	}
+	flow := inner.Flow(payload)
+	if !w.inCache.Permits(w.table, entry.Group, &flow) {
+		return PolicyMismatch
+	}
+	if !packet.Decapsulate(outer.TOS, payload) {
+		return BadECN
+	}
+	return None
+}

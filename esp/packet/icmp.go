@@ -1,0 +1,50 @@
+package packet
+
+import "encoding/binary"
+
+// ICMPMaxLen is the length of the longest ICMP error made here.
+const ICMPMaxLen = IPv4HeaderLen + icmpHeaderLen + ipv4MaxHeaderLen + icmpQuote
+
+const (
+	icmpHeaderLen = 8
+	icmpQuote     = 8 // octets of the payload that are quoted, RFC 792
+	icmpTTL       = 64
+	icmpTOS       = 0xc0 // RFC 1812 §4.3.2.5: internetwork control
+)
+
+// FragNeeded writes the ICMP error "fragmentation needed and DF set" (type 3 code 4, RFC 1191 §4) about the packet pkt with
+// header h to b and returns its length, or 0 if there must be none. It comes from src and names mtu, the longest packet
+// that passes.
+func FragNeeded(b, pkt []byte, h *IPv4, mtu int, src uint32) int {
+	if !mayError(pkt, h) {
+		return 0
+	}
+	quoted := min(h.HeaderLen+icmpQuote, h.TotalLen)
+	total := IPv4HeaderLen + icmpHeaderLen + quoted
+	// DF with identification 0: RFC 6864 §4.1 lets an unfragmentable datagram have any.
+	PutOuter(b, &IPv4{Src: src, Dst: h.Src, TOS: icmpTOS, TTL: icmpTTL, DF: true}, ProtoICMP, total, 0)
+	m := b[IPv4HeaderLen:total]
+	m[0], m[1], m[2], m[3], m[4], m[5] = 3, 4, 0, 0, 0, 0
+	binary.BigEndian.PutUint16(m[6:], uint16(min(mtu, 65535)))
+	copy(m[icmpHeaderLen:], pkt[:quoted])
+	binary.BigEndian.PutUint16(m[2:], Checksum(m))
+	return total
+}
+
+// mayError says whether a packet may be answered with an ICMP error at all, RFC 1812 §4.3.2.7.
+func mayError(pkt []byte, h *IPv4) bool {
+	if h.Offset != 0 || h.Dst>>28 >= 0xe || h.Src>>28 >= 0xe || h.Src>>24 == 0 || h.Src>>24 == 127 {
+		return false
+	}
+	if h.Proto != ProtoICMP {
+		return true
+	}
+	if h.TotalLen == h.HeaderLen {
+		return false
+	}
+	switch pkt[h.HeaderLen] {
+	case 0, 8, 9, 10, 13, 14, 15, 16, 17, 18, 42, 43: // the query messages; whatever is not one may be an error
+		return true
+	}
+	return false
+}
