@@ -54,7 +54,8 @@ type Responder struct {
 }
 
 // NewResponder prepares the answer to an exchange whose first datagram is first; hand that to Handle next. It looks
-// at the header only. The caller keeps Responders by message id, and ids that were used in a MessageIDs.
+// at the header only, so the caller keeps the Responder, by its message id, only when that Handle has returned no
+// error: anybody can invent a message id. Ids that were used belong into a MessageIDs.
 func NewResponder(env *machine.Env, s *ike1.Session, first []byte) (*Responder, error) {
 	h, err := isakmp.ParseHeader(first)
 	if err == nil {

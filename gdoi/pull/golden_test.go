@@ -1,0 +1,67 @@
+package pull
+
+import (
+	"encoding/hex"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/getvpn/getvpn/gdoi/isakmp"
+)
+
+var update = flag.Bool("update", false, "rewrite testdata/transcript.txt")
+
+// TestTranscript pins every octet of an exchange with fixed randomness, so that a change of the wire format shows.
+func TestTranscript(t *testing.T) {
+	v := fresh(t, 2)
+	v.run()
+	v.complete()
+	var b strings.Builder
+	b.WriteString("# The four datagrams of one PULL with the randomness of seededEnv, after phase 1. Made by go test -update.\n")
+	for i, m := range v.sent {
+		fmt.Fprintf(&b, "message%d %s\n", i+1, hex.EncodeToString(m))
+	}
+	const file = "testdata/transcript.txt"
+	if *update {
+		if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.String() != string(want) {
+		t.Errorf("the transcript differs from %s; if that is meant, run with -update\n%s", file, b.String())
+	}
+}
+
+func FuzzParseOffer(f *testing.F) {
+	o := testOffer(f)
+	f.Add(o.SA(true).AppendBody(nil), o.KD(true).AppendBody(nil))
+	f.Add(o.SA(false).AppendBody(nil), o.KD(false).AppendBody(nil))
+	ref := fixture(f, "testdata/reference.txt")
+	f.Add(ref["sa"], ref["kd"])
+	f.Fuzz(func(t *testing.T, saBody, kdBody []byte) {
+		sa, err := isakmp.ParseSAGDOI(saBody)
+		if err != nil {
+			return
+		}
+		kd, err := isakmp.ParseKD(kdBody)
+		if err != nil {
+			return
+		}
+		o, err := ParseOffer(sa, kd, nil)
+		if err != nil {
+			return
+		}
+		// What was accepted can be said again, and means the same.
+		text := encoded(o)
+		again, err := ParseOffer(o.SA(true), o.KD(true), nil)
+		if err != nil || encoded(again) != text {
+			t.Fatalf("%s\n%v", text, err)
+		}
+	})
+}
