@@ -32,7 +32,9 @@ func (d *decoder) failAt(line, col int, format string, args ...any) {
 	d.errs = append(d.errs, e)
 }
 
-func (d *decoder) fail(v *value, format string, args ...any) { d.failAt(v.line, v.col, format, args...) }
+func (d *decoder) fail(v *value, format string, args ...any) {
+	d.failAt(v.line, v.col, format, args...)
+}
 
 func (d *decoder) warn(v *value, format string, args ...any) {
 	d.warnings = append(d.warnings, fmt.Sprintf("%s:%d:%d: ", d.file, v.line, v.col)+fmt.Sprintf(format, args...))
@@ -73,16 +75,21 @@ func (d *decoder) object(v *value, fields ...field) {
 			d.fail(p.key, "unknown key %q; %s", p.key.text, suggest(p.key.text, fields))
 		}
 	}
+	var missing []string
 	for _, f := range fields {
 		val, ok := have[f.key]
 		switch {
+		case ok && val.bad:
 		case ok && val.null():
 			d.fail(val, "%s has no value", f.key)
 		case ok:
 			f.set(val)
 		case f.required:
-			d.fail(v, "%s is missing here", f.key)
+			missing = append(missing, f.key)
 		}
+	}
+	if len(missing) > 0 {
+		d.fail(v, "missing here: %s", strings.Join(missing, ", "))
 	}
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -25,6 +26,7 @@ type value struct {
 	text      string // scalar
 	tag       string // scalar: !!str, !!int, !!bool, !!null, ...
 	quote     int    // octets before the text starts: 1 when quoted
+	bad       bool   // reported already
 	block     bool   // a block scalar: columns inside mean nothing
 	line, col int    // from 1
 	pairs     []pair
@@ -41,13 +43,17 @@ const maxDepth = 32
 // parse turns the text into values; syntax errors and duplicates go to d.
 func (d *decoder) parse(text []byte) *value {
 	var doc yaml.Node
+	if len(bytes.TrimSpace(text)) == 0 {
+		d.failAt(1, 1, "the file is empty")
+		return nil
+	}
 	if err := yaml.Load(text, &doc); err != nil {
 		line, col, msg := syntaxError(err)
 		d.failAt(line, col, "%s", msg)
 		return nil
 	}
 	if len(doc.Content) == 0 {
-		d.failAt(1, 1, "the file is empty")
+		d.failAt(1, 1, "the file says nothing")
 		return nil
 	}
 	return d.convert(doc.Content[0], 0)
@@ -55,11 +61,9 @@ func (d *decoder) parse(text []byte) *value {
 
 // syntaxError takes place and message out of the library's error.
 func syntaxError(err error) (line, col int, msg string) {
-	var list *yaml.LoadErrors
-	if errors.As(err, &list) && len(list.Errors) > 0 {
-		if e := list.Errors[0]; e != nil {
-			return max(e.Mark.Line, 1), max(e.Mark.Column, 1), e.Message
-		}
+	var e *yaml.LoadError
+	if errors.As(err, &e) {
+		return max(e.Mark.Line, 1), max(e.Mark.Column, 1), "not YAML: " + e.Message
 	}
 	return 1, 1, "not YAML: " + strings.TrimPrefix(err.Error(), "yaml: ")
 }
@@ -99,6 +103,7 @@ func (d *decoder) convert(n *yaml.Node, depth int) *value {
 		}
 		v.block = n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0
 	default:
+		v.bad = true
 		d.fail(v, "anchors and aliases (&name, *name) are not supported; write the value out")
 	}
 	return v

@@ -1,0 +1,159 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/suite"
+)
+
+// printer writes indented "key: value" lines.
+type printer struct {
+	b     strings.Builder
+	depth int
+}
+
+func (p *printer) line(format string, args ...any) {
+	p.b.WriteString(strings.Repeat("  ", p.depth))
+	fmt.Fprintf(&p.b, format+"\n", args...)
+}
+
+func (p *printer) in(title string, f func()) {
+	p.line("%s:", title)
+	p.depth++
+	f()
+	p.depth--
+}
+
+func (p *printer) common(c *Common) {
+	p.line("name: %s", c.Name)
+	p.line("control: %s", c.Control)
+	p.line("state: %s", c.State)
+	p.line("log: {level: %s, format: %s}", c.Log.Level, c.Log.Format)
+	p.line("identity: %s", c.Identity)
+	var suites []string
+	for _, s := range c.Phase1.Suites {
+		suites = append(suites, s.String())
+	}
+	p.line("phase1: {suites: [%s], lifetime: %s, dpd: %s, allow-sha1: %t}", strings.Join(suites, ", "),
+		short(c.Phase1.Lifetime), short(c.Phase1.DPD), c.Phase1.AllowSHA1)
+}
+
+// Effective is what the file means, defaults included and secrets left out.
+func (c *KS) Effective() string {
+	p := new(printer)
+	p.common(&c.Common)
+	p.line("listen: %s", c.Listen)
+	p.in("pre-shared-keys", func() {
+		for _, k := range c.PSKs {
+			p.line("- {peer: %s, secret: %s}", k.Peer, secretSize(k.Secret))
+		}
+	})
+	p.in("groups", func() {
+		for i := range c.Groups {
+			p.ksGroup(&c.Groups[i])
+		}
+	})
+	return p.b.String()
+}
+
+func (p *printer) ksGroup(g *KSGroup) {
+	p.line("- name: %s", g.Name)
+	p.depth++
+	p.line("id: %s", g.ID.Text)
+	p.in("authorise", func() {
+		for _, a := range g.Authorise {
+			var parts []string
+			if a.Prefix.IsValid() {
+				parts = append(parts, "address: "+a.Prefix.String())
+			}
+			if a.ID != "" {
+				parts = append(parts, "identity: "+a.ID)
+			}
+			p.line("- {%s}", strings.Join(parts, ", "))
+		}
+	})
+	p.in("policy", func() {
+		for _, r := range g.Policy {
+			p.line("- %q", r.String())
+		}
+	})
+	p.line("tek: {suite: %s, lifetime: %s}", g.TEK.Suite, short(g.TEK.Lifetime))
+	form := "rfc6407"
+	if g.KEK.SignatureForm == machine.SignRSABare {
+		form = "bare"
+	}
+	p.line("kek: {suite: %s, lifetime: %s, signature-key: %s, signature-bits: %d, signature-hash: %s, signature-form: %s}",
+		g.KEK.Suite, short(g.KEK.Lifetime), g.KEK.SignatureKey, g.KEK.SignatureBits, suite.HashName(g.KEK.SignatureHash), form)
+	p.line("rekey: {transport: %s, activation-delay: %s, retransmits: %d}", g.Rekey.Transport, short(g.Rekey.ActivationDelay), g.Rekey.Retransmits)
+	p.line("sender-ids: {bits: %d, first: %d, count: %d}", g.SenderIDs.Bits, g.SenderIDs.First, g.SenderIDs.Count)
+	p.depth--
+}
+
+// Effective is what the file means, defaults included and secrets left out.
+func (c *GM) Effective() string {
+	p := new(printer)
+	p.common(&c.Common)
+	p.line("local: %s", c.Local)
+	mtu := "follows " + c.Interfaces.WAN
+	if c.Interfaces.MTU != 0 {
+		mtu = fmt.Sprint(c.Interfaces.MTU)
+	}
+	p.line("interfaces: {lan: [%s], wan: %s, tun: %s, mtu: %s}", strings.Join(c.Interfaces.LAN, ", "), c.Interfaces.WAN, c.Interfaces.TUN, mtu)
+	p.line("on-exit: %s", c.OnExit)
+	p.in("groups", func() {
+		for i := range c.Groups {
+			p.gmGroup(&c.Groups[i])
+		}
+	})
+	return p.b.String()
+}
+
+func (p *printer) gmGroup(g *GMGroup) {
+	p.line("- name: %s", g.Name)
+	p.depth++
+	p.line("id: %s", g.ID.Text)
+	p.in("key-servers", func() {
+		for _, k := range g.KeyServers {
+			p.line("- {address: %s, secret: %s}", k.Address, secretSize(k.Secret))
+		}
+	})
+	fail := "closed"
+	if g.FailOpen {
+		fail = "open"
+	}
+	p.line("fail: %s", fail)
+	p.in("clear", func() {
+		for _, r := range g.Clear {
+			p.line("- %q", r.String())
+		}
+	})
+	p.line("replay-window: %d", g.ReplayWindow)
+	p.line("mss-clamp: %s", g.MSSClamp)
+	p.line("protect: [%s]", join(g.Protect))
+	p.depth--
+}
+
+// String is the word that the file has for it.
+func (m MSSClamp) String() string {
+	switch {
+	case m.Off:
+		return "off"
+	case m.Value == 0:
+		return "auto"
+	default:
+		return fmt.Sprint(m.Value)
+	}
+}
+
+func secretSize(s *machine.Secret) string { return fmt.Sprintf("(%d octets)", s.Len()) }
+
+func join(ps []netip.Prefix) string {
+	var s []string
+	for _, p := range ps {
+		s = append(s, p.String())
+	}
+	return strings.Join(s, ", ")
+}
