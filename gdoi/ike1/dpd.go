@@ -9,7 +9,8 @@ import (
 	"github.com/getvpn/getvpn/gdoi/machine"
 )
 
-// dpd is dead peer detection (RFC 3706). Silence of DPDInterval makes us ask; any authenticated message answers.
+// dpd is dead peer detection (RFC 3706). Silence of DPDInterval makes us ask. Only what has a
+// number proves life: an Informational message older than what the session remembers could be a replay.
 type dpd struct {
 	on       bool
 	at       machine.Instant // next question, or next repetition
@@ -66,7 +67,7 @@ func (s *Session) dpdSequence(n *isakmp.Notify) (uint32, error) {
 }
 
 // answerRUThere answers a number that has not gone back; the same again is a repetition.
-func (s *Session) answerRUThere(n *isakmp.Notify, out machine.Effects) (machine.Effects, error) {
+func (s *Session) answerRUThere(now machine.Now, n *isakmp.Notify, out machine.Effects) (machine.Effects, error) {
 	seq, err := s.dpdSequence(n)
 	if err != nil {
 		return out, err
@@ -74,16 +75,23 @@ func (s *Session) answerRUThere(n *isakmp.Notify, out machine.Effects) (machine.
 	if s.dpd.peerAsks && seq < s.dpd.peerSeq {
 		return out, ignored(ReasonReplay, "R-U-THERE %d after %d", seq, s.dpd.peerSeq)
 	}
+	if !s.dpd.peerAsks || seq > s.dpd.peerSeq {
+		s.Alive(now)
+	}
 	s.dpd.peerAsks, s.dpd.peerSeq = true, seq
 	return s.Informational(out, s.dpdNotify(isakmp.RUThereAck, seq)), nil
 }
 
-// takeRUThereAck: Alive has been told already, since the message is authentic and fresh; the number is checked so
-// that a peer that answers something else is seen.
-func (s *Session) takeRUThereAck(n *isakmp.Notify) error {
+// takeRUThereAck wants the number that we asked with; an earlier one is an answer that came late.
+func (s *Session) takeRUThereAck(now machine.Now, n *isakmp.Notify) error {
 	seq, err := s.dpdSequence(n)
-	if err == nil && seq > s.dpd.seq {
+	switch {
+	case err != nil:
+		return err
+	case s.dpd.asking && seq == s.dpd.seq:
+		s.Alive(now)
+	case seq >= s.dpd.seq:
 		return ignored(ReasonReplay, "R-U-THERE-ACK %d, which was not asked", seq)
 	}
-	return err
+	return nil
 }

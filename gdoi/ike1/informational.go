@@ -104,9 +104,8 @@ func (s *Session) informational(now machine.Now, h isakmp.Header, msg []byte, ou
 		return out, malformed(err)
 	}
 	s.seen.add(h.MessageID)
-	s.Alive(now)
 	for _, n := range notifies {
-		if out, err = s.notified(n, out); err != nil {
+		if out, err = s.notified(now, n, out); err != nil {
 			return out, err
 		}
 	}
@@ -144,12 +143,12 @@ func parseInformational(chain []isakmp.Raw) (ns []*isakmp.Notify, ds []*isakmp.D
 }
 
 // notified acts on an authenticated notification.
-func (s *Session) notified(n *isakmp.Notify, out machine.Effects) (machine.Effects, error) {
+func (s *Session) notified(now machine.Now, n *isakmp.Notify, out machine.Effects) (machine.Effects, error) {
 	switch n.MsgType {
 	case isakmp.RUThere:
-		return s.answerRUThere(n, out)
+		return s.answerRUThere(now, n, out)
 	case isakmp.RUThereAck:
-		return out, s.takeRUThereAck(n)
+		return out, s.takeRUThereAck(now, n)
 	case isakmp.InitialContact:
 		s.noteInitialContact([]isakmp.Notify{*n})
 		return out, nil

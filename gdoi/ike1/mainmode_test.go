@@ -158,7 +158,7 @@ func TestBadNetwork(t *testing.T) {
 }
 
 // before brings a fresh pair to the point where message n (from 0) is about to arrive, and returns it.
-func before(t *testing.T, n int) (w *wire, toServer bool, msg []byte) {
+func before(t testing.TB, n int) (w *wire, toServer bool, msg []byte) {
 	t.Helper()
 	w = newWire(t, config(), config())
 	w.path = func(i int, p packet) []packet {

@@ -37,7 +37,7 @@ type packet struct {
 // wire is two nodes and the path between them, in virtual time. The server makes a session for a first message that
 // belongs to none, as a key server does.
 type wire struct {
-	t              *testing.T
+	t              testing.TB
 	now            machine.Now
 	member, server *Session
 	serverCfg      *Config
@@ -50,7 +50,7 @@ type wire struct {
 	path func(n int, p packet) []packet
 }
 
-func newWire(t *testing.T, member, server *Config) *wire {
+func newWire(t testing.TB, member, server *Config) *wire {
 	w := &wire{t: t, serverCfg: server, serverEnv: env(2), now: machine.Now{Wall: time.Unix(1_800_000_000, 0)}}
 	w.member = NewInitiator(env(1), member, memberAddr, serverAddr)
 	return w

@@ -116,3 +116,14 @@ func TestTextForms(t *testing.T) {
 		}
 	}
 }
+
+func FuzzParsePhase1(f *testing.F) {
+	for _, s := range []string{"aes256-sha256-modp2048", "aes128-sha1-ecp384", "--", "aes128-sha512-"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if p, err := ParsePhase1(s, AllowSHA1); err == nil && p.String() != s {
+			t.Errorf("%q prints as %s", s, p)
+		}
+	})
+}
