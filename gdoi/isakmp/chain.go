@@ -2,11 +2,15 @@ package isakmp
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 )
 
 // MaxPayloads limits a chain, so that a datagram of 64 KB cannot make thousands of payloads. Ours.
 const MaxPayloads = 64
+
+// ErrTooLong tells that a payload does not fit its 2-octet length field.
+var ErrTooLong = errors.New("payload longer than 65535 octets")
 
 const genericLen = 4
 

@@ -3,7 +3,6 @@ package isakmp
 import (
 	"encoding/binary"
 	"encoding/hex"
-	"errors"
 	"fmt"
 )
 
@@ -99,6 +98,3 @@ func Message(h Header, ps ...Payload) []byte {
 
 // SetLength writes len(msg) into the Length field of the header that msg starts with: after padding, for example.
 func SetLength(msg []byte) { binary.BigEndian.PutUint32(msg[HeaderLen-4:HeaderLen], uint32(len(msg))) }
-
-// ErrTooLong tells that a payload does not fit its 2-octet length field.
-var ErrTooLong = errors.New("payload longer than 65535 octets")

@@ -5,20 +5,22 @@ type IDType uint8
 
 // Identification types: RFC 2407 §4.6.2.1, RFC 8052 (ID_OID).
 const (
-	IDIPv4Addr    IDType = 1
-	IDFQDN        IDType = 2
-	IDUserFQDN    IDType = 3
-	IDIPv4Subnet  IDType = 4
-	IDIPv6Addr    IDType = 5
-	IDIPv6Subnet  IDType = 6
-	IDIPv4Range   IDType = 7
-	IDIPv6Range   IDType = 8
-	IDDERASN1DN   IDType = 9
-	IDDERASN1GN   IDType = 10
-	IDKeyID       IDType = 11
-	IDOID         IDType = 13
-	maxIDDataSize        = 1024
+	IDIPv4Addr   IDType = 1
+	IDFQDN       IDType = 2
+	IDUserFQDN   IDType = 3
+	IDIPv4Subnet IDType = 4
+	IDIPv6Addr   IDType = 5
+	IDIPv6Subnet IDType = 6
+	IDIPv4Range  IDType = 7
+	IDIPv6Range  IDType = 8
+	IDDERASN1DN  IDType = 9
+	IDDERASN1GN  IDType = 10
+	IDKeyID      IDType = 11
+	IDOID        IDType = 13
 )
+
+// maxIDDataSize limits identification data. Ours: a distinguished name is far shorter.
+const maxIDDataSize = 1024
 
 var idNames = [...]string{
 	1: "ipv4-addr", 2: "fqdn", 3: "user-fqdn", 4: "ipv4-subnet", 5: "ipv6-addr", 6: "ipv6-subnet", 7: "ipv4-range",
@@ -60,8 +62,7 @@ type ID struct {
 	Data     []byte
 }
 
-// ParseID reads the body of an ID payload; Data aliases it. Address types must have their size, and the data at most
-// 1024 octets (ours: a distinguished name is far shorter).
+// ParseID reads the body of an ID payload; Data aliases it. Address types must have their size.
 func ParseID(body []byte) (ID, error) {
 	c := read("ID", body)
 	p := ID{IDType: IDType(c.u8("type")), Protocol: c.u8("protocol"), Port: c.u16("port")}

@@ -5,7 +5,7 @@ package isakmp
 //	+---------------+---------------+-------------------------------+
 //	| Next Payload  |   RESERVED    |         Payload Length        |
 //	+---------------+---------------+-------------------------------+
-//	~                HASH of the address and port                    ~
+//	~                HASH of the address and port                   ~
 //	+---------------------------------------------------------------+
 type NATD struct{ Data []byte }
 

@@ -5,11 +5,12 @@ package isakmp
 //	+---------------+---------------+-------------------------------+
 //	| Next Payload  |   RESERVED    |         Payload Length        |
 //	+---------------+---------------+-------------------------------+
-//	~                Nonce Data (8..256 octets)                      ~
+//	~                Nonce Data (8..256 octets)                     ~
 //	+---------------------------------------------------------------+
 type Nonce struct{ Data []byte }
 
-// ParseNonce reads the body of a NONCE payload, whose data has 8 to 256 octets (RFC 2409 §5; 8 to 128 in GDOI, RFC 6407 §5.8: the exchange checks); Data aliases it.
+// ParseNonce reads the body of a NONCE payload, whose data has 8 to 256 octets (RFC 2409 §5; GDOI allows 128, RFC 6407
+// §5.8, which is for the exchange to check); Data aliases it.
 func ParseNonce(body []byte) (Nonce, error) {
 	c := read("NONCE", body)
 	if n := len(body); n < 8 || n > 256 {
