@@ -208,6 +208,9 @@ func (i *Initiator) Timeout(now machine.Now, out machine.Effects) (machine.Effec
 	if !ok || now.Mono < at {
 		return out, nil
 	}
+	if s := i.s.State(); s != ike1.StateEstablished {
+		return out, i.fail(unexpected("the phase-1 SA is %v", s))
+	}
 	if i.sent == ike1.Transmissions {
 		return out, i.fail(fmt.Errorf("%w: message sent %d times", ErrTimeout, i.sent))
 	}

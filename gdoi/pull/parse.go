@@ -76,14 +76,14 @@ func (o once) see(where string, t uint16) error {
 	return nil
 }
 
-// number reads an attribute of at most max.
-func number(where string, a isakmp.Attribute, max uint64) (uint64, error) {
+// number reads an attribute of at most limit.
+func number(where string, a isakmp.Attribute, limit uint64) (uint64, error) {
 	v, err := a.Uint()
 	if err != nil {
 		return 0, err
 	}
-	if v > max {
-		return 0, malformed("attribute %d of a %s is %d; at most %d", a.Type, where, v, max)
+	if v > limit {
+		return 0, malformed("attribute %d of a %s is %d; at most %d", a.Type, where, v, limit)
 	}
 	return v, nil
 }

@@ -174,6 +174,9 @@ func (r *Responder) Policy(now machine.Now, offer *Offer, out machine.Effects) (
 	if r.state != respWantPolicy {
 		return out, ignore(unexpected("nobody waits for a policy"))
 	}
+	if err := r.alive(); err != nil {
+		return out, err
+	}
 	sa := offer.SA(r.s.PeerVendor(isakmp.VendorIDGetVPN))
 	if err := isakmp.CheckSize(sa); err != nil {
 		return out, r.fail(err)
@@ -190,6 +193,12 @@ func (r *Responder) Policy(now machine.Now, offer *Offer, out machine.Effects) (
 func (r *Responder) Keys(now machine.Now, offer *Offer, after machine.PersistID, out machine.Effects) (machine.Effects, error) {
 	if r.state != respWantKeys {
 		return out, ignore(unexpected("nobody waits for keys"))
+	}
+	if err := r.alive(); err != nil {
+		return out, err
+	}
+	if len(offer.TEKs) > 0 && len(offer.SIDs) == 0 {
+		return out, ignore(unsupported("keys of a counter-mode cipher without a sender id (RFC 6407 §5.6.4.4)"))
 	}
 	if !offer.sameSAs(r.policy) {
 		return out, ignore(ErrStale)
@@ -226,6 +235,14 @@ func (r *Responder) reply(now machine.Now, out machine.Effects, effects ...machi
 	r.answer = effects
 	r.limit(now)
 	return append(out, effects...)
+}
+
+// alive fails when phase 1 has ended while the key server was thinking.
+func (r *Responder) alive() error {
+	if s := r.s.State(); s != ike1.StateEstablished {
+		return r.fail(unexpected("the phase-1 SA is %v", s))
+	}
+	return nil
 }
 
 // Done says that message 4 has been built.

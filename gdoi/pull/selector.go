@@ -128,8 +128,8 @@ func ruleOf(sat *isakmp.SAT) (policy.Rule, error) {
 		return r, unsupported("a SAT without a destination")
 	}
 	if !r.Src.IsValid() {
-		any, _ := r.Dst.Addr().Prefix(0)
-		r.Src = any
+		// The length is valid for every address.
+		r.Src, _ = r.Dst.Addr().Prefix(0)
 	}
 	r.SrcPorts, r.DstPorts = portOf(sat.Src.Port), portOf(sat.Dst.Port)
 	if err := (policy.List{r}).Validate(); err != nil {
