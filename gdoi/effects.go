@@ -113,3 +113,10 @@ func (CmdReregister) MachineEvent() {}
 
 // MachineEvent marks the type.
 func (DataPlaneReport) MachineEvent() {}
+
+// CmdStop is a command to either node: end all sessions in order and forget all keys. Answered by CommandResult; no
+// other event may follow.
+type CmdStop struct{ ID uint64 }
+
+// MachineEvent marks the type.
+func (CmdStop) MachineEvent() {}

@@ -1,0 +1,29 @@
+package gdoi
+
+import "time"
+
+// TEKInfo describes a TEK to operators, without its key.
+type TEKInfo struct {
+	SPI                         SPI
+	Suite                       string
+	Epoch                       uint64
+	Phase                       Phase
+	Created, SendAfter, Expires time.Time
+	Lifetime, Remaining         time.Duration
+}
+
+// KEKInfo describes a KEK to operators, without its key.
+type KEKInfo struct {
+	SPI   KEKSPI
+	Suite string
+	// Seq is the last used (key server) or last accepted (member) sequence number.
+	Seq                 uint32
+	Created, Expires    time.Time
+	Lifetime, Remaining time.Duration
+	// NextRekey is when the key server replaces it; a member knows when it should.
+	NextRekey time.Time
+	// SignatureKey is the name of the signing key, known to the key server only.
+	SignatureKey string
+	// SignatureAlg is "rsa-2048 sha256".
+	SignatureAlg string
+}

@@ -1,0 +1,160 @@
+package keyserver
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/policy"
+	"github.com/getvpn/getvpn/gdoi/push"
+	"github.com/getvpn/getvpn/gdoi/suite"
+)
+
+// Defaults and limits; those with "Default" an operator may change.
+const (
+	DefaultTEKLifetime     = time.Hour
+	DefaultKEKLifetime     = 24 * time.Hour
+	DefaultActivationDelay = 30 * time.Second
+	DefaultRetransmits     = 2
+	DefaultSIDBits         = 24
+	// minLifetimeInDelays: a rollover takes 4 activation delays, and the next one begins no earlier than the old key is
+	// gone.
+	minLifetimeInDelays = 8
+	// maxActivationDelay: 4 of them must fit into the 16 bits of a GAP attribute.
+	maxActivationDelay = 4 * time.Hour
+	// maxSIDRequest bounds what one registration may ask for (RFC 6407 §3.5 sets no limit), so that no member can use
+	// up the space alone.
+	maxSIDRequest = 256
+)
+
+// Config is one group, as its operator wrote it. Zero values are defaults where there is a Default.
+type Config struct {
+	// Name is what operators and journals call the group.
+	Name string
+	// ID is what members ask for.
+	ID gdoi.GroupID
+	// Authorise lists who may join; the empty list allows nobody.
+	Authorise policy.Authorisation
+	// Policy is the ordered access list of the group.
+	Policy policy.List
+
+	TEK         suite.ESP
+	TEKLifetime time.Duration
+	KEK         suite.KEK
+	KEKLifetime time.Duration
+
+	// SignKey names the key that the custody signs PUSH messages with; SignPublic is its DER SubjectPublicKeyInfo.
+	SignKey    string
+	SignPublic []byte
+	SignHash   machine.Hash
+	SignForm   machine.SignScheme
+
+	// ActivationDelay is the A of the rollover; see the package comment. Whole seconds.
+	ActivationDelay time.Duration
+	// Retransmits is how often a PUSH is repeated, evenly within A/2; negative for never.
+	Retransmits int
+	Pacing      push.Pacing
+
+	// SIDBits is the width of sender ids: 8, 12, 16 or 24. SIDFirst and SIDCount bound the range that this key server
+	// allocates from; a zero SIDCount is the rest of the space.
+	SIDBits            int
+	SIDFirst, SIDCount uint64
+}
+
+// ErrConfig is what Validate wraps.
+var ErrConfig = errors.New("keyserver: invalid group")
+
+// withDefaults fills the zero values.
+func (c Config) withDefaults() Config {
+	def := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	def(&c.TEKLifetime, DefaultTEKLifetime)
+	def(&c.KEKLifetime, DefaultKEKLifetime)
+	def(&c.ActivationDelay, DefaultActivationDelay)
+	if c.Retransmits == 0 {
+		c.Retransmits = DefaultRetransmits
+	}
+	if c.TEK == 0 {
+		c.TEK = suite.ESPAES256GCM16
+	}
+	if c.KEK == 0 {
+		c.KEK = suite.KEKAES256CBC
+	}
+	if c.SignHash == 0 {
+		c.SignHash = machine.SHA256
+	}
+	if c.SignForm == 0 {
+		c.SignForm = machine.SignRSAPKCS1
+	}
+	if c.SIDBits == 0 {
+		c.SIDBits = DefaultSIDBits
+	}
+	if space := uint64(1) << c.SIDBits; c.SIDCount == 0 && c.SIDFirst < space {
+		c.SIDCount = space - c.SIDFirst
+	}
+	return c
+}
+
+// Validate says what is wrong with the configuration, after defaults.
+func (c Config) Validate() error {
+	bad := func(format string, args ...any) error {
+		return fmt.Errorf("%w %q: "+format, append([]any{ErrConfig, c.Name}, args...)...)
+	}
+	c = c.withDefaults()
+	if c.Name == "" {
+		return bad("it has no name")
+	}
+	if len(c.ID) == 0 {
+		return bad("it has no id; set the number or text that members ask for")
+	}
+	if err := c.Policy.Validate(); err != nil {
+		return bad("%w", err)
+	}
+	a := c.ActivationDelay
+	switch {
+	case a < time.Second || a > maxActivationDelay || a%time.Second != 0:
+		return bad("activation-delay %v: use whole seconds, from 1s to %v", a, maxActivationDelay)
+	case c.TEKLifetime < minLifetimeInDelays*a:
+		return bad("tek lifetime %v is too short for activation-delay %v: a rollover takes four times that; use a delay of at most %v, or a lifetime of at least %v",
+			c.TEKLifetime, a, (c.TEKLifetime / minLifetimeInDelays).Truncate(time.Second), minLifetimeInDelays*a)
+	case c.KEKLifetime < minLifetimeInDelays*a:
+		return bad("kek lifetime %v is too short for activation-delay %v; use at least %v", c.KEKLifetime, a, minLifetimeInDelays*a)
+	case c.Retransmits > 10:
+		return bad("%d retransmits; at most 10", c.Retransmits)
+	case c.TEK.KeyLen() == 0 || c.KEK.KeyLen() == 0:
+		return bad("unknown suite")
+	case c.SIDBits != 8 && c.SIDBits != 12 && c.SIDBits != 16 && c.SIDBits != 24:
+		return bad("sender-ids bits %d; use 8, 12, 16 (RFC 6407 §3.5) or 24", c.SIDBits)
+	case c.SIDCount == 0 || c.SIDFirst+c.SIDCount > uint64(1)<<c.SIDBits || c.SIDFirst+c.SIDCount < c.SIDFirst:
+		return bad("sender-ids first %d count %d do not fit into %d bits", c.SIDFirst, c.SIDCount, c.SIDBits)
+	}
+	if _, err := suite.ParseRSAPublicKey(c.SignPublic); err != nil {
+		return bad("signature key %q: %w", c.SignKey, err)
+	}
+	return nil
+}
+
+// Peer is an authenticated phase-1 peer that asks to join.
+type Peer struct {
+	// Addr is where it speaks from, and where PUSH messages go.
+	Addr netip.AddrPort
+	// IDType and Identity are the phase-1 identity, printable.
+	IDType   uint8
+	Identity string
+	// GetVPN says that it sent our vendor id, and so knows the whole access list.
+	GetVPN bool
+}
+
+func (p Peer) policyPeer() policy.Peer {
+	return policy.Peer{Addr: p.Addr.Addr(), IDType: p.IDType, ID: p.Identity}
+}
+
+// key names a member's record. Both parts count: with a pre-shared key for a whole prefix, a peer could claim the
+// identity of another.
+func (p Peer) key() string { return p.Addr.Addr().Unmap().String() + " " + p.Identity }

@@ -1,0 +1,143 @@
+package keyserver
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/push"
+)
+
+// Timers of a signature; not configurable.
+const (
+	// signPatience is how long the key custody may take. A token needs 100 ms.
+	signPatience = 10 * time.Second
+	// signRetry is the wait after a failure.
+	signRetry = 2 * time.Second
+)
+
+// delivery is one PUSH on its way: waiting for its signature, then in transmission.
+type delivery struct {
+	kek      gdoi.KEKSPI
+	key      *push.Key // a copy, until the datagram is there
+	seq      uint32
+	unsigned *push.Unsigned
+	after    machine.PersistID
+	to       []netip.AddrPort
+	what     string
+
+	op     machine.OpID  // the signature asked for
+	retry  machine.Timer // when to ask again
+	failed string
+	tx     *push.Transmission
+}
+
+func (d *delivery) deadline() (machine.Instant, bool) {
+	if d.tx != nil {
+		return d.tx.Deadline()
+	}
+	return d.retry.Deadline()
+}
+
+func (d *delivery) destroy() {
+	d.unsigned.Destroy()
+	d.key.Destroy()
+}
+
+func (g *Group) requestSignature(now machine.Now, d *delivery, out machine.Effects) machine.Effects {
+	d.op = g.env.NextOp()
+	d.retry.Set(now.Mono.Add(signPatience))
+	return append(out, d.unsigned.Sign(d.op, g.cfg.SignKey))
+}
+
+// Signed takes the custody's answer; false means that it was not asked by this group.
+func (g *Group) Signed(now machine.Now, ev machine.Signed, out machine.Effects) (machine.Effects, bool) {
+	for i, d := range g.deliveries {
+		if d.op != ev.ID || d.tx != nil {
+			continue
+		}
+		if ev.Err != nil {
+			d.retry.Set(now.Mono.Add(signRetry))
+			return append(out, g.signFailed(d, ev.Err)), true
+		}
+		datagram, err := d.unsigned.Finish(ev.Signature)
+		if err != nil {
+			// The message is gone with its keys; the next rekey, or members' registrations, carry what it said.
+			g.deliveries = append(g.deliveries[:i:i], g.deliveries[i+1:]...)
+			d.destroy()
+			return append(out, g.signFailed(d, err)), true
+		}
+		d.destroy()
+		d.failed = ""
+		d.tx = push.NewTransmission(now, g.local, d.to, datagram, g.offsets(), d.after, g.cfg.Pacing)
+		g.rekeysSent++
+		g.lastRekey = now.Mono
+		out = append(out, g.note(gdoi.NoteRekeySent, machine.Info, fmt.Sprintf("rekey %d to %d members: %s", d.seq, len(d.to), d.what),
+			machine.F("seq", fmt.Sprint(d.seq)), machine.F("kek", d.kek.String()), machine.F("members", fmt.Sprint(len(d.to)))))
+		return g.deliver(now, out), true
+	}
+	return out, false
+}
+
+func (g *Group) signFailed(d *delivery, err error) machine.Note {
+	d.failed = err.Error()
+	n := g.note(gdoi.NoteSignFailed, machine.Error, fmt.Sprintf("rekey %d is not signed: %v", d.seq, err))
+	n.Reason = "custody"
+	return n
+}
+
+// deliver sends what is due and forgets what is done.
+func (g *Group) deliver(now machine.Now, out machine.Effects) machine.Effects {
+	kept := g.deliveries[:0]
+	for _, d := range g.deliveries {
+		switch {
+		case d.tx != nil:
+			from := len(out)
+			out = d.tx.Timeout(now, out)
+			g.count(d, out[from:])
+		case d.retry.Due(now.Mono):
+			if d.failed == "" {
+				out = append(out, g.signFailed(d, errPatience))
+			}
+			out = g.requestSignature(now, d, out)
+		}
+		if d.tx == nil || !d.tx.Done() {
+			kept = append(kept, d)
+		}
+	}
+	clear(g.deliveries[len(kept):])
+	g.deliveries = kept
+	return out
+}
+
+var errPatience = fmt.Errorf("no answer from the key custody in %v", signPatience)
+
+// count keeps the members' statistics.
+func (g *Group) count(d *delivery, sent machine.Effects) {
+	for _, e := range sent {
+		s, ok := e.(machine.Send)
+		if !ok {
+			continue
+		}
+		if m := g.members.byAddr[s.Remote]; m != nil {
+			m.rekeysSent++
+			m.lastSeq = d.seq
+		}
+	}
+}
+
+// cancel ends deliveries that were overtaken.
+func (g *Group) cancel(which func(*delivery) bool) {
+	kept := g.deliveries[:0]
+	for _, d := range g.deliveries {
+		if !which(d) {
+			kept = append(kept, d)
+		} else if d.tx == nil {
+			d.destroy()
+		}
+	}
+	clear(g.deliveries[len(kept):])
+	g.deliveries = kept
+}

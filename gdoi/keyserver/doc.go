@@ -1,0 +1,41 @@
+// Package keyserver is a group's life on its key server: who is in it, which keys it has, and how the next keys reach
+// everybody before anybody uses them.
+//
+// # Rollover
+//
+// One length of time rules all: A, the activation delay (30 s unless configured). A key that ends at E is replaced like
+// this, TEK and KEK alike:
+//
+//	T0 = E-4A   the new key is made, made durable, and pushed; a member receives with it as soon as it has it
+//	T0+A/4      the same datagram again, retransmits times until T0+A/2
+//	T0+A        a member that expected a rekey and saw none registers again, within A/2; the answer holds both keys
+//	T0+2A       everybody sends with the new TEK (ACTIVATION_TIME_DELAY: 2A in a PUSH, what is left of it in a PULL);
+//	            PUSH messages go under the new KEK
+//	T0+4A = E   the old key is destroyed (DEACTIVATION_TIME_DELAY: 4A, so that members know A)
+//
+// So a PUSH that is lost altogether costs nothing but one registration. A PUSH always carries all TEKs that are alive,
+// and the KEK while its predecessor lives: a member that missed one message has what it needs from the next. While a KEK
+// is younger than 2A, every PUSH goes out twice, under it and under its predecessor, because members that registered
+// just now know only the new one, and members that missed its announcement only the old one.
+//
+// When the key server was away and E is nearer than 4A, it divides what is left: half of it until activation. An
+// operator's rekey is an ordinary rollover whose old keys end 4A from now.
+//
+// # Durable first
+//
+// SEQ, SPIs, sender ids, keys and members are Records; whatever depends on one is sent after its Persist. A restarted
+// key server goes on with identical keys and the next SEQ, and announces the keys again with its first PUSH, because it
+// cannot know how far the last one got. Without its records it starts with fresh keys and numbers; members come back
+// before their keys end, or when their data plane sees SPIs that it does not know.
+//
+// SPIs of TEKs are a walk with a random odd stride from a random start, reserved values left out: no SPI comes twice in
+// 2^32 TEKs. SPIs of KEKs are random.
+//
+// Sender ids are handed out one after the other, new ones at every registration, never twice under one key. When they
+// are used up, all keys are withdrawn by a DELETE to everybody and counting begins again under new ones (RFC 6407 §3.5).
+//
+// A member leaves the list when an operator clears it, or when it has not registered for a KEK lifetime and a margin
+// (Group.memberEnd); members register at least once in a KEK lifetime.
+//
+// A Group is not a machine.Machine but a part of one: node.KeyServer calls it. It belongs to one goroutine.
+package keyserver

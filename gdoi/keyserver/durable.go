@@ -1,0 +1,114 @@
+package keyserver
+
+import (
+	"sort"
+	"time"
+
+	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/machine"
+)
+
+// persistRetry is the wait after the store failed.
+const persistRetry = 2 * time.Second
+
+// durable collects what must be written: each step marks what it changed, and persist makes one transaction of it.
+type durable struct {
+	teks     map[gdoi.SPI]*tek // nil: deleted
+	keks     map[gdoi.KEKSPI]*kek
+	members  map[string]*member
+	reserved machine.PersistID
+	waiting  map[machine.PersistID]bool
+	full     machine.PersistID // the last transaction that held everything
+	retry    machine.Timer
+	failing  bool
+}
+
+func mark[K comparable, V any](m *map[K]V, k K, v V) {
+	if *m == nil {
+		*m = map[K]V{}
+	}
+	(*m)[k] = v
+}
+
+func (d *durable) tek(t *tek)              { mark(&d.teks, t.spi, t) }
+func (d *durable) deleteTEK(s gdoi.SPI)    { mark(&d.teks, s, nil) }
+func (d *durable) kek(k *kek)              { mark(&d.keks, k.spi, k) }
+func (d *durable) deleteKEK(s gdoi.KEKSPI) { mark(&d.keks, s, nil) }
+func (d *durable) member(m *member)        { mark(&d.members, m.key, m) }
+func (d *durable) deleteMember(key string) { mark(&d.members, key, nil) }
+func (d *durable) dirty() bool             { return len(d.teks)+len(d.keks)+len(d.members) > 0 }
+func (d *durable) clean()                  { d.teks, d.keks, d.members, d.reserved = nil, nil, nil, 0 }
+
+// reserve names the next transaction before it is made.
+func (d *durable) reserve(env *machine.Env) machine.PersistID {
+	if d.reserved == 0 {
+		d.reserved = env.NextPersist()
+	}
+	return d.reserved
+}
+
+// flush writes what nothing waits for, such as deletions.
+func (g *Group) flush(now machine.Now, out machine.Effects) machine.Effects {
+	if g.durable.dirty() {
+		out, _ = g.persist(now, out)
+	}
+	return out
+}
+
+// persist writes everything that was marked, and the counters, which nearly every change moves.
+func (g *Group) persist(now machine.Now, out machine.Effects) (machine.Effects, machine.PersistID) {
+	d := &g.durable
+	id := d.reserve(g.env)
+	records := []machine.Record{g.countersRecord()}
+	for spi, t := range d.teks {
+		records = append(records, g.record(tekKey(spi), encodeTEK(now, t)))
+	}
+	for spi, k := range d.keks {
+		records = append(records, g.record(kekKey(spi), encodeKEK(now, k)))
+	}
+	for key, m := range d.members {
+		records = append(records, g.record(memberKey(key), encodeMember(now, m)))
+	}
+	sort.Slice(records, func(i, j int) bool { return records[i].Key < records[j].Key })
+	d.clean()
+	mark(&d.waiting, id, true)
+	return append(out, machine.Persist{ID: id, Records: records}), id
+}
+
+// persistAll writes everything, after the store had failed: nobody knows what it holds.
+func (g *Group) persistAll(now machine.Now, out machine.Effects) machine.Effects {
+	for _, t := range g.teks {
+		g.durable.tek(t)
+	}
+	for _, k := range g.keks {
+		g.durable.kek(k)
+	}
+	for _, m := range g.members.sorted {
+		g.durable.member(m)
+	}
+	out, g.durable.full = g.persist(now, out)
+	return out
+}
+
+// Persisted takes the store's answer; false means that it was not asked by this group. When the store failed, the
+// shell drops whatever waited for it, and everything is written again until that succeeds. Then the keys are announced
+// once more. Deletions that got lost only leave records of keys that have ended, which restore drops.
+func (g *Group) Persisted(now machine.Now, ev machine.Persisted, out machine.Effects) (machine.Effects, bool) {
+	d := &g.durable
+	if !d.waiting[ev.ID] {
+		return out, false
+	}
+	delete(d.waiting, ev.ID)
+	if ev.Err != nil {
+		d.failing = true
+		d.retry.Set(now.Mono.Add(persistRetry))
+		n := g.note(gdoi.NotePersistFailed, machine.Error, "state was not written: "+ev.Err.Error()+"; check the disk and the state directory")
+		n.Reason = "store"
+		return append(out, n), true
+	}
+	if d.failing && ev.ID == d.full {
+		d.failing = false
+		return g.rekey(now, rekeying{}, out), true
+	}
+	return out, true
+}

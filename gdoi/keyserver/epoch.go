@@ -1,0 +1,163 @@
+package keyserver
+
+import (
+	"fmt"
+
+	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/push"
+	"github.com/getvpn/getvpn/gdoi/suite"
+)
+
+// tek is a traffic key. Instants rule its life; wall time is computed from them for records and operators.
+type tek struct {
+	spi                         gdoi.SPI
+	suite                       suite.ESP
+	key                         *machine.Secret
+	epoch                       uint64
+	created, sendAfter, expires machine.Instant
+}
+
+// kek is a key-encryption key with the last sequence number used under it.
+type kek struct {
+	spi     gdoi.KEKSPI
+	suite   suite.KEK
+	key, iv *machine.Secret
+	seq     uint32
+	// active is when PUSH messages no longer need the predecessor.
+	created, active, expires machine.Instant
+}
+
+// newTEK makes a TEK; everybody sends with it from 2A on, or as the end of the old one allows.
+func (g *Group) newTEK(now machine.Now, out machine.Effects) machine.Effects {
+	g.epoch++
+	t := &tek{
+		spi: g.spis.next(), suite: g.cfg.TEK, key: machine.TakeSecret(g.env.Bytes(g.cfg.TEK.KeymatLen())), epoch: g.epoch,
+		created: now.Mono, sendAfter: now.Mono, expires: now.Mono.Add(g.cfg.TEKLifetime),
+	}
+	if n := len(g.teks); n > 0 {
+		t.sendAfter = now.Mono.Add(g.activation(g.teks[n-1].expires.Sub(now.Mono)))
+	}
+	end := now.Mono.Add(4 * g.cfg.ActivationDelay)
+	for _, old := range g.teks {
+		if old.expires > end {
+			old.expires = end
+			g.durable.tek(old)
+		}
+	}
+	g.teks = append(g.teks, t)
+	g.version++
+	g.durable.tek(t)
+	return append(out, g.note(gdoi.NoteTEKCreated, machine.Info, fmt.Sprintf("new TEK %v for %v", t.spi, g.cfg.TEKLifetime),
+		machine.F("spi", t.spi.String()), machine.F("epoch", fmt.Sprint(t.epoch))))
+}
+
+// newKEK makes a KEK.
+func (g *Group) newKEK(now machine.Now, out machine.Effects) machine.Effects {
+	k := &kek{
+		suite: g.cfg.KEK, key: machine.TakeSecret(g.env.Bytes(g.cfg.KEK.KeyLen())), iv: machine.TakeSecret(g.env.Bytes(g.cfg.KEK.IVLen())),
+		created: now.Mono, active: now.Mono, expires: now.Mono.Add(g.cfg.KEKLifetime),
+	}
+	for k.spi.IsZero() {
+		g.env.Read(k.spi[:])
+	}
+	if n := len(g.keks); n > 0 {
+		k.active = now.Mono.Add(g.activation(g.keks[n-1].expires.Sub(now.Mono)))
+	}
+	end := now.Mono.Add(4 * g.cfg.ActivationDelay)
+	for _, old := range g.keks {
+		if old.expires > end {
+			old.expires = end
+			g.durable.kek(old)
+		}
+	}
+	g.keks = append(g.keks, k)
+	g.version++
+	g.durable.kek(k)
+	return append(out, g.note(gdoi.NoteKEKCreated, machine.Info, fmt.Sprintf("new KEK %v for %v", k.spi, g.cfg.KEKLifetime),
+		machine.F("spi", k.spi.String())))
+}
+
+// retire destroys keys whose end has come.
+func (g *Group) retire(now machine.Now, out machine.Effects) machine.Effects {
+	for len(g.teks) > 0 && g.teks[0].expires <= now.Mono {
+		out = g.retireTEK(0, "expired", out)
+	}
+	for len(g.keks) > 0 && g.keks[0].expires <= now.Mono {
+		out = g.retireKEK(0, "expired", out)
+	}
+	return out
+}
+
+func (g *Group) retireTEK(i int, why string, out machine.Effects) machine.Effects {
+	t := g.teks[i]
+	g.teks = append(g.teks[:i:i], g.teks[i+1:]...)
+	g.version++
+	t.key.Destroy()
+	g.durable.deleteTEK(t.spi)
+	n := g.note(gdoi.NoteTEKRetired, machine.Info, fmt.Sprintf("TEK %v destroyed: %s", t.spi, why), machine.F("spi", t.spi.String()))
+	n.Reason = why
+	return append(out, n)
+}
+
+func (g *Group) retireKEK(i int, why string, out machine.Effects) machine.Effects {
+	k := g.keks[i]
+	g.keks = append(g.keks[:i:i], g.keks[i+1:]...)
+	g.version++
+	k.key.Destroy()
+	k.iv.Destroy()
+	g.durable.deleteKEK(k.spi)
+	n := g.note(gdoi.NoteKEKRetired, machine.Info, fmt.Sprintf("KEK %v destroyed: %s", k.spi, why), machine.F("spi", k.spi.String()))
+	n.Reason = why
+	return append(out, n)
+}
+
+// phase of the TEK at index i.
+func (g *Group) phase(now machine.Now, i int) gdoi.Phase {
+	switch {
+	case now.Mono >= g.teks[i].expires:
+		return gdoi.PhaseExpired
+	case now.Mono < g.teks[i].sendAfter:
+		return gdoi.PhaseWaiting
+	case i+1 < len(g.teks) && now.Mono >= g.teks[i+1].sendAfter:
+		return gdoi.PhaseDraining
+	default:
+		return gdoi.PhaseSending
+	}
+}
+
+func (t *tek) info(now machine.Now, p gdoi.Phase) gdoi.TEKInfo {
+	return gdoi.TEKInfo{
+		SPI: t.spi, Suite: t.suite.String(), Epoch: t.epoch, Phase: p, Created: now.WallAt(t.created),
+		SendAfter: now.WallAt(t.sendAfter), Expires: now.WallAt(t.expires), Lifetime: t.expires.Sub(t.created),
+		Remaining: max(0, t.expires.Sub(now.Mono)),
+	}
+}
+
+func (k *kek) info(now machine.Now, g *Group) gdoi.KEKInfo {
+	return gdoi.KEKInfo{
+		SPI: k.spi, Suite: k.suite.String(), Seq: k.seq, Created: now.WallAt(k.created), Expires: now.WallAt(k.expires),
+		Lifetime: k.expires.Sub(k.created), Remaining: max(0, k.expires.Sub(now.Mono)), NextRekey: now.WallAt(g.rekeyAt(k.expires)),
+		SignatureKey: g.cfg.SignKey, SignatureAlg: fmt.Sprintf("rsa-%d %s", g.public.N.BitLen(), suite.HashName(g.cfg.SignHash)),
+	}
+}
+
+// pushKey is a copy for one message, with secrets of its own: the KEK may be withdrawn by the very message.
+func (k *kek) pushKey(g *Group) *push.Key {
+	return &push.Key{SPI: k.spi, Suite: k.suite, Key: k.key.Clone(), IV: k.iv.Clone(), Hash: g.cfg.SignHash, Public: g.public}
+}
+
+// spiWalk yields SPIs: a random start and a random odd stride visit every 32-bit value once before any comes again.
+type spiWalk struct{ at, stride uint32 }
+
+func newSPIWalk(env *machine.Env) spiWalk { return spiWalk{env.Uint32(), env.Uint32() | 1} }
+
+func (w *spiWalk) next() gdoi.SPI {
+	for {
+		s := gdoi.SPI(w.at)
+		w.at += w.stride
+		if s >= gdoi.MinSPI {
+			return s
+		}
+	}
+}

@@ -1,0 +1,180 @@
+package keyserver
+
+import (
+	"crypto/rsa"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/suite"
+)
+
+// Group is one group on its key server.
+type Group struct {
+	env    *machine.Env
+	cfg    Config
+	local  netip.AddrPort
+	public *rsa.PublicKey
+
+	keks  []*kek // alive, oldest first
+	teks  []*tek
+	epoch uint64
+	spis  spiWalk
+	// sidNext is the next sender id to hand out.
+	sidNext uint64
+	// version changes whenever the set of keys does; a registration that spans a change must start again.
+	version uint64
+
+	members    memberList
+	deliveries []*delivery
+	durable    durable
+
+	started       bool
+	lastRekey     machine.Instant
+	rekeysSent    uint64
+	registrations uint64
+	resets        uint64
+}
+
+// New prepares a group; Start begins its life.
+func New(env *machine.Env, cfg Config, local netip.AddrPort) (*Group, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	cfg = cfg.withDefaults()
+	public, err := suite.ParseRSAPublicKey(cfg.SignPublic)
+	if err != nil {
+		return nil, fmt.Errorf("%w %q: signature key: %w", ErrConfig, cfg.Name, err)
+	}
+	return &Group{env: env, cfg: cfg, local: local, public: public, sidNext: cfg.SIDFirst}, nil
+}
+
+// Name is the configured name.
+func (g *Group) Name() string { return g.cfg.Name }
+
+// ID is what members ask for.
+func (g *Group) ID() gdoi.GroupID { return g.cfg.ID }
+
+// Version changes whenever the set of keys does.
+func (g *Group) Version() uint64 { return g.version }
+
+// Start takes up the group from its records, or afresh.
+func (g *Group) Start(now machine.Now, stored []machine.Record, out machine.Effects) machine.Effects {
+	g.started = true
+	found, err := g.restore(now, stored)
+	if err != nil {
+		out = append(out, g.note(gdoi.NoteStateDiscarded, machine.Error, "stored state is unusable and was discarded: "+err.Error()))
+		out = g.discard(stored, out)
+	}
+	text := "started with fresh keys"
+	if found {
+		text = fmt.Sprintf("started with stored keys, %d members", g.members.len())
+	}
+	out = append(out, g.note(gdoi.NoteKSStarted, machine.Info, text))
+	if found {
+		return g.resume(now, out)
+	}
+	g.spis = newSPIWalk(g.env)
+	out = g.newKEK(now, out)
+	out = g.newTEK(now, out)
+	out, _ = g.persist(now, out)
+	return out
+}
+
+// resume goes on after a restart. Keys that ran out meanwhile are replaced, and since nobody knows who has heard of the
+// newest ones, they are announced again.
+func (g *Group) resume(now machine.Now, out machine.Effects) machine.Effects {
+	out = g.retire(now, out)
+	kek, tek := len(g.keks) == 0, len(g.teks) == 0
+	if kek {
+		// Nobody on the list can read a PUSH any more.
+		out = g.dropAllMembers(out)
+	}
+	if n := len(g.teks); n > 1 {
+		// Those who have not heard of the newest TEK need time to.
+		t, old := g.teks[n-1], g.teks[n-2]
+		t.sendAfter = max(t.sendAfter, now.Mono.Add(g.activation(old.expires.Sub(now.Mono))))
+		g.durable.tek(t)
+	}
+	return g.rekey(now, g.due(now, tek, kek), out)
+}
+
+// Deadline says when Timeout wants to be called.
+func (g *Group) Deadline() (machine.Instant, bool) {
+	var n machine.Next
+	if !g.started {
+		return 0, false
+	}
+	if k := len(g.keks); k > 0 {
+		n.Add(g.keks[0].expires, true)
+		n.Add(g.rekeyAt(g.keks[k-1].expires), true)
+	}
+	if k := len(g.teks); k > 0 {
+		n.Add(g.teks[0].expires, true)
+		n.Add(g.rekeyAt(g.teks[k-1].expires), true)
+	}
+	for _, d := range g.deliveries {
+		n.Add(d.deadline())
+	}
+	n.Add(g.members.expiry.Deadline())
+	n.Add(g.durable.retry.Deadline())
+	return n.At, n.OK
+}
+
+// Timeout does what is due.
+func (g *Group) Timeout(now machine.Now, out machine.Effects) machine.Effects {
+	if !g.started {
+		return out
+	}
+	out = g.retire(now, out)
+	if r := g.due(now, false, false); r.tek || r.kek {
+		out = g.rekey(now, r, out)
+	}
+	out = g.deliver(now, out)
+	out = g.expireMembers(now, out)
+	if g.durable.retry.Due(now.Mono) {
+		out = g.persistAll(now, out)
+	}
+	return g.flush(now, out)
+}
+
+// rekeyAt is T0 for a key that ends at end.
+func (g *Group) rekeyAt(end machine.Instant) machine.Instant {
+	return end.Add(-4 * g.cfg.ActivationDelay)
+}
+
+// activation is the time until everybody may send with a new TEK, given what is left of the old one.
+func (g *Group) activation(left time.Duration) time.Duration {
+	return max(0, min(2*g.cfg.ActivationDelay, left/2))
+}
+
+// due says which keys must be replaced now.
+func (g *Group) due(now machine.Now, tek, kek bool) rekeying {
+	if n := len(g.teks); n == 0 || now.Mono >= g.rekeyAt(g.teks[n-1].expires) {
+		tek = true
+	}
+	if n := len(g.keks); n == 0 || now.Mono >= g.rekeyAt(g.keks[n-1].expires) {
+		kek = true
+	}
+	return rekeying{tek: tek, kek: kek}
+}
+
+func (g *Group) note(name string, s machine.Severity, text string, fields ...machine.Field) machine.Note {
+	return machine.Note{Name: name, Severity: s, Group: g.cfg.Name, Text: text, Fields: fields}
+}
+
+func (g *Group) problems() []string {
+	var p []string
+	if g.durable.failing {
+		p = append(p, "state cannot be written: no registration or rekey goes out until it can")
+	}
+	for _, d := range g.deliveries {
+		if d.failed != "" {
+			p = append(p, "the key custody does not sign: "+d.failed)
+			break
+		}
+	}
+	return p
+}

@@ -1,0 +1,155 @@
+package keyserver
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/machine"
+)
+
+// member is who registered.
+type member struct {
+	key           string
+	peer          Peer
+	registered    machine.Instant
+	registrations uint64
+	sids          []gdoi.SID
+	rekeysSent    uint64
+	lastSeq       uint32
+}
+
+// memberList is sorted by key: its order reaches the wire.
+type memberList struct {
+	sorted []*member
+	byAddr map[netip.AddrPort]*member
+	expiry machine.Timer // not after the first member's end
+}
+
+func (l *memberList) len() int { return len(l.sorted) }
+
+func (l *memberList) search(key string) (int, bool) {
+	return slices.BinarySearchFunc(l.sorted, key, func(m *member, k string) int { return strings.Compare(m.key, k) })
+}
+
+// put finds or adds the record of a peer.
+func (l *memberList) put(p Peer) *member {
+	key := p.key()
+	i, ok := l.search(key)
+	if !ok {
+		l.sorted = slices.Insert(l.sorted, i, &member{key: key})
+	}
+	m := l.sorted[i]
+	l.moveTo(m, p)
+	return m
+}
+
+// moveTo notes where the member is.
+func (l *memberList) moveTo(m *member, p Peer) {
+	if l.byAddr == nil {
+		l.byAddr = map[netip.AddrPort]*member{}
+	}
+	if l.byAddr[m.peer.Addr] == m {
+		delete(l.byAddr, m.peer.Addr)
+	}
+	m.peer = p
+	l.byAddr[p.Addr] = m
+}
+
+func (l *memberList) remove(m *member) {
+	if i, ok := l.search(m.key); ok {
+		l.sorted = slices.Delete(l.sorted, i, i+1)
+	}
+	if l.byAddr[m.peer.Addr] == m {
+		delete(l.byAddr, m.peer.Addr)
+	}
+}
+
+func (l *memberList) addresses() []netip.AddrPort {
+	out := make([]netip.AddrPort, len(l.sorted))
+	for i, m := range l.sorted {
+		out[i] = m.peer.Addr
+	}
+	return out
+}
+
+// allGetVPN says whether every member knows our private attribute.
+func (l *memberList) allGetVPN() bool {
+	for _, m := range l.sorted {
+		if !m.peer.GetVPN {
+			return false
+		}
+	}
+	return true
+}
+
+// find looks for an address, with or without port, or an identity.
+func (l *memberList) find(who string) *member {
+	for _, m := range l.sorted {
+		if who == m.peer.Identity || who == m.peer.Addr.String() || who == m.peer.Addr.Addr().Unmap().String() {
+			return m
+		}
+	}
+	return nil
+}
+
+// memberEnd is when a member that does not register again leaves the list: a KEK lifetime and a margin of 4A, or a
+// twentieth of the lifetime if that is more. Members register again before a KEK lifetime is over.
+func (g *Group) memberEnd(m *member) machine.Instant {
+	slack := max(4*g.cfg.ActivationDelay, g.cfg.KEKLifetime/20)
+	return m.registered.Add(g.cfg.KEKLifetime + slack)
+}
+
+// watch makes the timer cover a member.
+func (g *Group) watch(m *member) {
+	end := g.memberEnd(m)
+	if at, ok := g.members.expiry.Deadline(); !ok || end < at {
+		g.members.expiry.Set(end)
+	}
+}
+
+func (g *Group) expireMembers(now machine.Now, out machine.Effects) machine.Effects {
+	if !g.members.expiry.Due(now.Mono) {
+		return out
+	}
+	for _, m := range slices.Clone(g.members.sorted) {
+		if g.memberEnd(m) > now.Mono {
+			g.watch(m)
+			continue
+		}
+		n := g.note(gdoi.NoteGMExpired, machine.Warning, fmt.Sprintf("%s has not registered for %v and left the list", m.peer.Identity, now.Mono.Sub(m.registered).Truncate(time.Second)))
+		n.Peer = m.peer.Addr.String()
+		out = g.dropMember(m, append(out, n))
+	}
+	return out
+}
+
+func (g *Group) dropMember(m *member, out machine.Effects) machine.Effects {
+	g.members.remove(m)
+	g.durable.deleteMember(m.key)
+	g.stopSending(m.peer.Addr)
+	return out
+}
+
+// stopSending takes an address off what is being transmitted.
+func (g *Group) stopSending(a netip.AddrPort) {
+	for _, d := range g.deliveries {
+		if d.tx != nil {
+			d.tx.Drop(a)
+		} else {
+			d.to = slices.DeleteFunc(d.to, func(o netip.AddrPort) bool { return o == a })
+		}
+	}
+}
+
+// dropAllMembers empties the list; what is being transmitted goes on.
+func (g *Group) dropAllMembers(out machine.Effects) machine.Effects {
+	for _, m := range g.members.sorted {
+		g.durable.deleteMember(m.key)
+	}
+	g.members = memberList{}
+	return out
+}

@@ -1,0 +1,235 @@
+package keyserver
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/suite"
+)
+
+// Records of a group, one JSON value each; the shell seals them. Times are wall time, since they outlive the process.
+//
+//	bucket "group/NAME"   counters          counters
+//	                      tek/SPI           tekRecord
+//	                      kek/SPI           kekRecord
+//	                      member/KEY        memberRecord
+type counters struct {
+	Epoch            uint64
+	SPINext, SPIStep uint32
+	SIDNext          uint64
+}
+
+type tekRecord struct {
+	Suite                       suite.ESP
+	Key                         []byte
+	Epoch                       uint64
+	Created, SendAfter, Expires time.Time
+}
+
+type kekRecord struct {
+	Suite                    suite.KEK
+	Key, IV                  []byte
+	Seq                      uint32
+	Created, Active, Expires time.Time
+}
+
+type memberRecord struct {
+	Addr          netip.AddrPort
+	IDType        uint8
+	Identity      string
+	GetVPN        bool
+	Registered    time.Time
+	Registrations uint64
+	SIDs          []gdoi.SID
+}
+
+const countersKey = "counters"
+
+func tekKey(s gdoi.SPI) string    { return "tek/" + s.String() }
+func kekKey(s gdoi.KEKSPI) string { return "kek/" + s.String() }
+func memberKey(key string) string { return "member/" + key }
+
+// Bucket is where the records of a group are.
+func Bucket(group string) string { return "group/" + group }
+
+func (g *Group) record(key string, value []byte) machine.Record {
+	return machine.Record{Bucket: Bucket(g.cfg.Name), Key: key, Value: value}
+}
+
+// encode cannot fail for the records above.
+func encode(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic("keyserver: " + err.Error())
+	}
+	return b
+}
+
+func (g *Group) countersRecord() machine.Record {
+	return g.record(countersKey, encode(counters{g.epoch, g.spis.at, g.spis.stride, g.sidNext}))
+}
+
+func encodeTEK(now machine.Now, t *tek) []byte {
+	if t == nil {
+		return nil
+	}
+	return encode(tekRecord{t.suite, t.key.Bytes(), t.epoch, now.WallAt(t.created), now.WallAt(t.sendAfter), now.WallAt(t.expires)})
+}
+
+func encodeKEK(now machine.Now, k *kek) []byte {
+	if k == nil {
+		return nil
+	}
+	return encode(kekRecord{k.suite, k.key.Bytes(), k.iv.Bytes(), k.seq, now.WallAt(k.created), now.WallAt(k.active), now.WallAt(k.expires)})
+}
+
+func encodeMember(now machine.Now, m *member) []byte {
+	if m == nil {
+		return nil
+	}
+	return encode(memberRecord{m.peer.Addr, m.peer.IDType, m.peer.Identity, m.peer.GetVPN, now.WallAt(m.registered), m.registrations, m.sids})
+}
+
+// restore reads the records of this group; false means that there are none. After an error nothing of them is used.
+func (g *Group) restore(now machine.Now, stored []machine.Record) (bool, error) {
+	found := false
+	for _, r := range stored {
+		if r.Bucket != Bucket(g.cfg.Name) {
+			continue
+		}
+		if err := g.restoreRecord(now, r); err != nil {
+			g.forget()
+			return false, fmt.Errorf("record %q: %w", r.Key, err)
+		}
+		found = found || r.Key == countersKey
+	}
+	if !found {
+		g.forget()
+		return false, nil
+	}
+	sort.Slice(g.teks, func(i, j int) bool { return g.teks[i].epoch < g.teks[j].epoch })
+	sort.Slice(g.keks, func(i, j int) bool {
+		a, b := g.keks[i], g.keks[j]
+		return a.created < b.created || a.created == b.created && a.expires < b.expires
+	})
+	return true, nil
+}
+
+// forget drops what restore has read.
+func (g *Group) forget() {
+	for _, t := range g.teks {
+		t.key.Destroy()
+	}
+	for _, k := range g.keks {
+		k.key.Destroy()
+		k.iv.Destroy()
+	}
+	g.teks, g.keks, g.members, g.epoch, g.sidNext = nil, nil, memberList{}, 0, g.cfg.SIDFirst
+}
+
+var errRecord = errors.New("not a record of this version")
+
+func (g *Group) restoreRecord(now machine.Now, r machine.Record) error {
+	kind, name, _ := strings.Cut(r.Key, "/")
+	switch kind {
+	case countersKey:
+		return g.restoreCounters(r.Value)
+	case "tek":
+		return g.restoreTEK(now, name, r.Value)
+	case "kek":
+		return g.restoreKEK(now, name, r.Value)
+	case "member":
+		return g.restoreMember(now, name, r.Value)
+	}
+	return errRecord
+}
+
+func (g *Group) restoreCounters(b []byte) error {
+	var c counters
+	if err := json.Unmarshal(b, &c); err != nil {
+		return err
+	}
+	if c.SPIStep&1 == 0 {
+		return errRecord
+	}
+	g.epoch, g.spis = c.Epoch, spiWalk{c.SPINext, c.SPIStep}
+	// The operator may have moved the range; ids of the old one must not come again under the same keys.
+	g.sidNext = max(g.cfg.SIDFirst, c.SIDNext)
+	return nil
+}
+
+// span restores the instants of a key. A wall clock that went back while the process was down must not give a key
+// more than its lifetime.
+func span(now machine.Now, created, expires time.Time) (from, to machine.Instant) {
+	life := max(0, expires.Sub(created))
+	return now.MonoAt(created), min(now.MonoAt(expires), now.Mono.Add(life))
+}
+
+func (g *Group) restoreTEK(now machine.Now, name string, b []byte) error {
+	var r tekRecord
+	if err := json.Unmarshal(b, &r); err != nil {
+		return err
+	}
+	var spi gdoi.SPI
+	if _, err := fmt.Sscanf(name, "%08x", &spi); err != nil || spi < gdoi.MinSPI || len(r.Key) != r.Suite.KeymatLen() || r.Suite.KeyLen() == 0 {
+		return errRecord
+	}
+	t := &tek{spi: spi, suite: r.Suite, key: machine.TakeSecret(r.Key), epoch: r.Epoch}
+	t.created, t.expires = span(now, r.Created, r.Expires)
+	t.sendAfter = min(now.MonoAt(r.SendAfter), t.expires)
+	g.teks = append(g.teks, t)
+	return nil
+}
+
+func (g *Group) restoreKEK(now machine.Now, name string, b []byte) error {
+	var r kekRecord
+	if err := json.Unmarshal(b, &r); err != nil {
+		return err
+	}
+	spi, err := hex.DecodeString(name)
+	if err != nil || len(spi) != len(gdoi.KEKSPI{}) || r.Suite.KeyLen() == 0 || len(r.Key) != r.Suite.KeyLen() || len(r.IV) != r.Suite.IVLen() {
+		return errRecord
+	}
+	k := &kek{spi: gdoi.KEKSPI(spi), suite: r.Suite, key: machine.TakeSecret(r.Key), iv: machine.TakeSecret(r.IV), seq: r.Seq}
+	k.created, k.expires = span(now, r.Created, r.Expires)
+	k.active = min(now.MonoAt(r.Active), k.expires)
+	g.keks = append(g.keks, k)
+	return nil
+}
+
+func (g *Group) restoreMember(now machine.Now, key string, b []byte) error {
+	var r memberRecord
+	if err := json.Unmarshal(b, &r); err != nil {
+		return err
+	}
+	p := Peer{Addr: r.Addr, IDType: r.IDType, Identity: r.Identity, GetVPN: r.GetVPN}
+	if !r.Addr.IsValid() || p.key() != key {
+		return errRecord
+	}
+	m := g.members.put(p)
+	m.registered, m.registrations, m.sids = min(now.MonoAt(r.Registered), now.Mono), r.Registrations, slices.Clone(r.SIDs)
+	g.watch(m)
+	return nil
+}
+
+// discard deletes the records of this group.
+func (g *Group) discard(stored []machine.Record, out machine.Effects) machine.Effects {
+	var dead []machine.Record
+	for _, r := range stored {
+		if r.Bucket == Bucket(g.cfg.Name) {
+			dead = append(dead, machine.Record{Bucket: r.Bucket, Key: r.Key})
+		}
+	}
+	id := g.env.NextPersist()
+	mark(&g.durable.waiting, id, true)
+	return append(out, machine.Persist{ID: id, Records: dead})
+}

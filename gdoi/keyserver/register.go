@@ -1,0 +1,80 @@
+package keyserver
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/pull"
+)
+
+// Why a registration is refused.
+var (
+	// ErrNotAuthorised: the peer is authentic, but not on the group's list.
+	ErrNotAuthorised = errors.New("keyserver: not authorised for this group")
+	// ErrChanged: the keys have changed since the policy was sent; the member must start again.
+	ErrChanged = errors.New("keyserver: the group's keys changed during the registration")
+)
+
+// Policy answers a member's first question: what it would be granted. Nothing changes. The offer aliases the group's
+// secrets and is good for this step only.
+func (g *Group) Policy(now machine.Now, p Peer, out machine.Effects) (*pull.Offer, machine.Effects, error) {
+	if !g.cfg.Authorise.Allows(p.policyPeer()) {
+		n := g.note(gdoi.NoteNotAuthorised, machine.Warning, fmt.Sprintf("%s may not join; add it to the group's authorise list if it should", p.Identity))
+		n.Peer, n.Reason = p.Addr.String(), "not-authorised"
+		return nil, append(out, n), ErrNotAuthorised
+	}
+	out = g.replaceDue(now, out)
+	return g.offer(now), g.flush(now, out), nil
+}
+
+// replaceDue makes keys before they are granted, if their time has come in this very step.
+func (g *Group) replaceDue(now machine.Now, out machine.Effects) machine.Effects {
+	out = g.retire(now, out)
+	if r := g.due(now, false, false); r.tek || r.kek {
+		out = g.rekey(now, r, out)
+	}
+	return out
+}
+
+// Register grants: it takes sender ids and puts the member on the list. The answer may leave when the Persist is
+// done. version is what Version said when the policy was sent.
+func (g *Group) Register(now machine.Now, p Peer, sids int, version uint64, out machine.Effects) (*pull.Offer, machine.PersistID, machine.Effects, error) {
+	if !g.cfg.Authorise.Allows(p.policyPeer()) {
+		return nil, 0, out, ErrNotAuthorised
+	}
+	out = g.replaceDue(now, out)
+	want := uint64(min(max(sids, 1), maxSIDRequest))
+	if want > g.cfg.SIDCount {
+		want = 1
+	}
+	if g.sidNext+want > g.cfg.SIDFirst+g.cfg.SIDCount {
+		out = append(out, g.note(gdoi.NoteSIDsExhausted, machine.Warning, fmt.Sprintf("all %d sender ids are used up; raise sender-ids bits if this happens often", g.cfg.SIDCount)))
+		out = g.reset(now, out)
+	}
+	if g.version != version {
+		return nil, 0, g.flush(now, out), ErrChanged
+	}
+	if old := g.members.byAddr[p.Addr]; old != nil && old.key != p.key() {
+		out = g.dropMember(old, out) // the same socket under another identity
+	}
+	m := g.members.put(p)
+	m.sids = nil
+	for range want {
+		m.sids = append(m.sids, gdoi.SID(g.sidNext))
+		g.sidNext++
+	}
+	m.registered = now.Mono
+	m.registrations++
+	g.registrations++
+	g.watch(m)
+	g.stopSending(p.Addr)
+	g.durable.member(m)
+	o := g.offer(now)
+	o.SIDs = append([]gdoi.SID(nil), m.sids...)
+	n := g.note(gdoi.NoteGMRegistered, machine.Info, fmt.Sprintf("%s registered, %d TEKs", p.Identity, len(o.TEKs)), machine.F("seq", fmt.Sprint(o.Seq)))
+	n.Peer = p.Addr.String()
+	out, id := g.persist(now, append(out, n))
+	return o, id, out, nil
+}

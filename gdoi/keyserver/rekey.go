@@ -1,0 +1,183 @@
+package keyserver
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/isakmp"
+	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/pull"
+	"github.com/getvpn/getvpn/gdoi/push"
+)
+
+// rekeying says which keys a rekey replaces; neither means to announce those that exist.
+type rekeying struct{ tek, kek bool }
+
+// rekey makes the new keys and announces them.
+func (g *Group) rekey(now machine.Now, r rekeying, out machine.Effects) machine.Effects {
+	// Who reads what: a KEK that is made now is known to nobody yet.
+	under := g.announceUnder(now)
+	if r.kek {
+		out = g.newKEK(now, out)
+	}
+	if r.tek {
+		out = g.newTEK(now, out)
+	}
+	if len(under) == 0 || g.members.len() == 0 {
+		out, _ = g.persist(now, out)
+		return out
+	}
+	for _, k := range under {
+		k.seq++
+		g.durable.kek(k)
+	}
+	out, after := g.persist(now, out)
+	for _, k := range under {
+		out = g.announce(now, k, push.Message{Seq: k.seq, Offer: g.announcement(now, k)}, after, out)
+	}
+	return out
+}
+
+// announceUnder lists the KEKs under which a PUSH reaches everybody, oldest first: the newest one that all members
+// must know by now, and those made since.
+func (g *Group) announceUnder(now machine.Now) []*kek {
+	from := 0
+	for i, k := range g.keks {
+		if k.active <= now.Mono {
+			from = i
+		}
+	}
+	return append([]*kek(nil), g.keks[from:]...)
+}
+
+// announcement is the offer of a PUSH under k. It aliases the group's secrets.
+func (g *Group) announcement(now machine.Now, k *kek) *pull.Offer {
+	o := g.offer(now)
+	if g.keks[len(g.keks)-1] == k {
+		// Everybody who can read this has it.
+		o.KEK = nil
+	}
+	return o
+}
+
+// offer is what the group grants at now, without sender ids. It aliases the group's secrets.
+func (g *Group) offer(now machine.Now) *pull.Offer {
+	o := &pull.Offer{AccessList: g.cfg.Policy, DTD: 4 * g.cfg.ActivationDelay, SIDBits: g.cfg.SIDBits}
+	if n := len(g.keks); n > 0 {
+		k := g.keks[n-1]
+		o.Seq = k.seq
+		o.KEK = &pull.KEKOffer{
+			SPI: k.spi, Suite: k.suite, Key: k.key, IV: k.iv, Lifetime: seconds(k.expires.Sub(now.Mono)),
+			SigHash: g.cfg.SignHash, SigKeyDER: g.cfg.SignPublic, SigKeyBits: g.public.N.BitLen(), Src: g.local,
+		}
+	}
+	permits := g.cfg.Policy.Permits()
+	for _, t := range g.teks {
+		o.TEKs = append(o.TEKs, pull.TEKOffer{
+			SPI: t.spi, Suite: t.suite, Key: t.key, Lifetime: seconds(t.expires.Sub(now.Mono)), Policy: permits,
+		})
+		o.ATD = max(0, t.sendAfter.Sub(now.Mono))
+	}
+	return o
+}
+
+// seconds rounds a lifetime down, so that no member keeps a key longer than we do, but a lifetime of 0 cannot be sent.
+func seconds(d time.Duration) uint32 { return uint32(max(1, d/time.Second)) }
+
+// announce has a message built and signed; delivery follows when the signature is there.
+func (g *Group) announce(now machine.Now, k *kek, m push.Message, after machine.PersistID, out machine.Effects) machine.Effects {
+	m.SendAccessList = m.Offer != nil && g.members.allGetVPN()
+	key := k.pushKey(g)
+	u, err := push.Build(key, &m, g.cfg.SignForm)
+	if err != nil {
+		key.Destroy()
+		n := g.note(gdoi.NoteSignFailed, machine.Error, "cannot build a rekey: "+err.Error())
+		n.Reason = "build"
+		return append(out, n)
+	}
+	d := &delivery{kek: k.spi, key: key, seq: m.Seq, unsigned: u, after: after, to: g.members.addresses(), what: describe(m)}
+	// A newer message under the same KEK says all that an older one did.
+	g.cancel(func(o *delivery) bool { return o.kek == k.spi })
+	g.deliveries = append(g.deliveries, d)
+	return g.requestSignature(now, d, out)
+}
+
+func describe(m push.Message) string {
+	switch {
+	case m.Offer == nil:
+		return "withdraws all keys"
+	case m.Offer.KEK != nil:
+		return fmt.Sprintf("%d TEKs and a new KEK", len(m.Offer.TEKs))
+	default:
+		return fmt.Sprintf("%d TEKs", len(m.Offer.TEKs))
+	}
+}
+
+// reset withdraws all keys from everybody, empties the list and begins anew (RFC 6407 §3.5).
+func (g *Group) reset(now machine.Now, out machine.Effects) machine.Effects {
+	under := g.announceUnder(now)
+	for _, k := range under {
+		k.seq++
+	}
+	g.resets++
+	out = append(out, g.note(gdoi.NoteGroupReset, machine.Warning, "all keys are withdrawn; all members must register again"))
+	g.cancel(func(*delivery) bool { return true })
+	// What withdraws the keys must not leave before their successors are durable.
+	id := g.durable.reserve(g.env)
+	if g.members.len() > 0 {
+		for _, k := range under {
+			m := push.Message{Seq: k.seq, Deletes: []isakmp.Delete{push.DeleteTEKs(), push.DeleteKEK(gdoi.KEKSPI{})}}
+			out = g.announce(now, k, m, id, out)
+		}
+	}
+	for len(g.teks) > 0 {
+		out = g.retireTEK(0, "withdrawn", out)
+	}
+	for len(g.keks) > 0 {
+		out = g.retireKEK(0, "withdrawn", out)
+	}
+	out = g.dropAllMembers(out)
+	g.sidNext = g.cfg.SIDFirst
+	out = g.newKEK(now, out)
+	out = g.newTEK(now, out)
+	out, _ = g.persist(now, out)
+	return out
+}
+
+// offsets are when a PUSH is repeated: evenly until A/2.
+func (g *Group) offsets() []time.Duration {
+	var o []time.Duration
+	for i := 1; i <= g.cfg.Retransmits; i++ {
+		o = append(o, g.cfg.ActivationDelay/2*time.Duration(i)/time.Duration(g.cfg.Retransmits))
+	}
+	return o
+}
+
+// Clear takes a member off the list by address or identity and returns where it is, so that the node can tell it.
+func (g *Group) Clear(now machine.Now, who string, out machine.Effects) (netip.AddrPort, []gdoi.SPI, machine.Effects, error) {
+	m := g.members.find(who)
+	if m == nil {
+		return netip.AddrPort{}, nil, out, fmt.Errorf("group %s has no member %q; see the list of members for addresses and identities", g.cfg.Name, who)
+	}
+	n := g.note(gdoi.NoteGMCleared, machine.Info, fmt.Sprintf("%s was cleared; it must register again", m.peer.Identity))
+	n.Peer = m.peer.Addr.String()
+	out = g.dropMember(m, append(out, n))
+	out, _ = g.persist(now, out)
+	var spis []gdoi.SPI
+	for _, t := range g.teks {
+		spis = append(spis, t.spi)
+	}
+	return m.peer.Addr, spis, out, nil
+}
+
+// Rekey replaces keys now, at an operator's wish.
+func (g *Group) Rekey(now machine.Now, kek bool, out machine.Effects) (string, machine.Effects) {
+	out = g.rekey(now, rekeying{tek: true, kek: kek}, out)
+	text := fmt.Sprintf("new TEK %v, sent with in %v", g.teks[len(g.teks)-1].spi, g.teks[len(g.teks)-1].sendAfter.Sub(now.Mono))
+	if kek {
+		text += fmt.Sprintf("; new KEK %v", g.keks[len(g.keks)-1].spi)
+	}
+	return text, out
+}

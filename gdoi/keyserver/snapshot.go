@@ -1,0 +1,84 @@
+package keyserver
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/policy"
+)
+
+// Snapshot is a group for operators; a value.
+type Snapshot struct {
+	Name   string
+	ID     gdoi.GroupID
+	Policy policy.List
+	// KEKs and TEKs are those alive, oldest first; the last is the newest.
+	KEKs    []gdoi.KEKInfo
+	TEKs    []gdoi.TEKInfo
+	Members []MemberInfo // sorted by address, then identity
+	// NextRekey is the next scheduled TEK rekey; LastRekey the last PUSH, zero if none since start.
+	NextRekey, LastRekey time.Time
+	// RekeysSent counts distinct PUSH messages since start.
+	RekeysSent uint64
+	// Transmitting is the number of datagrams of the current PUSH that are still to be sent.
+	Transmitting         int
+	SIDBits              int
+	SIDsUsed, SIDsTotal  uint64
+	ActivationDelay      time.Duration
+	Problems             []string // why the group is degraded; empty when all is well
+	Registrations, Reset uint64   // since start: registrations granted; times that everybody had to register again
+}
+
+// MemberInfo is one registered member.
+type MemberInfo struct {
+	Addr          netip.AddrPort
+	Identity      string
+	GetVPN        bool
+	RegisteredAt  time.Time
+	ExpiresAt     time.Time // it leaves the list then, unless it registers again
+	Registrations uint64
+	RekeysSent    uint64 // datagrams, repeats included, since start
+	LastSeq       uint32 // of the last PUSH sent to it since start
+	SIDs          []gdoi.SID
+}
+
+// Snapshot returns the state at now.
+func (g *Group) Snapshot(now machine.Now) Snapshot {
+	s := Snapshot{
+		Name: g.cfg.Name, ID: g.cfg.ID, Policy: append(policy.List(nil), g.cfg.Policy...),
+		RekeysSent: g.rekeysSent, SIDBits: g.cfg.SIDBits, SIDsUsed: g.sidNext - g.cfg.SIDFirst, SIDsTotal: g.cfg.SIDCount,
+		ActivationDelay: g.cfg.ActivationDelay, Problems: g.problems(), Registrations: g.registrations, Reset: g.resets,
+	}
+	for _, k := range g.keks {
+		s.KEKs = append(s.KEKs, k.info(now, g))
+	}
+	for i, t := range g.teks {
+		s.TEKs = append(s.TEKs, t.info(now, g.phase(now, i)))
+	}
+	if n := len(g.teks); n > 0 {
+		s.NextRekey = now.WallAt(g.rekeyAt(g.teks[n-1].expires))
+	}
+	if g.rekeysSent > 0 {
+		s.LastRekey = now.WallAt(g.lastRekey)
+	}
+	for _, d := range g.deliveries {
+		if d.tx != nil {
+			s.Transmitting += d.tx.Pending()
+		}
+	}
+	for _, m := range g.members.sorted {
+		s.Members = append(s.Members, m.info(now, g))
+	}
+	return s
+}
+
+func (m *member) info(now machine.Now, g *Group) MemberInfo {
+	return MemberInfo{
+		Addr: m.peer.Addr, Identity: m.peer.Identity, GetVPN: m.peer.GetVPN,
+		RegisteredAt: now.WallAt(m.registered), ExpiresAt: now.WallAt(g.memberEnd(m)),
+		Registrations: m.registrations, RekeysSent: m.rekeysSent, LastSeq: m.lastSeq,
+		SIDs: append([]gdoi.SID(nil), m.sids...),
+	}
+}
