@@ -42,3 +42,11 @@ func (l *Lab) Exec(node string, argv []string) error {
 	}
 	return fmt.Errorf("executing %s: %w", path, syscall.Exec(path, argv, os.Environ())) //nolint:gosec // what the user asked for
 }
+
+// StartCommand starts a program inside a node, with the streams of cmd; the caller waits for it.
+func (l *Lab) StartCommand(node string, cmd *exec.Cmd) error {
+	if err := l.Inside(node, cmd.Start); err != nil {
+		return fmt.Errorf("%s in %s: %w", cmd.Path, node, err)
+	}
+	return nil
+}

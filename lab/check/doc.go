@@ -1,0 +1,17 @@
+// Package check holds the checks that scenarios are made of, each a Go type that a step names and whose fields are the
+// step's parameters:
+//
+//	{check: reach, pairs: all, within: 30s}            every host reaches every other
+//	{check: own-traffic, member: gm1, to: h3}          a member's own traffic is protected
+//	{check: denied-clear, pair: h1-h3, port: 22}       what the policy denies works, in clear
+//	{check: stranger-refused, stranger: x1, ...}       a wrong key gets an event and nothing else
+//	{check: rollover-lossless, tek: 6, kek: 1, ...}    keys roll and no packet is lost
+//	{check: bad-input, from: p2, targets: [ks1], ...}  garbage and replays at port 848 do no harm
+//	{check: fail-closed, member: gm1, ...}             a killed member leaks nothing
+//	{check: key-server-loss, node: ks1, ...}           traffic outlives the key server, then fails closed, then recovers
+//	{check: core-only-esp}                             what the core saw during the whole run
+//
+// They measure with their own tools, so that nothing need be installed: Capture listens with packet sockets in all core
+// routers during the whole run and classifies every packet; Traffic sends numbered datagrams between hosts and counts
+// exactly which were lost, and when.
+package check

@@ -1,0 +1,168 @@
+package check
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/getvpn/getvpn/daemon/control"
+	"github.com/getvpn/getvpn/daemon/control/client"
+	"github.com/getvpn/getvpn/lab/scenario"
+)
+
+// Lab is what a check needs of a driver.
+type Lab interface {
+	Scenario() *scenario.Scenario
+	Inside(node string, fn func() error) error // fn opens sockets in the node's network
+	Control(node string) *client.Client
+	Start(ctx context.Context, node string) error
+	Stop(node string) error
+	Kill(node string) error
+	PID(node string) (int, error)
+	Partition(p scenario.Partition, d time.Duration) error
+	Heal() error
+}
+
+// Env is what a check runs in.
+type Env struct {
+	Lab      Lab
+	Scenario *scenario.Scenario
+	Capture  *Capture
+	Log      func(format string, args ...any) // progress, for people
+}
+
+// Check is one kind of check; its exported fields are its parameters.
+type Check interface {
+	// Validate refuses parameters that make no sense in the scenario.
+	Validate(s *scenario.Scenario) error
+	// Run measures. A result without a name gets the step's.
+	Run(ctx context.Context, env *Env) []scenario.Result
+}
+
+// kinds maps the names in scenario files to fresh values with the defaults.
+var kinds = map[string]func() Check{
+	"reach":             func() Check { return &reach{Within: 10 * time.Second} },
+	"own-traffic":       func() Check { return &ownTraffic{Within: 10 * time.Second} },
+	"denied-clear":      func() Check { return &deniedClear{Port: 22} },
+	"stranger-refused":  func() Check { return &strangerRefused{Event: "auth-failed", Within: 30 * time.Second} },
+	"rollover-lossless": func() Check { return &rolloverLossless{Rate: 100, TEK: 6, KEK: 1, Within: 10 * time.Minute} },
+	"bad-input":         func() Check { return &badInput{For: time.Minute, Rate: 200, TrafficRate: 100, Seed: 1} },
+	"fail-closed":       func() Check { return &failClosed{For: 5 * time.Second, Rate: 100, Recover: 30 * time.Second} },
+	"key-server-loss":   func() Check { return &keyServerLoss{Rate: 100, Recover: 90 * time.Second} },
+	"core-only-esp":     func() Check { return &coreOnlyESP{} },
+}
+
+// decode makes the check of a step.
+func decode(s *scenario.Scenario, st *scenario.Step) (Check, error) {
+	make, ok := kinds[st.Check]
+	if !ok {
+		var names []string
+		for n := range kinds {
+			names = append(names, n)
+		}
+		slices.Sort(names)
+		return nil, s.ErrorAt(st.Line, "there is no check %q; there are: %s", st.Check, strings.Join(names, ", "))
+	}
+	c := make()
+	if err := s.DecodeParams(st, c); err != nil {
+		return nil, err
+	}
+	if err := c.Validate(s); err != nil {
+		return nil, s.ErrorAt(st.Line, "check %s: %v", st.Check, err)
+	}
+	return c, nil
+}
+
+// Pair is two nodes, in both directions when a check says so.
+type Pair struct{ A, B string }
+
+// String gives the form of scenario files.
+func (p Pair) String() string { return p.A + "-" + p.B }
+
+// UnmarshalYAML decodes "h1-h3".
+func (p *Pair) UnmarshalYAML(n *yaml.Node) error {
+	a, b, ok := strings.Cut(n.Value, "-")
+	if n.Kind != yaml.ScalarNode || !ok || a == "" || b == "" || a == b {
+		return fmt.Errorf("line %d: a pair of nodes is written h1-h3", n.Line)
+	}
+	*p = Pair{a, b}
+	return nil
+}
+
+// Pairs is a list of pairs, or "all": every pair of hosts of the group.
+type Pairs struct {
+	All  bool
+	List []Pair
+}
+
+// UnmarshalYAML decodes "all" or a list.
+func (p *Pairs) UnmarshalYAML(n *yaml.Node) error {
+	if n.Kind == yaml.ScalarNode && n.Value == "all" {
+		*p = Pairs{All: true}
+		return nil
+	}
+	return n.Load(&p.List, yaml.WithKnownFields())
+}
+
+func (p Pairs) of(s *scenario.Scenario) []Pair {
+	if !p.All {
+		return p.List
+	}
+	var out []Pair
+	hosts := s.Named(scenario.KindHost)
+	for i, a := range hosts {
+		for _, b := range hosts[i+1:] {
+			out = append(out, Pair{a, b})
+		}
+	}
+	return out
+}
+
+func (p Pairs) validate(s *scenario.Scenario) error {
+	list := p.of(s)
+	if len(list) == 0 {
+		return fmt.Errorf("pairs: write all, or a list as in [h1-h3]")
+	}
+	for _, q := range list {
+		if err := exist(s, q.A, q.B); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// exist refuses names that are no nodes.
+func exist(s *scenario.Scenario, names ...string) error {
+	for _, n := range names {
+		if s.Node(n) == nil {
+			return fmt.Errorf("there is no node %q", n)
+		}
+	}
+	return nil
+}
+
+// failed is the result of a check that could not measure.
+func failed(err error) []scenario.Result {
+	return []scenario.Result{{Value: "not measured", Want: "a measurement", Message: err.Error()}}
+}
+
+// sleep waits, or until the context ends.
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// snapshot asks a daemon with a short patience.
+func (e *Env) snapshot(ctx context.Context, node string) (*control.Snapshot, error) {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	return e.Lab.Control(node).Snapshot(ctx)
+}

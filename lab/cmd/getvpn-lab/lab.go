@@ -1,0 +1,176 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/getvpn/getvpn/lab/netns"
+)
+
+func isTerminal() bool {
+	return term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd()))
+}
+
+func upCommand() *cobra.Command {
+	var o choice
+	var detach bool
+	var wait time.Duration
+	c := &cobra.Command{Use: "up NAME|FILE.yaml", Short: "Bring a lab up and wait until its members have registered", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := o.load(args[0])
+			if err != nil {
+				return err
+			}
+			ctx, w := cmd.Context(), cmd.OutOrStdout()
+			l, err := netns.Up(ctx, o.name, s)
+			if err != nil {
+				return err
+			}
+			if !detach {
+				if err := l.WaitRegistered(ctx, wait); err != nil {
+					return fmt.Errorf("%w\nthe lab stays up; getvpn-lab status, logs NODE and down go on from here", err)
+				}
+			}
+			if isTerminal() {
+				fmt.Fprintf(w, "%s is up. Next:\n  getvpn-tui --lab %s\n  getvpn-lab status\n  getvpn-lab exec h1 -- sh\n  getvpn-lab down\n", o.name, o.name)
+				return nil
+			}
+			return printStatus(cmd, l, false)
+		}}
+	o.flags(c)
+	c.Flags().BoolVar(&detach, "detach", false, "return as soon as the daemons run, without waiting for registrations")
+	c.Flags().DurationVar(&wait, "wait", time.Minute, "how long members may take to register")
+	return c
+}
+
+func downCommand(lab *string) *cobra.Command {
+	var all bool
+	c := &cobra.Command{Use: "down [NAME]", Short: "Take a lab away, also half of one; nothing is left", Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			names := netns.Labs()
+			switch {
+			case len(args) == 1:
+				names = args
+			case *lab != "":
+				names = []string{*lab}
+			case len(names) > 1 && !all:
+				return fmt.Errorf("several labs are up: %v; name one, or --all", names)
+			}
+			for _, n := range names {
+				if err := netns.Down(n); err != nil {
+					return err
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "%s is down\n", n)
+			}
+			return nil
+		}}
+	c.Flags().BoolVar(&all, "all", false, "every lab")
+	return c
+}
+
+// daemonCommands are those that act on the daemon of one node.
+func daemonCommands(lab *string) []*cobra.Command {
+	type verb struct {
+		name, short string
+		do          func(cmd *cobra.Command, l *netns.Lab, node string) error
+	}
+	var out []*cobra.Command
+	for _, v := range []verb{
+		{"kill", "End the daemon of a node with SIGKILL, as a crash would",
+			func(_ *cobra.Command, l *netns.Lab, node string) error { return l.Kill(node) }},
+		{"start", "Start the daemon of a node again",
+			func(cmd *cobra.Command, l *netns.Lab, node string) error { return l.Start(cmd.Context(), node) }},
+		{"stop", "End the daemon of a node in order",
+			func(_ *cobra.Command, l *netns.Lab, node string) error { return l.Stop(node) }},
+	} {
+		out = append(out, &cobra.Command{Use: v.name + " NODE...", Short: v.short, Args: cobra.MinimumNArgs(1),
+			RunE: func(cmd *cobra.Command, args []string) error {
+				l, err := netns.Open(*lab)
+				if err != nil {
+					return err
+				}
+				for _, node := range args {
+					if err := v.do(cmd, l, node); err != nil {
+						return err
+					}
+				}
+				return nil
+			}})
+	}
+	return out
+}
+
+func partitionCommand(lab *string) *cobra.Command {
+	var d time.Duration
+	c := &cobra.Command{Use: "partition A,B/C,D", Short: "Make the network drop everything between two sides; a member brings its LAN", Args: cobra.ExactArgs(1),
+		Example: "  getvpn-lab partition ks1/gm1,gm2 --for 30s\n  getvpn-lab partition p1/p2",
+		RunE: func(_ *cobra.Command, args []string) error {
+			l, err := netns.Open(*lab)
+			if err != nil {
+				return err
+			}
+			p, err := l.Scenario().ParsePartition(args[0])
+			if err != nil {
+				return err
+			}
+			return l.Partition(p, d)
+		}}
+	c.Flags().DurationVar(&d, "for", 0, "lift it by itself after this time (default: until heal)")
+	return c
+}
+
+func healCommand(lab *string) *cobra.Command {
+	return &cobra.Command{Use: "heal", Short: "Lift all partitions", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			l, err := netns.Open(*lab)
+			if err != nil {
+				return err
+			}
+			return l.Heal()
+		}}
+}
+
+func execCommand(lab *string) *cobra.Command {
+	return &cobra.Command{Use: "exec NODE -- COMMAND...", Short: "Run anything inside a node: tcpdump, ping, iperf3, a shell", Args: cobra.MinimumNArgs(2),
+		Example: "  getvpn-lab exec p1 -- tcpdump -ni any esp",
+		RunE: func(_ *cobra.Command, args []string) error {
+			l, err := netns.Open(*lab)
+			if err != nil {
+				return err
+			}
+			return l.Exec(args[0], args[1:])
+		}}
+}
+
+func logsCommand(lab *string) *cobra.Command {
+	var follow bool
+	c := &cobra.Command{Use: "logs NODE", Short: "Show what the daemon of a node has written", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			l, err := netns.Open(*lab)
+			if err != nil {
+				return err
+			}
+			f, err := os.Open(l.LogFile(args[0]))
+			if err != nil {
+				return fmt.Errorf("node %s has no log: %w", args[0], err)
+			}
+			defer f.Close()
+			for {
+				if _, err := io.Copy(cmd.OutOrStdout(), f); err != nil || !follow {
+					return err
+				}
+				select {
+				case <-cmd.Context().Done():
+					return nil
+				case <-time.After(200 * time.Millisecond):
+				}
+			}
+		}}
+	c.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what comes")
+	return c
+}

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/getvpn/getvpn/lab/check"
+	"github.com/getvpn/getvpn/lab/netns"
+	"github.com/getvpn/getvpn/lab/scenario"
+	"github.com/getvpn/getvpn/lab/topologies"
+)
+
+// errChecks ends the program with status 1; the report has said everything.
+var errChecks = errors.New("not every check passed")
+
+// runner is one or more runs.
+type runner struct {
+	choice
+	wait   time.Duration
+	keep   bool
+	logs   string
+	status bool // print the lab's status once it is up
+	only   []string
+}
+
+func runCommand() *cobra.Command {
+	var r runner
+	var asJSON, all bool
+	c := &cobra.Command{Use: "run NAME|FILE.yaml", Short: "Bring a scenario up, go through its steps and checks, take it down", Args: cobra.MaximumNArgs(1),
+		Long: "Bring a scenario up, go through its steps and checks, take it down. The exit status is 0 only if every check passed.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if all != (len(args) == 0) {
+				return errors.New("name one scenario, or --all")
+			}
+			if all {
+				args = topologies.Names()
+			}
+			progress := cmd.OutOrStdout()
+			if asJSON {
+				progress = cmd.ErrOrStderr() // standard output is the report alone
+			}
+			var reports []*scenario.Report
+			good := true
+			for _, name := range args {
+				rep, err := r.run(cmd, name, progress)
+				if err != nil {
+					return err
+				}
+				rep.Print(progress)
+				reports, good = append(reports, rep), good && rep.OK
+			}
+			var err error
+			if asJSON && all {
+				err = writeJSON(cmd.OutOrStdout(), reports)
+			} else if asJSON {
+				err = writeJSON(cmd.OutOrStdout(), reports[0])
+			}
+			if err == nil && !good {
+				err = errChecks
+			}
+			return err
+		}}
+	r.flags(c)
+	c.Flags().DurationVar(&r.wait, "wait", time.Minute, "how long members may take to register")
+	c.Flags().BoolVar(&r.keep, "keep", false, "leave the lab up afterwards")
+	c.Flags().StringVar(&r.logs, "logs", "", "copy the daemons' logs to this directory before the lab goes")
+	c.Flags().StringSliceVar(&r.only, "only", nil, "run only the steps of these names")
+	c.Flags().BoolVar(&asJSON, "json", false, "the report as JSON on standard output, progress on standard error")
+	c.Flags().BoolVar(&all, "all", false, "every scenario, one after the other")
+	return c
+}
+
+// run fails only when it cannot begin; everything later is in the report.
+func (r *runner) run(cmd *cobra.Command, scenarioName string, progress io.Writer) (*scenario.Report, error) {
+	o := r.choice
+	s, err := o.load(scenarioName)
+	if err != nil {
+		return nil, err
+	}
+	if s.Steps, err = selectSteps(s.Steps, r.only); err != nil {
+		return nil, err
+	}
+	rep := &scenario.Report{Scenario: s.Name, Driver: o.driver, Started: time.Now(), Vars: s.Vars, Checks: []scenario.Result{}}
+	say := func(format string, args ...any) {
+		fmt.Fprintf(progress, "%6.1f  %s\n", time.Since(rep.Started).Seconds(), fmt.Sprintf(format, args...))
+	}
+	say("bringing up %s as lab %s", s.Name, o.name)
+	l, err := netns.Up(cmd.Context(), o.name, s)
+	if err != nil {
+		return nil, err
+	}
+	err = r.steps(cmd, l, rep, progress, say)
+	if r.logs != "" {
+		err = errors.Join(err, copyLogs(l, r.logs))
+	}
+	if r.keep {
+		say("lab %s stays up; getvpn-lab down %s ends it", o.name, o.name)
+	} else {
+		err = errors.Join(err, netns.Down(o.name))
+	}
+	if err != nil {
+		rep.Error = err.Error()
+	}
+	rep.Finish(time.Now())
+	return rep, nil
+}
+
+func (r *runner) steps(cmd *cobra.Command, l *netns.Lab, rep *scenario.Report, progress io.Writer, say func(string, ...any)) error {
+	ctx := cmd.Context()
+	capture, err := check.StartCapture(l)
+	if err != nil {
+		return err
+	}
+	defer capture.Close()
+	if err := l.WaitRegistered(ctx, r.wait); err != nil {
+		return err
+	}
+	say("all members have registered")
+	if r.status {
+		if err := printStatus(cmd, l, true); err != nil {
+			return err
+		}
+	}
+	check.Run(ctx, &check.Env{Lab: l, Scenario: l.Scenario(), Capture: capture, Log: say}, func(res scenario.Result) {
+		rep.Checks = append(rep.Checks, res)
+		fmt.Fprintln(progress, res)
+	})
+	return context.Cause(ctx)
+}
+
+// selectSteps keeps the named steps, in the order of the names.
+func selectSteps(steps []scenario.Step, only []string) ([]scenario.Step, error) {
+	if len(only) == 0 {
+		return steps, nil
+	}
+	var out []scenario.Step
+	for _, name := range only {
+		found := false
+		for _, st := range steps {
+			if st.Name == name || st.Check == name {
+				out, found = append(out, st), true
+			}
+		}
+		if !found {
+			return nil, fmt.Errorf("the scenario has no step %q", name)
+		}
+	}
+	return out, nil
+}
+
+func copyLogs(l *netns.Lab, dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // logs hold no secrets
+		return fmt.Errorf("copying logs: %w", err)
+	}
+	for _, n := range l.Scenario().Nodes {
+		b, err := os.ReadFile(l.LogFile(n.Name))
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, n.Name+".log"), b, 0o644) //nolint:gosec // as above
+		}
+		if err != nil {
+			return fmt.Errorf("copying logs: %w", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/getvpn/getvpn/lab/check"
+	"github.com/getvpn/getvpn/lab/scenario"
+	"github.com/getvpn/getvpn/lab/topologies"
+)
+
+// choice is how a user picks and shapes a scenario.
+type choice struct {
+	scenario.Options
+	driver string
+	name   string
+}
+
+func (o *choice) flags(c *cobra.Command) {
+	c.Flags().StringVar(&o.driver, "driver", "netns", "what nodes are made of: netns")
+	c.Flags().StringVar(&o.Profile, "profile", "", "a set of values that the scenario brings, as in --profile quick")
+	c.Flags().StringToStringVar(&o.Set, "set", nil, "a variable of the scenario, as in --set tek_lifetime=24s")
+	c.Flags().StringVar(&o.name, "name", "", "name of the lab (default: that of the scenario)")
+}
+
+func (o *choice) load(name string) (*scenario.Scenario, error) {
+	if o.driver != "netns" {
+		return nil, fmt.Errorf("there is no driver %q; there is: netns", o.driver)
+	}
+	s, err := topologies.Load(name, o.Options)
+	if err != nil {
+		return nil, err
+	}
+	if err := check.Validate(s); err != nil {
+		return nil, err
+	}
+	if o.name == "" {
+		o.name = s.Name
+	}
+	return s, nil
+}
+
+func listCommand() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{Use: "list", Short: "List the scenarios that come with getvpn-lab", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			type entry struct {
+				Name        string            `json:"name"`
+				Title       string            `json:"title"`
+				Description string            `json:"description"`
+				Nodes       []string          `json:"nodes"`
+				Vars        map[string]string `json:"vars"`
+			}
+			var all []entry
+			for _, name := range topologies.Names() {
+				s, err := topologies.Load(name, scenario.Options{})
+				if err != nil {
+					return err
+				}
+				e := entry{s.Name, s.Title, s.Description, nil, s.Vars}
+				for _, n := range s.Nodes {
+					e.Nodes = append(e.Nodes, n.Name)
+				}
+				all = append(all, e)
+			}
+			if asJSON {
+				return writeJSON(cmd.OutOrStdout(), all)
+			}
+			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+			for _, e := range all {
+				fmt.Fprintf(w, "%s\t%s\t%d nodes\n", e.Name, e.Title, len(e.Nodes))
+			}
+			return w.Flush()
+		}}
+	c.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	return c
+}
+
+func validateCommand() *cobra.Command {
+	var o choice
+	c := &cobra.Command{Use: "validate NAME|FILE.yaml", Short: "Check a scenario without running it; mistakes are file:line", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := o.load(args[0])
+			if err == nil {
+				fmt.Fprintf(cmd.OutOrStdout(), "%s: %d nodes, %d links, %d steps\n", s.Name, len(s.Nodes), len(s.Links), len(s.Steps))
+			}
+			return err
+		}}
+	o.flags(c)
+	return c
+}
+
+func writeJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/getvpn/getvpn/lab/netns"
+)
+
+func statusCommand(lab *string) *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{Use: "status", Short: "Show what is up: nodes, daemons, faults", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			names := netns.Labs()
+			if *lab != "" {
+				names = []string{*lab}
+			}
+			if asJSON {
+				all := []*netns.Status{}
+				for _, n := range names {
+					l, err := netns.Open(n)
+					if err != nil {
+						return err
+					}
+					st, err := l.Status(cmd.Context())
+					if err != nil {
+						return err
+					}
+					all = append(all, st)
+				}
+				return writeJSON(cmd.OutOrStdout(), all)
+			}
+			if len(names) == 0 {
+				fmt.Fprintln(cmd.OutOrStdout(), "no lab is up")
+			}
+			var errs []error
+			for _, n := range names {
+				l, err := netns.Open(n)
+				if err == nil {
+					err = printStatus(cmd, l, len(names) > 1)
+				}
+				errs = append(errs, err)
+			}
+			return errors.Join(errs...)
+		}}
+	c.Flags().BoolVar(&asJSON, "json", false, "as JSON: a list of labs")
+	return c
+}
+
+func printStatus(cmd *cobra.Command, l *netns.Lab, gap bool) error {
+	st, err := l.Status(cmd.Context())
+	if err != nil {
+		return err
+	}
+	out := cmd.OutOrStdout()
+	fmt.Fprintf(out, "lab %s (scenario %s, %s), up for %s, in %s\n", st.Name, st.Scenario, st.Driver,
+		time.Since(st.Created).Round(time.Second), st.Dir)
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "NODE\tKIND\tADDRESSES\tPID\tSTATE")
+	for _, n := range st.Nodes {
+		var addresses []string
+		for _, a := range n.Addresses {
+			addresses = append(addresses, a.String())
+		}
+		if len(addresses) > 3 {
+			addresses = append(addresses[:2], fmt.Sprintf("and %d more", len(n.Addresses)-2))
+		}
+		pid := "-"
+		if n.Running {
+			pid = fmt.Sprint(n.PID)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", n.Name, n.Kind, strings.Join(addresses, " "), pid, n.Detail)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, f := range st.Faults {
+		until := "until heal"
+		if f.Until != nil {
+			until = fmt.Sprintf("for another %s", time.Until(*f.Until).Round(time.Second))
+		}
+		fmt.Fprintf(out, "fault: %s %s, %s\n", f.Kind, f.Spec, until)
+	}
+	if gap {
+		fmt.Fprintln(out)
+	}
+	return nil
+}
