@@ -1,7 +1,6 @@
 package ike1
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"time"
@@ -104,10 +103,24 @@ func choose(ours []suite.Phase1, theirs []isakmp.Transform) (isakmp.Transform, s
 	return isakmp.Transform{}, suite.Phase1{}, 0, false
 }
 
-// sameTransform tells whether the responder returned what we offered, unmodified (RFC 2409 §5).
+// sameTransform tells whether the responder returned what we offered. RFC 2409 §5 wants it unmodified; some build it
+// anew, so that the order and the form of attributes may differ, but no value.
 func sameTransform(a, b isakmp.Transform) bool {
-	return a.Number == b.Number && a.ID == b.ID &&
-		bytes.Equal(isakmp.AppendAttributes(nil, a.Attributes), isakmp.AppendAttributes(nil, b.Attributes))
+	if a.Number != b.Number || a.ID != b.ID || len(a.Attributes) != len(b.Attributes) {
+		return false
+	}
+	for _, x := range a.Attributes {
+		y, ok := isakmp.FindAttribute(b.Attributes, x.Type)
+		if !ok {
+			return false
+		}
+		v, verr := x.Uint()
+		w, werr := y.Uint()
+		if verr != nil || werr != nil || v != w {
+			return false
+		}
+	}
+	return true
 }
 
 // shorter is the lifetime that both sides keep.

@@ -30,6 +30,11 @@ func respond(cfg *Config, first []byte) (*Session, error) {
 	return NewResponder(env(3), cfg, serverAddr, memberAddr, first)
 }
 
+func identical(a, b isakmp.Transform) bool {
+	return a.Number == b.Number && a.ID == b.ID &&
+		bytes.Equal(isakmp.AppendAttributes(nil, a.Attributes), isakmp.AppendAttributes(nil, b.Attributes))
+}
+
 // chosenIn reads the SA of message 2.
 func chosenIn(t *testing.T, s *Session) *isakmp.SAPhase1 {
 	t.Helper()
@@ -84,7 +89,7 @@ func TestResponderChooses(t *testing.T) {
 			}
 			sa := chosenIn(t, s)
 			want := propose(r.theirs, time.Hour).Proposals[0].Transforms[r.want-1]
-			if got := sa.Proposals[0].Transforms; len(got) != 1 || !sameTransform(got[0], want) {
+			if got := sa.Proposals[0].Transforms; len(got) != 1 || !identical(got[0], want) {
 				t.Errorf("chose %v, want %v", got, want)
 			}
 		})
@@ -107,7 +112,7 @@ func TestTransformUnmodified(t *testing.T) {
 		}
 		sa := chosenIn(t, s)
 		p := sa.Proposals[0]
-		if sa.DOI != frame.DOI || sa.Situation != frame.Situation || p.Number != 5 || len(p.SPI) != 0 || !sameTransform(p.Transforms[0], tr) {
+		if sa.DOI != frame.DOI || sa.Situation != frame.Situation || p.Number != 5 || len(p.SPI) != 0 || !identical(p.Transforms[0], tr) {
 			t.Errorf("DOI %d: %+v", frame.DOI, sa)
 		}
 		if s.lifetime != time.Minute || s.Suite() != fast {
@@ -214,6 +219,21 @@ func TestInitiatorInsistsOnItsOffer(t *testing.T) {
 			w.run(time.Second).established()
 		})
 	}
+}
+
+// strongSwan 5.9.8 builds the chosen transform anew: same values, another order, and a lifetime in whatever form.
+func TestRebuiltTransformIsAccepted(t *testing.T) {
+	w, _, msg := before(t, 1)
+	h, err := isakmp.ParseHeader(msg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sa := propose([]suite.Phase1{fast}, DefaultLifetime)
+	as := sa.Proposals[0].Transforms[0].Attributes
+	as[3], as[4] = as[4], as[3]
+	as[1] = isakmp.LongAttr(isakmp.Phase1KeyLength, []byte{0, 128})
+	_ = w.deliver(false, isakmp.Message(h, sa))
+	w.run(time.Second).established()
 }
 
 func TestNoCommonSuiteEndsWithTheHint(t *testing.T) {

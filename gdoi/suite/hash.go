@@ -46,7 +46,14 @@ func NewHash(h machine.Hash) hash.Hash { return lookupHash(h).new() }
 func HashLen(h machine.Hash) int { return lookupHash(h).size }
 
 // HashName is the text form, "sha256".
-func HashName(h machine.Hash) string { return lookupHash(h).name }
+func HashName(h machine.Hash) string {
+	for _, r := range hashes {
+		if r.id == h {
+			return r.name
+		}
+	}
+	return fmt.Sprintf("hash(%d)", uint8(h))
+}
 
 // ParseHash reads the text form.
 func ParseHash(s string) (machine.Hash, error) {

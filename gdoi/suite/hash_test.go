@@ -110,6 +110,9 @@ func TestTextForms(t *testing.T) {
 	if _, err := KEKFromSAK(2, 0); !errors.Is(err, ErrUnknown) {
 		t.Errorf("3DES KEK: %v", err)
 	}
+	if got := (Phase1{}).String(); got != "cipher(0)-hash(0)-group(0)" {
+		t.Errorf("before negotiation: %s", got)
+	}
 	for _, p := range DefaultPhase1() {
 		if q, err := ParsePhase1(p.String()); err != nil || q != p {
 			t.Errorf("default %s: %v, %v", p, q, err)
