@@ -71,11 +71,30 @@ type Group struct {
 	FailOpen bool
 	// Registered says that Rules are in force. While it is false Protect is guarded too.
 	Registered bool
-	// Protect holds the destinations to guard while not registered.
+	// Protect holds the destinations to guard while not registered. With no Protect and no Rules a fail-closed group
+	// guards everything, since nobody knows what is not protected; the engine does the same.
 	Protect []netip.Prefix
-	// Rules is the access list, the member's own exceptions first; the last one known, or empty.
+	// Local holds the member's own exceptions, deny rules that come first.
+	Local policy.List
+	// Rules is the group's access list: the one in force, or while not registered the last one known (or none).
 	Rules policy.List
 }
+
+// guarded lists the destinations that are guarded besides what Rules permit.
+func (g Group) guarded() []netip.Prefix {
+	switch {
+	case g.Registered || g.FailOpen:
+		return nil
+	case len(g.Protect) == 0 && len(g.Rules) == 0:
+		return []netip.Prefix{any4, any6}
+	}
+	return g.Protect
+}
+
+var (
+	any4 = netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+	any6 = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+)
 
 // ErrConfig is wrapped by errors about Config.
 var ErrConfig = errors.New("netcfg: bad configuration")

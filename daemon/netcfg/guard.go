@@ -3,6 +3,7 @@ package netcfg
 import (
 	"fmt"
 	"net/netip"
+	"strconv"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
@@ -12,7 +13,7 @@ import (
 
 type rule = policy.Rule
 
-// verdict is one line of the guard's lists.
+// verdict is one line of the guard's lists: drop, or leave to the next group.
 type verdict struct {
 	rule
 	drop bool
@@ -20,68 +21,47 @@ type verdict struct {
 
 // The guard, for a member with a fail-closed group:
 //
-//	chain input    hook input    iif WAN: ESP, exempt flows, ICMP errors accept; else list in
-//	chain output   hook output   oif WAN: our ESP (mark), exempt flows accept; else list out
-//	chain forward  hook forward  iif TUN oif WAN drop; GDOI accept; iif WAN: list in; oif WAN: list out
-//	chain in, out                the access lists, first match: deny accepts, permit drops
+//	chain input    hook input    iif WAN: ESP, exempt flows, ICMP errors accept; else in_0, in_1 ...
+//	chain output   hook output   oif WAN: our ESP (mark), exempt flows accept; else out_0, out_1 ...
+//	chain forward  hook forward  iif TUN oif WAN drop; GDOI accept; iif WAN: in_0 ...; oif WAN: out_0 ...
+//	chain in_N, out_N            the access list of the Nth fail-closed group, first match: deny returns, permit drops
 //
 // Both lists are the policy as it stands: a packet that comes in clear is one that its sender should have protected. Only
 // what is guarded before the policy is known differs: outwards any source to Protect, inwards Protect to Protect.
+// A deny returns and does not accept: another group may protect the packet, as in the engine's table.
 const (
-	listIn  = "in"
-	listOut = "out"
+	listIn  = "in_"
+	listOut = "out_"
 )
 
-// verdicts flattens the groups' lists, in order. v4 and v6 alike: what the data path cannot protect must not pass either.
-func verdicts(groups []Group, inward bool) (out []verdict, closed bool) {
-	for _, g := range groups {
-		closed = closed || !g.FailOpen
-		for _, r := range g.Rules {
-			out = append(out, verdict{r, r.Action == policy.Permit && !g.FailOpen})
+// verdicts is one group's list, empty for a fail-open one. IPv4 and IPv6 alike: what the data path cannot protect must
+// not pass either.
+func verdicts(g Group, inward bool) (out []verdict) {
+	if g.FailOpen {
+		return nil
+	}
+	for _, list := range []policy.List{g.Local, g.Rules} {
+		for _, r := range list {
+			out = append(out, verdict{r, r.Action == policy.Permit})
 		}
-		if g.Registered || g.FailOpen {
-			continue
+	}
+	for _, dst := range g.guarded() {
+		sources := []netip.Prefix{any4, any6}
+		if inward {
+			sources = g.guarded()
 		}
-		for _, dst := range g.Protect {
-			sources := []netip.Prefix{netip.PrefixFrom(unspecified(dst.Addr()), 0)}
-			if inward {
-				sources = g.Protect
+		for _, src := range sources {
+			if src.Addr().Is4() == dst.Addr().Is4() {
+				r := rule{Action: policy.Permit, Src: src.Masked(), Dst: dst.Masked(), SrcPorts: policy.AnyPort, DstPorts: policy.AnyPort}
+				out = append(out, verdict{r, true})
 			}
-			for _, src := range sources {
-				if src.Addr().Is4() == dst.Addr().Is4() {
-					r := rule{Action: policy.Permit, Src: src.Masked(), Dst: dst.Masked(), SrcPorts: policy.AnyPort, DstPorts: policy.AnyPort}
-					out = append(out, verdict{r, true})
-				}
-			}
 		}
 	}
-	return out, closed
+	return out
 }
 
-func unspecified(a netip.Addr) netip.Addr {
-	if a.Is4() {
-		return netip.IPv4Unspecified()
-	}
-	return netip.IPv6Unspecified()
-}
-
-// known says whether there is anything to guard by.
-func known(groups []Group) bool {
-	for _, g := range groups {
-		if len(g.Rules) > 0 || len(g.Protect) > 0 {
-			return true
-		}
-	}
-	return false
-}
-
-// setGuard replaces the guard in one transaction. A predecessor's guard stays when we know nothing to put in its place.
+// setGuard replaces the guard, ours or a predecessor's, in one transaction.
 func (n *Net) setGuard() error {
-	if !n.guarded && !known(n.groups) {
-		if found, err := n.findGuard(); err != nil || found != nil {
-			return err
-		}
-	}
 	conn, err := nftables.New()
 	if err != nil {
 		return fmt.Errorf("netcfg: nftables: %w", err)
@@ -94,7 +74,6 @@ func (n *Net) setGuard() error {
 	if err := conn.Flush(); err != nil {
 		return fmt.Errorf("netcfg: install the leak guard %s (nf_tables in the kernel?): %w", table.Name, err)
 	}
-	n.guarded = true
 	return nil
 }
 
@@ -125,21 +104,17 @@ func (b *batch) rule(c *nftables.Chain, parts ...[]expr.Any) {
 
 func (n *Net) fill(b *batch) {
 	c := n.cfg
-	inward, closed := verdicts(n.groups, true)
-	outward, _ := verdicts(n.groups, false)
-	in, out := b.list(listIn), b.list(listOut)
 	forward := b.hook("forward", nftables.ChainHookForward)
 	b.rule(forward, iif(c.TUN), oif(c.WAN), count(), drop())
-	if !closed {
+	lists := b.addLists(n.groups)
+	if lists == 0 {
 		return
 	}
-	b.addList(in, inward)
-	b.addList(out, outward)
 	for _, m := range flowMatches(GDOI) {
 		b.rule(forward, m, accept())
 	}
-	b.rule(forward, iif(c.WAN), jump(listIn))
-	b.rule(forward, oif(c.WAN), jump(listOut))
+	b.jumps(forward, iif(c.WAN), listIn, lists)
+	b.jumps(forward, oif(c.WAN), listOut, lists)
 
 	input := b.hook("input", nftables.ChainHookInput)
 	b.rule(input, iif(c.WAN), l4(protoESP), accept())
@@ -154,17 +129,39 @@ func (n *Net) fill(b *batch) {
 			b.rule(output, oif(c.WAN), m, accept())
 		}
 	}
-	b.rule(input, iif(c.WAN), jump(listIn))
-	b.rule(output, oif(c.WAN), jump(listOut))
+	b.jumps(input, iif(c.WAN), listIn, lists)
+	b.jumps(output, oif(c.WAN), listOut, lists)
 }
+
+// addLists makes the chains of the fail-closed groups and returns how many there are.
+func (b *batch) addLists(groups []Group) int {
+	lists := 0
+	for _, g := range groups {
+		if g.FailOpen {
+			continue
+		}
+		b.addList(b.list(listName(listIn, lists)), verdicts(g, true))
+		b.addList(b.list(listName(listOut, lists)), verdicts(g, false))
+		lists++
+	}
+	return lists
+}
+
+func listName(direction string, i int) string { return direction + strconv.Itoa(i) }
 
 func (b *batch) addList(c *nftables.Chain, list []verdict) {
 	for _, v := range list {
 		if v.drop {
 			b.rule(c, matchRule(v.rule), count(), drop())
 		} else {
-			b.rule(c, matchRule(v.rule), accept())
+			b.rule(c, matchRule(v.rule), verdictReturn())
 		}
+	}
+}
+
+func (b *batch) jumps(from *nftables.Chain, when []expr.Any, direction string, lists int) {
+	for i := range lists {
+		b.rule(from, when, jump(listName(direction, i)))
 	}
 }
 
@@ -182,7 +179,6 @@ func (n *Net) removeGuard() error {
 	if err := conn.Flush(); err != nil {
 		return fmt.Errorf("netcfg: remove the leak guard %s: %w", table.Name, err)
 	}
-	n.guarded = false
 	return nil
 }
 

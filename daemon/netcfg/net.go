@@ -12,13 +12,12 @@ import (
 type Net struct {
 	cfg Config
 
-	mu      sync.Mutex
-	groups  []Group
-	guarded bool // our guard is in place
-	up      bool
-	wan     int // MTU
-	tun     int
-	saved   []sysctl
+	mu     sync.Mutex
+	groups []Group
+	up     bool
+	wan    int // MTU
+	tun    int
+	saved  []sysctl
 }
 
 // New checks the configuration; the kernel is not touched yet.

@@ -64,10 +64,8 @@ func destinations(groups []Group) []netip.Prefix {
 		for _, r := range g.Rules.Permits() {
 			add(r.Dst)
 		}
-		if !g.Registered && !g.FailOpen {
-			for _, p := range g.Protect {
-				add(p)
-			}
+		for _, p := range g.guarded() {
+			add(p)
 		}
 	}
 	slices.SortFunc(out, netip.Prefix.Compare)
@@ -102,7 +100,9 @@ func (n *Net) syncRoutes() error {
 	for _, p := range order {
 		r := &netlink.Route{Dst: ipNet(p), Table: n.cfg.TableOut, Protocol: netlink.RouteProtocol(n.cfg.Protocol), Type: unix.RTN_THROW}
 		if plan[p] == intoTUN {
-			r.Type, r.LinkIndex, r.Scope = unix.RTN_UNICAST, tun.Attrs().Index, netlink.SCOPE_LINK
+			// Scope universe although there is no next hop: the kernel looks a new route's gateway up with scope link and
+			// as if by this system, and would find that a gateway inside a protected prefix is behind the TUN.
+			r.Type, r.LinkIndex, r.Scope = unix.RTN_UNICAST, tun.Attrs().Index, netlink.SCOPE_UNIVERSE
 			if src.IsValid() {
 				r.Src = src.AsSlice()
 			}
@@ -130,7 +130,7 @@ func (n *Net) localDefault() error {
 		return err
 	}
 	r := &netlink.Route{
-		Dst: ipNet(netip.PrefixFrom(netip.IPv4Unspecified(), 0)), Table: n.cfg.TableIn, LinkIndex: lo.Attrs().Index,
+		Dst: ipNet(any4), Table: n.cfg.TableIn, LinkIndex: lo.Attrs().Index,
 		Type: unix.RTN_LOCAL, Scope: netlink.SCOPE_HOST, Protocol: netlink.RouteProtocol(n.cfg.Protocol),
 	}
 	if err := netlink.RouteReplace(r); err != nil {
@@ -230,7 +230,7 @@ func ipNet(p netip.Prefix) *net.IPNet {
 
 func prefixOf(n *net.IPNet) netip.Prefix {
 	if n == nil {
-		return netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+		return any4
 	}
 	addr, _ := netip.AddrFromSlice(n.IP)
 	ones, _ := n.Mask.Size()

@@ -73,9 +73,16 @@ func guardDrops(table *nftables.Table) (uint64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("netcfg: nftables: %w", err)
 	}
+	chains, err := conn.ListChainsOfTableFamily(table.Family)
+	if err != nil {
+		return 0, fmt.Errorf("netcfg: list the guard's chains: %w", err)
+	}
 	var total uint64
-	for _, chain := range []string{"forward", listIn, listOut} {
-		rules, err := conn.GetRules(table, &nftables.Chain{Name: chain, Table: table})
+	for _, chain := range chains {
+		if chain.Table.Name != table.Name {
+			continue
+		}
+		rules, err := conn.GetRules(table, chain)
 		if err != nil {
 			return total, fmt.Errorf("netcfg: read the guard's counters: %w", err)
 		}

@@ -31,6 +31,7 @@ type Water struct {
 	write func(fd uintptr) bool
 
 	refused atomic.Uint64
+	closed  atomic.Bool
 }
 
 type readCall struct {
@@ -82,7 +83,7 @@ func OpenWater(name string) (*Water, error) {
 func (w *Water) Read(bufs [][]byte, sizes []int, offset int) (int, error) {
 	w.rd = readCall{bufs: bufs, sizes: sizes, offset: offset}
 	if err := w.conn.Read(w.read); err != nil {
-		return 0, closedOr(err)
+		return 0, w.closedOr(err)
 	}
 	if w.rd.n == 0 {
 		return 0, fmt.Errorf("tun: read %s: %w", w.name, w.rd.err)
@@ -118,7 +119,7 @@ func (w *Water) Write(bufs [][]byte, offset int) (int, error) {
 	defer w.mu.Unlock()
 	w.wr = writeCall{bufs: bufs, offset: offset}
 	if err := w.conn.Write(w.write); err != nil {
-		return w.wr.n, closedOr(err)
+		return w.wr.n, w.closedOr(err)
 	}
 	return w.wr.n, w.wr.err
 }
@@ -169,11 +170,17 @@ func (w *Water) MTU() (int, error) {
 }
 
 // Close removes the interface.
-func (w *Water) Close() error { return w.file.Close() }
+func (w *Water) Close() error {
+	if w.closed.Swap(true) {
+		return nil
+	}
+	return w.file.Close()
+}
 
-func closedOr(err error) error {
-	if errors.Is(err, os.ErrClosed) {
+// closedOr names the error of a closed descriptor: RawConn reports an internal one of the runtime.
+func (w *Water) closedOr(err error) error {
+	if w.closed.Load() {
 		return ErrClosed
 	}
-	return err
+	return fmt.Errorf("tun: %s: %w", w.name, err)
 }

@@ -3,8 +3,6 @@ package wire
 import (
 	"errors"
 	"fmt"
-	"os"
-	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -29,7 +27,7 @@ type Raw struct {
 	tx, rx socket
 	wr     writer
 	rd     reader
-	once   sync.Once
+	closed atomic.Bool
 	stats  counters
 }
 
@@ -85,13 +83,15 @@ func (r *Raw) Stats() Stats {
 
 // Close closes both sockets.
 func (r *Raw) Close() error {
-	var err error
-	r.once.Do(func() { err = errors.Join(r.tx.Close(), r.rx.Close()) })
-	return err
+	if r.closed.Swap(true) {
+		return nil
+	}
+	return errors.Join(r.tx.Close(), r.rx.Close())
 }
 
-func closedOr(what string, err error) error {
-	if errors.Is(err, os.ErrClosed) {
+// closedOr names the error of a closed descriptor: RawConn reports an internal one of the runtime.
+func (r *Raw) closedOr(what string, err error) error {
+	if r.closed.Load() {
 		return ErrClosed
 	}
 	return fmt.Errorf("wire: %s: %w", what, err)

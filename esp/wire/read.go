@@ -45,7 +45,7 @@ func (r *Raw) ReadBatch(bufs [][]byte, sizes []int, offset int) (int, error) {
 			err = d.fatal
 		}
 		if err != nil {
-			return 0, closedOr("receive", err)
+			return 0, r.closedOr("receive", err)
 		}
 		if n := d.keep(bufs, sizes); n > 0 {
 			return n, nil

@@ -75,7 +75,7 @@ func (w *writer) batch(pkts [][]byte) (int, error) {
 		err = w.fatal
 	}
 	if err != nil {
-		return w.sent, closedOr("send", err)
+		return w.sent, w.r.closedOr("send", err)
 	}
 	return w.sent, nil
 }

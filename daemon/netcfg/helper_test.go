@@ -1,0 +1,300 @@
+package netcfg
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/getvpn/getvpn/esp/engine"
+	"github.com/getvpn/getvpn/esp/pipeline"
+	"github.com/getvpn/getvpn/esp/spd"
+	"github.com/getvpn/getvpn/esp/tun"
+	"github.com/getvpn/getvpn/esp/wire"
+	"github.com/getvpn/getvpn/gdoi/policy"
+)
+
+// The test binary is also what runs inside the namespaces, see run in netns_test.go.
+const roleEnv, argEnv = "GETVPN_NETCFG_ROLE", "GETVPN_NETCFG_ARG"
+
+func TestMain(m *testing.M) {
+	roles := map[string]func(arg string) error{"member": memberRole, "echo": echoRole, "probe": probeRole, "capture": captureRole}
+	if role, ok := roles[os.Getenv(roleEnv)]; ok {
+		if err := role(os.Getenv(argEnv)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// memberArg is a group member with static keys.
+type memberArg struct {
+	Name       string
+	SID        uint32
+	Rules      []string
+	Registered bool
+	Gateway    string
+}
+
+var testKey = []byte("0123456789abcdef0123456789abcdefsalt")
+
+// memberRole does what daemon/gm does, in its order, without a key server. Standard output: "ready", then an answer for
+// each "state" that it reads.
+func memberRole(arg string) error {
+	var a memberArg
+	if err := json.Unmarshal([]byte(arg), &a); err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	protect := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	eng, err := engine.New(engine.Config{
+		Groups:  []engine.GroupConfig{{Name: "blue", Protect: protect}},
+		Gateway: netip.MustParseAddr(a.Gateway),
+	})
+	if err != nil {
+		return err
+	}
+	n, err := New(Config{Name: a.Name, LAN: []string{"lan0"}, WAN: "wan0", TUN: "gv0", InnerMTU: func(wan int) int {
+		if err := eng.SetMTU(wan); err != nil {
+			return 0
+		}
+		return eng.InnerMTU()
+	}})
+	if err != nil {
+		return err
+	}
+	group := Group{Name: "blue", Protect: protect}
+	if err := n.SetGroups([]Group{group}); err != nil {
+		return err
+	}
+	dev, err := tun.OpenWater("gv0")
+	if err != nil {
+		return err
+	}
+	conn, err := wire.OpenRaw(wire.Config{Device: "wan0", Mark: DefaultMark})
+	if err != nil {
+		return err
+	}
+	if err := n.Up(); err != nil {
+		return err
+	}
+	if a.Registered {
+		if err := register(eng, a); err != nil {
+			return err
+		}
+		if group.Rules, err = policy.ParseList(strings.Join(a.Rules, "\n")); err != nil {
+			return err
+		}
+		group.Registered = true
+		if err := n.SetGroups([]Group{group}); err != nil {
+			return err
+		}
+	}
+	start := time.Now()
+	p, err := pipeline.New(pipeline.Config{Dev: dev, Wire: conn, Engine: eng, Now: func() engine.Instant { return engine.Instant(time.Since(start)) }})
+	if err != nil {
+		return err
+	}
+	ended := make(chan error, 2)
+	run := func(f func() error) {
+		err := f()
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+		ended <- err
+	}
+	go run(func() error { return p.Run(ctx) })
+	go run(func() error { return n.Watch(ctx, func(err error) { fmt.Fprintln(os.Stderr, err) }) })
+	fmt.Println("ready")
+	go func() {
+		for in := bufio.NewScanner(os.Stdin); in.Scan(); {
+			s, err := n.State()
+			_ = json.NewEncoder(os.Stdout).Encode(map[string]any{"net": s, "error": fmt.Sprint(err), "wire": conn.Stats(), "pipeline": p.Stats(), "engine": eng.Stats()})
+		}
+	}()
+	<-ctx.Done()
+	return errors.Join(n.Down(), <-ended, <-ended)
+}
+
+func register(eng *engine.Engine, a memberArg) error {
+	list, err := policy.ParseList(strings.Join(a.Rules, "\n"))
+	if err != nil {
+		return err
+	}
+	var rules []spd.Rule
+	for _, r := range list {
+		rules = append(rules, spd.Rule{
+			Action: spd.Action(r.Action), Proto: r.Proto, Src: r.Src, Dst: r.Dst,
+			SrcPorts: spd.Ports(r.SrcPorts), DstPorts: spd.Ports(r.DstPorts),
+		})
+	}
+	key := append([]byte(nil), testKey...)
+	return errors.Join(
+		eng.Install(engine.SA{Group: "blue", SPI: 0x1000, KeyMat: key, SIDBits: 24, SIDs: []uint32{a.SID}}),
+		eng.Activate("blue", 0x1000),
+		eng.SetPolicy("blue", rules, true),
+	)
+}
+
+// echoRole answers UDP on each of the addresses, and says so.
+func echoRole(arg string) error {
+	for _, addr := range strings.Fields(arg) {
+		c, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.MustParseAddrPort(addr)))
+		if err != nil {
+			return err
+		}
+		if err := discover(c, unix.IP_PMTUDISC_DONT); err != nil {
+			return err
+		}
+		go func() {
+			b := make([]byte, 65536)
+			for {
+				n, from, err := c.ReadFromUDPAddrPort(b)
+				if err != nil {
+					return
+				}
+				_, _ = c.WriteToUDPAddrPort(b[:n], from)
+			}
+		}()
+	}
+	fmt.Println("ready")
+	_, _ = bufio.NewReader(os.Stdin).ReadString(0)
+	return nil
+}
+
+func discover(c *net.UDPConn, how int) error {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var serr error
+	err = raw.Control(func(fd uintptr) {
+		serr = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, how)
+	})
+	return errors.Join(err, serr)
+}
+
+// probeArg asks for UDP requests to an echo.
+type probeArg struct {
+	Src, Dst string
+	Size     int // IP packet
+	DF       bool
+	Count    int
+	Wait     int // milliseconds for each answer
+	Gap      int // milliseconds between requests
+}
+
+type probeResult struct {
+	Received int
+	MTU      int // of the path, as the kernel of the prober knows it after the last one
+	Source   string
+}
+
+func probeRole(arg string) error {
+	var a probeArg
+	if err := json.Unmarshal([]byte(arg), &a); err != nil {
+		return err
+	}
+	var local *net.UDPAddr
+	if a.Src != "" {
+		local = net.UDPAddrFromAddrPort(netip.MustParseAddrPort(a.Src))
+	}
+	c, err := net.DialUDP("udp4", local, net.UDPAddrFromAddrPort(netip.MustParseAddrPort(a.Dst)))
+	if err != nil {
+		return err
+	}
+	how := unix.IP_PMTUDISC_DONT
+	if a.DF {
+		how = unix.IP_PMTUDISC_PROBE // sets DF and does not look at what it learned
+	}
+	if err := discover(c, how); err != nil {
+		return err
+	}
+	var out probeResult
+	b := make([]byte, 65536)
+	for i := range a.Count {
+		time.Sleep(time.Duration(a.Gap) * time.Millisecond)
+		msg := make([]byte, max(a.Size-28, 4))
+		binary.BigEndian.PutUint32(msg, uint32(i))
+		_, _ = c.Write(msg) // an ICMP error of the one before is not this one's
+		_ = c.SetReadDeadline(time.Now().Add(time.Duration(a.Wait) * time.Millisecond))
+		for {
+			n, err := c.Read(b)
+			if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.EPROTO) || errors.Is(err, syscall.ENOPROTOOPT) {
+				continue
+			}
+			if err != nil {
+				break
+			}
+			if n == len(msg) && binary.BigEndian.Uint32(b) == uint32(i) {
+				out.Received++
+				break
+			}
+		}
+	}
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	_ = raw.Control(func(fd uintptr) { out.MTU, _ = unix.GetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_MTU) })
+	out.Source = c.LocalAddr().(*net.UDPAddr).IP.String()
+	return json.NewEncoder(os.Stdout).Encode(out)
+}
+
+// captureRole counts the IPv4 packets that come in on an interface, by addresses and protocol, until its input ends.
+func captureRole(ifc string) error {
+	ifi, err := net.InterfaceByName(ifc)
+	if err != nil {
+		return err
+	}
+	ip := binary.NativeEndian.Uint16([]byte{unix.ETH_P_IP >> 8, unix.ETH_P_IP & 0xff}) // network order
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, int(ip))
+	if err != nil {
+		return err
+	}
+	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: ip, Ifindex: ifi.Index}); err != nil {
+		return err
+	}
+	_ = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Usec: 50_000})
+	fmt.Println("ready")
+	stop := make(chan struct{})
+	go func() {
+		_, _ = bufio.NewReader(os.Stdin).ReadString(0)
+		time.Sleep(100 * time.Millisecond)
+		close(stop)
+	}()
+	counts := map[string]int{}
+	b := make([]byte, 65536)
+	for {
+		n, _, err := unix.Recvfrom(fd, b, 0)
+		if err == nil && n >= 28 {
+			src, _ := netip.AddrFromSlice(b[12:16])
+			dst, _ := netip.AddrFromSlice(b[16:20])
+			key := fmt.Sprintf("%s>%s %d", src, dst, b[9])
+			if b[9] == protoUDP {
+				key += fmt.Sprintf("/%d", binary.BigEndian.Uint16(b[22:]))
+			}
+			counts[key]++
+		}
+		select {
+		case <-stop:
+			return json.NewEncoder(os.Stdout).Encode(counts)
+		default:
+		}
+	}
+}
