@@ -45,12 +45,17 @@ func Dir(dir string) *Source {
 	return newSource(dir, "", func() map[string]string { return sockets(dir) })
 }
 
-// LabDir is where getvpn-lab keeps what runs.
-const LabDir = "/run/getvpn-lab"
+// LabDir is where getvpn-lab keeps what runs: /run/getvpn-lab, or GETVPN_LAB_DIR.
+func LabDir() string {
+	if dir := os.Getenv("GETVPN_LAB_DIR"); dir != "" {
+		return dir
+	}
+	return "/run/getvpn-lab"
+}
 
 // Lab watches the nodes of a running lab.
 func Lab(name string) *Source {
-	dir := filepath.Join(LabDir, name, "sockets")
+	dir := filepath.Join(LabDir(), name, "sockets")
 	return newSource("lab "+name, name, func() map[string]string { return sockets(dir) })
 }
 

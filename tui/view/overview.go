@@ -111,8 +111,8 @@ func nodeText(n *source.Node) string {
 // nodeTable lists the nodes by name.
 func (f *Frame) nodeTable(names []string) *widget.Table {
 	t := &widget.Table{Cursor: f.Cursor, Offset: f.Offset, Columns: []widget.Column{
-		{Title: " NODE"}, {Title: "STATE"}, {Title: "ADDRESS"}, {Title: "SEQ", Right: true, Drop: 2}, {Title: "SENDS"},
-		{Title: "OUT/s", Right: true}, {Title: "IN/s", Right: true}, {Title: "TRAFFIC", Min: 16, Drop: 3}, {Title: "DROPS", Flex: true, Min: 8},
+		{Title: " NODE"}, {Title: "STATE"}, {Title: "ADDRESS", Drop: 1}, {Title: "SEQ", Right: true, Drop: 2}, {Title: "SENDS"},
+		{Title: "OUT/s", Right: true}, {Title: "IN/s", Right: true, Drop: 1}, {Title: "TRAFFIC", Min: 16, Drop: 3}, {Title: "DROPS", Flex: true, Min: 8},
 	}}
 	for _, name := range names {
 		n := f.Fleet.Node(name)

@@ -49,12 +49,12 @@ func (o *options) source() (*source.Source, error) {
 	case o.dir != "":
 		return source.Dir(o.dir), nil
 	case o.lab != "":
-		if _, err := os.Stat(filepath.Join(source.LabDir, o.lab)); err != nil {
+		if _, err := os.Stat(filepath.Join(source.LabDir(), o.lab)); err != nil {
 			return nil, refused{fmt.Errorf("lab %q is not running: start it with 'getvpn-lab up %s'", o.lab, o.lab)}
 		}
 		return source.Lab(o.lab), nil
 	}
-	labs, _ := filepath.Glob(filepath.Join(source.LabDir, "*", "lab.json"))
+	labs, _ := filepath.Glob(filepath.Join(source.LabDir(), "*", "lab.json"))
 	if len(labs) == 1 {
 		return source.Lab(filepath.Base(filepath.Dir(labs[0]))), nil
 	}

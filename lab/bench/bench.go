@@ -1,0 +1,165 @@
+// Package bench measures throughput through two members of a running lab with iperf3: one TCP flow between two LAN hosts
+// through ESP, and the same flow in clear after both members have stopped in order, which is what the kernel forwards by
+// itself. Both figures come from the same lab in the same minute, because only their ratio means anything on a machine
+// that others share.
+package bench
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/getvpn/getvpn/daemon/control"
+	"github.com/getvpn/getvpn/lab/netns"
+)
+
+// Config says what to measure.
+type Config struct {
+	From, To string // hosts
+	Rounds   int
+	Seconds  int // of each round
+}
+
+// Series holds the rounds of one path, in Gbit/s.
+type Series struct {
+	Path   string    `json:"path"`
+	Gbit   []float64 `json:"gbit_per_s"`
+	Median float64   `json:"median"`
+	Min    float64   `json:"min"`
+	Max    float64   `json:"max"`
+}
+
+// Result is what Run measured.
+type Result struct {
+	ESP   Series  `json:"esp"`
+	Plain Series  `json:"plain"`
+	Ratio float64 `json:"ratio"` // of the medians, ESP to plain
+}
+
+// Run measures. It stops both members for the plain rounds and starts them again.
+func Run(ctx context.Context, l *netns.Lab, c Config, log io.Writer) (*Result, error) {
+	s := l.Scenario()
+	gates := []string{s.MemberOf(c.From), s.MemberOf(c.To)}
+	for i, g := range gates {
+		if g == "" {
+			return nil, fmt.Errorf("bench: no member stands before host %s", []string{c.From, c.To}[i])
+		}
+	}
+	before, err := sealed(ctx, l, gates[0])
+	if err != nil {
+		return nil, err
+	}
+	r := &Result{ESP: Series{Path: "through ESP"}, Plain: Series{Path: "kernel forwarding, in clear"}}
+	if err := measure(ctx, l, c, &r.ESP, log); err != nil {
+		return nil, err
+	}
+	after, err := sealed(ctx, l, gates[0])
+	if err != nil {
+		return nil, err
+	}
+	if moved := after - before; moved < uint64(c.Rounds*c.Seconds) {
+		return nil, fmt.Errorf("bench: member %s sealed only %d packets: the flow did not go through ESP", gates[0], moved)
+	}
+	for _, g := range gates {
+		if err := l.Stop(g); err != nil {
+			return nil, err
+		}
+	}
+	plainErr := measure(ctx, l, c, &r.Plain, log)
+	for _, g := range gates {
+		if err := l.Start(ctx, g); err != nil {
+			return nil, err
+		}
+	}
+	if plainErr != nil {
+		return nil, plainErr
+	}
+	r.Ratio = r.ESP.Median / r.Plain.Median
+	return r, nil
+}
+
+// sealed is the number of packets that a member has sent through ESP.
+func sealed(ctx context.Context, l *netns.Lab, member string) (uint64, error) {
+	snap, err := l.Control(member).Snapshot(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if snap.Role != control.RoleGroupMember || snap.GM == nil {
+		return 0, fmt.Errorf("bench: %s is not a member", member)
+	}
+	return snap.GM.DataPath.OutPackets, nil
+}
+
+func measure(ctx context.Context, l *netns.Lab, c Config, s *Series, log io.Writer) error {
+	for i := range c.Rounds {
+		g, err := round(ctx, l, c)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(log, "%s, round %d of %d: %.2f Gbit/s\n", s.Path, i+1, c.Rounds, g)
+		s.Gbit = append(s.Gbit, g)
+	}
+	sorted := slices.Sorted(slices.Values(s.Gbit))
+	s.Min, s.Max, s.Median = sorted[0], sorted[len(sorted)-1], sorted[len(sorted)/2]
+	return nil
+}
+
+// round runs one iperf3 server and client and returns what the server received.
+func round(ctx context.Context, l *netns.Lab, c Config) (float64, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(c.Seconds+20)*time.Second)
+	defer cancel()
+	server := exec.CommandContext(ctx, "iperf3", "-s", "-1")
+	out, err := server.StdoutPipe()
+	if err != nil {
+		return 0, err
+	}
+	if err := l.StartCommand(c.To, server); err != nil {
+		return 0, fmt.Errorf("%w (iperf3: apt-get install iperf3)", err)
+	}
+	defer func() { _ = server.Process.Kill(); _ = server.Wait() }()
+	// The server says that it listens; waiting for that line is better than guessing a pause.
+	seen, buf := "", make([]byte, 512)
+	for !strings.Contains(seen, "listening") {
+		n, err := out.Read(buf)
+		if err != nil {
+			return 0, fmt.Errorf("bench: iperf3 server ended: %s", seen)
+		}
+		seen += string(buf[:n])
+	}
+	go func() { _, _ = io.Copy(io.Discard, out) }()
+	var stdout, stderr bytes.Buffer
+	addr := l.Scenario().Address(c.To).String()
+	client := exec.CommandContext(ctx, "iperf3", "-c", addr, "-t", strconv.Itoa(c.Seconds), "-J")
+	client.Stdout, client.Stderr = &stdout, &stderr
+	if err := l.StartCommand(c.From, client); err != nil {
+		return 0, err
+	}
+	waitErr := client.Wait()
+	var report struct {
+		Error string
+		End   struct {
+			Received struct {
+				Bits float64 `json:"bits_per_second"`
+			} `json:"sum_received"`
+		}
+	}
+	if err := json.Unmarshal(stdout.Bytes(), &report); err != nil || waitErr != nil || report.Error != "" {
+		return 0, fmt.Errorf("bench: iperf3 %s to %s failed: %s %s (%v)", c.From, c.To, report.Error, strings.TrimSpace(stderr.String()), waitErr)
+	}
+	return report.End.Received.Bits / 1e9, nil
+}
+
+// Print writes the table.
+func (r *Result) Print(w io.Writer) {
+	for _, s := range []Series{r.ESP, r.Plain} {
+		fmt.Fprintf(w, "%-28s median %6.2f Gbit/s  (%.2f–%.2f, %d rounds)\n", s.Path, s.Median, s.Min, s.Max, len(s.Gbit))
+	}
+	fmt.Fprintf(w, "ratio of the medians %.2f\n", r.Ratio)
+}
