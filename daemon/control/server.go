@@ -1,0 +1,203 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// Limits of the server; none is for operators.
+const (
+	maxBody        = 64 << 10
+	maxHeader      = 16 << 10
+	maxConns       = 128
+	requestTimeout = 10 * time.Second
+	snapshotAge    = 100 * time.Millisecond // a snapshot so young serves further readers
+	watchInterval  = time.Second
+	writeTimeout   = 10 * time.Second // of one line of a watch stream; a reader slower than this is cut off
+	eventBatch     = 256
+)
+
+// ErrRefused marks an error of a Handler as the caller's fault (400), not the daemon's (500).
+var ErrRefused = errors.New("refused")
+
+// Handlers is what a daemon offers. Those that are nil do not exist for its role. Each returns one sentence about
+// what it did.
+type Handlers struct {
+	Snapshot    func(context.Context) (*Snapshot, error)
+	Rekey       func(context.Context, RekeyRequest) (string, error)
+	ClearMember func(context.Context, ClearMemberRequest) (string, error)
+	Reregister  func(context.Context, ReregisterRequest) (string, error)
+	Stop        func(context.Context) (string, error)
+}
+
+// Server answers on the control socket.
+type Server struct {
+	h       Handlers
+	journal *Journal
+	http    http.Server
+	closing chan struct{}
+
+	mu   sync.Mutex
+	snap *Snapshot
+	text []byte // snap as JSON
+	at   time.Time
+}
+
+// NewServer returns a server that Serve will run.
+func NewServer(h Handlers, j *Journal) *Server {
+	s := &Server{h: h, journal: j, closing: make(chan struct{})}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/snapshot", s.getSnapshot)
+	mux.HandleFunc("GET /v1/events", s.getEvents)
+	mux.HandleFunc("GET /v1/watch", s.getWatch)
+	mux.HandleFunc("POST /v1/rekey", post(h.Rekey))
+	mux.HandleFunc("POST /v1/clear-member", post(h.ClearMember))
+	mux.HandleFunc("POST /v1/reregister", post(h.Reregister))
+	var stop func(context.Context, struct{}) (string, error)
+	if h.Stop != nil {
+		stop = func(ctx context.Context, _ struct{}) (string, error) { return h.Stop(ctx) }
+	}
+	mux.HandleFunc("POST /v1/stop", post(stop))
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		fail(w, http.StatusNotFound, fmt.Sprintf("no %s %s here; the control API is described in daemon/control/api.go", r.Method, r.URL.Path))
+	})
+	s.http = http.Server{
+		Handler: mux, ConnContext: withPeer, MaxHeaderBytes: maxHeader,
+		ReadHeaderTimeout: requestTimeout, ReadTimeout: requestTimeout, IdleTimeout: time.Minute,
+	}
+	return s
+}
+
+// Serve answers until Close.
+func (s *Server) Serve(l net.Listener) error {
+	if err := s.http.Serve(&listener{l, make(chan struct{}, maxConns)}); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("control: %w", err)
+	}
+	return nil
+}
+
+// Close ends watch streams, lets requests under way finish until ctx ends, and removes the socket.
+func (s *Server) Close(ctx context.Context) error {
+	close(s.closing)
+	if err := s.http.Shutdown(ctx); err != nil {
+		return s.http.Close()
+	}
+	return nil
+}
+
+func answer(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v)
+}
+
+func fail(w http.ResponseWriter, status int, text string) { answer(w, status, Reply{Error: text}) }
+
+// post makes the handler of one command.
+func post[T any](f func(context.Context, T) (string, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if !operator(r.Context()) {
+			fail(w, http.StatusForbidden, "only root and the daemon's own user may command; you may look on")
+			return
+		}
+		if f == nil {
+			fail(w, http.StatusNotFound, r.URL.Path+" is not for this kind of daemon: rekey and clear-member go to a key server, reregister to a group member")
+			return
+		}
+		var req T
+		if err := readBody(w, r, &req); err != nil {
+			fail(w, http.StatusBadRequest, "request: "+err.Error())
+			return
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
+		defer cancel()
+		text, err := f(ctx, req)
+		switch {
+		case errors.Is(err, ErrRefused):
+			fail(w, http.StatusBadRequest, err.Error())
+		case err != nil:
+			fail(w, http.StatusInternalServerError, err.Error())
+		default:
+			answer(w, http.StatusOK, Reply{Text: text})
+		}
+	}
+}
+
+// readBody reads one JSON value; an empty body is an empty request.
+func readBody(w http.ResponseWriter, r *http.Request, into any) error {
+	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if dec.More() {
+		return errors.New("something follows the JSON value")
+	}
+	return nil
+}
+
+// snapshot returns a snapshot that is not older than snapshotAge, as JSON too.
+func (s *Server) snapshot(ctx context.Context) (*Snapshot, []byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.snap != nil && time.Since(s.at) < snapshotAge {
+		return s.snap, s.text, nil
+	}
+	snap, err := s.h.Snapshot(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	text, err := json.Marshal(snap)
+	if err != nil {
+		return nil, nil, err
+	}
+	s.snap, s.text, s.at = snap, text, time.Now()
+	return snap, text, nil
+}
+
+func (s *Server) getSnapshot(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
+	defer cancel()
+	_, text, err := s.snapshot(ctx)
+	if err != nil {
+		fail(w, http.StatusInternalServerError, err.Error())
+		return
+	}
+	answer(w, http.StatusOK, json.RawMessage(text))
+}
+
+func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) {
+	since, err := uint64(0), error(nil)
+	if q := r.URL.Query().Get("since"); q != "" {
+		if since, err = strconv.ParseUint(q, 10, 64); err != nil {
+			fail(w, http.StatusBadRequest, "since must be a number, as in /v1/events?since=17")
+			return
+		}
+	}
+	events := s.journal.Since(since, JournalSize)
+	if events == nil {
+		events = []Event{}
+	}
+	answer(w, http.StatusOK, events)
+}
+
+// unchanged compares snapshots but for the time at which they were taken.
+func unchanged(a, b *Snapshot) bool {
+	if a == nil || b == nil {
+		return false
+	}
+	x, y := *a, *b
+	x.Time, y.Time = time.Time{}, time.Time{}
+	tx, errx := json.Marshal(&x)
+	ty, erry := json.Marshal(&y)
+	return errx == nil && erry == nil && bytes.Equal(tx, ty)
+}

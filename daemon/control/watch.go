@@ -1,0 +1,94 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"time"
+)
+
+// watcher is one watch stream.
+type watcher struct {
+	s    *Server
+	w    http.ResponseWriter
+	rc   *http.ResponseController
+	ctx  context.Context
+	seq  uint64 // of the newest event that was written
+	last *Snapshot
+}
+
+// getWatch writes a snapshot, then what happens. Events are read from the journal's ring by number, so a reader that
+// is slow for a while misses events (it sees the gap in their numbers); one that stands still is cut off.
+func (s *Server) getWatch(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	x := &watcher{s: s, w: w, rc: http.NewResponseController(w), ctx: ctx, seq: s.journal.Last()}
+	more, unsubscribe := s.journal.Subscribe()
+	defer unsubscribe()
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	if !x.snapshot() {
+		return
+	}
+	tick := time.NewTicker(watchInterval)
+	defer tick.Stop()
+	for {
+		ok := true
+		select {
+		case <-more:
+			ok = x.events()
+		case <-tick.C:
+			ok = x.snapshot()
+		case <-s.closing:
+			x.events()
+			return
+		case <-ctx.Done():
+			return
+		}
+		if !ok {
+			return
+		}
+	}
+}
+
+// events writes what is new in the journal.
+func (x *watcher) events() bool {
+	for {
+		batch := x.s.journal.Since(x.seq, eventBatch)
+		if len(batch) == 0 {
+			return true
+		}
+		for i := range batch {
+			if !x.write(Watch{Event: &batch[i]}) {
+				return false
+			}
+			x.seq = batch[i].Seq
+		}
+	}
+}
+
+// snapshot writes one if something has changed since the last.
+func (x *watcher) snapshot() bool {
+	ctx, cancel := context.WithTimeout(x.ctx, requestTimeout)
+	defer cancel()
+	snap, _, err := x.s.snapshot(ctx)
+	if err != nil {
+		return false
+	}
+	if unchanged(x.last, snap) {
+		return true
+	}
+	x.last = snap
+	return x.write(Watch{Snapshot: snap})
+}
+
+func (x *watcher) write(v Watch) bool {
+	line, err := json.Marshal(v)
+	if err != nil {
+		return false
+	}
+	_ = x.rc.SetWriteDeadline(time.Now().Add(writeTimeout))
+	if _, err := x.w.Write(append(line, '\n')); err != nil {
+		return false
+	}
+	return x.rc.Flush() == nil
+}
