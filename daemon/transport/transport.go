@@ -1,0 +1,161 @@
+// Package transport is the UDP socket of GDOI (port 848, RFC 6407 §3.1).
+//
+// It always knows the local address of a datagram: the one it is bound to, or, bound to 0.0.0.0, what the kernel says
+// (IP_PKTINFO), so that answers leave from the address that was asked. DF stays clear on what is sent: a registration
+// with many rules is larger than an MTU, and is fragmented rather than lost.
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrAddress is wrapped by refusals of an address.
+var ErrAddress = errors.New("transport: cannot listen there")
+
+const (
+	maxDatagram = 1<<16 - 1
+	readBuffer  = 4 << 20 // a burst of registrations of a large group
+	oobSize     = 64
+)
+
+// Options of Listen.
+type Options struct {
+	Mark uint32 // SO_MARK, by which routing rules know our own datagrams; 0: none (setting it takes CAP_NET_ADMIN)
+}
+
+// Conn is a bound socket. Send may be called from anywhere; Receive from one goroutine.
+type Conn struct {
+	udp      *net.UDPConn
+	local    netip.AddrPort
+	wildcard bool
+}
+
+// Listen binds the address.
+func Listen(addr netip.AddrPort, opts Options) (*Conn, error) {
+	if addr.Addr().Is6() && addr.Addr().IsUnspecified() {
+		return nil, fmt.Errorf("%w: %s; name one IPv6 address", ErrAddress, addr)
+	}
+	network := "udp4"
+	if addr.Addr().Is6() {
+		network = "udp6"
+	}
+	wildcard := addr.Addr().IsUnspecified()
+	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
+		var err error
+		if cerr := raw.Control(func(fd uintptr) { err = setOptions(int(fd), addr.Addr().Is4(), wildcard, opts) }); cerr != nil {
+			return cerr
+		}
+		return err
+	}}
+	pc, err := lc.ListenPacket(context.Background(), network, addr.String())
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("%w: %s is taken; is the daemon running already?", ErrAddress, addr)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return nil, fmt.Errorf("%w: %s is not an address of this machine; check the configuration and ip addr", ErrAddress, addr)
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("%w: %s: port %d takes root or CAP_NET_BIND_SERVICE: %w", ErrAddress, addr, addr.Port(), err)
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", ErrAddress, err)
+	}
+	udp := pc.(*net.UDPConn)
+	bound := udp.LocalAddr().(*net.UDPAddr).AddrPort()
+	return &Conn{udp: udp, local: netip.AddrPortFrom(bound.Addr().Unmap(), bound.Port()), wildcard: wildcard}, nil
+}
+
+func setOptions(fd int, v4, wildcard bool, opts Options) error {
+	if opts.Mark != 0 {
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_MARK, int(opts.Mark)); err != nil {
+			return fmt.Errorf("SO_MARK (takes CAP_NET_ADMIN): %w", err)
+		}
+	}
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, readBuffer) != nil {
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, readBuffer) // as much as we may
+	}
+	if !v4 {
+		return unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_DONT)
+	}
+	if wildcard {
+		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_PKTINFO, 1); err != nil {
+			return err
+		}
+	}
+	return unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_DONT)
+}
+
+// Local is the bound address.
+func (c *Conn) Local() netip.AddrPort { return c.local }
+
+// Close ends Receive.
+func (c *Conn) Close() error { return c.udp.Close() }
+
+// Receive calls deliver for every datagram until Close; the octets are the callee's only during the call.
+func (c *Conn) Receive(deliver func(local, remote netip.AddrPort, b []byte)) error {
+	buf := make([]byte, maxDatagram)
+	oob := make([]byte, oobSize)
+	for {
+		n, oobn, _, remote, err := c.udp.ReadMsgUDPAddrPort(buf, oob)
+		if errors.Is(err, net.ErrClosed) {
+			return nil
+		}
+		if err != nil {
+			if transient(err) {
+				continue
+			}
+			return fmt.Errorf("transport: %s: %w", c.local, err)
+		}
+		local := c.local
+		if c.wildcard {
+			if a, ok := destination(oob[:oobn]); ok {
+				local = netip.AddrPortFrom(a, c.local.Port())
+			}
+		}
+		deliver(local, netip.AddrPortFrom(remote.Addr().Unmap(), remote.Port()), buf[:n])
+	}
+}
+
+// transient tells errors that a peer or the network caused (ICMP errors arrive as such) from those of the socket.
+func transient(err error) bool {
+	for _, e := range []syscall.Errno{
+		syscall.ECONNREFUSED, syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.ENETDOWN,
+		syscall.EMSGSIZE, syscall.EINTR, syscall.ENOBUFS, syscall.ENOMEM, syscall.EPROTO,
+	} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// destination finds the address that the datagram was sent to.
+func destination(oob []byte) (netip.Addr, bool) {
+	msgs, err := unix.ParseSocketControlMessage(oob)
+	if err != nil {
+		return netip.Addr{}, false
+	}
+	for _, m := range msgs {
+		if m.Header.Level == unix.IPPROTO_IP && m.Header.Type == unix.IP_PKTINFO && len(m.Data) >= unix.SizeofInet4Pktinfo {
+			return netip.AddrFrom4([4]byte(m.Data[8:12])), true // ipi_addr, after ipi_ifindex and ipi_spec_dst
+		}
+	}
+	return netip.Addr{}, false
+}
+
+// Send transmits b, bound to 0.0.0.0 from the address local.
+func (c *Conn) Send(local, remote netip.AddrPort, b []byte) error {
+	var oob []byte
+	if c.wildcard && local.Addr().Is4() && !local.Addr().IsUnspecified() {
+		oob = unix.PktInfo4(&unix.Inet4Pktinfo{Spec_dst: local.Addr().As4()})
+	}
+	if _, _, err := c.udp.WriteMsgUDPAddrPort(b, oob, remote); err != nil {
+		return fmt.Errorf("transport: to %s: %w", remote, err)
+	}
+	return nil
+}

@@ -1,0 +1,115 @@
+package transport
+
+import (
+	"errors"
+	"net/netip"
+	"testing"
+	"time"
+)
+
+type datagram struct {
+	local, remote netip.AddrPort
+	text          string
+}
+
+func listen(t *testing.T, addr string) (*Conn, <-chan datagram) {
+	t.Helper()
+	c, err := Listen(netip.MustParseAddrPort(addr), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan datagram, 10)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- c.Receive(func(l, r netip.AddrPort, b []byte) { got <- datagram{l, r, string(b)} })
+	}()
+	t.Cleanup(func() {
+		_ = c.Close()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return c, got
+}
+
+func next(t *testing.T, ch <-chan datagram) datagram {
+	t.Helper()
+	select {
+	case d := <-ch:
+		return d
+	case <-time.After(5 * time.Second):
+		t.Fatal("nothing arrived")
+		return datagram{}
+	}
+}
+
+func TestBound(t *testing.T) {
+	a, gotA := listen(t, "127.0.0.1:0")
+	b, gotB := listen(t, "127.0.0.2:0")
+	if err := a.Send(a.Local(), b.Local(), []byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := next(t, gotB), (datagram{b.Local(), a.Local(), "hello"}); got != want {
+		t.Errorf("%v, want %v", got, want)
+	}
+	big := make([]byte, 60000) // beyond the MTU of anything but loopback, and DF is clear
+	if err := b.Send(b.Local(), a.Local(), big); err != nil {
+		t.Fatal(err)
+	}
+	if got := next(t, gotA); len(got.text) != len(big) {
+		t.Errorf("%d octets of %d", len(got.text), len(big))
+	}
+}
+
+// TestWildcard: a socket bound to every address answers from the one that was asked.
+func TestWildcard(t *testing.T) {
+	w, gotW := listen(t, "0.0.0.0:0")
+	c, gotC := listen(t, "127.0.0.1:0")
+	asked := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.7"), w.Local().Port())
+	if err := c.Send(c.Local(), asked, []byte("ask")); err != nil {
+		t.Fatal(err)
+	}
+	d := next(t, gotW)
+	if d.local != asked || d.remote != c.Local() {
+		t.Fatalf("%v, want local %v", d, asked)
+	}
+	if err := w.Send(d.local, d.remote, []byte("answer")); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := next(t, gotC), (datagram{c.Local(), asked, "answer"}); got != want {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+// TestUnreachable: the ICMP error of a dead peer does not end the socket.
+func TestUnreachable(t *testing.T) {
+	a, gotA := listen(t, "127.0.0.1:0")
+	dead, err := Listen(netip.MustParseAddrPort("127.0.0.1:0"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = dead.Close()
+	for range 3 {
+		_ = a.Send(a.Local(), dead.Local(), []byte("anybody?"))
+	}
+	b, _ := listen(t, "127.0.0.1:0")
+	if err := b.Send(b.Local(), a.Local(), []byte("here")); err != nil {
+		t.Fatal(err)
+	}
+	if got := next(t, gotA); got.text != "here" {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	a, _ := listen(t, "127.0.0.1:0")
+	for name, addr := range map[string]string{
+		"taken":         a.Local().String(),
+		"not ours":      "192.0.2.1:848",
+		"IPv6 wildcard": "[::]:848",
+	} {
+		if _, err := Listen(netip.MustParseAddrPort(addr), Options{}); !errors.Is(err, ErrAddress) {
+			t.Errorf("%s: %v, want ErrAddress", name, err)
+		}
+	}
+}
