@@ -47,6 +47,7 @@ type memberArg struct {
 	SID        uint32
 	Rules      []string
 	Registered bool
+	FailOpen   bool
 	Gateway    string
 }
 
@@ -63,7 +64,7 @@ func memberRole(arg string) error {
 	defer stop()
 	protect := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 	eng, err := engine.New(engine.Config{
-		Groups:  []engine.GroupConfig{{Name: "blue", Protect: protect}},
+		Groups:  []engine.GroupConfig{{Name: "blue", Protect: protect, FailOpen: a.FailOpen}},
 		Gateway: netip.MustParseAddr(a.Gateway),
 	})
 	if err != nil {
@@ -78,7 +79,7 @@ func memberRole(arg string) error {
 	if err != nil {
 		return err
 	}
-	group := Group{Name: "blue", Protect: protect}
+	group := Group{Name: "blue", Protect: protect, FailOpen: a.FailOpen}
 	if err := n.SetGroups([]Group{group}); err != nil {
 		return err
 	}

@@ -140,6 +140,12 @@ func TestTwoMembers(t *testing.T) {
 			t.Errorf("drops are not counted: %+v", s.Net)
 		}
 	})
+	t.Run("opened but not for the LAN", func(t *testing.T) {
+		seen := l.captured(func() { l.probe("h2", probeArg{Dst: "10.1.9.9:7", Count: 2, Wait: 50}) })
+		if len(seen) != 1 || seen["10.2.2.2>10.1.9.9 50"] != 2 {
+			t.Errorf("a decrypted packet went back to the WAN: %v", seen)
+		}
+	})
 	t.Run("MTU", func(t *testing.T) {
 		if r := l.probe("h1", probeArg{Dst: "10.2.2.2:7", Size: 1500, DF: true, Count: 2, Wait: 200}); r.Received != 0 || r.MTU != 1446 {
 			t.Errorf("1500 with DF: %+v", r)
@@ -171,10 +177,22 @@ func TestTwoMembers(t *testing.T) {
 		l.in("gm1", "ip", "route", "del", "10.1.7.0/24")
 		eventually(t, "and forgotten", func() bool { return !has() })
 	})
+	t.Run("somebody clears up", func(t *testing.T) {
+		l.in("gm1", "nft", "flush", "ruleset")
+		l.in("gm1", "ip", "rule", "del", "pref", "8484")
+		l.in("gm1", "ip", "link", "set", "gv0", "down") // tells the watch at once; else it looks every 5 s
+		eventually(t, "everything is back", func() bool {
+			s := gm1.state().Net
+			return s.Guard != "" && strings.Contains(strings.Join(s.Rules, "\n"), "8484") && strings.Contains(strings.Join(s.Routes, "\n"), "dev gv0")
+		})
+		if r := l.probe("h1", probeArg{Dst: "10.2.2.2:7"}); r.Received != 5 {
+			t.Errorf("%+v", r)
+		}
+	})
 	t.Run("SIGKILL under traffic", func(t *testing.T) {
 		onlyESP(t, l.captured(func() {
-			traffic := l.run("h1", "probe", probeArg{Dst: "10.2.2.2:7", Count: 200, Wait: 10, Gap: 4})
-			back := l.run("h2", "probe", probeArg{Dst: "10.1.1.2:7", Count: 200, Wait: 10, Gap: 4})
+			traffic := l.run("h1", "probe", probeArg{Dst: "10.2.2.2:7", Count: 100, Wait: 10, Gap: 8})
+			back := l.run("h2", "probe", probeArg{Dst: "10.1.1.2:7", Count: 100, Wait: 10, Gap: 8})
 			time.Sleep(300 * time.Millisecond) // traffic flows
 			_ = gm1.signal(syscall.SIGKILL)
 			if r := l.probe("gm1", probeArg{Dst: "10.2.2.2:7", Count: 5, Wait: 20}); r.Received != 0 {
@@ -182,7 +200,7 @@ func TestTwoMembers(t *testing.T) {
 			}
 			for _, p := range []*proc{traffic, back} {
 				var r probeResult
-				if p.decode(&r); r.Received == 0 || r.Received == 200 {
+				if p.decode(&r); r.Received == 0 || r.Received == 100 {
 					t.Errorf("the kill did not fall into the traffic: %+v", r)
 				}
 			}
@@ -210,5 +228,33 @@ func TestTwoMembers(t *testing.T) {
 	}
 	if after := l.kernel("gm2"); after == unkilled || !strings.Contains(after, "ip_forward = 0") || !strings.Contains(after, "rp_filter = 0") {
 		t.Errorf("sysctls not put back:\n%s", after)
+	}
+}
+
+func TestFailOpen(t *testing.T) {
+	l := newLab(t)
+	l.run("h2", "echo", "10.2.2.2:7")
+	gm2 := l.run("gm2", "member", memberArg{Name: "gm2", Gateway: "10.2.2.1", FailOpen: true})
+	l.run("gm1", "member", memberArg{Name: "gm1", Gateway: "10.1.1.1", FailOpen: true})
+	if r := l.probe("h1", probeArg{Dst: "10.2.2.2:7"}); r.Received != 5 {
+		t.Errorf("not registered, fail open: %+v", r)
+	}
+	if s := gm2.state(); s.Net.Guard != "inet getvpn_gm2" || len(s.Net.Sysctls) == 0 {
+		t.Errorf("%+v", s.Net)
+	}
+	if rules := l.in("gm2", "nft", "list", "ruleset"); strings.Contains(rules, "hook output") || !strings.Contains(rules, "hook forward") {
+		t.Errorf("the guard of a fail-open member:\n%s", rules)
+	}
+	_ = gm2.signal(syscall.SIGKILL)
+	if r := l.probe("h1", probeArg{Dst: "10.2.2.2:7"}); r.Received != 5 {
+		t.Errorf("dead, fail open: %+v", r)
+	}
+	// A registered fail-open member protects, and does not need its peer to fail closed.
+	open := memberOf("gm2", "10.2.2.1", 2)
+	open.FailOpen = true
+	l.run("gm2", "member", open)
+	seen := l.captured(func() { l.probe("h2", probeArg{Dst: "10.1.1.2:7", Count: 2, Wait: 50}) })
+	if seen["10.2.2.2>10.1.1.2 50"] != 2 {
+		t.Errorf("registered, fail open: %v", seen)
 	}
 }

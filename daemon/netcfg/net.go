@@ -3,6 +3,8 @@ package netcfg
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"sync"
 
 	"github.com/vishvananda/netlink"
@@ -121,6 +123,11 @@ func (n *Net) linkUp() error {
 	tun, err := n.link(n.cfg.TUN)
 	if err != nil {
 		return err
+	}
+	// The data path is IPv4: without this the kernel would solicit IPv6 routers in the TUN. No IPv6, no such file.
+	noV6 := filepath.Join("/proc/sys/net/ipv6/conf", n.cfg.TUN, "disable_ipv6")
+	if err := os.WriteFile(noV6, []byte("1"), 0); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("netcfg: %w", err)
 	}
 	if err := netlink.LinkSetUp(tun); err != nil {
 		return fmt.Errorf("netcfg: set %s up: %w", n.cfg.TUN, err)

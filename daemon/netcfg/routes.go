@@ -97,15 +97,14 @@ func (n *Net) syncRoutes() error {
 		}
 		return a.Compare(b)
 	})
+	have, err := n.tableRoutes(n.cfg.TableOut)
+	if err != nil {
+		return err
+	}
 	for _, p := range order {
-		r := &netlink.Route{Dst: ipNet(p), Table: n.cfg.TableOut, Protocol: netlink.RouteProtocol(n.cfg.Protocol), Type: unix.RTN_THROW}
-		if plan[p] == intoTUN {
-			// Scope universe although there is no next hop: the kernel looks a new route's gateway up with scope link and
-			// as if by this system, and would find that a gateway inside a protected prefix is behind the TUN.
-			r.Type, r.LinkIndex, r.Scope = unix.RTN_UNICAST, tun.Attrs().Index, netlink.SCOPE_UNIVERSE
-			if src.IsValid() {
-				r.Src = src.AsSlice()
-			}
+		r := n.route(p, plan[p], tun.Attrs().Index, src)
+		if slices.ContainsFunc(have, func(h netlink.Route) bool { return sameRoute(&h, r) }) {
+			continue
 		}
 		if err := netlink.RouteReplace(r); err != nil {
 			return fmt.Errorf("netcfg: route %s in table %d: %w", p, n.cfg.TableOut, err)
@@ -114,13 +113,31 @@ func (n *Net) syncRoutes() error {
 	if err := n.localDefault(); err != nil {
 		return err
 	}
-	have, err := n.tableRoutes(n.cfg.TableOut)
 	for _, r := range have {
 		if _, wanted := plan[prefixOf(r.Dst)]; !wanted {
 			err = errors.Join(err, n.delRoute(r))
 		}
 	}
 	return err
+}
+
+// route is one line of table OUT.
+func (n *Net) route(p netip.Prefix, w way, tun int, src netip.Addr) *netlink.Route {
+	r := &netlink.Route{Dst: ipNet(p), Table: n.cfg.TableOut, Protocol: netlink.RouteProtocol(n.cfg.Protocol), Type: unix.RTN_THROW}
+	if w == intoTUN {
+		// Scope universe although there is no next hop: the kernel looks a new route's gateway up with scope link and as
+		// if by this system, and would find that a gateway inside a protected prefix is behind the TUN.
+		r.Type, r.LinkIndex, r.Scope = unix.RTN_UNICAST, tun, netlink.SCOPE_UNIVERSE
+		if src.IsValid() {
+			r.Src = src.AsSlice()
+		}
+	}
+	return r
+}
+
+// sameRoute compares what route sets.
+func sameRoute(a, b *netlink.Route) bool {
+	return prefixOf(a.Dst) == prefixOf(b.Dst) && a.Type == b.Type && a.LinkIndex == b.LinkIndex && a.Src.Equal(b.Src)
 }
 
 // localDefault makes table IN deliver everything locally.
@@ -132,6 +149,9 @@ func (n *Net) localDefault() error {
 	r := &netlink.Route{
 		Dst: ipNet(any4), Table: n.cfg.TableIn, LinkIndex: lo.Attrs().Index,
 		Type: unix.RTN_LOCAL, Scope: netlink.SCOPE_HOST, Protocol: netlink.RouteProtocol(n.cfg.Protocol),
+	}
+	if have, err := n.tableRoutes(n.cfg.TableIn); err != nil || len(have) == 1 {
+		return err
 	}
 	if err := netlink.RouteReplace(r); err != nil {
 		return fmt.Errorf("netcfg: local default in table %d (is %s up?): %w", n.cfg.TableIn, loopback, err)

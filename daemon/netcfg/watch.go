@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -13,6 +12,10 @@ import (
 
 // settle is how long the watch waits for the next change before it acts: routing protocols come in bursts.
 const settle = 100 * time.Millisecond
+
+// inspect is how often the watch looks whether somebody removed what nobody tells us about: rules (systemd-networkd does
+// that) and the guard (`nft flush ruleset`).
+const inspect = 5 * time.Second
 
 // Watch keeps MTU, routes and rules in line with interfaces, addresses and the main table until ctx ends. What goes
 // wrong meanwhile is told to report and tried again at the next change, or after a second.
@@ -39,21 +42,12 @@ func (n *Net) Watch(ctx context.Context, report func(error)) error {
 	// Something may have changed between Up and here.
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	drainAfter := func() {
-		go func() {
-			for range links {
-			}
-		}()
-		go func() {
-			for range addrs {
-			}
-		}()
-		go func() {
-			for range routes {
-			}
-		}()
-	}
-	defer drainAfter() // the subscriptions close their channels, but only once nobody blocks them
+	// The subscriptions close their channels when done closes, but only once nobody blocks them.
+	defer func() {
+		go drain(links)
+		go drain(addrs)
+		go drain(routes)
+	}()
 	for {
 		select {
 		case <-ctx.Done():
@@ -84,29 +78,36 @@ func (n *Net) Watch(ctx context.Context, report func(error)) error {
 					report(err)
 				}
 				timer.Reset(time.Second)
+				continue
 			}
+			timer.Reset(inspect)
 		}
 	}
 }
 
-// Sync repairs MTU, interface state, routes and rules after a change; it does nothing when Up was not called.
+func drain[T any](c <-chan T) {
+	for range c {
+	}
+}
+
+// Sync repairs guard, MTU, interface state, routes and rules after a change; it does nothing when Up was not called.
 func (n *Net) Sync() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if !n.up {
 		return nil
 	}
-	if err := n.setMTU(); err != nil {
+	if found, err := n.findGuard(); err != nil {
 		return err
+	} else if found == nil {
+		if err := n.setGuard(); err != nil {
+			return err
+		}
 	}
-	if err := n.linkUp(); err != nil {
-		return err
-	}
-	if err := n.syncRoutes(); err != nil {
-		return err
-	}
-	if err := n.addRules(); err != nil && !errors.Is(err, os.ErrExist) {
-		return err
+	for _, step := range []func() error{n.setMTU, n.linkUp, n.syncRoutes, n.addRules} {
+		if err := step(); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -65,6 +65,9 @@ func TestRaw(t *testing.T) {
 		espPacket([4]byte{255, 255, 255, 255}, 0, 100), // broadcast or no route
 		espPacket(self, 2, 1500),
 	}
+	v6 := espPacket(self, 0, 100)
+	v6[0] = 0x60
+	batch = append(batch, v6)
 	// Several system calls' worth behind it.
 	const more = 3 * MaxBatch
 	for range more {
@@ -75,7 +78,7 @@ func TestRaw(t *testing.T) {
 		t.Errorf("sent %d, %v", sent, err)
 	}
 	s := r.Stats()
-	if s.Sent != 2+more || s.TooBig != 1 || s.Unreachable+s.Refused != 2 || s.SendErrors != 1 {
+	if s.Sent != 2+more || s.TooBig != 1 || s.Unreachable+s.Refused != 2 || s.SendErrors != 2 {
 		t.Errorf("%+v", s)
 	}
 	bufs, sizes := make([][]byte, 64), make([]int, 64)

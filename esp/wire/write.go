@@ -53,7 +53,8 @@ func (r *Raw) WriteBatch(pkts [][]byte) (int, error) {
 func (w *writer) batch(pkts [][]byte) (int, error) {
 	w.count, w.next, w.sent, w.fatal = 0, 0, 0, nil
 	for _, p := range pkts {
-		if len(p) < minIPv4 {
+		// The kernel would send IPv6 as if it were IPv4, to whatever its octets say.
+		if len(p) < minIPv4 || p[0]>>4 != 4 {
 			w.r.stats.sendErrors.Add(1)
 			continue
 		}
