@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"net/netip"
 	"strconv"
 
@@ -38,6 +39,7 @@ func (d *decoder) gm(v *value, c *GM) {
 			seen := map[string]bool{}
 			d.list(func(v *value) {
 				g := d.gmGroup(v)
+				d.sameSecrets(v, c.Groups, g)
 				d.uniqueGroups(seen, v, g.Name, g.ID)
 				c.Groups = append(c.Groups, g)
 			})(v)
@@ -87,7 +89,13 @@ func (d *decoder) gmGroup(v *value) GMGroup {
 				}
 			}
 		}),
-		opt("replay-window", d.integer(&g.ReplayWindow, minWindow, maxWindow)),
+		opt("replay-window", word(d, &g.ReplayWindow, func(t string) (int, error) {
+			n, err := strconv.Atoi(t)
+			if err != nil || n < minWindow || n > maxWindow || n&(n-1) != 0 {
+				return 0, fmt.Errorf("%q is not a window; use a power of two from %d to %d", t, minWindow, maxWindow)
+			}
+			return n, nil
+		})),
 		opt("mss-clamp", word(d, &g.MSSClamp, parseMSS)),
 		opt("protect", d.list(func(v *value) {
 			var p netip.Prefix
@@ -101,6 +109,19 @@ func (d *decoder) gmGroup(v *value) GMGroup {
 		d.warn(v, "protect is empty: while this member has no keys nothing is held back; write the group's address range")
 	}
 	return g
+}
+
+// sameSecrets: phase 1 with a key server is one session for all groups, so there is one secret.
+func (d *decoder) sameSecrets(v *value, others []GMGroup, g GMGroup) {
+	for _, o := range others {
+		for _, a := range o.KeyServers {
+			for _, b := range g.KeyServers {
+				if a.Address.Addr() == b.Address.Addr() && a.Secret != nil && b.Secret != nil && !a.Secret.Equal(b.Secret) {
+					d.fail(v, "group %s has another secret for key server %s; there is one for all groups", o.Name, b.Address.Addr())
+				}
+			}
+		}
+	}
 }
 
 func parseMSS(s string) (MSSClamp, error) {

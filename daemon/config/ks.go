@@ -2,8 +2,10 @@ package config
 
 import (
 	"cmp"
+	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -13,8 +15,15 @@ import (
 )
 
 // rolloverParts is the least lifetime of a TEK in activation delays: the rollover itself takes four (a rekey is
-// pushed that long before the end), and one key must be past its own before the next begins.
-const rolloverParts = 6
+// pushed that long before the end), and the next begins no earlier than the old key is gone.
+const rolloverParts = 8
+
+// Limits of rekeys: four activation delays must fit into the 16 bits of a GAP attribute (RFC 6407 §5.4), and repeats
+// that are more than this many only add load.
+const (
+	maxActivationDelay = 4 * time.Hour
+	maxRetransmits     = 10
+)
 
 func (d *decoder) ks(v *value, c *KS) {
 	d.object(v, append(d.common(&c.Common),
@@ -93,8 +102,8 @@ func (d *decoder) ksGroup(v *value) KSGroup {
 		opt("rekey", func(v *value) {
 			d.object(v,
 				opt("transport", d.oneOf(&g.Rekey.Transport, "unicast")),
-				opt("activation-delay", d.duration(&g.Rekey.ActivationDelay, 100*time.Millisecond, time.Hour)),
-				opt("retransmits", d.integer(&g.Rekey.Retransmits, 0, 2)))
+				opt("activation-delay", d.seconds(&g.Rekey.ActivationDelay, time.Second, maxActivationDelay)),
+				opt("retransmits", d.integer(&g.Rekey.Retransmits, 0, maxRetransmits)))
 		}),
 		opt("sender-ids", func(v *value) { d.senderIDs(v, &g.SenderIDs) }))
 	if g.KEK.SignatureKey == "" {
@@ -107,8 +116,8 @@ func (d *decoder) ksGroup(v *value) KSGroup {
 		d.fail(tekAt, "the TEK lifetime %s is too short for an activation delay of %s; use at least %s, or a shorter rekey.activation-delay",
 			short(g.TEK.Lifetime), short(g.Rekey.ActivationDelay), short(least))
 	}
-	if g.KEK.Lifetime < g.TEK.Lifetime {
-		d.fail(tekAt, "the KEK (lifetime %s) would end before the TEK (%s)", short(g.KEK.Lifetime), short(g.TEK.Lifetime))
+	if g.KEK.Lifetime < max(g.TEK.Lifetime, rolloverParts*g.Rekey.ActivationDelay) {
+		d.fail(tekAt, "the KEK lifetime %s is shorter than the TEK's (%s); make kek.lifetime longer", short(g.KEK.Lifetime), short(g.TEK.Lifetime))
 	}
 	if policyAt != nil {
 		d.lint(policyAt, g.Policy)
@@ -156,7 +165,13 @@ func (d *decoder) kek(v *value, k *KEK) {
 func (d *decoder) senderIDs(v *value, s *SenderIDs) {
 	first, count := 0, 0
 	d.object(v,
-		opt("bits", d.integer(&s.Bits, 8, 24)),
+		opt("bits", word(d, &s.Bits, func(t string) (int, error) {
+			switch t {
+			case "8", "12", "16", "24":
+				return strconv.Atoi(t)
+			}
+			return 0, fmt.Errorf("%q is not a width of sender ids; use 8, 12, 16 or 24", t)
+		})),
 		opt("first", d.integer(&first, 0, 1<<24-1)),
 		opt("count", d.integer(&count, 0, 1<<24)))
 	if space := 1 << s.Bits; first >= space || first+count > space {
