@@ -52,7 +52,7 @@ func testLab(t *testing.T, text string) *Lab {
 			t.Errorf("left: %v", names)
 		}
 	})
-	l, err := Up(context.Background(), s.Name, s)
+	l, err := Up(context.Background(), s.Name, s, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +130,7 @@ func TestRoutingPartitionAndDown(t *testing.T) {
 	if err != nil || len(st.Nodes) != 6 {
 		t.Errorf("status: %+v, %v", st, err)
 	}
-	if _, err := Up(context.Background(), l.name, l.s); err == nil || !strings.Contains(err.Error(), "already up") {
+	if _, err := Up(context.Background(), l.name, l.s, nil); err == nil || !strings.Contains(err.Error(), "already up") {
 		t.Errorf("second up: %v", err)
 	}
 	reopened, err := Open("")
@@ -158,7 +158,7 @@ func TestDownAfterCrashHalfWay(t *testing.T) {
 	if err := unix.Unmount(filepath.Join(bindDir, prefix(l.name)+"p2"), unix.MNT_DETACH); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Up(context.Background(), l.name, l.s); err == nil {
+	if _, err := Up(context.Background(), l.name, l.s, nil); err == nil {
 		t.Error("up over a half-done lab succeeded")
 	}
 	if err := Down(l.name); err != nil {
@@ -178,7 +178,7 @@ func TestDaemonThatEndsAtOnceIsReported(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = Up(context.Background(), s.Name, s) // sleep --config FILE is a usage error
+	_, err = Up(context.Background(), s.Name, s, nil) // sleep --config FILE is a usage error
 	if err == nil || !strings.Contains(err.Error(), "ended right after its start") || !strings.Contains(err.Error(), "sleep:") {
 		t.Errorf("got %v; want an error that shows the log", err)
 	}
@@ -213,7 +213,7 @@ func TestMissingProgram(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Up(context.Background(), s.Name, s); err == nil || !strings.Contains(err.Error(), "make build") {
+	if _, err := Up(context.Background(), s.Name, s, nil); err == nil || !strings.Contains(err.Error(), "make build") {
 		t.Errorf("got %v", err)
 	}
 	if _, err := Open("gvlt"); !errors.Is(err, ErrNotUp) {

@@ -17,8 +17,9 @@ import (
 )
 
 // Up brings a lab up and starts its daemons, key servers first. It does not wait for registrations. When anything fails,
-// or ctx ends, everything is taken down again.
-func Up(ctx context.Context, name string, s *scenario.Scenario) (*Lab, error) {
+// or ctx ends, everything is taken down again. When the network stands and no daemon runs yet, it calls ready, unless that
+// is nil: who wants to see every packet starts looking there.
+func Up(ctx context.Context, name string, s *scenario.Scenario, ready func(*Lab) error) (*Lab, error) {
 	if !scenario.ValidName(name) {
 		return nil, fmt.Errorf("lab name %q: a letter and up to 15 more letters, digits or underscores, in lower case", name)
 	}
@@ -37,16 +38,26 @@ func Up(ctx context.Context, name string, s *scenario.Scenario) (*Lab, error) {
 		return nil, fmt.Errorf("lab %s is already up, or half of it; getvpn-lab down %s clears it", name, name)
 	}
 	l := &Lab{name: name, s: s}
-	if err := l.build(ctx, programs); err != nil {
+	err = l.build(programs)
+	if err == nil && ready != nil {
+		err = ready(l)
+	}
+	if err == nil {
+		err = l.startAll(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(err, Down(name))
 	}
 	return l, nil
 }
 
-func (l *Lab) build(ctx context.Context, programs map[string]string) error {
+func (l *Lab) build(programs map[string]string) error {
 	dir := Dir(l.name)
-	for path, mode := range map[string]os.FileMode{"": 0o755, "sockets": 0o755, "logs": 0o755, "config": 0o700, "secrets": 0o700, "state": 0o700} {
-		if err := os.MkdirAll(filepath.Join(dir, path), mode); err != nil {
+	for _, d := range []struct {
+		name string
+		mode os.FileMode
+	}{{"", 0o755}, {"sockets", 0o755}, {"logs", 0o755}, {"config", 0o700}, {"secrets", 0o700}, {"state", 0o700}} {
+		if err := os.MkdirAll(filepath.Join(dir, d.name), d.mode); err != nil {
 			return fmt.Errorf("run directory: %w", err)
 		}
 	}
@@ -54,34 +65,33 @@ func (l *Lab) build(ctx context.Context, programs map[string]string) error {
 	if err != nil {
 		return err
 	}
-	st := &State{Name: l.name, Scenario: l.s.Name, Driver: "netns", Dir: dir, Created: time.Now().UTC(), Vars: l.s.Vars,
-		Protected: l.s.Protected, Faults: []Fault{}}
-	err = func() error {
-		defer unlock()
-		if err := os.WriteFile(filepath.Join(dir, "scenario.yaml"), l.s.Text, 0o600); err != nil {
-			return fmt.Errorf("scenario: %w", err)
-		}
-		if err := writeSecrets(dir, l.s.Secrets); err != nil {
-			return err
-		}
-		if err := buildNetwork(l.name, l.s); err != nil {
-			return err
-		}
-		for _, n := range l.s.Nodes {
-			ns, err := l.prepare(n, programs)
-			if err != nil {
-				return err
-			}
-			st.Nodes = append(st.Nodes, ns)
-		}
-		for _, k := range l.s.Links {
-			st.Links = append(st.Links, LinkState{k.Ends[0].Node, k.Ends[0].Interface, k.Ends[1].Node, k.Ends[1].Interface})
-		}
-		return st.write()
-	}()
-	if err != nil {
+	defer unlock()
+	if err := os.WriteFile(filepath.Join(dir, "scenario.yaml"), l.s.Text, 0o600); err != nil {
+		return fmt.Errorf("scenario: %w", err)
+	}
+	if err := writeSecrets(dir, l.s.Secrets); err != nil {
 		return err
 	}
+	if err := buildNetwork(l.name, l.s); err != nil {
+		return err
+	}
+	st := &State{Name: l.name, Scenario: l.s.Name, Driver: "netns", Dir: dir, Created: time.Now().UTC(), Vars: l.s.Vars,
+		Protected: l.s.Protected, Faults: []Fault{}}
+	for _, n := range l.s.Nodes {
+		ns, err := l.prepare(n, programs)
+		if err != nil {
+			return err
+		}
+		st.Nodes = append(st.Nodes, ns)
+	}
+	for _, k := range l.s.Links {
+		st.Links = append(st.Links, LinkState{k.Ends[0].Node, k.Ends[0].Interface, k.Ends[1].Node, k.Ends[1].Interface})
+	}
+	return st.write()
+}
+
+// startAll starts the daemons, key servers first, and waits until each answers.
+func (l *Lab) startAll(ctx context.Context) error {
 	for _, kind := range []scenario.Kind{scenario.KindKeyServer, scenario.KindMember, scenario.KindCore, scenario.KindHost} {
 		for _, n := range l.s.Nodes {
 			if n.Kind != kind || n.Program == "" || n.Manual {

@@ -64,6 +64,8 @@ func (r *Report) Print(w io.Writer) {
 	switch {
 	case r.Error != "":
 		fmt.Fprintf(w, "%s: FAILED: %s\n", r.Scenario, r.Error)
+	case len(r.Checks) == 0:
+		fmt.Fprintf(w, "%s: FAILED: nothing was checked\n", r.Scenario)
 	case len(failed) > 0:
 		fmt.Fprintf(w, "%s: FAILED: %d of %d checks: %v (%.0f s)\n", r.Scenario, len(failed), len(r.Checks), failed, r.Seconds)
 	default:

@@ -29,7 +29,7 @@ func benchCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			l, err := netns.Up(cmd.Context(), o.name, s)
+			l, err := netns.Up(cmd.Context(), o.name, s, nil)
 			if err != nil {
 				return err
 			}

@@ -49,7 +49,7 @@ func (r *runner) console(cmd *cobra.Command, scenarioName string) error {
 	switch {
 	case errors.Is(err, netns.ErrNotUp):
 		fmt.Fprintf(cmd.OutOrStdout(), "bringing up %s: %s\n", s.Name, s.Title)
-		if l, err = netns.Up(cmd.Context(), r.name, s); err != nil {
+		if l, err = netns.Up(cmd.Context(), r.name, s, nil); err != nil {
 			return err
 		}
 		if err := l.WaitRegistered(cmd.Context(), r.wait); err != nil {

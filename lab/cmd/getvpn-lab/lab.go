@@ -27,7 +27,7 @@ func upCommand() *cobra.Command {
 				return err
 			}
 			ctx, w := cmd.Context(), cmd.OutOrStdout()
-			l, err := netns.Up(ctx, o.name, s)
+			l, err := netns.Up(ctx, o.name, s, nil)
 			if err != nil {
 				return err
 			}

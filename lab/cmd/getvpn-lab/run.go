@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -92,11 +91,18 @@ func (r *runner) run(cmd *cobra.Command, scenarioName string, progress io.Writer
 		fmt.Fprintf(progress, "%6.1f  %s\n", time.Since(rep.Started).Seconds(), fmt.Sprintf(format, args...))
 	}
 	say("bringing up %s as lab %s", s.Name, o.name)
-	l, err := netns.Up(cmd.Context(), o.name, s)
+	var capture *check.Capture
+	l, err := netns.Up(cmd.Context(), o.name, s, func(l *netns.Lab) (err error) {
+		capture, err = check.StartCapture(l) // before the first daemon: the core must be clean from the beginning
+		return err
+	})
+	if capture != nil {
+		defer capture.Close()
+	}
 	if err != nil {
 		return nil, err
 	}
-	err = r.steps(cmd, l, rep, progress, say)
+	err = r.steps(cmd, l, capture, rep, progress, say)
 	if r.logs != "" {
 		err = errors.Join(err, copyLogs(l, r.logs))
 	}
@@ -112,13 +118,9 @@ func (r *runner) run(cmd *cobra.Command, scenarioName string, progress io.Writer
 	return rep, nil
 }
 
-func (r *runner) steps(cmd *cobra.Command, l *netns.Lab, rep *scenario.Report, progress io.Writer, say func(string, ...any)) error {
+func (r *runner) steps(cmd *cobra.Command, l *netns.Lab, capture *check.Capture, rep *scenario.Report, progress io.Writer,
+	say func(string, ...any)) error {
 	ctx := cmd.Context()
-	capture, err := check.StartCapture(l)
-	if err != nil {
-		return err
-	}
-	defer capture.Close()
 	if err := l.WaitRegistered(ctx, r.wait); err != nil {
 		return err
 	}
@@ -132,7 +134,7 @@ func (r *runner) steps(cmd *cobra.Command, l *netns.Lab, rep *scenario.Report, p
 		rep.Checks = append(rep.Checks, res)
 		fmt.Fprintln(progress, res)
 	})
-	return context.Cause(ctx)
+	return ctx.Err()
 }
 
 // selectSteps keeps the named steps, in the order of the names.
