@@ -1,13 +1,11 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -39,7 +37,7 @@ func demoCommand() *cobra.Command {
 	return c
 }
 
-// console brings the lab up unless it is, shows it, and asks what becomes of it.
+// console brings the lab up unless it is, and shows it; it stays up.
 func (r *runner) console(cmd *cobra.Command, scenarioName string) error {
 	s, err := r.load(scenarioName)
 	if err != nil {
@@ -63,13 +61,8 @@ func (r *runner) console(cmd *cobra.Command, scenarioName string) error {
 	if err := tui.Run(); err != nil {
 		fmt.Fprintln(cmd.ErrOrStderr(), "getvpn-lab: the console:", err)
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "take lab %s down? [Y/n] ", l.Name())
-	answer, _ := bufio.NewReader(os.Stdin).ReadString('\n') // no answer is the default
-	if a := strings.ToLower(strings.TrimSpace(answer)); a == "n" || a == "no" {
-		fmt.Fprintf(cmd.OutOrStdout(), "it stays up: getvpn-tui --lab %s, getvpn-lab status, getvpn-lab down\n", l.Name())
-		return nil
-	}
-	return netns.Down(l.Name())
+	fmt.Fprintf(cmd.OutOrStdout(), "lab %s stays up: getvpn-tui --lab %s attaches again, getvpn-lab down ends it\n", l.Name(), l.Name())
+	return nil
 }
 
 // beside prefers the program in the directory of this one.
