@@ -100,7 +100,8 @@ func (l *lab) run(node, role string, arg any) *proc {
 		text = string(b)
 	}
 	p := &proc{t: l.t, cmd: exec.Command("ip", "netns", "exec", l.prefix+node, os.Args[0])}
-	p.cmd.Env = append(os.Environ(), roleEnv+"="+role, argEnv+"="+text)
+	p.cmd.Env = append(os.Environ(), roleEnv+"="+role, argEnv+"="+text,
+		"GORACE=atexit_sleep_ms=0") // the race detector would wait a second at the end of each helper
 	p.cmd.Stderr = &p.errs
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	var err error
@@ -138,12 +139,7 @@ func (p *proc) decode(v any) {
 	}
 }
 
-// stop ends a capture or an echo and waits.
-func (p *proc) stop() {
-	_ = p.in.Close()
-	_ = p.cmd.Wait()
-}
-
+// signal ends a helper and waits for it.
 func (p *proc) signal(s syscall.Signal) error {
 	_ = p.cmd.Process.Signal(s)
 	err := p.cmd.Wait()

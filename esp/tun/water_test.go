@@ -38,7 +38,7 @@ func inNamespace(t *testing.T) bool {
 		t.Skip("needs root, for a network namespace")
 	}
 	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=30s")
-	cmd.Env = append(os.Environ(), "GETVPN_TEST_CHILD="+t.Name())
+	cmd.Env = append(os.Environ(), "GETVPN_TEST_CHILD="+t.Name(), "GORACE=atexit_sleep_ms=0")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
 	out, err := cmd.CombinedOutput()
 	if strings.Contains(string(out), "--- SKIP") {
