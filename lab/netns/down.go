@@ -29,6 +29,9 @@ func Down(name string) error {
 	if err := os.RemoveAll(Dir(name)); err != nil {
 		errs = append(errs, fmt.Errorf("run directory: %w", err))
 	}
+	if os.Getenv("GETVPN_LAB_DIR") == "" {
+		_ = os.Remove(Base()) // succeeds with the last lab
+	}
 	return errors.Join(append(errs, left(name))...)
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -136,15 +137,24 @@ func healCommand(lab *string) *cobra.Command {
 }
 
 func execCommand(lab *string) *cobra.Command {
-	return &cobra.Command{Use: "exec NODE -- COMMAND...", Short: "Run anything inside a node: tcpdump, ping, iperf3, a shell", Args: cobra.MinimumNArgs(2),
+	c := &cobra.Command{Use: "exec NODE -- COMMAND...", Short: "Run anything inside a node: tcpdump, ping, iperf3, a shell", Args: cobra.MinimumNArgs(2),
 		Example: "  getvpn-lab exec p1 -- tcpdump -ni any esp",
 		RunE: func(_ *cobra.Command, args []string) error {
 			l, err := netns.Open(*lab)
 			if err != nil {
 				return err
 			}
-			return l.Exec(args[0], args[1:])
+			argv := args[1:]
+			if argv[0] == "--" {
+				argv = argv[1:]
+			}
+			if len(argv) == 0 {
+				return errors.New("exec: name a command after the node")
+			}
+			return l.Exec(args[0], argv)
 		}}
+	c.Flags().SetInterspersed(false) // what follows the node belongs to the command, with or without --
+	return c
 }
 
 func logsCommand(lab *string) *cobra.Command {
