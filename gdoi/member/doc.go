@@ -1,0 +1,23 @@
+// Package member is a group's life on a member: which key server it registers with and when, which keys it holds, and
+// which of them it sends with.
+//
+//	Start ─▶ attempt ─▶ phase 1 (Sessions) ─▶ PULL ─▶ keys: InstallSA, ActivateSA, SetPolicy
+//	            ▲            │ failure          │            │
+//	            └─ backoff ◀─┴──────────────────┘            ├─ PUSH: InstallSA now, ActivateSA after ATD, RetireSA at its end
+//	            └─ no PUSH when one was due ◀────────────────┤
+//	            └─ registration grows old ◀──────────────────┘
+//
+// The member knows A, the activation delay of package keyserver, as a quarter of DEACTIVATION_TIME_DELAY. A key that ends
+// at E is replaced by E-4A; one that is not by E-3A makes the member register again, within A/2, which is in time
+// for the moment when the others begin to send with the new key (E-2A). Independently of rekeys it registers again
+// within a KEK lifetime, which keeps it on the key server's list.
+//
+// Of the keys that it holds it sends with the newest whose activation has come; before that with the oldest, which all
+// others have. Loss of the key server changes nothing until the last TEK ends; then the keys are retired and SetPolicy
+// says that the member is not registered, and it goes on trying.
+//
+// Sender ids are new at every registration, and InstallSA tells them to the data plane for every key, known or new; a
+// PUSH brings new keys for the same sender ids. So no pair of key and sender id is ever used with two counters.
+//
+// A Group is not a machine.Machine but a part of one: node.GroupMember calls it. It belongs to one goroutine.
+package member

@@ -1,0 +1,201 @@
+package member
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/ike1"
+	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/policy"
+	"github.com/getvpn/getvpn/gdoi/pull"
+)
+
+// Sessions are the phase-1 SAs of the node, shared by its groups.
+type Sessions interface {
+	// Session returns the established SA with a key server. Without one it negotiates one and returns nil; then
+	// Connected or ConnectFailed follows, not before Session has returned.
+	Session(now machine.Now, ks netip.AddrPort, out machine.Effects) (*ike1.Session, machine.Effects)
+	// Forget drops the SA with a key server that seems to have forgotten it.
+	Forget(now machine.Now, ks netip.AddrPort, out machine.Effects) machine.Effects
+}
+
+// Group is one group on a member.
+type Group struct {
+	env      *machine.Env
+	cfg      Config
+	sessions Sessions
+
+	state       State
+	reason      string
+	authFailure string
+
+	// Registration.
+	server     int // index of the key server in use
+	failures   int // since the last success
+	cause      cause
+	attempt    machine.Timer // when the next attempt begins
+	connecting bool          // waiting for phase 1
+	exchange   *pull.Initiator
+	session    *ike1.Session // of exchange
+	patience   machine.Timer // for an exchange over a kept session
+	withdraw   machine.Timer // the key server took us off its list: when to give up our keys
+
+	registeredWith          netip.AddrPort
+	registeredAt, lastRekey machine.Instant
+	attempts, registrations uint64
+	rekeys                  uint64
+	renewal                 machine.Timer // register again, unless a rekey comes
+	renewalCause            cause
+	lastUnknown             machine.Instant
+	sawUnknown              bool
+
+	// Keys.
+	base      time.Duration // A
+	keks      []*kek        // oldest first
+	kekLife   time.Duration // the longest seen: the lifetime of a new KEK
+	teks      []*tek        // oldest first
+	epoch     uint64
+	sending   gdoi.SPI
+	retired   []gdoi.SPI // the last ones
+	sidBits   int
+	sids      []gdoi.SID
+	group     policy.List // as the key server said
+	effective policy.List // local exceptions, then that
+}
+
+// cause is why a registration is tried.
+type cause uint8
+
+const (
+	causeFirst cause = iota
+	causeMissed
+	causeOld
+	causeDeleted
+	causeCleared
+	causeOperator
+	causeCounters
+	causeUnknownSPI
+	causeUnreadable
+)
+
+var causeTexts = [...]string{
+	causeFirst:      "first registration",
+	causeMissed:     "a rekey was due and did not come",
+	causeOld:        "the registration grows old",
+	causeDeleted:    "the key server withdrew the keys",
+	causeCleared:    "the key server took this member off its list",
+	causeOperator:   "operator's command",
+	causeCounters:   "the data plane runs out of IVs",
+	causeUnknownSPI: "traffic arrives under a key that this member does not have",
+	causeUnreadable: "a genuine rekey could not be used",
+}
+
+func (c cause) String() string { return causeTexts[c] }
+
+// New prepares a group; Start begins.
+func New(env *machine.Env, cfg Config, sessions Sessions) (*Group, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	return &Group{env: env, cfg: cfg.withDefaults(), sessions: sessions, base: maxBase}, nil
+}
+
+// Name is the configured name.
+func (g *Group) Name() string { return g.cfg.Name }
+
+// Start fails closed and begins to register.
+func (g *Group) Start(now machine.Now, out machine.Effects) machine.Effects {
+	g.attempt.Set(now.Mono)
+	return g.setPolicy(nil, false, out)
+}
+
+// Deadline says when Timeout wants to be called.
+func (g *Group) Deadline() (machine.Instant, bool) {
+	var n machine.Next
+	n.Add(g.attempt.Deadline())
+	n.Add(g.patience.Deadline())
+	n.Add(g.withdraw.Deadline())
+	n.Add(g.renewal.Deadline())
+	if g.exchange != nil {
+		n.Add(g.exchange.Deadline())
+	}
+	for _, k := range g.keks {
+		n.Add(k.expires, true)
+	}
+	for _, t := range g.teks {
+		n.Add(t.expires, true)
+		if t.waiting {
+			n.Add(t.sendAfter, true)
+		}
+	}
+	return n.At, n.OK
+}
+
+// Timeout does what is due.
+func (g *Group) Timeout(now machine.Now, out machine.Effects) machine.Effects {
+	out = g.age(now, out)
+	if g.withdraw.Due(now.Mono) {
+		out = g.retireAll(now, "cleared", out)
+	}
+	if g.patience.Due(now.Mono) {
+		out = g.staleSession(now, out)
+	}
+	if g.exchange != nil {
+		var err error
+		if out, err = g.exchange.Timeout(now, out); err != nil {
+			out = g.failed(now, err, out)
+		}
+	}
+	if g.renewal.Due(now.Mono) && !g.busy() {
+		out = g.renew(now, g.renewalCause, 0, out)
+	}
+	if g.attempt.Due(now.Mono) {
+		out = g.begin(now, out)
+	}
+	return out
+}
+
+// busy says whether a registration is under way or waits for its next attempt.
+func (g *Group) busy() bool {
+	_, waiting := g.attempt.Deadline()
+	return waiting || g.connecting || g.exchange != nil
+}
+
+// Stop forgets everything.
+func (g *Group) Stop(now machine.Now, out machine.Effects) machine.Effects {
+	out = g.retireAll(now, "stopped", out)
+	for _, k := range g.keks {
+		k.receiver.Destroy()
+	}
+	if g.exchange != nil {
+		g.exchange.Destroy()
+	}
+	*g = Group{env: g.env, cfg: g.cfg, sessions: g.sessions, base: g.base}
+	return out
+}
+
+func (g *Group) note(name string, s machine.Severity, text string, fields ...machine.Field) machine.Note {
+	return machine.Note{Name: name, Severity: s, Group: g.cfg.Name, Peer: g.ks().String(), Text: text, Fields: fields}
+}
+
+func (g *Group) ks() netip.AddrPort { return g.cfg.KeyServers[g.server] }
+
+// jitter is uniform in [0, d).
+func (g *Group) jitter(d time.Duration) time.Duration {
+	if d <= 0 {
+		return 0
+	}
+	return time.Duration(uint64(g.env.Uint32()) * uint64(d) >> 32)
+}
+
+// setPolicy tells the data plane when something changed.
+func (g *Group) setPolicy(group policy.List, registered bool, out machine.Effects) machine.Effects {
+	g.group = group
+	effective, err := group.WithLocal(g.cfg.LocalPolicy)
+	if err != nil {
+		effective = group // cannot be: Validate has seen the local rules
+	}
+	g.effective = effective
+	return append(out, gdoi.SetPolicy{Group: g.cfg.Name, Policy: append(policy.List(nil), effective...), Registered: registered})
+}

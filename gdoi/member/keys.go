@@ -1,0 +1,262 @@
+package member
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/pull"
+	"github.com/getvpn/getvpn/gdoi/push"
+	"github.com/getvpn/getvpn/gdoi/suite"
+)
+
+// tek is a TEK that the data plane holds; its key is there only.
+type tek struct {
+	spi                         gdoi.SPI
+	suite                       suite.ESP
+	epoch                       uint64
+	created, sendAfter, expires machine.Instant
+	waiting                     bool // sendAfter has not been acted upon
+}
+
+// kek is a rekey SA.
+type kek struct {
+	receiver         *push.Receiver
+	created, expires machine.Instant
+}
+
+// Limits: what a key server can make a member keep.
+const (
+	maxKEKs       = 4
+	maxTEKs       = 16
+	rememberedOld = 8
+)
+
+func (g *Group) tek(spi gdoi.SPI) *tek {
+	for _, t := range g.teks {
+		if t.spi == spi {
+			return t
+		}
+	}
+	return nil
+}
+
+func (g *Group) kek(spi gdoi.KEKSPI) *kek {
+	for _, k := range g.keks {
+		if k.receiver.Key().SPI == spi {
+			return k
+		}
+	}
+	return nil
+}
+
+func (g *Group) wasRetired(spi gdoi.SPI) bool { return slices.Contains(g.retired, spi) }
+
+// learnBase takes A from an offer.
+func (g *Group) learnBase(o *pull.Offer) {
+	switch {
+	case o.DTD > 0:
+		g.base = max(o.DTD/4, minBase)
+	case len(o.TEKs) > 0:
+		life := time.Duration(o.TEKs[len(o.TEKs)-1].Lifetime) * time.Second
+		g.base = min(max(life/20, minBase), maxBase)
+	}
+}
+
+// takeKEK keeps the rekey SA of an offer; seq is what a PULL said.
+func (g *Group) takeKEK(now machine.Now, o *pull.KEKOffer, seq uint32) error {
+	if o == nil {
+		return nil
+	}
+	life := time.Duration(o.Lifetime) * time.Second
+	g.kekLife = max(g.kekLife, life)
+	if k := g.kek(o.SPI); k != nil {
+		k.receiver.Raise(seq)
+		k.expires = min(k.expires, now.Mono.Add(life))
+		return nil
+	}
+	key, err := push.KeyFromOffer(o)
+	if err != nil {
+		return err
+	}
+	g.keks = append(g.keks, &kek{push.NewReceiver(key, seq), now.Mono, now.Mono.Add(life)})
+	for len(g.keks) > maxKEKs {
+		g.dropKEK(0)
+	}
+	return nil
+}
+
+func (g *Group) dropKEK(i int) {
+	g.keks[i].receiver.Destroy()
+	g.keks = slices.Delete(g.keks, i, i+1)
+}
+
+// takeTEKs installs the TEKs of an offer. With fresh sender ids (a PULL) it installs the known ones again.
+func (g *Group) takeTEKs(now machine.Now, o *pull.Offer, fresh bool, out machine.Effects) machine.Effects {
+	listed := make([]*tek, 0, len(o.TEKs))
+	var unknown []gdoi.SPI
+	for i := range o.TEKs {
+		e := &o.TEKs[i]
+		end := now.Mono.Add(time.Duration(e.Lifetime) * time.Second)
+		t := g.tek(e.SPI)
+		if t == nil {
+			g.epoch++
+			t = &tek{spi: e.SPI, suite: e.Suite, epoch: g.epoch, created: now.Mono, sendAfter: now.Mono.Add(o.ATD), expires: end, waiting: true}
+			unknown = append(unknown, e.SPI)
+		}
+		t.expires = min(t.expires, end)
+		listed = append(listed, t)
+	}
+	held := slices.DeleteFunc(g.teks, func(t *tek) bool { return slices.Contains(listed, t) })
+	if !fresh && slices.Contains(unknown, listed[len(listed)-1].spi) && o.DTD > 0 {
+		// The newest one is news: its predecessors end as the key server says (RFC 6407 §5.4.1.2).
+		end := now.Mono.Add(max(o.DTD, o.ATD))
+		for _, t := range append(held, listed[:len(listed)-1]...) {
+			t.expires = min(t.expires, end)
+		}
+	}
+	g.teks = append(slices.Clone(held), listed...)
+	next := g.choose(now)
+	for i, t := range listed {
+		if !fresh && !slices.Contains(unknown, t.spi) {
+			continue
+		}
+		out = append(out, gdoi.InstallSA{
+			Group: g.cfg.Name, TEK: gdoi.TEK{
+				SPI: t.spi, Suite: t.suite, Key: o.TEKs[i].Key.Clone(), Created: now.WallAt(t.created),
+				SendAfter: now.WallAt(t.sendAfter), Expires: now.WallAt(t.expires), Epoch: t.epoch,
+			},
+			SIDBits: g.sidBits, SIDs: slices.Clone(g.sids), Send: t == next && t.spi == g.sending,
+		})
+		if slices.Contains(unknown, t.spi) {
+			out = append(out, g.note(gdoi.NoteSAInstalled, machine.Info, fmt.Sprintf("receiving with %v, sending with it in %v", t.spi, max(0, t.sendAfter.Sub(now.Mono))),
+				machine.F("spi", t.spi.String()), machine.F("epoch", fmt.Sprint(t.epoch))))
+		}
+	}
+	for len(g.teks) > maxTEKs {
+		out = g.retire(now, 0, "too-many", out)
+	}
+	return g.activate(now, out)
+}
+
+// choose picks the key to send with: the newest whose time has come, else the oldest, which all others have.
+func (g *Group) choose(now machine.Now) *tek {
+	for i := len(g.teks) - 1; i >= 0; i-- {
+		if t := g.teks[i]; t.sendAfter <= now.Mono && t.expires > now.Mono {
+			return t
+		}
+	}
+	for _, t := range g.teks {
+		if t.expires > now.Mono {
+			return t
+		}
+	}
+	return nil
+}
+
+// activate tells the data plane when the choice has changed.
+func (g *Group) activate(now machine.Now, out machine.Effects) machine.Effects {
+	for _, t := range g.teks {
+		t.waiting = t.waiting && now.Mono < t.sendAfter
+	}
+	t := g.choose(now)
+	if t == nil || t.spi == g.sending {
+		return out
+	}
+	g.sending = t.spi
+	return append(out, gdoi.ActivateSA{Group: g.cfg.Name, SPI: t.spi},
+		g.note(gdoi.NoteSAActivated, machine.Info, fmt.Sprintf("sending with %v", t.spi), machine.F("spi", t.spi.String())))
+}
+
+// age retires what has ended and activates what is due.
+func (g *Group) age(now machine.Now, out machine.Effects) machine.Effects {
+	had := len(g.teks)
+	// The successor first, so that there is no moment without a key to send with.
+	out = g.activate(now, out)
+	for i := 0; i < len(g.teks); {
+		if g.teks[i].expires > now.Mono {
+			i++
+			continue
+		}
+		out = g.retire(now, i, "expired", out)
+	}
+	for i := 0; i < len(g.keks); {
+		if g.keks[i].expires > now.Mono {
+			i++
+			continue
+		}
+		n := g.note(gdoi.NoteKEKRetired, machine.Info, fmt.Sprintf("KEK %v has ended", g.keks[i].receiver.Key().SPI))
+		g.dropKEK(i)
+		out = append(out, n)
+	}
+	if had > 0 && len(g.teks) == 0 {
+		out = g.keysGone(now, causeMissed, 0, out)
+	}
+	return out
+}
+
+func (g *Group) retire(_ machine.Now, i int, why string, out machine.Effects) machine.Effects {
+	t := g.teks[i]
+	g.teks = slices.Delete(g.teks, i, i+1)
+	if g.sending == t.spi {
+		g.sending = 0
+	}
+	if len(g.retired) == rememberedOld {
+		g.retired = g.retired[1:]
+	}
+	g.retired = append(g.retired, t.spi)
+	n := g.note(gdoi.NoteSARetired, machine.Info, fmt.Sprintf("%v retired: %s", t.spi, why), machine.F("spi", t.spi.String()))
+	n.Reason = why
+	return append(out, gdoi.RetireSA{Group: g.cfg.Name, SPI: t.spi, Reason: why}, n)
+}
+
+// retireAll gives up all TEKs.
+func (g *Group) retireAll(now machine.Now, why string, out machine.Effects) machine.Effects {
+	if len(g.teks) == 0 {
+		return out
+	}
+	for len(g.teks) > 0 {
+		out = g.retire(now, 0, why, out)
+	}
+	return g.keysGone(now, causeDeleted, 0, out)
+}
+
+// keysGone fails closed, or as configured, and goes on trying.
+func (g *Group) keysGone(now machine.Now, c cause, within time.Duration, out machine.Effects) machine.Effects {
+	g.state = Expired
+	g.renewal.Stop()
+	g.withdraw.Stop()
+	out = append(out, g.note(gdoi.NoteKeysExpired, machine.Error, "no keys left: protected traffic stops until this member has registered"))
+	out = g.setPolicy(g.group, false, out)
+	return g.renew(now, c, within, out)
+}
+
+func (g *Group) phase(t *tek) gdoi.Phase {
+	switch {
+	case t.spi == g.sending:
+		return gdoi.PhaseSending
+	case t.waiting:
+		return gdoi.PhaseWaiting
+	default:
+		return gdoi.PhaseDraining
+	}
+}
+
+func (t *tek) info(now machine.Now, p gdoi.Phase) gdoi.TEKInfo {
+	return gdoi.TEKInfo{
+		SPI: t.spi, Suite: t.suite.String(), Epoch: t.epoch, Phase: p, Created: now.WallAt(t.created),
+		SendAfter: now.WallAt(t.sendAfter), Expires: now.WallAt(t.expires), Lifetime: t.expires.Sub(t.created),
+		Remaining: max(0, t.expires.Sub(now.Mono)),
+	}
+}
+
+func (k *kek) info(now machine.Now, base time.Duration) gdoi.KEKInfo {
+	key := k.receiver.Key()
+	return gdoi.KEKInfo{
+		SPI: key.SPI, Suite: key.Suite.String(), Seq: k.receiver.Last(), Created: now.WallAt(k.created), Expires: now.WallAt(k.expires),
+		Lifetime: k.expires.Sub(k.created), Remaining: max(0, k.expires.Sub(now.Mono)), NextRekey: now.WallAt(k.expires.Add(-4 * base)),
+		SignatureAlg: fmt.Sprintf("rsa-%d %s", key.Public.N.BitLen(), suite.HashName(key.Hash)),
+	}
+}

@@ -1,0 +1,234 @@
+package member
+
+import (
+	"errors"
+	"net/netip"
+	"time"
+
+	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/ike1"
+	"github.com/getvpn/getvpn/gdoi/isakmp"
+	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/pull"
+)
+
+// renew begins to register again, after a jitter; what is under way goes on.
+func (g *Group) renew(now machine.Now, c cause, within time.Duration, out machine.Effects) machine.Effects {
+	if g.busy() {
+		return out
+	}
+	g.cause = c
+	if g.state == Registered {
+		g.state = Reregistering
+	}
+	g.reason = c.String()
+	name, severity := gdoi.NoteReregister, machine.Info
+	if c == causeMissed {
+		name, severity = gdoi.NoteRekeyMissed, machine.Warning
+	}
+	out = append(out, g.note(name, severity, "registering again: "+c.String()))
+	g.attempt.Set(now.Mono.Add(g.jitter(within)))
+	return out
+}
+
+// begin is one attempt.
+func (g *Group) begin(now machine.Now, out machine.Effects) machine.Effects {
+	if g.connecting || g.exchange != nil {
+		return out
+	}
+	g.attempts++
+	if g.state == Unregistered {
+		g.state = Registering
+	}
+	out = append(out, g.note(gdoi.NoteRegistering, machine.Debug, g.cause.String()))
+	s, out := g.sessions.Session(now, g.ks(), out)
+	if s == nil {
+		g.connecting = true
+		return out
+	}
+	g.patience.Set(now.Mono.Add(staleSession))
+	return g.pull(now, s, out)
+}
+
+// pull begins the exchange.
+func (g *Group) pull(now machine.Now, s *ike1.Session, out machine.Effects) machine.Effects {
+	g.connecting, g.session = false, s
+	g.exchange = pull.NewInitiator(g.env, s, g.cfg.ID, g.cfg.SIDs)
+	g.exchange.Accept = acceptable
+	return g.exchange.Start(now, out)
+}
+
+var (
+	errNoTEK     = errors.New("the policy has no TEK: nothing could be encrypted")
+	errNoPermits = errors.New("the policy permits nothing")
+)
+
+// acceptable judges a policy before its keys come.
+func acceptable(o *pull.Offer) error {
+	switch {
+	case len(o.TEKs) == 0:
+		return errNoTEK
+	case len(o.Policy(nil).Permits()) == 0:
+		return errNoPermits
+	}
+	return nil
+}
+
+// Connected says that phase 1 with ks, which Session began, is done.
+func (g *Group) Connected(now machine.Now, ks netip.AddrPort, s *ike1.Session, out machine.Effects) machine.Effects {
+	if !g.connecting || ks != g.ks() {
+		return out
+	}
+	return g.pull(now, s, out)
+}
+
+// ConnectFailed says that the phase-1 SA with ks has ended, or was never made.
+func (g *Group) ConnectFailed(now machine.Now, ks netip.AddrPort, err error, out machine.Effects) machine.Effects {
+	if ks != g.ks() || !g.connecting && g.exchange == nil {
+		return out
+	}
+	return g.failed(now, err, out)
+}
+
+// Exchange says which datagrams of s are ours; false when no PULL runs over it.
+func (g *Group) Exchange(s *ike1.Session) (messageID uint32, ok bool) {
+	if g.exchange == nil || g.session != s {
+		return 0, false
+	}
+	return g.exchange.MessageID(), true
+}
+
+// PullMessage takes a datagram of the exchange.
+func (g *Group) PullMessage(now machine.Now, msg []byte, out machine.Effects) (machine.Effects, error) {
+	out, offer, err := g.exchange.Handle(now, msg, out)
+	var e *pull.Error
+	switch {
+	case errors.As(err, &e) && e.Fatal:
+		return g.failed(now, err, out), nil
+	case err != nil:
+		return out, err
+	}
+	// The message was authentic: the key server knows the session.
+	g.patience.Stop()
+	g.session.Alive(now)
+	if offer == nil {
+		return out, nil
+	}
+	defer offer.Destroy()
+	return g.granted(now, offer, out), nil
+}
+
+// Notified takes an authenticated notification or deletion that the session did not consume itself.
+func (g *Group) Notified(now machine.Now, s *ike1.Session, p isakmp.Payload, out machine.Effects) machine.Effects {
+	switch p := p.(type) {
+	case *isakmp.Notify:
+		if g.exchange != nil && g.session == s {
+			if err := g.exchange.Refused(p); err != nil {
+				return g.refused(now, p.MsgType, err, out)
+			}
+		}
+	case *isakmp.Delete:
+		if p.Protocol == isakmp.ProtocolESP && g.state.HoldsKeys() && s.Remote() == g.registeredWith {
+			out = append(out, g.note(gdoi.NoteDeleteReceived, machine.Warning, causeCleared.String()))
+			// The keys are still those of the group: giving them up before the new registration would only lose traffic.
+			g.withdraw.Set(now.Mono.Add(max(g.base, 10*time.Second)))
+			return g.renew(now, causeCleared, 0, out)
+		}
+	}
+	return out
+}
+
+// refused ends the exchange by the key server's word. InvalidSPI says that the keys have just changed.
+func (g *Group) refused(now machine.Now, t isakmp.NotifyType, err error, out machine.Effects) machine.Effects {
+	if t == isakmp.InvalidSPI {
+		g.endExchange()
+		g.attempt.Set(now.Mono.Add(g.jitter(time.Second)))
+		return out
+	}
+	if _, on := g.withdraw.Deadline(); on {
+		out = g.retireAll(now, "cleared", out)
+	}
+	g.authFailure = err.Error()
+	return g.failed(now, err, out)
+}
+
+// staleSession tries again with a new phase 1: the key server may have restarted.
+func (g *Group) staleSession(now machine.Now, out machine.Effects) machine.Effects {
+	if g.exchange == nil {
+		return out
+	}
+	g.endExchange()
+	out = g.sessions.Forget(now, g.ks(), out)
+	g.attempts--
+	return g.begin(now, out)
+}
+
+func (g *Group) endExchange() {
+	if g.exchange != nil {
+		g.exchange.Destroy()
+	}
+	g.exchange, g.session, g.connecting = nil, nil, false
+	g.patience.Stop()
+}
+
+// failed schedules the next attempt, with the next key server; the wait grows when all of them have failed.
+func (g *Group) failed(now machine.Now, err error, out machine.Effects) machine.Effects {
+	g.endExchange()
+	g.reason = err.Error()
+	n := g.note(gdoi.NoteRegisterFailed, machine.Warning, err.Error())
+	var ie *ike1.Error
+	var pe *pull.Error
+	switch {
+	case errors.As(err, &ie):
+		n.Reason = ie.Reason
+		switch ie.Reason {
+		case ike1.ReasonAuth, ike1.ReasonNoPSK, ike1.ReasonIdentity, ike1.ReasonNoProposal:
+			n.Name = gdoi.NoteAuthFailed
+			g.authFailure = err.Error()
+		}
+	case errors.As(err, &pe):
+		n.Reason = pe.Reason
+	}
+	out = append(out, n)
+	wait := g.cfg.Backoff << min(g.failures/len(g.cfg.KeyServers), 16)
+	wait = min(wait, g.cfg.BackoffMax)
+	g.failures++
+	g.server = (g.server + 1) % len(g.cfg.KeyServers)
+	g.attempt.Set(now.Mono.Add(wait/2 + g.jitter(wait)))
+	return out
+}
+
+// Reregister is the operator's command.
+func (g *Group) Reregister(now machine.Now, out machine.Effects) (string, machine.Effects) {
+	if g.connecting || g.exchange != nil {
+		return "a registration is under way", out
+	}
+	g.attempt.Stop()
+	g.failures = 0
+	return "registering", g.renew(now, causeOperator, 0, out)
+}
+
+// Report takes what the data plane saw.
+func (g *Group) Report(now machine.Now, r gdoi.DataPlaneReport, out machine.Effects) machine.Effects {
+	if !g.state.HoldsKeys() || g.busy() {
+		return out
+	}
+	switch r.Kind {
+	case gdoi.SeqLow:
+		if g.tek(r.SPI) == nil {
+			return out
+		}
+		n := g.note(gdoi.NoteSenderSpaceLow, machine.Warning, causeCounters.String(), machine.F("spi", r.SPI.String()))
+		return g.renew(now, causeCounters, g.base/2, append(out, n))
+	case gdoi.UnknownSPI:
+		// Anybody can send such packets, so they cause no more than a registration now and then; and a key that we had
+		// is no news.
+		if g.tek(r.SPI) != nil || g.wasRetired(r.SPI) || g.sawUnknown && now.Mono.Sub(g.lastUnknown) < unknownSPIPause {
+			return out
+		}
+		g.sawUnknown, g.lastUnknown = true, now.Mono
+		n := g.note(gdoi.NoteUnknownSPI, machine.Warning, causeUnknownSPI.String(), machine.F("spi", r.SPI.String()))
+		return g.renew(now, causeUnknownSPI, min(g.base/2, 2*time.Second), append(out, n))
+	}
+	return out
+}

@@ -1,0 +1,171 @@
+package member
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/policy"
+	"github.com/getvpn/getvpn/gdoi/pull"
+	"github.com/getvpn/getvpn/gdoi/push"
+)
+
+// granted takes the keys of a registration.
+func (g *Group) granted(now machine.Now, o *pull.Offer, out machine.Effects) machine.Effects {
+	if err := g.takeKEK(now, o.KEK, o.Seq); err != nil {
+		return g.failed(now, err, out)
+	}
+	g.endExchange()
+	g.attempt.Stop()
+	g.withdraw.Stop()
+	g.failures, g.reason, g.authFailure = 0, "", ""
+	g.registrations++
+	g.registeredWith, g.registeredAt = g.ks(), now.Mono
+	g.sidBits, g.sids = o.SIDBits, slices.Clone(o.SIDs)
+	g.learnBase(o)
+	out = append(out, g.note(gdoi.NoteGMRegistered, machine.Info, fmt.Sprintf("registered, %d TEKs", len(o.TEKs)), machine.F("seq", fmt.Sprint(o.Seq))))
+	out = g.takeTEKs(now, o, true, out)
+	out = g.registered(o.Policy(g.group), out)
+	g.schedule(now)
+	return out
+}
+
+// registered notes that there are keys.
+func (g *Group) registered(p policy.List, out machine.Effects) machine.Effects {
+	was := g.state.HoldsKeys()
+	if !was || !g.busy() {
+		g.state = Registered
+	}
+	if was && p.Equal(g.group) {
+		return out
+	}
+	if was {
+		out = append(out, g.note(gdoi.NotePolicyChanged, machine.Info, fmt.Sprintf("new access list, %d rules", len(p))))
+	}
+	return g.setPolicy(p, true, out)
+}
+
+// HoldsKEK says whether a PUSH under this KEK is for us.
+func (g *Group) HoldsKEK(spi gdoi.KEKSPI) bool { return g.kek(spi) != nil }
+
+// PushMessage takes a GROUPKEY-PUSH under a KEK that HoldsKEK knows.
+func (g *Group) PushMessage(now machine.Now, spi gdoi.KEKSPI, datagram []byte, out machine.Effects) (machine.Effects, error) {
+	m, err := g.kek(spi).receiver.Open(datagram)
+	var e *push.Error
+	if errors.As(err, &e) && e.Genuine {
+		// Only a registration can tell what it said (RFC 6407 §5.3.2).
+		g.reason = err.Error()
+		return g.renew(now, causeUnreadable, g.base/2, out), err
+	}
+	if err != nil {
+		return out, err
+	}
+	g.rekeys++
+	g.lastRekey = now.Mono
+	out = append(out, g.note(gdoi.NoteRekeyReceived, machine.Info, fmt.Sprintf("rekey %d", m.Seq), machine.F("seq", fmt.Sprint(m.Seq)), machine.F("kek", spi.String())))
+	if len(m.Deletes) > 0 {
+		out = g.deleted(now, m, out)
+	}
+	if m.Offer == nil {
+		return out, nil
+	}
+	defer m.Offer.Destroy()
+	return g.rekeyed(now, m.Offer, out), nil
+}
+
+// rekeyed takes the keys of a PUSH.
+func (g *Group) rekeyed(now machine.Now, o *pull.Offer, out machine.Effects) machine.Effects {
+	if err := g.takeKEK(now, o.KEK, 0); err != nil {
+		return g.renew(now, causeUnreadable, g.base/2, append(out, g.note(gdoi.NoteRegisterFailed, machine.Warning, err.Error())))
+	}
+	if len(o.TEKs) == 0 {
+		g.schedule(now)
+		return out
+	}
+	if len(g.sids) == 0 {
+		// RFC 6407 §5.6.4: a counter-mode sender without a sender id must not install what is pushed.
+		return g.renew(now, causeDeleted, g.base/2, out)
+	}
+	g.learnBase(o)
+	out = g.takeTEKs(now, o, false, out)
+	if g.cause == causeMissed && !g.connecting && g.exchange == nil {
+		// What was missing has come.
+		g.attempt.Stop()
+		g.failures, g.reason = 0, ""
+	}
+	out = g.registered(o.Policy(g.group), out)
+	g.schedule(now)
+	return out
+}
+
+// deleted applies the DELETE payloads of a PUSH.
+func (g *Group) deleted(now machine.Now, m *push.Message, out machine.Effects) machine.Effects {
+	had := len(g.teks)
+	for i := 0; i < len(g.teks); {
+		if !m.DeletesTEK(g.teks[i].spi) {
+			i++
+			continue
+		}
+		out = g.retire(now, i, "deleted", out)
+	}
+	for i := 0; i < len(g.keks); {
+		if !m.DeletesKEK(g.keks[i].receiver.Key().SPI) {
+			i++
+			continue
+		}
+		g.dropKEK(i)
+	}
+	out = append(out, g.note(gdoi.NoteDeleteReceived, machine.Warning, causeDeleted.String()))
+	within := min(g.base/2, deleteJitter)
+	switch {
+	case m.Offer != nil:
+		return g.activate(now, out)
+	case len(g.teks) == 0:
+		g.sids = nil
+		if had == 0 {
+			return g.renew(now, causeDeleted, within, out)
+		}
+		return g.keysGone(now, causeDeleted, within, out)
+	default:
+		return g.renew(now, causeDeleted, within, g.activate(now, out))
+	}
+}
+
+// schedule sets the time of the next registration: when a rekey is overdue, or the registration grows old.
+func (g *Group) schedule(now machine.Now) {
+	overdue := func(end machine.Instant) machine.Instant {
+		at := end.Add(-3*g.base + g.jitter(g.base/2))
+		if at <= now.Mono {
+			// The key server is late, or the key short.
+			at = min(now.Mono.Add(g.base/2+g.jitter(g.base/2)), now.Mono.Add(end.Sub(now.Mono)/2))
+		}
+		return at
+	}
+	g.renewal.Stop()
+	if n := len(g.teks); n > 0 {
+		g.renewal.Set(overdue(g.teks[n-1].expires))
+		g.renewalCause = causeMissed
+	}
+	if n := len(g.keks); n > 0 {
+		if at := overdue(g.keks[n-1].expires); g.sooner(at) {
+			g.renewal.Set(at)
+			g.renewalCause = causeMissed
+		}
+		// Between 80 and 95 % of a KEK lifetime after the last registration.
+		old := g.registeredAt.Add(g.kekLife/100*80 + g.jitter(g.kekLife/100*15))
+		if old = max(old, now.Mono.Add(time.Second)); g.sooner(old) {
+			g.renewal.Set(old)
+			g.renewalCause = causeOld
+		}
+	}
+}
+
+func (g *Group) sooner(at machine.Instant) bool {
+	was, on := g.renewal.Deadline()
+	return !on || at < was
+}
+
+func (g *Group) renewAt() (machine.Instant, bool) { return g.renewal.Deadline() }

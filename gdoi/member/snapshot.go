@@ -1,0 +1,95 @@
+package member
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/policy"
+)
+
+// State is where a member is with its group.
+//
+//	unregistered ─▶ registering ─▶ registered ◀─▶ re-registering
+//	                    ▲                 │ keys end   │
+//	                    └──── expired ◀───┴────────────┘
+type State uint8
+
+// States. Registered and Reregistering hold keys, the others do not.
+const (
+	Unregistered State = iota
+	Registering
+	Registered
+	Reregistering
+	Expired
+)
+
+var stateNames = [...]string{"unregistered", "registering", "registered", "re-registering", "expired"}
+
+// String is the word of the control socket.
+func (s State) String() string { return stateNames[s] }
+
+// HoldsKeys says whether traffic can flow.
+func (s State) HoldsKeys() bool { return s == Registered || s == Reregistering }
+
+// Snapshot is a group for operators; a value.
+type Snapshot struct {
+	Name  string
+	ID    gdoi.GroupID
+	State State
+	// Reason is why the state is what it is, the last failure for instance; empty when all is well.
+	Reason string
+	// AuthFailure is the text of the last authentication or authorisation failure; empty after a success.
+	AuthFailure string
+	KeyServers  []netip.AddrPort
+	// RegisteredWith is invalid before the first registration.
+	RegisteredWith netip.AddrPort
+	RegisteredAt   time.Time
+	// ReregisterAt is when it registers again, if no rekey makes that needless before; zero while it has no keys.
+	ReregisterAt time.Time
+	// NextAttempt is when a registration is tried next; zero when none is due or one is under way.
+	NextAttempt             time.Time
+	Registrations, Attempts uint64 // succeeded; begun
+	RekeysReceived          uint64
+	LastRekey               time.Time
+	Policy                  policy.List // local exceptions, then the group's list
+	LocalRules              int         // how many of Policy are local
+	// KEKs and TEKs are those alive, oldest first.
+	KEKs            []gdoi.KEKInfo
+	TEKs            []gdoi.TEKInfo
+	Sending         gdoi.SPI // 0: none
+	SIDBits         int
+	SIDs            []gdoi.SID
+	ActivationDelay time.Duration // as learnt from the key server
+}
+
+// Snapshot returns the state at now.
+func (g *Group) Snapshot(now machine.Now) Snapshot {
+	s := Snapshot{
+		Name: g.cfg.Name, ID: g.cfg.ID, State: g.state, Reason: g.reason, AuthFailure: g.authFailure,
+		KeyServers: append([]netip.AddrPort(nil), g.cfg.KeyServers...), RegisteredWith: g.registeredWith,
+		Registrations: g.registrations, Attempts: g.attempts, RekeysReceived: g.rekeys,
+		Policy: append(policy.List(nil), g.effective...), LocalRules: len(g.cfg.LocalPolicy),
+		Sending: g.sending, SIDBits: g.sidBits, SIDs: append([]gdoi.SID(nil), g.sids...), ActivationDelay: g.base,
+	}
+	if g.registrations > 0 {
+		s.RegisteredAt = now.WallAt(g.registeredAt)
+	}
+	if g.rekeys > 0 {
+		s.LastRekey = now.WallAt(g.lastRekey)
+	}
+	if at, ok := g.attempt.Deadline(); ok {
+		s.NextAttempt = now.WallAt(at)
+	}
+	if at, ok := g.renewAt(); ok && g.state.HoldsKeys() {
+		s.ReregisterAt = now.WallAt(at)
+	}
+	for _, k := range g.keks {
+		s.KEKs = append(s.KEKs, k.info(now, g.base))
+	}
+	for _, t := range g.teks {
+		s.TEKs = append(s.TEKs, t.info(now, g.phase(t)))
+	}
+	return s
+}

@@ -1,0 +1,105 @@
+package node
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/ike1"
+	"github.com/getvpn/getvpn/gdoi/keyserver"
+	"github.com/getvpn/getvpn/gdoi/member"
+)
+
+// KSConfig is a key server.
+type KSConfig struct {
+	// Local is the socket that everything is sent from.
+	Local netip.AddrPort
+	// Phase1 is shared by all groups. AcceptID should stay nil: groups authorise.
+	Phase1 ike1.Config
+	Groups []keyserver.Config
+	Limits Limits
+}
+
+// GMConfig is a group member.
+type GMConfig struct {
+	Local  netip.AddrPort
+	Phase1 ike1.Config
+	Groups []member.Config
+	Limits Limits
+}
+
+// Limits bound what strangers can make a node keep. Zero values are the defaults; an operator may change them.
+type Limits struct {
+	HalfOpen          int // negotiations under way, of everybody; DefaultHalfOpen
+	HalfOpenPerSource int // of one address; DefaultHalfOpenPerSource
+	Sessions          int // established phase-1 SAs; DefaultSessions
+	SessionsPerPeer   int // of one member; the oldest goes; DefaultSessionsPerPeer
+	Exchanges         int // registrations kept per session; DefaultExchanges
+	Datagram          int // octets; DefaultDatagram
+}
+
+// Defaults of Limits.
+const (
+	DefaultHalfOpen          = 4096
+	DefaultHalfOpenPerSource = 8
+	DefaultSessions          = 20000
+	DefaultSessionsPerPeer   = 4
+	DefaultExchanges         = 4
+	DefaultDatagram          = 65535
+)
+
+func (l Limits) withDefaults() Limits {
+	def := func(v *int, d int) {
+		if *v <= 0 {
+			*v = d
+		}
+	}
+	def(&l.HalfOpen, DefaultHalfOpen)
+	def(&l.HalfOpenPerSource, DefaultHalfOpenPerSource)
+	def(&l.Sessions, DefaultSessions)
+	def(&l.SessionsPerPeer, DefaultSessionsPerPeer)
+	def(&l.Exchanges, DefaultExchanges)
+	def(&l.Datagram, DefaultDatagram)
+	return l
+}
+
+// Validate says what is wrong with the configuration.
+func (c *KSConfig) Validate() error {
+	seen := unique{}
+	for _, g := range c.Groups {
+		if err := g.Validate(); err != nil {
+			return err
+		}
+		if err := seen.group(g.Name, g.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Validate says what is wrong with the configuration.
+func (c *GMConfig) Validate() error {
+	seen := unique{}
+	for _, g := range c.Groups {
+		if err := g.Validate(); err != nil {
+			return err
+		}
+		if err := seen.group(g.Name, g.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unique finds groups that are configured twice.
+type unique map[string]bool
+
+func (u unique) group(name string, id gdoi.GroupID) error {
+	for _, k := range []string{"name " + name, "id " + id.String()} {
+		if u[k] {
+			return fmt.Errorf("node: two groups have the %s; each needs its own", k)
+		}
+		u[k] = true
+	}
+	return nil
+}

@@ -1,0 +1,16 @@
+// Package node is one process as one machine.Machine: KeyServer or GroupMember. It finds, for every event, the part that
+// it is for, keeps what strangers can cause within Limits, counts every datagram that it drops by reason, and folds the
+// deadlines of its parts into one.
+//
+//	datagram ─▶ size, header ─▶ Main Mode, Informational   cookies (first message: initiator cookie and source) ─▶ ike1.Session
+//	                         ├▶ GROUPKEY-PULL              cookies, message id ─▶ pull.Responder ─▶ keyserver.Group
+//	                         │                                               or pull.Initiator ─▶ member.Group
+//	                         └▶ GROUPKEY-PUSH              cookies = KEK SPI ─▶ member.Group
+//	Persisted, Signed, commands, reports ─▶ the group that asked, or is named
+//
+// The first Step starts the node, whatever its event; until then Deadline is immediate.
+//
+// Before a datagram is authenticated it may cost: a header, a map look-up, and for Main Mode what ike1 says, within
+// Limits. A key server that is full of negotiations that never got beyond their first message drops the oldest of those
+// first, since nobody has shown yet to be reachable at that source.
+package node

@@ -1,0 +1,202 @@
+package node
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/isakmp"
+	"github.com/getvpn/getvpn/gdoi/keyserver"
+	"github.com/getvpn/getvpn/gdoi/machine"
+)
+
+// KeyServer is a key server process. It implements machine.Machine.
+type KeyServer struct {
+	env    *machine.Env
+	cfg    KSConfig
+	limits Limits
+	groups []*keyserver.Group
+	stored []machine.Record // until the start
+
+	started, stopped bool
+
+	sessions    map[cookies]*session
+	first       map[firstMessage]*session   // negotiations, by what their first message showed
+	perSource   map[netip.Addr]int          // negotiations
+	byPeer      map[netip.Addr][]*session   // established, oldest first
+	young       []*session                  // negotiations in the order of their first message; may hold ended ones
+	halfOpen    int                         //
+	established int                         //
+	deadlines   machine.Deadlines[*session] //
+	unwritten   map[machine.PersistID]*session
+	drops       dropCounter
+}
+
+// firstMessage is how a repeated first message is recognised: its responder cookie is zero.
+type firstMessage struct {
+	cookie isakmp.Cookie
+	remote netip.AddrPort
+}
+
+var _ machine.Machine = (*KeyServer)(nil)
+
+// NewKeyServer prepares a key server. stored is what earlier Persist effects wrote, in any order; nil for a fresh start.
+func NewKeyServer(env *machine.Env, cfg KSConfig, stored []machine.Record) (*KeyServer, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	n := &KeyServer{
+		env: env, cfg: cfg, limits: cfg.Limits.withDefaults(), stored: stored,
+		sessions: map[cookies]*session{}, first: map[firstMessage]*session{}, perSource: map[netip.Addr]int{},
+		byPeer: map[netip.Addr][]*session{}, unwritten: map[machine.PersistID]*session{}, drops: newDropCounter(),
+	}
+	for _, c := range cfg.Groups {
+		g, err := keyserver.New(env, c, cfg.Local)
+		if err != nil {
+			return nil, err
+		}
+		n.groups = append(n.groups, g)
+	}
+	return n, nil
+}
+
+// Deadline implements machine.Machine.
+func (n *KeyServer) Deadline() (machine.Instant, bool) {
+	if n.stopped {
+		return 0, false
+	}
+	if !n.started {
+		return immediately, true
+	}
+	var d machine.Next
+	d.Add(n.deadlines.Next())
+	for _, g := range n.groups {
+		d.Add(g.Deadline())
+	}
+	return d.At, d.OK
+}
+
+// Step implements machine.Machine.
+func (n *KeyServer) Step(now machine.Now, ev machine.Event, out machine.Effects) machine.Effects {
+	if n.stopped {
+		return out
+	}
+	if !n.started {
+		n.started = true
+		for _, g := range n.groups {
+			out = g.Start(now, n.stored, out)
+		}
+		n.stored = nil
+	}
+	switch ev := ev.(type) {
+	case machine.Datagram:
+		return n.datagram(now, ev, out)
+	case machine.Timeout:
+		return n.timeout(now, out)
+	case machine.Persisted:
+		return n.persisted(now, ev, out)
+	case machine.Signed:
+		for _, g := range n.groups {
+			var mine bool
+			if out, mine = g.Signed(now, ev, out); mine {
+				break
+			}
+		}
+		return out
+	default:
+		return n.command(now, ev, out)
+	}
+}
+
+func (n *KeyServer) timeout(now machine.Now, out machine.Effects) machine.Effects {
+	for {
+		s, ok := n.deadlines.PopDue(now.Mono)
+		if !ok {
+			break
+		}
+		out = n.sessionTimeout(now, s, out)
+	}
+	for _, g := range n.groups {
+		if at, ok := g.Deadline(); ok && at <= now.Mono {
+			out = g.Timeout(now, out)
+		}
+	}
+	return out
+}
+
+// persisted tells the group. An answer that waited for a failed write is never sent, so its exchange ends, and the
+// member starts another.
+func (n *KeyServer) persisted(now machine.Now, ev machine.Persisted, out machine.Effects) machine.Effects {
+	for _, g := range n.groups {
+		var mine bool
+		if out, mine = g.Persisted(now, ev, out); mine {
+			break
+		}
+	}
+	if s := n.unwritten[ev.ID]; s != nil {
+		delete(n.unwritten, ev.ID)
+		if ev.Err != nil {
+			s.endExchanges(func(x *exchange) bool { return x.after == ev.ID })
+		}
+	}
+	return out
+}
+
+func (n *KeyServer) command(now machine.Now, ev machine.Event, out machine.Effects) machine.Effects {
+	switch c := ev.(type) {
+	case gdoi.CmdRekey:
+		g := n.group(c.Group)
+		if g == nil {
+			return append(out, noGroup(c.ID, c.Group))
+		}
+		text, out := g.Rekey(now, c.KEK, out)
+		return append(out, gdoi.CommandResult{ID: c.ID, Text: text})
+	case gdoi.CmdClearMember:
+		return n.clearMember(now, c, out)
+	case gdoi.CmdStop:
+		n.stopped = true
+		for _, peer := range sortedAddrs(n.byPeer) {
+			for _, s := range n.byPeer[peer] {
+				out = s.ike.Delete(now, out)
+			}
+		}
+		return append(out, gdoi.CommandResult{ID: c.ID, Text: "stopped"})
+	case gdoi.CmdReregister:
+		return append(out, gdoi.CommandResult{ID: c.ID, Err: "only a member can register again"})
+	}
+	return out
+}
+
+func (n *KeyServer) clearMember(now machine.Now, c gdoi.CmdClearMember, out machine.Effects) machine.Effects {
+	g := n.group(c.Group)
+	if g == nil {
+		return append(out, noGroup(c.ID, c.Group))
+	}
+	addr, spis, out, err := g.Clear(now, c.Member, out)
+	if err != nil {
+		return append(out, gdoi.CommandResult{ID: c.ID, Err: err.Error()})
+	}
+	text := fmt.Sprintf("%s is off the list; it has no session, so it learns that when it misses a rekey", addr)
+	for _, s := range n.byPeer[addr.Addr()] {
+		if s.ike.Remote() == addr {
+			// Under phase 1 and not as a PUSH: everybody who holds the KEK would obey a PUSH that is replayed to him.
+			out = s.ike.Informational(out, deleteTEKs(spis))
+			text = fmt.Sprintf("%s is off the list and was told to register again", addr)
+			break
+		}
+	}
+	return append(out, gdoi.CommandResult{ID: c.ID, Text: text})
+}
+
+func (n *KeyServer) group(name string) *keyserver.Group {
+	for _, g := range n.groups {
+		if g.Name() == name {
+			return g
+		}
+	}
+	return nil
+}
+
+func noGroup(id uint64, name string) gdoi.CommandResult {
+	return gdoi.CommandResult{ID: id, Err: fmt.Sprintf("no group %q here; see the snapshot for names", name)}
+}

@@ -1,0 +1,134 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/ike1"
+	"github.com/getvpn/getvpn/gdoi/isakmp"
+	"github.com/getvpn/getvpn/gdoi/keyserver"
+	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/pull"
+)
+
+// exchange is one registration.
+type exchange struct {
+	responder *pull.Responder
+	group     *keyserver.Group
+	version   uint64            // of the group's keys in message 2
+	after     machine.PersistID // what message 4 waits for
+}
+
+func (s *session) endExchanges(which func(*exchange) bool) {
+	s.exchanges = slices.DeleteFunc(s.exchanges, func(x *exchange) bool {
+		if !which(x) {
+			return false
+		}
+		x.responder.Destroy()
+		return true
+	})
+}
+
+// pull takes a datagram of a registration.
+func (n *KeyServer) pull(now machine.Now, s *session, h isakmp.Header, ev machine.Datagram, out machine.Effects) machine.Effects {
+	if s.ike.State() != ike1.StateEstablished {
+		return n.drops.drop(now, gdoi.DropNotEstablished, ev.Remote, "registration before phase 1 is done", out)
+	}
+	for _, x := range s.exchanges {
+		if x.responder.MessageID() == h.MessageID {
+			return n.pullMessage(now, s, x, ev, out)
+		}
+	}
+	// Only its first message proves that the exchange is genuine; room for it is found after that.
+	r, err := pull.NewResponder(n.env, s.ike, ev.Bytes)
+	if err != nil {
+		return n.drops.failed(now, err, ev.Remote, out)
+	}
+	out, request, err := r.Handle(now, ev.Bytes, out)
+	if err != nil {
+		return n.drops.failed(now, err, ev.Remote, out)
+	}
+	if !s.ids.Add(h.MessageID) {
+		return n.drops.drop(now, gdoi.DropUnknownMessage, ev.Remote, "the exchange has ended", out)
+	}
+	if len(s.exchanges) >= n.limits.Exchanges {
+		// The member began a new one, so it has given up its oldest.
+		oldest := s.exchanges[0]
+		s.endExchanges(func(x *exchange) bool { return x == oldest })
+		n.drops.counts[gdoi.DropExchangeLimit]++
+	}
+	x := &exchange{responder: r}
+	s.exchanges = append(s.exchanges, x)
+	s.ike.Alive(now)
+	return n.answer(now, s, x, request, out)
+}
+
+func (n *KeyServer) pullMessage(now machine.Now, s *session, x *exchange, ev machine.Datagram, out machine.Effects) machine.Effects {
+	out, request, err := x.responder.Handle(now, ev.Bytes, out)
+	if err != nil {
+		out = n.drops.failed(now, err, ev.Remote, out)
+		var e *pull.Error
+		if errors.As(err, &e) && e.Fatal {
+			s.endExchanges(func(o *exchange) bool { return o == x })
+		}
+		return out
+	}
+	if request == nil {
+		return out // a repetition
+	}
+	s.ike.Alive(now)
+	return n.answer(now, s, x, request, out)
+}
+
+// peer is who speaks in a session.
+func peer(s *ike1.Session) keyserver.Peer {
+	id := s.PeerID()
+	return keyserver.Peer{Addr: s.Remote(), IDType: uint8(id.IDType), Identity: identity(id), GetVPN: s.PeerVendor(isakmp.VendorIDGetVPN)}
+}
+
+// answer does what a registration asks.
+func (n *KeyServer) answer(now machine.Now, s *session, x *exchange, request pull.Request, out machine.Effects) machine.Effects {
+	var err error
+	switch r := request.(type) {
+	case pull.WantPolicy:
+		for _, g := range n.groups {
+			if g.ID() == r.Group {
+				x.group = g
+			}
+		}
+		if x.group == nil {
+			out = append(out, machine.Note{
+				Name: gdoi.NoteNotAuthorised, Severity: machine.Warning, Peer: s.ike.Remote().String(), Reason: "unknown-group",
+				Text: fmt.Sprintf("%s asks for group %v, which is not served here", identity(s.ike.PeerID()), r.Group),
+			})
+			return x.responder.Refuse(now, isakmp.InvalidIDInformation, out)
+		}
+		var offer *pull.Offer
+		if offer, out, err = x.group.Policy(now, peer(s.ike), out); err == nil {
+			x.version = x.group.Version()
+			out, err = x.responder.Policy(now, offer, out)
+		}
+	case pull.WantKeys:
+		var offer *pull.Offer
+		if offer, x.after, out, err = x.group.Register(now, peer(s.ike), r.SIDCount, x.version, out); err == nil {
+			n.unwritten[x.after] = s
+			out, err = x.responder.Keys(now, offer, x.after, out)
+		}
+	}
+	switch {
+	case err == nil:
+		return out
+	case errors.Is(err, keyserver.ErrChanged):
+		// Our choice of type: the SPIs of message 2 are no longer valid. The member starts again at once.
+		return x.responder.Refuse(now, isakmp.InvalidSPI, out)
+	case errors.Is(err, keyserver.ErrNotAuthorised):
+		return x.responder.Refuse(now, isakmp.InvalidIDInformation, out)
+	default:
+		out = append(out, machine.Note{
+			Name: gdoi.NoteRegisterFailed, Severity: machine.Error, Peer: s.ike.Remote().String(), Group: x.group.Name(), Reason: reasonOf(err), Text: err.Error(),
+		})
+		return x.responder.Refuse(now, isakmp.NoProposalChosen, out)
+	}
+}

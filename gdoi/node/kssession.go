@@ -1,0 +1,229 @@
+package node
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/ike1"
+	"github.com/getvpn/getvpn/gdoi/isakmp"
+	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/pull"
+	"github.com/getvpn/getvpn/gdoi/push"
+)
+
+// session is a phase-1 SA of a key server with the registrations over it.
+type session struct {
+	ike       *ike1.Session
+	first     firstMessage
+	up        bool // established
+	exchanges []*exchange
+	ids       pull.MessageIDs
+}
+
+// datagram finds the session.
+func (n *KeyServer) datagram(now machine.Now, ev machine.Datagram, out machine.Effects) machine.Effects {
+	h, out, ok := n.drops.header(now, ev, n.limits.Datagram, out)
+	if !ok {
+		return out
+	}
+	switch h.Exchange {
+	case isakmp.ExchangeMainMode, isakmp.ExchangeInformational, isakmp.ExchangeGroupkeyPull:
+	case isakmp.ExchangeGroupkeyPush, isakmp.ExchangeGroupkeyPushAck:
+		return n.drops.drop(now, gdoi.DropNotForUs, ev.Remote, fmt.Sprintf("%v is not for a key server", h.Exchange), out)
+	default:
+		return n.drops.drop(now, gdoi.DropUnknownExch, ev.Remote, fmt.Sprintf("exchange type %v", h.Exchange), out)
+	}
+	var s *session
+	if h.ResponderCookie.IsZero() {
+		s = n.first[firstMessage{h.InitiatorCookie, ev.Remote}]
+		if s == nil && h.Exchange == isakmp.ExchangeMainMode {
+			return n.accept(now, ev, out)
+		}
+	} else {
+		s = n.sessions[cookies{h.InitiatorCookie, h.ResponderCookie}]
+	}
+	switch {
+	case s == nil:
+		return n.drops.drop(now, gdoi.DropUnknownCookies, ev.Remote, "no session has these cookies", out)
+	case s.ike.Remote() != ev.Remote:
+		return n.drops.drop(now, gdoi.DropWrongAddress, ev.Remote, fmt.Sprintf("the session is with %v", s.ike.Remote()), out)
+	}
+	if h.Exchange == isakmp.ExchangeGroupkeyPull {
+		out = n.pull(now, s, h, ev, out)
+	} else {
+		var err error
+		if out, err = s.ike.Handle(now, ev.Bytes, out); err != nil {
+			out = n.drops.failed(now, err, ev.Remote, out)
+		}
+		s.ike.Received() // nothing that a member could notify concerns a key server yet
+	}
+	return n.settle(now, s, out)
+}
+
+// accept begins a negotiation.
+func (n *KeyServer) accept(now machine.Now, ev machine.Datagram, out machine.Effects) machine.Effects {
+	source := ev.Remote.Addr()
+	if n.perSource[source] >= n.limits.HalfOpenPerSource {
+		return n.drops.drop(now, gdoi.DropSourceLimit, ev.Remote, "too many negotiations from this source", out)
+	}
+	if n.halfOpen >= n.limits.HalfOpen && !n.makeRoom() {
+		return n.drops.drop(now, gdoi.DropHalfOpenLimit, ev.Remote, "too many negotiations under way", out)
+	}
+	ike, err := ike1.NewResponder(n.env, &n.cfg.Phase1, n.cfg.Local, ev.Remote, ev.Bytes)
+	if err != nil {
+		if n.drops.mayRefuse(now) {
+			if refusal, ok := ike1.Refusal(n.cfg.Local, ev.Remote, ev.Bytes, err); ok {
+				out = append(out, refusal)
+			}
+		}
+		return n.drops.failed(now, err, ev.Remote, out)
+	}
+	i, _ := ike.Cookies()
+	s := &session{ike: ike, first: firstMessage{i, ev.Remote}}
+	n.sessions[cookiesOf(ike)] = s
+	n.first[s.first] = s
+	n.perSource[source]++
+	n.halfOpen++
+	n.young = append(n.young, s)
+	out = ike.Start(now, out)
+	return n.settle(now, s, out)
+}
+
+// makeRoom ends the oldest negotiation that never got beyond its first message.
+func (n *KeyServer) makeRoom() bool {
+	for len(n.young) > 0 {
+		s := n.young[0]
+		n.young[0] = nil
+		n.young = n.young[1:]
+		if n.sessions[cookiesOf(s.ike)] == s && s.ike.State() == ike1.StateSentSA {
+			n.drops.counts[gdoi.DropHalfOpenLimit]++
+			n.remove(s)
+			return true
+		}
+	}
+	return false
+}
+
+// settle draws the consequences of what happened to a session.
+func (n *KeyServer) settle(now machine.Now, s *session, out machine.Effects) machine.Effects {
+	switch {
+	case s.ike.State() == ike1.StateDead:
+		if s.up {
+			out = append(out, machine.Note{
+				Name: gdoi.NotePhase1Down, Severity: machine.Debug, Peer: s.ike.Remote().String(), Reason: s.ike.DeadReason(), Text: "phase 1 has ended",
+			})
+		}
+		n.remove(s)
+		return out
+	case s.ike.State() == ike1.StateEstablished && !s.up:
+		out = n.up(s, out)
+	}
+	n.touch(s)
+	return out
+}
+
+// up makes a negotiation an established session.
+func (n *KeyServer) up(s *session, out machine.Effects) machine.Effects {
+	n.leaveHalfOpen(s)
+	s.up = true
+	n.established++
+	addr := s.ike.Remote().Addr()
+	for _, old := range slices.Clone(n.byPeer[addr]) {
+		// RFC 2407 §4.6.3.3: the peer has no other session; one behind the same address with another identity is another
+		// peer.
+		if s.ike.SawInitialContact() && sameID(old.ike.PeerID(), s.ike.PeerID()) {
+			n.remove(old)
+		}
+	}
+	for len(n.byPeer[addr]) >= n.limits.SessionsPerPeer {
+		n.remove(n.byPeer[addr][0])
+	}
+	n.byPeer[addr] = append(n.byPeer[addr], s)
+	out = append(out, machine.Note{
+		Name: gdoi.NotePhase1Up, Severity: machine.Debug, Peer: s.ike.Remote().String(), Text: fmt.Sprintf("phase 1 with %s is up", identity(s.ike.PeerID())),
+	})
+	if n.established > n.limits.Sessions {
+		n.drops.counts[gdoi.DropSessionLimit]++
+		n.remove(s)
+	}
+	return out
+}
+
+func sameID(a, b isakmp.ID) bool { return a.IDType == b.IDType && string(a.Data) == string(b.Data) }
+
+// leaveHalfOpen ends the count of a negotiation, once.
+func (n *KeyServer) leaveHalfOpen(s *session) {
+	if n.first[s.first] != s {
+		return
+	}
+	addr := s.ike.Remote().Addr()
+	if n.perSource[addr]--; n.perSource[addr] <= 0 {
+		delete(n.perSource, addr)
+	}
+	n.halfOpen--
+	delete(n.first, s.first)
+}
+
+// remove forgets a session.
+func (n *KeyServer) remove(s *session) {
+	n.leaveHalfOpen(s)
+	id := cookiesOf(s.ike)
+	if n.sessions[id] != s {
+		return
+	}
+	delete(n.sessions, id)
+	n.deadlines.Set(s, 0, false)
+	s.endExchanges(func(*exchange) bool { return true })
+	if s.up {
+		n.established--
+		addr := s.ike.Remote().Addr()
+		n.byPeer[addr] = slices.DeleteFunc(n.byPeer[addr], func(o *session) bool { return o == s })
+		if len(n.byPeer[addr]) == 0 {
+			delete(n.byPeer, addr)
+		}
+	}
+}
+
+// touch files the session's deadline.
+func (n *KeyServer) touch(s *session) {
+	if n.sessions[cookiesOf(s.ike)] != s {
+		return
+	}
+	var d machine.Next
+	d.Add(s.ike.Deadline())
+	for _, x := range s.exchanges {
+		d.Add(x.responder.Deadline())
+	}
+	n.deadlines.Set(s, d.At, d.OK)
+}
+
+func (n *KeyServer) sessionTimeout(now machine.Now, s *session, out machine.Effects) machine.Effects {
+	s.endExchanges(func(x *exchange) bool { return x.responder.Timeout(now) })
+	// What ended, and why, is in DeadReason; settle says it.
+	out, _ = s.ike.Timeout(now, out)
+	return n.settle(now, s, out)
+}
+
+// identity is an ID payload in print.
+func identity(id isakmp.ID) string {
+	switch id.IDType {
+	case isakmp.IDIPv4Addr, isakmp.IDIPv6Addr:
+		if a, ok := netip.AddrFromSlice(id.Data); ok {
+			return a.String()
+		}
+	}
+	return gdoi.GroupID(id.Data).String()
+}
+
+func deleteTEKs(spis []gdoi.SPI) isakmp.Delete { return push.DeleteTEKs(spis...) }
+
+func sortedAddrs(m map[netip.Addr][]*session) []netip.Addr {
+	out := make([]netip.Addr, 0, len(m))
+	for a := range m {
+		out = append(out, a)
+	}
+	slices.SortFunc(out, netip.Addr.Compare)
+	return out
+}
