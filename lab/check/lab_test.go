@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -18,7 +19,7 @@ func bareLab(t *testing.T, steps string) *Env {
 		t.Skip("network namespaces need root")
 	}
 	t.Setenv("GETVPN_LAB_DIR", t.TempDir())
-	text := strings.ReplaceAll(strings.ReplaceAll(small, ", program: d", ""), "name: small", "name: gvlc")
+	text := strings.ReplaceAll(strings.ReplaceAll(small, ", program: d", ""), "name: small", fmt.Sprintf("name: gvlc%d", os.Getpid()))
 	s := parse(t, text+steps)
 	t.Cleanup(func() {
 		if err := netns.Down(s.Name); err != nil {

@@ -3,6 +3,7 @@ package netns
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -34,13 +35,18 @@ links:
   - {ends: [h2 eth0 10.7.2.10/24, g2 lan0 10.7.2.1/24]}
 `
 
+// unique lets two runs of the tests share a machine.
+func unique(text string) string {
+	return strings.Replace(text, "name: gvlt", fmt.Sprintf("name: gvlt%d", os.Getpid()), 1)
+}
+
 func testLab(t *testing.T, text string) *Lab {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("network namespaces need root")
 	}
 	t.Setenv("GETVPN_LAB_DIR", t.TempDir())
-	s, err := scenario.Parse("test.yaml", []byte(text), scenario.Options{})
+	s, err := scenario.Parse("test.yaml", []byte(unique(text)), scenario.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +180,7 @@ func TestDaemonThatEndsAtOnceIsReported(t *testing.T) {
 		t.Skip("network namespaces need root")
 	}
 	t.Setenv("GETVPN_LAB_DIR", t.TempDir())
-	s, err := scenario.Parse("test.yaml", []byte(bare), scenario.Options{})
+	s, err := scenario.Parse("test.yaml", []byte(unique(bare)), scenario.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,14 +215,14 @@ func TestMissingProgram(t *testing.T) {
 		t.Skip("says that it needs root first")
 	}
 	t.Setenv("GETVPN_LAB_DIR", t.TempDir())
-	s, err := scenario.Parse("test.yaml", []byte(strings.Replace(bare, "binary: sleep", "binary: no-such-program", 1)), scenario.Options{})
+	s, err := scenario.Parse("test.yaml", []byte(unique(strings.Replace(bare, "binary: sleep", "binary: no-such-program", 1))), scenario.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Up(context.Background(), s.Name, s, nil); err == nil || !strings.Contains(err.Error(), "make build") {
 		t.Errorf("got %v", err)
 	}
-	if _, err := Open("gvlt"); !errors.Is(err, ErrNotUp) {
+	if _, err := Open(s.Name); !errors.Is(err, ErrNotUp) {
 		t.Errorf("open: %v", err)
 	}
 }
