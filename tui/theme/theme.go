@@ -94,7 +94,7 @@ func (l Level) Glyph() string {
 	case Caution:
 		return "▲"
 	case Broken:
-		return "✖"
+		return "×"
 	default:
 		return "○"
 	}

@@ -34,8 +34,9 @@ func (f *Frame) keyLine(kind, spi string, l theme.Level, phase string, remaining
 	}
 	remaining = max(remaining, 0)
 	left := fmt.Sprintf(" %s %s  %s  ", t.Dim.Render(kind), t.Text.Render(spi), widget.Pad(t.State(l, phase), 11, false))
-	right := "  " + t.Text.Render(widget.Clock(time.Duration(remaining)*time.Second)) + t.Dim.Render(" of "+widget.Clock(time.Duration(lifetime)*time.Second))
-	room := f.Width - width(left) - max(width(right), 20)
+	right := t.Text.Render(widget.Clock(time.Duration(remaining)*time.Second)) + t.Dim.Render(" of "+widget.Clock(time.Duration(lifetime)*time.Second))
+	right = widget.Pad(right, max(width(right)+1, 22), true) // TEKs and KEKs in one column
+	room := f.Width - width(left) - width(right)
 	part := 0.0
 	if lifetime > 0 {
 		part = float64(remaining) / float64(lifetime)
@@ -107,9 +108,9 @@ func (f *Frame) banner(n *source.Node) string {
 		return ""
 	}
 	if n.Snap == nil {
-		return f.Theme.Bad.Render(ansi.Truncate(fmt.Sprintf(" ✖ %s has not been reached: %s", n.Name, n.Problem), f.Width, "…"))
+		return f.Theme.Bad.Render(ansi.Truncate(fmt.Sprintf(" × %s has not been reached: %s", n.Name, n.Problem), f.Width, "…"))
 	}
-	return f.Theme.Bad.Render(ansi.Truncate(fmt.Sprintf(" ✖ %s is down, data is %s old: %s", n.Name, widget.Clock(n.Age(f.Fleet.Time)), n.Problem), f.Width, "…"))
+	return f.Theme.Bad.Render(ansi.Truncate(fmt.Sprintf(" × %s is down, data is %s old: %s", n.Name, widget.Clock(n.Age(f.Fleet.Time)), n.Problem), f.Width, "…"))
 }
 
 // clip cuts a screen to its height.
