@@ -1,0 +1,24 @@
+// Command getvpn-ks is a GDOI key server.
+package main
+
+import (
+	"log/slog"
+
+	"github.com/getvpn/getvpn/daemon/config"
+	"github.com/getvpn/getvpn/daemon/ks"
+	"github.com/getvpn/getvpn/daemon/process"
+)
+
+func main() {
+	process.Main(process.Command(process.Spec[config.KS]{
+		Name:      "getvpn-ks",
+		Short:     "Key server of GDOI groups (RFC 6407)",
+		Load:      config.LoadKS,
+		Common:    func(c *config.KS) *config.Common { return &c.Common },
+		Effective: (*config.KS).Effective,
+		Check:     ks.Check,
+		New: func(c *config.KS, log *slog.Logger) (process.Daemon, error) {
+			return ks.New(c, log, ks.Options{})
+		},
+	}))
+}

@@ -1,0 +1,89 @@
+package ks
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"fmt"
+	"net/netip"
+
+	"github.com/getvpn/getvpn/daemon/config"
+	"github.com/getvpn/getvpn/daemon/translate"
+	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/keyserver"
+	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/node"
+	"github.com/getvpn/getvpn/hsm"
+)
+
+// nodeConfig translates the configuration. public gives the DER of a signature key.
+func nodeConfig(c *config.KS, local netip.AddrPort, public func(config.KEK) ([]byte, error)) (node.KSConfig, error) {
+	out := node.KSConfig{Local: local, Phase1: translate.Phase1(&c.Common, psks(c.PSKs))}
+	for i := range c.Groups {
+		g := &c.Groups[i]
+		der, err := public(g.KEK)
+		if err != nil {
+			return out, fmt.Errorf("group %s: signature key %s: %w", g.Name, g.KEK.SignatureKey, err)
+		}
+		k := keyserver.Config{
+			Name: g.Name, ID: gdoi.GroupID(g.ID.Octets), Authorise: g.Authorise, Policy: g.Policy,
+			TEK: g.TEK.Suite, TEKLifetime: g.TEK.Lifetime, KEK: g.KEK.Suite, KEKLifetime: g.KEK.Lifetime,
+			SignKey: g.KEK.SignatureKey, SignPublic: der, SignHash: g.KEK.SignatureHash, SignForm: g.KEK.SignatureForm,
+			ActivationDelay: g.Rekey.ActivationDelay, Retransmits: g.Rekey.Retransmits,
+			SIDBits: g.SenderIDs.Bits, SIDFirst: uint64(g.SenderIDs.First), SIDCount: uint64(g.SenderIDs.Count),
+		}
+		if k.Retransmits == 0 {
+			k.Retransmits = -1 // the machine's way to say never
+		}
+		out.Groups = append(out.Groups, k)
+	}
+	return out, out.Validate()
+}
+
+// psks finds the most specific key of a peer.
+func psks(list []config.PSK) func(netip.Addr) *machine.Secret {
+	return func(peer netip.Addr) *machine.Secret {
+		for _, k := range list { // most specific first
+			if k.Peer.Contains(peer.Unmap()) {
+				return k.Secret
+			}
+		}
+		return nil
+	}
+}
+
+// Check finds what is wrong with a configuration beyond what package config knows; it makes no keys.
+func Check(c *config.KS) error {
+	var der []byte // the validity of a group does not depend on which key it is
+	_, err := nodeConfig(c, c.Listen, func(config.KEK) ([]byte, error) {
+		if der != nil {
+			return der, nil
+		}
+		k, err := rsa.GenerateKey(rand.Reader, 2048)
+		if err != nil {
+			return nil, err
+		}
+		der, err = x509.MarshalPKIXPublicKey(&k.PublicKey)
+		return der, err
+	})
+	return err
+}
+
+// custody is what the key server needs of one.
+type custody interface {
+	hsm.Signer
+	hsm.Generator
+}
+
+// publicKey makes sure that the key is there.
+func publicKey(ctx context.Context, h custody, k config.KEK) ([]byte, error) {
+	if err := h.EnsureRSA(ctx, k.SignatureKey, k.SignatureBits); err != nil {
+		return nil, err
+	}
+	pub, err := h.Public(ctx, k.SignatureKey)
+	if err != nil {
+		return nil, err
+	}
+	return x509.MarshalPKIXPublicKey(pub)
+}

@@ -1,0 +1,179 @@
+package ks
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/getvpn/getvpn/daemon/config"
+	"github.com/getvpn/getvpn/daemon/control"
+	"github.com/getvpn/getvpn/daemon/loop"
+	"github.com/getvpn/getvpn/daemon/process"
+	"github.com/getvpn/getvpn/daemon/store"
+	"github.com/getvpn/getvpn/daemon/translate"
+	"github.com/getvpn/getvpn/daemon/transport"
+	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/node"
+	"github.com/getvpn/getvpn/hsm/soft"
+)
+
+// stopTimeout bounds an orderly end.
+const stopTimeout = 3 * time.Second
+
+// Options of New; the zero value is what a daemon uses.
+type Options struct {
+	Clock loop.Clock
+}
+
+// Daemon is a key server.
+type Daemon struct {
+	cfg     *config.KS
+	log     *slog.Logger
+	sink    process.Sink
+	journal control.Journal
+	clock   loop.Clock
+	started time.Time
+
+	store    *store.Store
+	conn     *transport.Conn
+	node     *node.KeyServer
+	loop     *loop.Loop
+	listener *net.UnixListener
+	server   *control.Server
+	stop     chan struct{} // a value: somebody asked for a stop
+}
+
+// New opens everything that a key server needs; what it opened is closed by Run, or at once on error.
+func New(cfg *config.KS, log *slog.Logger, opts Options) (d *Daemon, err error) {
+	d = &Daemon{cfg: cfg, log: log, clock: opts.Clock, stop: make(chan struct{}, 1)}
+	if d.clock == nil {
+		d.clock = loop.NewSystemClock()
+	}
+	d.started = d.clock.Now().Wall
+	d.sink = process.Sink{Node: cfg.Name, Log: log, Journal: &d.journal}
+	defer func() {
+		if err != nil {
+			d.close()
+		}
+	}()
+	if d.listener, err = control.Listen(cfg.Control); err != nil {
+		return nil, err
+	}
+	keys, err := soft.Open(filepath.Join(cfg.State, "keys"))
+	if err != nil {
+		return nil, err
+	}
+	log.Warn(soft.Notice, "directory", filepath.Join(cfg.State, "keys"))
+	if d.store, err = store.Open(cfg.State, "ks "+cfg.Name, keys); err != nil {
+		return nil, err
+	}
+	records, err := d.store.Load()
+	if err != nil {
+		return nil, err
+	}
+	if d.conn, err = transport.Listen(cfg.Listen, transport.Options{}); err != nil {
+		return nil, err
+	}
+	nc, err := nodeConfig(cfg, d.conn.Local(), func(k config.KEK) ([]byte, error) {
+		return publicKey(context.Background(), keys, k)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if d.node, err = node.NewKeyServer(machine.NewEnv(rand.Reader), nc, records); err != nil {
+		return nil, err
+	}
+	d.loop = loop.New(loop.Config{
+		Machine: d.node, Clock: d.clock, Send: d.send, Persist: d.store.Write, Sign: sign(keys), Note: d.sink.Note,
+	})
+	d.server = control.NewServer(control.Handlers{
+		Snapshot: d.Snapshot, Rekey: d.rekey, ClearMember: d.clearMember, Stop: d.askStop,
+	}, &d.journal)
+	return d, nil
+}
+
+// Addr is where it listens.
+func (d *Daemon) Addr() netip.AddrPort { return d.conn.Local() }
+
+func (d *Daemon) send(local, remote netip.AddrPort, b []byte) {
+	if err := d.conn.Send(local, remote, b); err != nil {
+		d.log.Debug("datagram not sent", "error", err)
+	}
+}
+
+func (d *Daemon) close() {
+	if d.conn != nil {
+		_ = d.conn.Close()
+	}
+	if d.listener != nil {
+		_ = d.listener.Close()
+	}
+	if d.store != nil {
+		_ = d.store.Close()
+	}
+}
+
+// Run implements process.Daemon.
+func (d *Daemon) Run(ctx context.Context, ready func()) error {
+	defer d.close()
+	fault := make(chan error, 2)
+	go func() { fault <- d.server.Serve(d.listener) }()
+	go func() { fault <- d.conn.Receive(d.loop.Deliver) }()
+	lctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	looped := make(chan struct{})
+	go func() { d.loop.Run(lctx); close(looped) }()
+	d.log.Info("key server is up", "version", control.Version, "listen", d.conn.Local().String(), "control", d.cfg.Control, "state", d.store.Path())
+	ready()
+	var err error
+	select {
+	case <-ctx.Done():
+	case <-d.stop:
+	case err = <-fault:
+	}
+	sctx, scancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer scancel()
+	_, cerr := d.loop.Command(sctx, func(id uint64) machine.Event { return gdoi.CmdStop{ID: id} })
+	cancel()
+	<-looped
+	return errors.Join(err, cerr, d.server.Close(sctx))
+}
+
+// Snapshot implements process.Daemon.
+func (d *Daemon) Snapshot(ctx context.Context) (*control.Snapshot, error) {
+	s := &control.Snapshot{
+		Name: d.cfg.Name, Role: control.RoleKeyServer, Version: control.Version, PID: os.Getpid(),
+		Started: d.started, Local: d.conn.Local().String(), LastSeq: d.journal.Last(),
+		Warn: append([]string{soft.Notice}, d.cfg.Warnings...),
+	}
+	err := d.loop.Do(ctx, func(now machine.Now) {
+		n := d.node.Snapshot(now)
+		s.Time, s.Drops, s.KS = now.Wall, translate.Drops(n.Drops), keyServer(d.cfg, n, d.store.Path())
+	})
+	return s, err
+}
+
+func (d *Daemon) rekey(ctx context.Context, r control.RekeyRequest) (string, error) {
+	return translate.Command(ctx, d.loop, func(id uint64) machine.Event { return gdoi.CmdRekey{Group: r.Group, KEK: r.KEK, ID: id} })
+}
+
+func (d *Daemon) clearMember(ctx context.Context, r control.ClearMemberRequest) (string, error) {
+	return translate.Command(ctx, d.loop, func(id uint64) machine.Event {
+		return gdoi.CmdClearMember{Group: r.Group, Member: r.Member, ID: id}
+	})
+}
+
+func (d *Daemon) askStop(context.Context) (string, error) {
+	select {
+	case d.stop <- struct{}{}:
+	default:
+	}
+	return d.cfg.Name + " is stopping", nil
+}

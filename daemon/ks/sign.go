@@ -1,0 +1,31 @@
+package ks
+
+import (
+	"context"
+	"crypto"
+	"fmt"
+
+	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/hsm"
+)
+
+var schemes = map[machine.SignScheme]hsm.Scheme{
+	machine.SignRSAPKCS1: hsm.RSAPKCS1v15,
+	machine.SignRSABare:  hsm.RSABare,
+}
+
+var hashes = map[machine.Hash]crypto.Hash{
+	machine.SHA1: crypto.SHA1, machine.SHA256: crypto.SHA256, machine.SHA384: crypto.SHA384, machine.SHA512: crypto.SHA512,
+}
+
+// sign translates a Sign effect into a call of the custody.
+func sign(h hsm.Signer) func(context.Context, machine.Sign) ([]byte, error) {
+	return func(ctx context.Context, s machine.Sign) ([]byte, error) {
+		scheme, ok := schemes[s.Scheme]
+		hash, okh := hashes[s.Hash]
+		if !ok || !okh {
+			return nil, fmt.Errorf("%w: scheme %d with hash %d", hsm.ErrUnsupported, s.Scheme, s.Hash)
+		}
+		return h.Sign(ctx, s.Key, scheme, hash, s.Digest)
+	}
+}

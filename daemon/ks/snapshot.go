@@ -1,0 +1,66 @@
+package ks
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/getvpn/getvpn/daemon/config"
+	"github.com/getvpn/getvpn/daemon/control"
+	"github.com/getvpn/getvpn/daemon/translate"
+	"github.com/getvpn/getvpn/gdoi/keyserver"
+	"github.com/getvpn/getvpn/gdoi/node"
+)
+
+// Health of a group.
+const (
+	healthOK       = "OK"
+	healthDegraded = "DEGRADED"
+	healthExpiring = "EXPIRING"
+)
+
+func keyServer(c *config.KS, s node.KSSnapshot, stateFile string) *control.KeyServer {
+	k := &control.KeyServer{Groups: []control.KSGroup{}, Sessions: s.Sessions, HalfOpen: s.HalfOpen, StateFile: stateFile}
+	for i, g := range s.Groups {
+		k.Groups = append(k.Groups, group(&c.Groups[i], g))
+	}
+	return k
+}
+
+func group(c *config.KSGroup, s keyserver.Snapshot) control.KSGroup {
+	g := control.KSGroup{
+		Name: s.Name, ID: c.ID.Text, Role: "primary", RekeyKind: c.Rekey.Transport,
+		Policy: []control.Rule{}, TEKs: []control.TEK{}, Members: []control.KSMember{},
+		NextRekey: s.NextRekey, LastRekey: s.LastRekey, RekeysSent: s.RekeysSent, Transmitting: s.Transmitting,
+		SIDBits: s.SIDBits, SIDsUsed: s.SIDsUsed, SIDsTotal: s.SIDsTotal,
+	}
+	g.Health, g.HealthReason = health(s)
+	for _, r := range s.Policy {
+		g.Policy = append(g.Policy, control.Rule{Text: r.String(), Owner: "group"})
+	}
+	g.KEK = translate.KEK(s.KEKs)
+	for _, t := range s.TEKs {
+		g.TEKs = append(g.TEKs, translate.TEK(t))
+	}
+	for _, m := range s.Members {
+		g.Members = append(g.Members, control.KSMember{
+			Address: m.Addr.Addr().String(), Identity: m.Identity, State: control.StateRegistered,
+			RegisteredAt: m.RegisteredAt, Registrations: m.Registrations, RekeysSent: m.RekeysSent,
+			LastSeq: m.LastSeq, SIDs: translate.SIDs(m.SIDs),
+		})
+	}
+	return g
+}
+
+// health: a rollover begins four activation delays before the end of a key, so with less than two left and no newer key
+// the members are about to lose theirs.
+func health(s keyserver.Snapshot) (state, reason string) {
+	if n := len(s.TEKs); n > 0 && s.TEKs[n-1].Remaining < 2*s.ActivationDelay {
+		reason = fmt.Sprintf("the newest TEK ends in %s", s.TEKs[n-1].Remaining.Round(time.Second))
+		return healthExpiring, strings.Join(append([]string{reason}, s.Problems...), "; ")
+	}
+	if len(s.Problems) > 0 {
+		return healthDegraded, strings.Join(s.Problems, "; ")
+	}
+	return healthOK, ""
+}

@@ -1,0 +1,150 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/getvpn/getvpn/daemon/config"
+	"github.com/getvpn/getvpn/daemon/control"
+)
+
+// Exit codes.
+const (
+	ExitOK     = 0
+	ExitConfig = 1
+	ExitUsage  = 2
+	ExitFault  = 3
+)
+
+// errCheck ends a command with ExitConfig; what was wrong has been printed.
+var errCheck = errors.New("a check failed")
+
+// Checked turns the outcome of a check into what a command returns.
+func Checked(ok bool) error {
+	if ok {
+		return nil
+	}
+	return errCheck
+}
+
+// errFault marks failures of a daemon that had a valid configuration.
+type errFault struct{ error }
+
+func (e errFault) Unwrap() error { return e.error }
+
+// Spec is what differs between the two daemons.
+type Spec[C any] struct {
+	Name, Short string
+	Load        func(path string) (*C, error)
+	Common      func(*C) *config.Common
+	Effective   func(*C) string
+	// Check finds what only the protocol machines know to be wrong.
+	Check func(*C) error
+	New   func(*C, *slog.Logger) (Daemon, error)
+}
+
+// Command makes the command line of a daemon.
+func Command[C any](s Spec[C]) *cobra.Command {
+	var (
+		file  string
+		check bool
+	)
+	cmd := &cobra.Command{
+		Use: s.Name + " --config FILE", Short: s.Short, Version: control.Version, Args: cobra.NoArgs,
+		Long: s.Short + `.
+
+Signals: SIGTERM and SIGINT end in order, SIGHUP checks the configuration file and says what a restart would change,
+SIGUSR1 writes a snapshot into the log.
+
+Exit codes: 0 ended in order, 1 the configuration or a check failed, 2 wrong command line, 3 could not start or fault.`,
+		SilenceErrors: true, SilenceUsage: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if file == "" {
+				return errors.New("--config FILE is missing")
+			}
+			c, err := s.load(file)
+			if err != nil {
+				return err
+			}
+			if check {
+				for _, w := range s.Common(c).Warnings {
+					fmt.Fprintln(cmd.ErrOrStderr(), "warning:", w)
+				}
+				fmt.Fprint(cmd.OutOrStdout(), s.Effective(c))
+				return nil
+			}
+			return s.run(c)
+		},
+	}
+	cmd.Flags().StringVarP(&file, "config", "c", "", "configuration `file`")
+	cmd.Flags().BoolVar(&check, "check-config", false, "check the configuration, print what is in effect (without secrets), and exit")
+	return cmd
+}
+
+func (s Spec[C]) load(file string) (*C, error) {
+	c, err := s.Load(file)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Check(c); err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", config.ErrInvalid, file, err)
+	}
+	return c, nil
+}
+
+func (s Spec[C]) run(c *C) error {
+	common := s.Common(c)
+	log := Logger(common.Log, os.Stderr).With("node", common.Name)
+	if err := Harden(); err != nil {
+		log.Warn(err.Error())
+	}
+	for _, w := range common.Warnings {
+		log.Warn(w)
+	}
+	d, err := s.New(c, log)
+	if err != nil {
+		return errFault{err}
+	}
+	inForce := s.Effective(c)
+	err = Supervise(d, log, func() {
+		Reload(log, inForce, func() (string, []string, error) {
+			c, err := s.load(common.File)
+			if err != nil {
+				return "", nil, err
+			}
+			return s.Effective(c), s.Common(c).Warnings, nil
+		})
+	})
+	if err != nil {
+		return errFault{err}
+	}
+	log.Info("ended in order")
+	return nil
+}
+
+// Main runs the command and exits.
+func Main(cmd *cobra.Command) { os.Exit(Exit(cmd.Execute())) }
+
+// Exit prints the error of a command and returns its exit code.
+func Exit(err error) int {
+	var fault errFault
+	switch {
+	case err == nil:
+		return ExitOK
+	case errors.Is(err, errCheck):
+		return ExitConfig
+	case errors.As(err, &fault):
+		fmt.Fprintln(os.Stderr, "error:", err)
+		return ExitFault
+	case errors.Is(err, config.ErrInvalid):
+		fmt.Fprintln(os.Stderr, err)
+		return ExitConfig
+	default:
+		fmt.Fprintln(os.Stderr, "error:", err)
+		return ExitUsage
+	}
+}

@@ -1,0 +1,110 @@
+package process
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+
+	"github.com/getvpn/getvpn/daemon/control"
+)
+
+// Daemon is a key server or a group member, ready to run.
+type Daemon interface {
+	// Run works until ctx ends, somebody asks for a stop over the control socket, or something fails; then it ends in
+	// order. ready is called when it serves.
+	Run(ctx context.Context, ready func()) error
+	// Snapshot is what consoles see.
+	Snapshot(ctx context.Context) (*control.Snapshot, error)
+}
+
+// Supervise runs d under the signals of a service:
+//
+//	SIGTERM, SIGINT  end in order; the second one ends at once
+//	SIGHUP           reload: read the configuration again and say what would need a restart
+//	SIGUSR1          write a snapshot into the log
+func Supervise(d Daemon, log *slog.Logger, reload func()) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	sig := make(chan os.Signal, 8)
+	signal.Notify(sig, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR1)
+	defer signal.Stop(sig)
+	done := make(chan error, 1)
+	go func() { done <- d.Run(ctx, func() { notify(log, daemon.SdNotifyReady) }) }()
+	for {
+		select {
+		case err := <-done:
+			notify(log, daemon.SdNotifyStopping)
+			return err
+		case s := <-sig:
+			switch s {
+			case syscall.SIGHUP:
+				reload()
+			case syscall.SIGUSR1:
+				dump(ctx, d, log)
+			default:
+				log.Info("stopping; once more ends at once", "signal", s.String())
+				notify(log, daemon.SdNotifyStopping)
+				cancel()
+				signal.Reset(syscall.SIGTERM, syscall.SIGINT)
+			}
+		}
+	}
+}
+
+// notify tells systemd, if it started us.
+func notify(log *slog.Logger, state string) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		log.Warn("service notification failed", "error", err)
+	}
+}
+
+func dump(ctx context.Context, d Daemon, log *slog.Logger) {
+	s, err := d.Snapshot(ctx)
+	if err != nil {
+		log.Error("snapshot failed", "error", err)
+		return
+	}
+	text, err := json.Marshal(s)
+	if err != nil {
+		log.Error("snapshot failed", "error", err)
+		return
+	}
+	log.Info("snapshot", "snapshot", json.RawMessage(text))
+}
+
+// Reload compares the configuration in force with the file as it is now, both as effective text, and says what a
+// restart would change. Nothing is changed: group state is not worth a half-applied configuration.
+func Reload(log *slog.Logger, inForce string, load func() (effective string, warnings []string, err error)) {
+	now, warnings, err := load()
+	if err != nil {
+		log.Error("the configuration file is not valid; the old configuration stays in force", "error", err)
+		return
+	}
+	for _, w := range warnings {
+		log.Warn(w)
+	}
+	old, fresh := strings.Split(inForce, "\n"), strings.Split(now, "\n")
+	changed := false
+	for _, l := range fresh {
+		if !slices.Contains(old, l) {
+			log.Warn("the configuration file says something new; restart to apply", "line", strings.TrimSpace(l))
+			changed = true
+		}
+	}
+	for _, l := range old {
+		if !slices.Contains(fresh, l) {
+			log.Warn("the configuration file no longer says this; restart to apply", "line", strings.TrimSpace(l))
+			changed = true
+		}
+	}
+	if !changed {
+		log.Info("the configuration file is valid and says what is in force")
+	}
+}
