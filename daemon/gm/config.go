@@ -1,0 +1,106 @@
+package gm
+
+import (
+	"net/netip"
+
+	"github.com/getvpn/getvpn/daemon/config"
+	"github.com/getvpn/getvpn/daemon/netcfg"
+	"github.com/getvpn/getvpn/daemon/translate"
+	"github.com/getvpn/getvpn/esp/engine"
+	"github.com/getvpn/getvpn/esp/spd"
+	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/member"
+	"github.com/getvpn/getvpn/gdoi/node"
+	"github.com/getvpn/getvpn/gdoi/policy"
+)
+
+// nodeConfig translates the configuration for the machine.
+func nodeConfig(c *config.GM, local netip.AddrPort) (node.GMConfig, error) {
+	secrets := map[netip.Addr]*machine.Secret{}
+	out := node.GMConfig{Local: local}
+	for i := range c.Groups {
+		g := &c.Groups[i]
+		m := member.Config{Name: g.Name, ID: gdoi.GroupID(g.ID.Octets), LocalPolicy: g.Clear}
+		for _, k := range g.KeyServers {
+			m.KeyServers = append(m.KeyServers, k.Address)
+			secrets[k.Address.Addr()] = k.Secret
+		}
+		out.Groups = append(out.Groups, m)
+	}
+	out.Phase1 = translate.Phase1(&c.Common, func(peer netip.Addr) *machine.Secret { return secrets[peer.Unmap()] })
+	return out, out.Validate()
+}
+
+// Check finds what is wrong with a configuration beyond what package config knows.
+func Check(c *config.GM) error {
+	if _, err := nodeConfig(c, c.Local); err != nil {
+		return err
+	}
+	if _, err := engine.New(engineConfig(c)); err != nil {
+		return err
+	}
+	_, err := netcfg.New(netConfig(c, func(wan int) int { return wan }))
+	return err
+}
+
+func engineConfig(c *config.GM) engine.Config {
+	out := engine.Config{MTU: c.Interfaces.MTU, Gateway: c.Local.Addr(), MSS: mss(c.Groups)}
+	for i := range c.Groups {
+		g := &c.Groups[i]
+		out.Groups = append(out.Groups, engine.GroupConfig{
+			Name: g.Name, FailOpen: g.FailOpen, Protect: g.Protect, Local: rules(g.Clear), ReplayWindow: g.ReplayWindow,
+		})
+	}
+	return out
+}
+
+// mss is the strictest of all groups, because packets are clamped before their group is known.
+func mss(groups []config.GMGroup) int {
+	lowest, auto := 0, false
+	for _, g := range groups {
+		switch m := g.MSSClamp; {
+		case m.Off:
+		case m.Value == 0:
+			auto = true
+		case lowest == 0 || m.Value < lowest:
+			lowest = m.Value
+		}
+	}
+	if lowest == 0 && auto {
+		return engine.MSSAuto
+	}
+	return lowest
+}
+
+func netConfig(c *config.GM, innerMTU func(int) int) netcfg.Config {
+	return netcfg.Config{
+		Name: c.Name, LAN: c.Interfaces.LAN, WAN: c.Interfaces.WAN, TUN: c.Interfaces.TUN,
+		InnerMTU: innerMTU, KeepGuard: c.OnExit == "keep",
+	}
+}
+
+// kernelGroups is what the kernel must know before the machine has said anything.
+func kernelGroups(c *config.GM) []netcfg.Group {
+	var out []netcfg.Group
+	for i := range c.Groups {
+		g := &c.Groups[i]
+		out = append(out, netcfg.Group{Name: g.Name, FailOpen: g.FailOpen, Protect: g.Protect, Local: g.Clear})
+	}
+	return out
+}
+
+// rules translates an access list for the data path, which knows nothing of gdoi.
+func rules(l policy.List) []spd.Rule {
+	out := make([]spd.Rule, len(l))
+	for i, r := range l {
+		out[i] = spd.Rule{
+			Action: spd.Deny, Proto: r.Proto, Src: r.Src, Dst: r.Dst,
+			SrcPorts: spd.Ports{Lo: r.SrcPorts.Lo, Hi: r.SrcPorts.Hi}, DstPorts: spd.Ports{Lo: r.DstPorts.Lo, Hi: r.DstPorts.Hi},
+		}
+		if r.Action == policy.Permit {
+			out[i].Action = spd.Permit
+		}
+	}
+	return out
+}

@@ -1,0 +1,239 @@
+package gm
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/getvpn/getvpn/daemon/config"
+	"github.com/getvpn/getvpn/daemon/control"
+	"github.com/getvpn/getvpn/daemon/loop"
+	"github.com/getvpn/getvpn/daemon/process"
+	"github.com/getvpn/getvpn/daemon/translate"
+	"github.com/getvpn/getvpn/daemon/transport"
+	"github.com/getvpn/getvpn/esp/engine"
+	"github.com/getvpn/getvpn/esp/pipeline"
+	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/node"
+)
+
+// stopTimeout bounds an orderly end.
+const stopTimeout = 3 * time.Second
+
+// Options of New; the zero value is what a daemon uses.
+type Options struct {
+	Clock  loop.Clock
+	System *System // default: Linux
+}
+
+// Daemon is a group member.
+type Daemon struct {
+	cfg     *config.GM
+	log     *slog.Logger
+	sink    process.Sink
+	journal control.Journal
+	clock   loop.Clock
+	started time.Time
+	system  System
+
+	engine   *engine.Engine
+	kernel   *applier
+	conn     *transport.Conn
+	node     *node.GroupMember
+	loop     *loop.Loop
+	listener *net.UnixListener
+	server   *control.Server
+	stop     chan struct{} // a value: somebody asked for a stop
+}
+
+// New checks everything and opens the sockets of the control plane. The system is not touched before Run.
+func New(cfg *config.GM, log *slog.Logger, opts Options) (d *Daemon, err error) {
+	d = &Daemon{cfg: cfg, log: log, clock: opts.Clock, system: Linux(), stop: make(chan struct{}, 1)}
+	if opts.System != nil {
+		d.system = *opts.System
+	}
+	if d.clock == nil {
+		d.clock = loop.NewSystemClock()
+	}
+	d.started = d.clock.Now().Wall
+	d.sink = process.Sink{Node: cfg.Name, Log: log, Journal: &d.journal}
+	defer func() {
+		if err != nil {
+			d.close()
+		}
+	}()
+	if d.engine, err = engine.New(engineConfig(cfg)); err != nil {
+		return nil, err
+	}
+	kernel, err := d.system.Kernel(netConfig(cfg, d.innerMTU))
+	if err != nil {
+		return nil, err
+	}
+	d.kernel = newApplier(kernel, kernelGroups(cfg), d.kernelFailed)
+	if d.listener, err = control.Listen(cfg.Control); err != nil {
+		return nil, err
+	}
+	if err = os.MkdirAll(cfg.State, 0o700); err != nil {
+		return nil, err
+	}
+	if d.conn, err = transport.Listen(cfg.Local, transport.Options{Mark: d.system.Mark}); err != nil {
+		return nil, err
+	}
+	nc, err := nodeConfig(cfg, d.conn.Local())
+	if err != nil {
+		return nil, err
+	}
+	if d.node, err = node.NewGroupMember(machine.NewEnv(rand.Reader), nc); err != nil {
+		return nil, err
+	}
+	d.loop = loop.New(loop.Config{Machine: d.node, Clock: d.clock, Send: d.send, Note: d.sink.Note, Effect: d.effect})
+	d.server = control.NewServer(control.Handlers{Snapshot: d.Snapshot, Reregister: d.reregister, Stop: d.askStop}, &d.journal)
+	return d, nil
+}
+
+// innerMTU tells the engine the WAN's MTU and the kernel the TUN's.
+func (d *Daemon) innerMTU(wan int) int {
+	if d.cfg.Interfaces.MTU != 0 {
+		wan = min(wan, d.cfg.Interfaces.MTU)
+	}
+	if err := d.engine.SetMTU(wan); err != nil {
+		d.log.Error("the MTU of the WAN is not usable", "mtu", wan, "error", err)
+	}
+	return d.engine.InnerMTU()
+}
+
+func (d *Daemon) send(local, remote netip.AddrPort, b []byte) {
+	if err := d.conn.Send(local, remote, b); err != nil {
+		d.log.Debug("datagram not sent", "error", err)
+	}
+}
+
+func (d *Daemon) kernelFailed(err error) {
+	d.sink.Note(d.clock.Now(), machine.Note{Name: noteKernel, Severity: machine.Error, Text: err.Error()})
+}
+
+func (d *Daemon) close() {
+	if d.conn != nil {
+		_ = d.conn.Close()
+	}
+	if d.listener != nil {
+		_ = d.listener.Close()
+	}
+}
+
+// Run implements process.Daemon.
+func (d *Daemon) Run(ctx context.Context, ready func()) error {
+	defer d.close()
+	bg, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	fault := make(chan error, 4)
+	var workers sync.WaitGroup
+	if err := d.raise(bg, &workers, fault); err != nil {
+		return errors.Join(err, d.kernel.kernel.Down())
+	}
+	lctx, lcancel := context.WithCancel(bg)
+	defer lcancel()
+	looped := make(chan struct{})
+	go func() { d.loop.Run(lctx); close(looped) }()
+	workers.Go(func() { d.watchDataPath(bg) })
+	go func() { fault <- d.server.Serve(d.listener) }()
+	go func() { fault <- d.conn.Receive(d.loop.Deliver) }()
+	d.log.Info("group member is up", "version", control.Version, "local", d.conn.Local().String(), "control", d.cfg.Control, "backend", d.system.Name)
+	ready()
+	var err error
+	select {
+	case <-ctx.Done():
+	case <-d.stop:
+	case err = <-fault:
+	}
+	sctx, scancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer scancel()
+	_, cerr := d.loop.Command(sctx, func(id uint64) machine.Event { return gdoi.CmdStop{ID: id} })
+	lcancel()
+	<-looped
+	cancel()
+	workers.Wait()
+	if err != nil { // a fault: the guard must stay, as after a crash
+		return errors.Join(err, d.server.Close(sctx))
+	}
+	return errors.Join(cerr, d.kernel.kernel.Down(), d.server.Close(sctx))
+}
+
+// raise sets up the data path, the guard first.
+func (d *Daemon) raise(ctx context.Context, workers *sync.WaitGroup, fault chan<- error) error {
+	k := d.kernel.kernel
+	if err := k.SetGroups(d.kernel.current()); err != nil {
+		return err
+	}
+	dev, err := d.system.TUN(d.cfg.Interfaces.TUN)
+	if err != nil {
+		return err
+	}
+	w, err := d.system.Wire(d.cfg)
+	if err != nil {
+		return errors.Join(err, dev.Close())
+	}
+	p, err := pipeline.New(pipeline.Config{
+		Dev: dev, Wire: w, Engine: d.engine, Now: func() engine.Instant { return engine.Instant(d.clock.Now().Mono) },
+	})
+	if err == nil {
+		err = k.Up()
+	}
+	if err != nil {
+		return errors.Join(err, dev.Close(), w.Close())
+	}
+	workers.Go(func() {
+		if err := p.Run(ctx); err != nil {
+			fault <- err
+		}
+	})
+	workers.Go(func() { d.kernel.run(ctx) })
+	workers.Go(func() {
+		for ctx.Err() == nil {
+			if err := k.Watch(ctx, d.kernelFailed); err != nil {
+				d.kernelFailed(err)
+				select {
+				case <-ctx.Done():
+				case <-time.After(kernelRetry):
+				}
+			}
+		}
+	})
+	return nil
+}
+
+// Snapshot implements process.Daemon.
+func (d *Daemon) Snapshot(ctx context.Context) (*control.Snapshot, error) {
+	s := &control.Snapshot{
+		Name: d.cfg.Name, Role: control.RoleGroupMember, Version: control.Version, PID: os.Getpid(),
+		Started: d.started, Local: d.conn.Local().String(), LastSeq: d.journal.Last(), Warn: d.cfg.Warnings,
+	}
+	e := d.engine.Stats()
+	err := d.loop.Do(ctx, func(now machine.Now) {
+		n := d.node.Snapshot(now)
+		s.Time, s.Drops, s.GM = now.Wall, translate.Drops(n.Drops), groupMember(d.cfg, n, e)
+	})
+	if err == nil {
+		s.GM.DataPath = d.dataPath(e)
+	}
+	return s, err
+}
+
+func (d *Daemon) reregister(ctx context.Context, r control.ReregisterRequest) (string, error) {
+	return translate.Command(ctx, d.loop, func(id uint64) machine.Event { return gdoi.CmdReregister{Group: r.Group, ID: id} })
+}
+
+func (d *Daemon) askStop(context.Context) (string, error) {
+	select {
+	case d.stop <- struct{}{}:
+	default:
+	}
+	return d.cfg.Name + " is stopping", nil
+}

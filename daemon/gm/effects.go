@@ -1,0 +1,69 @@
+package gm
+
+import (
+	"fmt"
+
+	"github.com/getvpn/getvpn/daemon/netcfg"
+	"github.com/getvpn/getvpn/esp/engine"
+	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/policy"
+)
+
+// Journal events of the daemon itself.
+const (
+	noteDataPath = "data-path-failed" // an effect could not be carried out
+	noteKernel   = "kernel-failed"    // rules, routes or guard could not be set
+)
+
+// effect carries out what the machine wants of the data path. Called on the loop's goroutine.
+func (d *Daemon) effect(now machine.Now, e machine.Effect) {
+	var err error
+	switch e := e.(type) {
+	case gdoi.InstallSA:
+		err = d.install(now, e)
+	case gdoi.ActivateSA:
+		err = d.engine.Activate(e.Group, uint32(e.SPI))
+	case gdoi.RetireSA:
+		err = d.engine.Retire(e.Group, uint32(e.SPI))
+	case gdoi.SetPolicy:
+		err = d.setPolicy(e)
+	}
+	if err != nil {
+		d.sink.Note(now, machine.Note{
+			Name: noteDataPath, Severity: machine.Error,
+			Text: fmt.Sprintf("the data path refused %T: %v", e, err),
+		})
+	}
+}
+
+func (d *Daemon) install(now machine.Now, e gdoi.InstallSA) error {
+	defer e.TEK.Key.Destroy()
+	sids := make([]uint32, len(e.SIDs))
+	for i, s := range e.SIDs {
+		sids[i] = uint32(s)
+	}
+	if err := d.engine.Install(engine.SA{
+		Group: e.Group, SPI: uint32(e.TEK.SPI), KeyMat: e.TEK.Key.Bytes(), SIDBits: uint8(e.SIDBits), SIDs: sids,
+		Expires: engine.Instant(now.MonoAt(e.TEK.Expires)),
+	}); err != nil {
+		return err
+	}
+	if e.Send {
+		return d.engine.Activate(e.Group, uint32(e.TEK.SPI))
+	}
+	return nil
+}
+
+// setPolicy: the effect's list begins with the local exceptions, which engine and kernel know from the configuration.
+func (d *Daemon) setPolicy(e gdoi.SetPolicy) error {
+	var local int
+	for i := range d.cfg.Groups {
+		if d.cfg.Groups[i].Name == e.Group {
+			local = len(d.cfg.Groups[i].Clear)
+		}
+	}
+	group := append(policy.List(nil), e.Policy[min(local, len(e.Policy)):]...)
+	d.kernel.set(e.Group, func(g *netcfg.Group) { g.Rules, g.Registered = group, e.Registered })
+	return d.engine.SetPolicy(e.Group, rules(group), e.Registered)
+}

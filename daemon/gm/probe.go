@@ -1,0 +1,82 @@
+package gm
+
+import (
+	"context"
+	"time"
+
+	"github.com/getvpn/getvpn/esp/engine"
+	"github.com/getvpn/getvpn/gdoi"
+)
+
+const (
+	probeInterval = time.Second
+	// unknownRuns is for how many probes in a row packets under unknown SPIs must arrive before it is worth a
+	// registration: a rollover causes a few, and so does anybody who sends nonsense now and then.
+	unknownRuns = 3
+	// seqReserve is the share of an SA's counter space at which new sender ids are asked for: one tenth.
+	seqReserve = 10
+)
+
+// probe watches the counters of the data path and tells the machine what concerns it.
+type probe struct {
+	full    map[uint32]uint64 // the largest Remaining seen under an SPI
+	told    map[uint32]bool
+	unknown uint64
+	runs    int
+}
+
+// look compares counters with those of the last look.
+func (p *probe) look(s engine.Stats, groups []string) (reports []gdoi.DataPlaneReport) {
+	full, told := map[uint32]uint64{}, map[uint32]bool{}
+	for _, sa := range s.SAs {
+		full[sa.SPI] = max(p.full[sa.SPI], sa.Remaining)
+		told[sa.SPI] = p.told[sa.SPI] && sa.Remaining < full[sa.SPI]/seqReserve
+		if sa.Sending && sa.Remaining < full[sa.SPI]/seqReserve && !told[sa.SPI] {
+			told[sa.SPI] = true
+			reports = append(reports, gdoi.DataPlaneReport{Group: sa.Group, SPI: gdoi.SPI(sa.SPI), Kind: gdoi.SeqLow})
+		}
+	}
+	p.full, p.told = full, told
+	var unknown uint64
+	for _, c := range s.Drops {
+		if c.Name == engine.UnknownSPI.String() {
+			unknown = c.Count
+		}
+	}
+	if unknown > p.unknown {
+		p.runs++
+	} else {
+		p.runs = 0
+	}
+	p.unknown = unknown
+	if p.runs >= unknownRuns {
+		p.runs = 0
+		for _, g := range groups {
+			reports = append(reports, gdoi.DataPlaneReport{Group: g, Kind: gdoi.UnknownSPI})
+		}
+	}
+	return reports
+}
+
+// watchDataPath runs the probe until ctx ends.
+func (d *Daemon) watchDataPath(ctx context.Context) {
+	var groups []string
+	for i := range d.cfg.Groups {
+		groups = append(groups, d.cfg.Groups[i].Name)
+	}
+	var p probe
+	tick := time.NewTicker(probeInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		for _, r := range p.look(d.engine.Stats(), groups) {
+			if d.loop.Post(ctx, r) != nil {
+				return
+			}
+		}
+	}
+}
