@@ -155,8 +155,9 @@ func (g *Group) offsets() []time.Duration {
 	return o
 }
 
-// Clear takes a member off the list by address or identity and returns where it is, so that the node can tell it.
-func (g *Group) Clear(now machine.Now, who string, out machine.Effects) (netip.AddrPort, []gdoi.SPI, machine.Effects, error) {
+// Clear takes a member off the list by address or identity and returns where it is and which KEKs it had,
+// so that the node can tell it.
+func (g *Group) Clear(now machine.Now, who string, out machine.Effects) (netip.AddrPort, []gdoi.KEKSPI, machine.Effects, error) {
 	m := g.members.find(who)
 	if m == nil {
 		return netip.AddrPort{}, nil, out, fmt.Errorf("group %s has no member %q; see the list of members for addresses and identities", g.cfg.Name, who)
@@ -165,9 +166,9 @@ func (g *Group) Clear(now machine.Now, who string, out machine.Effects) (netip.A
 	n.Peer = m.peer.Addr.String()
 	out = g.dropMember(m, append(out, n))
 	out, _ = g.persist(now, out)
-	var spis []gdoi.SPI
-	for _, t := range g.teks {
-		spis = append(spis, t.spi)
+	var spis []gdoi.KEKSPI
+	for _, k := range g.keks {
+		spis = append(spis, k.spi)
 	}
 	return m.peer.Addr, spis, out, nil
 }

@@ -31,7 +31,7 @@ type kek struct {
 const (
 	maxKEKs       = 4
 	maxTEKs       = 16
-	rememberedOld = 8
+	rememberedOld = 32
 )
 
 func (g *Group) tek(spi gdoi.SPI) *tek {
@@ -95,10 +95,15 @@ func (g *Group) dropKEK(i int) {
 
 // takeTEKs installs the TEKs of an offer. With fresh sender ids (a PULL) it installs the known ones again.
 func (g *Group) takeTEKs(now machine.Now, o *pull.Offer, fresh bool, out machine.Effects) machine.Effects {
-	listed := make([]*tek, 0, len(o.TEKs))
+	var listed []*tek
+	var keys []*machine.Secret
 	var unknown []gdoi.SPI
-	for i := range o.TEKs {
-		e := &o.TEKs[i]
+	for _, e := range o.TEKs {
+		if !fresh && g.tek(e.SPI) == nil && g.wasRetired(e.SPI) {
+			// A key in its last second, which we gave up by our own clock. Installed again with the same sender ids, it
+			// would use its IVs again.
+			continue
+		}
 		end := now.Mono.Add(time.Duration(e.Lifetime) * time.Second)
 		t := g.tek(e.SPI)
 		if t == nil {
@@ -107,13 +112,13 @@ func (g *Group) takeTEKs(now machine.Now, o *pull.Offer, fresh bool, out machine
 			unknown = append(unknown, e.SPI)
 		}
 		t.expires = min(t.expires, end)
-		listed = append(listed, t)
+		listed, keys = append(listed, t), append(keys, e.Key)
 	}
 	held := slices.DeleteFunc(g.teks, func(t *tek) bool { return slices.Contains(listed, t) })
-	if !fresh && slices.Contains(unknown, listed[len(listed)-1].spi) && o.DTD > 0 {
+	if n := len(listed); !fresh && n > 0 && slices.Contains(unknown, listed[n-1].spi) && o.DTD > 0 {
 		// The newest one is news: its predecessors end as the key server says (RFC 6407 §5.4.1.2).
 		end := now.Mono.Add(max(o.DTD, o.ATD))
-		for _, t := range append(held, listed[:len(listed)-1]...) {
+		for _, t := range append(held, listed[:n-1]...) {
 			t.expires = min(t.expires, end)
 		}
 	}
@@ -125,7 +130,7 @@ func (g *Group) takeTEKs(now machine.Now, o *pull.Offer, fresh bool, out machine
 		}
 		out = append(out, gdoi.InstallSA{
 			Group: g.cfg.Name, TEK: gdoi.TEK{
-				SPI: t.spi, Suite: t.suite, Key: o.TEKs[i].Key.Clone(), Created: now.WallAt(t.created),
+				SPI: t.spi, Suite: t.suite, Key: keys[i].Clone(), Created: now.WallAt(t.created),
 				SendAfter: now.WallAt(t.sendAfter), Expires: now.WallAt(t.expires), Epoch: t.epoch,
 			},
 			SIDBits: g.sidBits, SIDs: slices.Clone(g.sids), Send: t == next && t.spi == g.sending,
@@ -141,19 +146,21 @@ func (g *Group) takeTEKs(now machine.Now, o *pull.Offer, fresh bool, out machine
 	return g.activate(now, out)
 }
 
-// choose picks the key to send with: the newest whose time has come, else the oldest, which all others have.
+// choose picks the key to send with: the newest whose time has come, else the one whose time comes first; among equals,
+// as after a registration, the oldest, which all others have.
 func (g *Group) choose(now machine.Now) *tek {
 	for i := len(g.teks) - 1; i >= 0; i-- {
 		if t := g.teks[i]; t.sendAfter <= now.Mono && t.expires > now.Mono {
 			return t
 		}
 	}
+	var first *tek
 	for _, t := range g.teks {
-		if t.expires > now.Mono {
-			return t
+		if t.expires > now.Mono && (first == nil || t.sendAfter < first.sendAfter) {
+			first = t
 		}
 	}
-	return nil
+	return first
 }
 
 // activate tells the data plane when the choice has changed.

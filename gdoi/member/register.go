@@ -10,6 +10,7 @@ import (
 	"github.com/getvpn/getvpn/gdoi/isakmp"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/pull"
+	"github.com/getvpn/getvpn/gdoi/push"
 )
 
 // renew begins to register again, after a jitter; what is under way goes on.
@@ -128,7 +129,7 @@ func (g *Group) Notified(now machine.Now, s *ike1.Session, p isakmp.Payload, out
 			}
 		}
 	case *isakmp.Delete:
-		if p.Protocol == isakmp.ProtocolESP && g.state.HoldsKeys() && s.Remote() == g.registeredWith {
+		if g.state.HoldsKeys() && s.Remote() == g.registeredWith && g.namesKEK(p) {
 			out = append(out, g.note(gdoi.NoteDeleteReceived, machine.Warning, causeCleared.String()))
 			// The keys are still those of the group: giving them up before the new registration would only lose traffic.
 			g.withdraw.Set(now.Mono.Add(max(g.base, 10*time.Second)))
@@ -136,6 +137,18 @@ func (g *Group) Notified(now machine.Now, s *ike1.Session, p isakmp.Payload, out
 		}
 	}
 	return out
+}
+
+// namesKEK says whether a deletion under phase 1 is about a KEK of this group. Not the TEKs: their protocol number, 1, is
+// that of the ISAKMP SA there.
+func (g *Group) namesKEK(d *isakmp.Delete) bool {
+	m := push.Message{Deletes: []isakmp.Delete{*d}}
+	for _, k := range g.keks {
+		if m.DeletesKEK(k.receiver.Key().SPI) {
+			return true
+		}
+	}
+	return false
 }
 
 // refused ends the exchange by the key server's word. InvalidSPI says that the keys have just changed.

@@ -8,6 +8,7 @@ import (
 	"github.com/getvpn/getvpn/gdoi/isakmp"
 	"github.com/getvpn/getvpn/gdoi/keyserver"
 	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/push"
 )
 
 // KeyServer is a key server process. It implements machine.Machine.
@@ -172,7 +173,7 @@ func (n *KeyServer) clearMember(now machine.Now, c gdoi.CmdClearMember, out mach
 	if g == nil {
 		return append(out, noGroup(c.ID, c.Group))
 	}
-	addr, spis, out, err := g.Clear(now, c.Member, out)
+	addr, keks, out, err := g.Clear(now, c.Member, out)
 	if err != nil {
 		return append(out, gdoi.CommandResult{ID: c.ID, Err: err.Error()})
 	}
@@ -180,7 +181,9 @@ func (n *KeyServer) clearMember(now machine.Now, c gdoi.CmdClearMember, out mach
 	for _, s := range n.byPeer[addr.Addr()] {
 		if s.ike.Remote() == addr {
 			// Under phase 1 and not as a PUSH: everybody who holds the KEK would obey a PUSH that is replayed to him.
-			out = s.ike.Informational(out, deleteTEKs(spis))
+			for _, spi := range keks {
+				out = s.ike.Informational(out, push.DeleteKEK(spi))
+			}
 			text = fmt.Sprintf("%s is off the list and was told to register again", addr)
 			break
 		}

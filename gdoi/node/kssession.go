@@ -10,7 +10,6 @@ import (
 	"github.com/getvpn/getvpn/gdoi/isakmp"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/pull"
-	"github.com/getvpn/getvpn/gdoi/push"
 )
 
 // session is a phase-1 SA of a key server with the registrations over it.
@@ -216,8 +215,6 @@ func identity(id isakmp.ID) string {
 	}
 	return gdoi.GroupID(id.Data).String()
 }
-
-func deleteTEKs(spis []gdoi.SPI) isakmp.Delete { return push.DeleteTEKs(spis...) }
 
 func sortedAddrs(m map[netip.Addr][]*session) []netip.Addr {
 	out := make([]netip.Addr, 0, len(m))

@@ -1,0 +1,344 @@
+package sim
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/isakmp"
+	"github.com/getvpn/getvpn/gdoi/machine"
+)
+
+// Checker models the data planes and watches the invariants; the package comment lists them.
+type Checker struct {
+	s     *Sim
+	plane map[*Node]*plane
+
+	violations []Violation
+	counters   map[counterSpace]string // who has it
+	keys       map[gdoi.SPI][32]byte
+	sequence   map[string]uint32 // per KEK, as sent
+	announced  rekey
+	rekeys     map[[32]byte]rekey // by digest of the datagram
+	left       map[[32]byte]bool  // datagrams that were really sent
+
+	registered int
+	installed  map[gdoi.SPI]int // at how many registered members
+	sending    map[gdoi.SPI]int // how many of them send with it
+	apart      bool
+	apartFrom  machine.Instant
+	apartTotal time.Duration
+	changed    bool
+}
+
+// Violation is a broken invariant.
+type Violation struct {
+	At   time.Duration
+	Node string
+	Text string
+}
+
+func (v Violation) String() string { return fmt.Sprintf("%v %s: %s", v.At, v.Node, v.Text) }
+
+// counterSpace is one sender's IVs under one key.
+type counterSpace struct {
+	key [32]byte
+	sid gdoi.SID
+}
+
+// plane is the data plane of one member.
+type plane struct {
+	registered bool
+	sas        map[gdoi.SPI]gdoi.TEK
+	sending    gdoi.SPI
+	early      bool // sending has changed in this step
+	lastSeq    map[string]uint32
+}
+
+func newChecker(s *Sim) *Checker {
+	return &Checker{
+		s: s, plane: map[*Node]*plane{}, counters: map[counterSpace]string{}, keys: map[gdoi.SPI][32]byte{},
+		sequence: map[string]uint32{}, rekeys: map[[32]byte]rekey{}, left: map[[32]byte]bool{},
+		installed: map[gdoi.SPI]int{}, sending: map[gdoi.SPI]int{},
+	}
+}
+
+// Violations are the broken invariants, in order.
+func (c *Checker) Violations() []Violation { return c.violations }
+
+// Registered is how many members say that they are.
+func (c *Checker) Registered() int { return c.registered }
+
+// Together says that every registered member can read every other now.
+func (c *Checker) Together() bool { return !c.apart }
+
+// Apart is how long some registered member could not read another, in all.
+func (c *Checker) Apart() time.Duration {
+	d := c.apartTotal
+	if c.apart {
+		d += c.s.now.Sub(c.apartFrom)
+	}
+	return d
+}
+
+// Sending is the SPI that a member sends with; 0 for none.
+func (c *Checker) Sending(n *Node) gdoi.SPI { return c.of(n).sending }
+
+// Holds says whether a member receives with an SPI.
+func (c *Checker) Holds(n *Node, spi gdoi.SPI) bool { _, ok := c.of(n).sas[spi]; return ok }
+
+// SPIs is how many keys a member holds.
+func (c *Checker) SPIs(n *Node) int { return len(c.of(n).sas) }
+
+func (c *Checker) of(n *Node) *plane {
+	p := c.plane[n]
+	if p == nil {
+		p = &plane{sas: map[gdoi.SPI]gdoi.TEK{}, lastSeq: map[string]uint32{}}
+		c.plane[n] = p
+	}
+	return p
+}
+
+func (c *Checker) violate(n *Node, format string, args ...any) {
+	c.violations = append(c.violations, Violation{c.s.Now(), n.Name, fmt.Sprintf(format, args...)})
+}
+
+// count adds a member's plane to the totals, or takes it off.
+func (c *Checker) count(p *plane, d int) {
+	c.changed = true
+	if !p.registered {
+		return
+	}
+	c.registered += d
+	for spi := range p.sas {
+		add(c.installed, spi, d)
+	}
+	if p.sending != 0 {
+		add(c.sending, p.sending, d)
+	}
+}
+
+func add(m map[gdoi.SPI]int, spi gdoi.SPI, d int) {
+	if m[spi] += d; m[spi] == 0 {
+		delete(m, spi)
+	}
+}
+
+func (c *Checker) effect(n *Node, e machine.Effect) {
+	p := c.of(n)
+	c.count(p, -1)
+	defer c.count(p, +1)
+	switch e := e.(type) {
+	case gdoi.InstallSA:
+		c.install(n, p, e)
+	case gdoi.ActivateSA:
+		c.activate(n, p, e.SPI)
+	case gdoi.RetireSA:
+		t, ok := p.sas[e.SPI]
+		if !ok {
+			c.violate(n, "retires %v, which it does not hold", e.SPI)
+		}
+		t.Key.Destroy()
+		delete(p.sas, e.SPI)
+		if p.sending == e.SPI {
+			p.sending = 0
+		}
+	case gdoi.SetPolicy:
+		p.registered = e.Registered
+	}
+}
+
+func (c *Checker) install(n *Node, p *plane, e gdoi.InstallSA) {
+	key := sha256.Sum256(e.TEK.Key.Bytes())
+	if known, ok := c.keys[e.TEK.SPI]; ok && known != key {
+		c.violate(n, "SPI %v names two keys", e.TEK.SPI)
+	}
+	c.keys[e.TEK.SPI] = key
+	if len(e.SIDs) == 0 {
+		c.violate(n, "%v without a sender id", e.TEK.SPI)
+	}
+	for _, sid := range e.SIDs {
+		if uint64(sid)>>e.SIDBits != 0 {
+			c.violate(n, "sender id %d is wider than %d bits", sid, e.SIDBits)
+		}
+		space := counterSpace{key, sid}
+		if who, ok := c.counters[space]; ok {
+			c.violate(n, "sender id %d under %v is given a second time; first to %s", sid, e.TEK.SPI, who)
+		}
+		c.counters[space] = n.Name
+	}
+	if old, ok := p.sas[e.TEK.SPI]; ok {
+		old.Key.Destroy()
+	}
+	p.sas[e.TEK.SPI] = e.TEK
+	if e.Send {
+		p.sending = e.TEK.SPI
+	}
+}
+
+func (c *Checker) activate(n *Node, p *plane, spi gdoi.SPI) {
+	if _, ok := p.sas[spi]; !ok {
+		c.violate(n, "sends with %v, which it does not hold", spi)
+		return
+	}
+	p.early = true
+	p.sending = spi
+}
+
+// tooEarly looks at an activation when the step is over, since the old key may retire in the same step.
+func (c *Checker) tooEarly(n *Node, p *plane) {
+	p.early = false
+	t, now := p.sas[p.sending], c.s.clock().Wall
+	if !now.Before(t.SendAfter) {
+		return
+	}
+	for _, o := range p.sas {
+		if o.SPI != p.sending && o.SendAfter.Before(t.SendAfter) {
+			c.violate(n, "sends with %v %v before its activation, and holds %v", p.sending, t.SendAfter.Sub(now), o.SPI)
+			return
+		}
+	}
+}
+
+// rekey is a sequence number under a KEK.
+type rekey struct {
+	kek string
+	seq uint32
+}
+
+// note reads sequence numbers off the journal. That of a key server comes right before the first datagrams.
+func (c *Checker) note(n *Node, e machine.Note) {
+	if e.Name != gdoi.NoteRekeySent && e.Name != gdoi.NoteRekeyReceived {
+		return
+	}
+	var r rekey
+	for _, f := range e.Fields {
+		switch f.Key {
+		case "kek":
+			r.kek = f.Value
+		case "seq":
+			seq, _ := strconv.ParseUint(f.Value, 10, 32)
+			r.seq = uint32(seq)
+		}
+	}
+	if e.Name == gdoi.NoteRekeySent {
+		c.announced = r
+		return
+	}
+	last := c.of(n).lastSeq
+	if r.seq <= last[r.kek] {
+		c.violate(n, "accepts rekey %d under KEK %s after %d", r.seq, r.kek, last[r.kek])
+	}
+	last[r.kek] = r.seq
+}
+
+// pushed learns which datagram has which number, when the machine asks for it.
+func (c *Checker) pushed(b []byte) {
+	if isPush(b) {
+		digest := sha256.Sum256(b)
+		if _, ok := c.rekeys[digest]; !ok {
+			c.rekeys[digest] = c.announced
+		}
+	}
+}
+
+// transmitted sees what really leaves, after the store has written. Repetitions are identical.
+func (c *Checker) transmitted(n *Node, b []byte) {
+	if !isPush(b) {
+		return
+	}
+	digest := sha256.Sum256(b)
+	if c.left[digest] {
+		return
+	}
+	c.left[digest] = true
+	r := c.rekeys[digest]
+	if r.seq <= c.sequence[r.kek] {
+		c.violate(n, "sends rekey %d under KEK %s after %d", r.seq, r.kek, c.sequence[r.kek])
+	}
+	c.sequence[r.kek] = r.seq
+}
+
+// isPush looks at the exchange type in the ISAKMP header.
+func isPush(b []byte) bool {
+	return len(b) > isakmp.HeaderLen && isakmp.ExchangeType(b[18]) == isakmp.ExchangeGroupkeyPush
+}
+
+// stepped looks at the node that made a step, and at everybody if a key changed.
+func (c *Checker) stepped(n *Node) {
+	if n.index > 0 {
+		p := c.of(n)
+		if p.early {
+			c.tooEarly(n, p)
+		}
+		if p.registered != (len(p.sas) > 0) {
+			c.violate(n, "registered is %v with %d keys", p.registered, len(p.sas))
+		}
+		if p.registered && p.sending == 0 {
+			c.violate(n, "registered, but sends with no key")
+		}
+		for spi, t := range p.sas {
+			if over := c.s.clock().Wall.Sub(t.Expires); over > 0 {
+				c.violate(n, "holds %v %v after its end", spi, over)
+			}
+		}
+	}
+	if !c.changed {
+		return
+	}
+	c.changed = false
+	apart := false
+	for spi := range c.sending {
+		apart = apart || c.installed[spi] != c.registered
+	}
+	if apart && !c.apart {
+		c.apartFrom = c.s.now
+	}
+	if !apart && c.apart {
+		c.apartTotal += c.s.now.Sub(c.apartFrom)
+	}
+	c.apart = apart
+}
+
+// crashed forgets the data plane of a node.
+func (c *Checker) crashed(n *Node) {
+	if n.index == 0 {
+		return
+	}
+	c.count(c.of(n), -1)
+	delete(c.plane, n)
+	c.stepped(n)
+}
+
+// settle looks once more at everybody, at the end of a run.
+func (c *Checker) settle() {
+	for _, n := range c.s.nodes[1:] {
+		if n.Up() {
+			c.stepped(n)
+		}
+	}
+}
+
+// unreadable lists, in order, the keys that others on the same side of every partition send with and this member, if it
+// is registered, does not hold.
+func (c *Checker) unreadable(n *Node) []gdoi.SPI {
+	p := c.of(n)
+	if !p.registered {
+		return nil
+	}
+	seen := map[gdoi.SPI]bool{}
+	var out []gdoi.SPI
+	for _, o := range c.s.nodes[1:] {
+		q := c.plane[o]
+		if q == nil || !q.registered || o.island != n.island || q.sending == 0 || seen[q.sending] {
+			continue
+		}
+		seen[q.sending] = true
+		if _, ok := p.sas[q.sending]; !ok {
+			out = append(out, q.sending)
+		}
+	}
+	return out
+}

@@ -1,0 +1,81 @@
+package sim
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/ike1"
+	"github.com/getvpn/getvpn/gdoi/keyserver"
+	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/member"
+	"github.com/getvpn/getvpn/gdoi/node"
+	"github.com/getvpn/getvpn/gdoi/policy"
+	"github.com/getvpn/getvpn/gdoi/suite"
+)
+
+// Config describes a run: one key server, one group, some members. Zero values are the defaults of the daemons where
+// there are such.
+type Config struct {
+	Seed    uint64
+	Members int
+	// Group may set lifetimes, delays, sender ids; identity, policy and keys are filled in.
+	Group keyserver.Config
+	// DPD is the silence after which phase-1 peers ask; zero never asks.
+	DPD time.Duration
+	// StartSpread is the time within which the members start.
+	StartSpread time.Duration
+	Network     Network
+}
+
+// Network is how datagrams fare.
+type Network struct {
+	// Loss and Duplicate are probabilities.
+	Loss, Duplicate float64
+	// Latency is the least delay, Jitter what is added at most; more jitter than the gap between datagrams reorders them.
+	Latency, Jitter time.Duration
+}
+
+// GroupName is the name of the group.
+const GroupName = "blue"
+
+const signKey = "rekey-blue"
+
+var psk = machine.NewSecret([]byte("the simulator's pre-shared key"))
+
+// address of node i: the key server is 0.
+func address(i int) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(1 + i>>16), byte(i >> 8), byte(i)}), 848)
+}
+
+// phase1 uses the cheapest suite: a run of a thousand members negotiates a thousand times.
+func (c *Config) phase1() ike1.Config {
+	return ike1.Config{
+		Suites:      []suite.Phase1{{Cipher: suite.AES128CBC, Hash: machine.SHA256, Group: suite.ECP256, Auth: 1}},
+		PSK:         func(netip.Addr) *machine.Secret { return psk },
+		DPDInterval: c.DPD,
+	}
+}
+
+func (c *Config) keyServer() node.KSConfig {
+	g := c.Group
+	g.Name, g.ID = GroupName, gdoi.GroupIDFromUint32(1234)
+	g.SignKey, g.SignPublic = signKey, publicDER()
+	if g.Authorise == nil {
+		g.Authorise = policy.Authorisation{{Prefix: netip.MustParsePrefix("10.0.0.0/8")}}
+	}
+	if g.Policy == nil {
+		l, err := policy.ParseList("deny udp any eq 848 any eq 848\npermit ip 10.0.0.0/8 10.0.0.0/8")
+		if err != nil {
+			panic("sim: " + err.Error())
+		}
+		g.Policy = l
+	}
+	return node.KSConfig{Local: address(0), Phase1: c.phase1(), Groups: []keyserver.Config{g}}
+}
+
+func (c *Config) groupMember(i int) node.GMConfig {
+	return node.GMConfig{Local: address(i), Phase1: c.phase1(), Groups: []member.Config{{
+		Name: GroupName, ID: gdoi.GroupIDFromUint32(1234), KeyServers: []netip.AddrPort{address(0)},
+	}}}
+}

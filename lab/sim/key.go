@@ -1,0 +1,63 @@
+package sim
+
+import (
+	"crypto"
+	"crypto/rsa"
+	"crypto/x509"
+	"math/big"
+	"math/rand/v2"
+	"sync"
+
+	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/suite"
+)
+
+// signer is the key custody of all simulated key servers: one RSA-2048 key, the same in every process, because a
+// trace hash covers signatures. It protects nothing.
+var signer = sync.OnceValue(func() *rsa.PrivateKey {
+	stream := rand.NewChaCha8([32]byte([]byte("getvpn simulator, signing key 01")))
+	e := big.NewInt(65537)
+	one := big.NewInt(1)
+	prime := func() *big.Int {
+		b := make([]byte, 128)
+		for {
+			_, _ = stream.Read(b) // never fails
+			b[0] |= 0xc0
+			b[127] |= 1
+			p := new(big.Int).SetBytes(b)
+			if p.ProbablyPrime(20) && new(big.Int).GCD(nil, nil, e, new(big.Int).Sub(p, one)).Cmp(one) == 0 {
+				return p
+			}
+		}
+	}
+	p, q := prime(), prime()
+	phi := new(big.Int).Mul(new(big.Int).Sub(p, one), new(big.Int).Sub(q, one))
+	k := &rsa.PrivateKey{
+		PublicKey: rsa.PublicKey{N: new(big.Int).Mul(p, q), E: 65537},
+		D:         new(big.Int).ModInverse(e, phi),
+		Primes:    []*big.Int{p, q},
+	}
+	k.Precompute()
+	return k
+})
+
+// publicDER is what members get.
+func publicDER() []byte {
+	der, err := x509.MarshalPKIXPublicKey(&signer().PublicKey)
+	if err != nil {
+		panic("sim: " + err.Error())
+	}
+	return der
+}
+
+// sign is deterministic: PKCS #1 v1.5 takes no randomness.
+func sign(e machine.Sign) ([]byte, error) {
+	h := crypto.Hash(0)
+	if e.Scheme == machine.SignRSAPKCS1 {
+		h = map[machine.Hash]crypto.Hash{machine.SHA256: crypto.SHA256, machine.SHA384: crypto.SHA384, machine.SHA512: crypto.SHA512}[e.Hash]
+	}
+	if len(e.Digest) != suite.HashLen(e.Hash) {
+		return nil, suite.ErrLength
+	}
+	return rsa.SignPKCS1v15(nil, signer(), h, e.Digest)
+}

@@ -1,0 +1,233 @@
+package sim
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"sort"
+	"time"
+
+	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/node"
+)
+
+// Node is a process that can crash. Only its disk survives.
+type Node struct {
+	s      *Sim
+	index  int
+	Name   string
+	Addr   netip.AddrPort
+	disk   map[diskKey][]byte
+	island int
+
+	life    int // counts starts: what was asked in an earlier life is not answered in this one
+	m       machine.Machine
+	timer   machine.Instant // the deadline that is in the queue
+	timed   bool
+	held    map[machine.PersistID][]machine.Send
+	written map[machine.PersistID]bool
+	crashIn int // effects until a crash; negative: none
+	store   error
+	custody error
+}
+
+type diskKey struct{ bucket, key string }
+
+// Up says whether the node runs.
+func (n *Node) Up() bool { return n.m != nil }
+
+// KeyServer is the machine of a key server that runs, or nil.
+func (n *Node) KeyServer() *node.KeyServer { ks, _ := n.m.(*node.KeyServer); return ks }
+
+// Member is the machine of a member that runs, or nil.
+func (n *Node) Member() *node.GroupMember { gm, _ := n.m.(*node.GroupMember); return gm }
+
+// Start begins a new life from the disk.
+func (n *Node) Start() {
+	if n.Up() {
+		return
+	}
+	n.life++
+	n.s.record("start", n.index, nil)
+	var seed [32]byte
+	binary.BigEndian.PutUint64(seed[:], n.s.cfg.Seed)
+	binary.BigEndian.PutUint64(seed[8:], uint64(n.index))
+	binary.BigEndian.PutUint64(seed[16:], uint64(n.life))
+	env := machine.NewEnv(rand.NewChaCha8(seed))
+	n.held, n.written, n.timed, n.crashIn = map[machine.PersistID][]machine.Send{}, map[machine.PersistID]bool{}, false, -1
+	var err error
+	if n.index == 0 {
+		n.m, err = node.NewKeyServer(env, n.s.cfg.keyServer(), n.records())
+	} else {
+		n.m, err = node.NewGroupMember(env, n.s.cfg.groupMember(n.index))
+	}
+	if err != nil {
+		panic(fmt.Sprintf("sim: %s: %v", n.Name, err))
+	}
+	n.schedule()
+}
+
+// records is the disk, in order.
+func (n *Node) records() []machine.Record {
+	var out []machine.Record
+	for k, v := range n.disk {
+		out = append(out, machine.Record{Bucket: k.bucket, Key: k.key, Value: append([]byte(nil), v...)})
+	}
+	sort.Slice(out, func(i, j int) bool {
+		a, b := out[i], out[j]
+		return a.Bucket < b.Bucket || a.Bucket == b.Bucket && a.Key < b.Key
+	})
+	return out
+}
+
+// Crash ends this life at once.
+func (n *Node) Crash() {
+	if !n.Up() {
+		return
+	}
+	n.s.record("crash", n.index, nil)
+	n.m = nil
+	n.s.Check.crashed(n)
+}
+
+// CrashAfter lets the node carry out that many more effects and then crashes it, in the middle of a step as it may be.
+func (n *Node) CrashAfter(effects int) { n.crashIn = effects }
+
+// Erase wipes the disk.
+func (n *Node) Erase() { clear(n.disk) }
+
+// FailStore makes the store fail with an error from now on; nil repairs it.
+func (n *Node) FailStore(err error) { n.store = err }
+
+// FailCustody makes the key custody fail from now on; nil repairs it.
+func (n *Node) FailCustody(err error) { n.custody = err }
+
+// Do gives the node an event, a command for instance.
+func (n *Node) Do(ev machine.Event) {
+	if n.Up() {
+		n.step(ev)
+	}
+}
+
+// step is one step of the machine and what follows from it.
+func (n *Node) step(ev machine.Event) {
+	n.s.stats.Steps++
+	life := n.life
+	for _, e := range n.m.Step(n.s.clock(), ev, nil) {
+		if n.crashIn == 0 {
+			n.Crash()
+		}
+		if !n.Up() || n.life != life {
+			return
+		}
+		if n.crashIn > 0 {
+			n.crashIn--
+		}
+		n.effect(e)
+	}
+	n.s.Check.stepped(n)
+	n.schedule()
+}
+
+// schedule puts the machine's deadline into the queue.
+func (n *Node) schedule() {
+	at, ok := n.m.Deadline()
+	if !ok {
+		return
+	}
+	at = max(at, n.s.now)
+	if n.timed && n.timer <= at {
+		return
+	}
+	n.timer, n.timed = at, true
+	life := n.life
+	n.s.After(at.Sub(n.s.now), func() {
+		if !n.Up() || n.life != life || !n.timed || n.timer != n.s.now {
+			return
+		}
+		n.timed = false
+		n.step(machine.Timeout{})
+	})
+}
+
+func (n *Node) effect(e machine.Effect) {
+	switch e := e.(type) {
+	case machine.Send:
+		n.s.record("send", n.index, e.Bytes)
+		n.s.Check.pushed(e.Bytes)
+		if e.After != 0 && !n.written[e.After] {
+			n.held[e.After] = append(n.held[e.After], e)
+			return
+		}
+		n.s.transmit(n, e.Remote, e.Bytes)
+	case machine.Persist:
+		n.persist(e)
+	case machine.Sign:
+		n.sign(e)
+	case machine.Note:
+		n.s.record("note "+e.Name, n.index, []byte(e.Reason+e.Text))
+		n.s.stats.Notes[e.Name]++
+		n.s.Check.note(n, e)
+	default:
+		n.s.record(fmt.Sprintf("%T", e), n.index, nil)
+		n.s.Check.effect(n, e)
+	}
+}
+
+// later does something in this life, if it lasts.
+func (n *Node) later(d time.Duration, f func()) {
+	life := n.life
+	n.s.After(d, func() {
+		if n.Up() && n.life == life {
+			f()
+		}
+	})
+}
+
+// persist writes after some milliseconds. A crash before that may find the transaction written or not; never half.
+func (n *Node) persist(e machine.Persist) {
+	n.s.record("persist", n.index, nil)
+	life, reached := n.life, n.s.rng.IntN(2) == 0
+	n.s.After(time.Millisecond+time.Duration(n.s.rng.Int64N(int64(4*time.Millisecond))), func() {
+		alive := n.Up() && n.life == life
+		err := n.store
+		if err == nil && (alive || reached && n.life == life) {
+			for _, r := range e.Records {
+				if r.Value == nil {
+					delete(n.disk, diskKey{r.Bucket, r.Key})
+				} else {
+					n.disk[diskKey{r.Bucket, r.Key}] = append([]byte(nil), r.Value...)
+				}
+			}
+		}
+		if !alive {
+			return
+		}
+		if err == nil {
+			n.written[e.ID] = true
+			for _, held := range n.held[e.ID] {
+				n.s.transmit(n, held.Remote, held.Bytes)
+			}
+		}
+		delete(n.held, e.ID)
+		n.step(machine.Persisted{ID: e.ID, Err: err})
+	})
+}
+
+var errNoKey = errors.New("sim: no such key")
+
+func (n *Node) sign(e machine.Sign) {
+	n.s.record("sign", n.index, e.Digest)
+	n.later(time.Millisecond+time.Duration(n.s.rng.Int64N(int64(20*time.Millisecond))), func() {
+		ev := machine.Signed{ID: e.ID, Err: n.custody}
+		if ev.Err == nil && e.Key != signKey {
+			ev.Err = errNoKey
+		}
+		if ev.Err == nil {
+			ev.Signature, ev.Err = sign(e)
+		}
+		n.step(ev)
+	})
+}

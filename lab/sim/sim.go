@@ -1,0 +1,202 @@
+package sim
+
+import (
+	"container/heap"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"hash"
+	"math/rand/v2"
+	"net/netip"
+	"time"
+
+	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/machine"
+)
+
+// Sim is a run.
+type Sim struct {
+	cfg     Config
+	rng     *rand.Rand
+	now     machine.Instant
+	queue   queue
+	seq     uint64
+	trace   hash.Hash
+	nodes   []*Node
+	byAddr  map[netip.AddrPort]*Node
+	Check   *Checker
+	network Network
+	stats   Stats
+}
+
+// Stats count what happened.
+type Stats struct {
+	Steps, Sent, Lost, Delivered uint64
+	// Notes counts journal events by name.
+	Notes map[string]uint64
+}
+
+// epoch is the wall time at which runs begin.
+var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// New builds a run: the key server starts at 0, members within StartSpread.
+func New(cfg Config) *Sim {
+	s := &Sim{
+		cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, 0x6765747670_6e)), trace: sha256.New(), byAddr: map[netip.AddrPort]*Node{},
+		network: cfg.Network, stats: Stats{Notes: map[string]uint64{}},
+	}
+	s.Check = newChecker(s)
+	for i := range cfg.Members + 1 {
+		n := &Node{s: s, index: i, Name: fmt.Sprintf("gm%d", i), Addr: address(i), disk: map[diskKey][]byte{}, crashIn: -1}
+		if i == 0 {
+			n.Name = "ks1"
+		}
+		s.nodes = append(s.nodes, n)
+		s.byAddr[n.Addr] = n
+		at := time.Duration(0)
+		if i > 0 && cfg.StartSpread > 0 {
+			at = time.Duration(s.rng.Int64N(int64(cfg.StartSpread)))
+		}
+		s.After(at, n.Start)
+	}
+	return s
+}
+
+// KS is the key server.
+func (s *Sim) KS() *Node { return s.nodes[0] }
+
+// GM is member i, from 1.
+func (s *Sim) GM(i int) *Node { return s.nodes[i] }
+
+// Members are all members.
+func (s *Sim) Members() []*Node { return s.nodes[1:] }
+
+// Stats returns the counts so far.
+func (s *Sim) Stats() Stats { return s.stats }
+
+// Now is the current instant; runs begin at 0.
+func (s *Sim) Now() time.Duration { return time.Duration(s.now) }
+
+func (s *Sim) clock() machine.Now {
+	return machine.Now{Mono: s.now, Wall: epoch.Add(time.Duration(s.now))}
+}
+
+// TraceHash is a digest of everything that has happened.
+func (s *Sim) TraceHash() [32]byte { return [32]byte(s.trace.Sum(nil)) }
+
+// record adds to the trace.
+func (s *Sim) record(kind string, node int, b []byte) {
+	var h [24]byte
+	binary.BigEndian.PutUint64(h[:], uint64(s.now))
+	binary.BigEndian.PutUint64(h[8:], uint64(node))
+	binary.BigEndian.PutUint64(h[16:], uint64(len(b)))
+	s.trace.Write(h[:])
+	s.trace.Write([]byte(kind))
+	s.trace.Write(b)
+}
+
+// After calls f when d has passed.
+func (s *Sim) After(d time.Duration, f func()) {
+	s.seq++
+	heap.Push(&s.queue, item{s.now.Add(d), s.seq, f})
+}
+
+// Run goes on until the given time since the beginning.
+func (s *Sim) Run(until time.Duration) {
+	for len(s.queue) > 0 && s.queue[0].at <= machine.Instant(until) {
+		it := heap.Pop(&s.queue).(item)
+		s.now = it.at
+		it.f()
+	}
+	s.now = machine.Instant(until)
+	s.Check.settle()
+}
+
+// Degrade changes the network from now on.
+func (s *Sim) Degrade(n Network) { s.network = n }
+
+// Partition puts nodes on an island of their own; 0 is the mainland.
+func (s *Sim) Partition(island int, nodes ...*Node) {
+	for _, n := range nodes {
+		n.island = island
+	}
+}
+
+// Heal ends all partitions.
+func (s *Sim) Heal() { s.Partition(0, s.nodes...) }
+
+// transmit is the network.
+func (s *Sim) transmit(from *Node, to netip.AddrPort, b []byte) {
+	s.stats.Sent++
+	s.Check.transmitted(from, b)
+	copies := 1
+	if s.rng.Float64() < s.network.Duplicate {
+		copies = 2
+	}
+	for range copies {
+		dst := s.byAddr[to]
+		if dst == nil || s.rng.Float64() < s.network.Loss {
+			s.stats.Lost++
+			continue
+		}
+		delay := s.network.Latency
+		if s.network.Jitter > 0 {
+			delay += time.Duration(s.rng.Int64N(int64(s.network.Jitter)))
+		}
+		s.After(delay, func() {
+			if dst.island != from.island || !dst.Up() {
+				s.stats.Lost++
+				return
+			}
+			s.stats.Delivered++
+			dst.step(machine.Datagram{Local: dst.Addr, Remote: from.Addr, Bytes: b})
+		})
+	}
+}
+
+// Inject delivers a datagram that nobody in the run sent.
+func (s *Sim) Inject(to *Node, from netip.AddrPort, b []byte) {
+	if to.Up() {
+		to.step(machine.Datagram{Local: to.Addr, Remote: from, Bytes: b})
+	}
+}
+
+// item is an event: what to do, when; equal instants keep their order.
+type item struct {
+	at  machine.Instant
+	seq uint64
+	f   func()
+}
+
+type queue []item
+
+func (q queue) Len() int { return len(q) }
+
+func (q queue) Less(i, j int) bool {
+	return q[i].at < q[j].at || q[i].at == q[j].at && q[i].seq < q[j].seq
+}
+
+func (q queue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
+
+func (q *queue) Push(x any) { *q = append(*q, x.(item)) }
+
+func (q *queue) Pop() any {
+	old := *q
+	it := old[len(old)-1]
+	old[len(old)-1] = item{}
+	*q = old[:len(old)-1]
+	return it
+}
+
+// Traffic makes every member send to every other from now on: each period, a member that would get packets under a key
+// that it does not hold reports that, as its data plane does.
+func (s *Sim) Traffic(period time.Duration) {
+	s.After(period, func() {
+		for _, n := range s.nodes[1:] {
+			for _, spi := range s.Check.unreadable(n) {
+				n.Do(gdoi.DataPlaneReport{Group: GroupName, SPI: spi, Kind: gdoi.UnknownSPI})
+			}
+		}
+		s.Traffic(period)
+	})
+}
