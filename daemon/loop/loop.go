@@ -95,7 +95,7 @@ func (l *Loop) Run(ctx context.Context) {
 	for ctx.Err() == nil {
 		var wake <-chan time.Time
 		if at, ok := l.cfg.Machine.Deadline(); ok {
-			timer.Reset(max(0, l.cfg.Clock.Until(at)))
+			timer.Reset(l.until(at))
 			wake = timer.C
 		}
 		select {
@@ -121,6 +121,14 @@ func (l *Loop) Run(ctx context.Context) {
 		l.written(sctx, &workers, r, false)
 	}
 	<-done
+}
+
+// until compares before it subtracts: "at once" may be the smallest Instant there is.
+func (l *Loop) until(at machine.Instant) time.Duration {
+	if at <= l.cfg.Clock.Now().Mono {
+		return 0
+	}
+	return max(0, l.cfg.Clock.Until(at))
 }
 
 // step gives the machine one event and carries out what it wants.
