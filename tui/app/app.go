@@ -108,9 +108,21 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case doneMsg:
 		m.say(msg.text, msg.err)
 	case tea.KeyMsg:
-		return m, m.press(msg)
+		return m, m.keystrokes(msg)
 	}
 	return m, nil
+}
+
+// keystrokes takes apart what a fast typist, or a script, sent in one read; a paste stays whole.
+func (m *Model) keystrokes(msg tea.KeyMsg) tea.Cmd {
+	if msg.Type != tea.KeyRunes || len(msg.Runes) < 2 || msg.Paste {
+		return m.press(msg)
+	}
+	var cmds []tea.Cmd
+	for _, r := range msg.Runes {
+		cmds = append(cmds, m.press(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{r}, Alt: msg.Alt}))
+	}
+	return tea.Batch(cmds...)
 }
 
 // say shows one line for a few seconds.

@@ -186,3 +186,10 @@ func TestTinyAndEmpty(t *testing.T) {
 		_ = m.View()
 	}
 }
+
+func TestKeysInOneRead(t *testing.T) {
+	m := model(t, 100, 30)
+	if cmd := press(m, "Ky"); cmd == nil || m.ask != nil {
+		t.Error("the answer that came with the question's key was lost")
+	}
+}
