@@ -91,7 +91,7 @@ func TestKilledKeyServer(t *testing.T) {
 		}
 		return len(g.Members) == 2 && g.RekeysSent > 0
 	})
-	for _, m := range []*member{a, b} {
+	for _, m := range []*gateway{a, b} {
 		await(t, m.client, "the rekey of the restarted key server", func(x control.Watch) bool {
 			return registered(x) && x.Snapshot.GM.Groups[0].RekeysReceived > 0
 		})

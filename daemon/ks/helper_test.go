@@ -181,8 +181,8 @@ func (k *kernel) Watch(ctx context.Context, _ func(error)) error {
 	return nil
 }
 
-// member is a group member in this process: real GDOI over loopback, its traffic in memory.
-type member struct {
+// gateway is a group member in this process: real GDOI over loopback, its traffic in memory.
+type gateway struct {
 	t      *testing.T
 	name   string
 	client *client.Client
@@ -192,7 +192,7 @@ type member struct {
 	done   chan error
 }
 
-func (w *world) startGM(name, addr, secret string, conn wire.Conn) *member {
+func (w *world) startGM(name, addr, secret string, conn wire.Conn) *gateway {
 	w.t.Helper()
 	w.write(name+".yml", fmt.Sprintf(`
 name: %[1]s
@@ -213,7 +213,7 @@ groups:
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	m := &member{t: w.t, name: name, client: client.New(w.path(name + ".sock")), dev: tuntest.New("gv0", 1400, 4096), done: make(chan error, 1)}
+	m := &gateway{t: w.t, name: name, client: client.New(w.path(name + ".sock")), dev: tuntest.New("gv0", 1400, 4096), done: make(chan error, 1)}
 	d, err := gm.New(c, slog.New(slog.DiscardHandler), gm.Options{Clock: fast{w.epoch}, System: &gm.System{
 		Name: "memory",
 		Kernel: func(c netcfg.Config) (gm.Kernel, error) {
@@ -234,7 +234,7 @@ groups:
 }
 
 // end stops the member in order, once.
-func (m *member) end() {
+func (m *gateway) end() {
 	m.stop()
 	select {
 	case err := <-m.done:
@@ -307,18 +307,18 @@ func packet(src, dst string, n uint32) []byte {
 }
 
 // pair is two registered members with a WAN between them.
-func (w *world) pair() (a, b *member) {
+func (w *world) pair() (a, b *gateway) {
 	ca, cb := wiretest.Pair(4096, nil)
 	a = w.startGM("gm1", "127.0.1.1", "psk", ca)
 	b = w.startGM("gm2", "127.0.1.2", "psk", cb)
-	for _, m := range []*member{a, b} {
+	for _, m := range []*gateway{a, b} {
 		await(w.t, m.client, "registration", registered)
 	}
 	return a, b
 }
 
 // stream sends one packet every few milliseconds from a to b, until stop is called, which returns what was sent and lost.
-func stream(t *testing.T, a, b *member) (stop func() (sent, lost int)) {
+func stream(t *testing.T, a, b *gateway) (stop func() (sent, lost int)) {
 	t.Helper()
 	quit, sent := make(chan struct{}), make(chan int, 1)
 	seen := make(chan int, 1)
