@@ -34,7 +34,7 @@ func (r *retransmission) due(now machine.Instant) bool {
 
 // sendNext makes msg the last message: in is what it answers.
 func (s *Session) sendNext(now machine.Now, in, msg []byte, out machine.Effects) machine.Effects {
-	s.lastIn, s.lastOut = bytes.Clone(in), msg
+	s.lastIn, s.lastOut, s.againCount = bytes.Clone(in), msg, 0
 	if s.initiator {
 		s.resend.start(now.Mono, s.cfg.retransmitBase())
 	}
@@ -43,9 +43,10 @@ func (s *Session) sendNext(now machine.Now, in, msg []byte, out machine.Effects)
 
 // again handles the message that we answered last, come once more. The initiator has a timer of its own.
 func (s *Session) again(now machine.Now, out machine.Effects) (machine.Effects, error) {
-	if s.initiator || s.state == StateEstablished && now.Mono.Sub(s.established) > AnswerLife {
+	if s.initiator || s.againCount == maxAgain || s.state == StateEstablished && now.Mono.Sub(s.established) > AnswerLife {
 		return out, ignored(ReasonDuplicate, "duplicate of a message that was answered")
 	}
+	s.againCount++
 	return append(out, s.send(s.lastOut)), nil
 }
 

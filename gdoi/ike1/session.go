@@ -55,6 +55,7 @@ type Session struct {
 	authFailed bool // a message 5 or 6 did not verify
 
 	lastIn, lastOut []byte
+	againCount      int // answers to repetitions of lastIn
 	resend          retransmission
 	halfOpenEnd     machine.Instant
 	established     machine.Instant

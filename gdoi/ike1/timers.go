@@ -17,6 +17,9 @@ const (
 	// AnswerLife is how long an established responder still answers duplicates of message 5: one retransmission
 	// round. Not configurable.
 	AnswerLife = 32 * time.Second
+	// maxAgain bounds the answers to one message that comes again and again: message 2 is longer than message 1, whose
+	// source may be a lie. The initiator sends Transmissions times, and the path may double that.
+	maxAgain = 2 * Transmissions
 	// nonceLen of our nonces; RFC 2409 §5 allows 8 to 256.
 	nonceLen    = 32
 	minNonceLen = 8

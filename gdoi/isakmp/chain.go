@@ -95,10 +95,15 @@ func AppendChain(b []byte, ps ...Payload) []byte {
 	return b
 }
 
-// CheckSize tells whether AppendChain can write ps.
+// CheckSize tells whether AppendChain can write ps. What it wrote to find out, key material perhaps, it wipes.
 func CheckSize(ps ...Payload) error {
+	// As large as what fits, so that appending leaves no other copies.
+	b := make([]byte, 0, 0xffff)
+	defer func() { clear(b[:cap(b)]) }()
 	for _, p := range ps {
-		if n := genericLen + len(p.AppendBody(nil)); n > 0xffff {
+		body := p.AppendBody(b)
+		defer clear(body)
+		if n := genericLen + len(body); n > 0xffff {
 			return fmt.Errorf("isakmp: %v payload of %d octets, split or shorten what it carries: %w", p.Type(), n, ErrTooLong)
 		}
 	}

@@ -12,7 +12,10 @@ type Peer struct {
 	ID     string     // phase-1 identity, printable
 }
 
-// AuthRule allows peers of a prefix, or of an identity; when both are given, both must hold.
+// AuthRule allows peers of a prefix, or of an identity; when both are given, both must hold. An ID that is an address
+// is met by identities of an address type only: phase 1 compares those with where the peer speaks from, whereas with a
+// pre-shared key a peer may call itself by any name, "10.1.0.1" too. A name alone therefore proves no more than that
+// the peer has some key; give Prefix as well.
 type AuthRule struct {
 	Prefix netip.Prefix
 	ID     string
@@ -22,8 +25,12 @@ type AuthRule struct {
 // use the phase-1 identity). The empty list allows nobody.
 type Authorisation []AuthRule
 
-// idFQDN is the identity type of a host name, whose letters' case says nothing.
-const idFQDN = 2
+// Identity types, RFC 2407 §4.6.2.1. The case of a host name's letters says nothing.
+const (
+	idIPv4Addr = 1
+	idFQDN     = 2
+	idIPv6Addr = 5
+)
 
 // Allows says whether some rule allows the peer.
 func (a Authorisation) Allows(p Peer) bool {
@@ -44,6 +51,10 @@ func (r AuthRule) matches(p Peer) bool {
 	}
 	if r.ID == "" {
 		return true
+	}
+	if a, err := netip.ParseAddr(r.ID); err == nil {
+		b, err := netip.ParseAddr(p.ID)
+		return err == nil && a == b && (p.IDType == idIPv4Addr || p.IDType == idIPv6Addr)
 	}
 	if p.IDType == idFQDN {
 		return strings.EqualFold(r.ID, p.ID)

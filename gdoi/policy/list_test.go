@@ -73,6 +73,7 @@ func TestValidate(t *testing.T) {
 		{"nothing encrypted", mustList(t, "deny ip any any"), "no permit"},
 		{"zero rule", List{{}}, "not set"},
 		{"ports of ip", bad, "no ports"},
+		{"host bits", List{{Action: Permit, Src: netip.MustParsePrefix("10.0.0.1/8"), Dst: any4, SrcPorts: AnyPort, DstPorts: AnyPort}}, "bits set"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			err := c.list.Validate()
@@ -137,6 +138,8 @@ func TestAuthorisation(t *testing.T) {
 		{Prefix: netip.MustParsePrefix("10.1.0.0/16")},
 		{ID: "gm1.example"},
 		{Prefix: netip.MustParsePrefix("10.9.0.0/16"), ID: "gm9.example"},
+		{ID: "10.7.0.1"},
+		{ID: "2001:DB8::1"},
 	}
 	for _, c := range []struct {
 		name string
@@ -150,6 +153,10 @@ func TestAuthorisation(t *testing.T) {
 		{"both hold", Peer{netip.MustParseAddr("10.9.0.1"), 2, "gm9.example"}, true},
 		{"name from elsewhere", Peer{netip.MustParseAddr("10.8.0.1"), 2, "gm9.example"}, false},
 		{"address with another name", Peer{netip.MustParseAddr("10.9.0.1"), 2, "gm8.example"}, false},
+		{"address identity", Peer{netip.MustParseAddr("10.7.0.1"), 1, "10.7.0.1"}, true},
+		{"address identity in another spelling", Peer{netip.MustParseAddr("2001:db8::1"), 5, "2001:db8::1"}, true},
+		{"a name that reads like an address", Peer{netip.MustParseAddr("192.0.2.1"), 2, "10.7.0.1"}, false},
+		{"a key id that reads like an address", Peer{netip.MustParseAddr("192.0.2.1"), 11, "10.7.0.1"}, false},
 		{"stranger", Peer{netip.MustParseAddr("192.0.2.1"), 1, "192.0.2.1"}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -24,7 +24,7 @@ var protocols = []named{
 	{"ip", 0}, {"icmp", 1}, {"igmp", 2}, {"ipinip", 4}, {"tcp", protoTCP}, {"udp", protoUDP},
 	{"dccp", protoDCCP}, {"gre", 47}, {"esp", 50}, {"ah", 51}, {"icmp6", 58}, {"eigrp", 88}, {"ospf", 89},
 	{"pim", 103}, {"vrrp", 112}, {"l2tp", 115}, {"sctp", protoSCTP}, {"udplite", protoUDPLite},
-	{"ipv6", 0}, {"icmpv6", 58},
+	{"icmpv6", 58},
 }
 
 // ports have names on input only: a number is what every tool prints back.

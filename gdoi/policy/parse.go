@@ -41,8 +41,11 @@ func ParseRule(s string) (Rule, error) {
 	return r, nil
 }
 
-// ParseList reads one rule a line. Empty lines and lines that start with # or ! say nothing. Every bad line is
-// reported (errors.Join of *Error).
+// maxReported bounds the errors of one list: a list may come off the wire, and its error into the journal.
+const maxReported = 20
+
+// ParseList reads one rule a line. Empty lines and lines that start with # or ! say nothing. Bad lines are reported
+// together (errors.Join of *Error), up to 20.
 func ParseList(text string) (List, error) {
 	var (
 		l    List
@@ -56,7 +59,9 @@ func ParseList(text string) (List, error) {
 		p := &parser{text: line, line: i + 1}
 		r, err := p.rule()
 		if err != nil {
-			errs = append(errs, err)
+			if errs = append(errs, err); len(errs) == maxReported {
+				break
+			}
 			continue
 		}
 		l = append(l, r)
@@ -158,6 +163,9 @@ func (p *parser) protocol() (uint8, error) {
 	w := p.next()
 	if w == "" {
 		return 0, p.fail("the protocol is missing; write ip for any, or tcp, udp, icmp, ..., or a number")
+	}
+	if w == "ipv6" {
+		return 0, p.fail("ipv6 is not a protocol here; write ip, and any6 or IPv6 prefixes as places: permit ip any6 any6")
 	}
 	if n, ok := lookup(protocols, w); ok {
 		return uint8(n), nil

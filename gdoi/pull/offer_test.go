@@ -146,6 +146,7 @@ func TestParseOfferRefuses(t *testing.T) {
 		{"address range", func(sa *isakmp.SAGDOI, _ *isakmp.KD) { sa.SATs[0].Src.IDType = isakmp.IDIPv4Range }, ErrUnsupported, "type 7"},
 		{"mask with holes", func(sa *isakmp.SAGDOI, _ *isakmp.KD) { sa.SATs[0].Src.Data = []byte{10, 0, 0, 0, 255, 0, 255, 0} }, ErrUnsupported, "holes"},
 		{"ports of no protocol", func(sa *isakmp.SAGDOI, _ *isakmp.KD) { sa.SATs[0].Src.Port = 80 }, ErrUnsupported, "has no ports"},
+		{"KEK lifetime 0", sak(isakmp.UintAttr(isakmp.KEKAttrKeyLifetime, 0, 4)), ErrMalformed, "lifetime 0"},
 		{"KEK 3DES", sak(isakmp.BasicAttr(isakmp.KEKAttrAlgorithm, 2)), ErrUnsupported, "KEK_ALGORITHM 2"},
 		{"KEK with acknowledgements", sak(isakmp.BasicAttr(isakmp.KEKAttrAckRequested, 1)), ErrUnsupported, "attribute 9"},
 		{"signature DSS", sak(isakmp.BasicAttr(isakmp.KEKAttrSigAlgorithm, 2)), ErrUnsupported, "SIG_ALGORITHM 2"},
@@ -155,6 +156,7 @@ func TestParseOfferRefuses(t *testing.T) {
 		{"sender id request in an SA", gap(isakmp.BasicAttr(isakmp.GAPSenderIDRequest, 1)), ErrUnsupported, "attribute 3"},
 		{"private GAP attribute", gap(isakmp.BasicAttr(201, 1)), ErrUnsupported, "201"},
 		{"bad access list", gap(isakmp.LongAttr(isakmp.GAPGetVPNAccessList, []byte("permit everything"))), ErrUnsupported, "access list"},
+		{"access list of noise", gap(isakmp.LongAttr(isakmp.GAPGetVPNAccessList, []byte(strings.Repeat("x\n", 30000)))), ErrUnsupported, "access list"},
 		{"no TEK key", func(_ *isakmp.SAGDOI, kd *isakmp.KD) { kd.Packets = append(kd.Packets[:1:1], kd.Packets[2:]...) }, ErrMalformed, "00001001 without"},
 		{"no KEK key", func(_ *isakmp.SAGDOI, kd *isakmp.KD) { kd.Packets = kd.Packets[1:] }, ErrMalformed, "SAK"},
 		{"TEK key twice", func(_ *isakmp.SAGDOI, kd *isakmp.KD) { kd.Packets = append(kd.Packets, kd.Packets[1]) }, ErrMalformed, "two key packets"},
@@ -183,6 +185,9 @@ func TestParseOfferRefuses(t *testing.T) {
 			_, err := ParseOffer(sa, kd, nil)
 			if !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("got %v, want %v with %q", err, c.want, c.says)
+			}
+			if n := len(err.Error()); n > 16<<10 {
+				t.Errorf("an error of %d octets", n)
 			}
 		})
 	}

@@ -115,7 +115,9 @@ func parseSAK(s *isakmp.SAK) (*KEKOffer, error) {
 			bits, err = number("SAK", a, 65535)
 		case isakmp.KEKAttrKeyLifetime:
 			var v uint64
-			v, err = number("SAK", a, 1<<32-1)
+			if v, err = number("SAK", a, 1<<32-1); err == nil && v == 0 {
+				err = malformed("KEK %x has lifetime 0", k.SPI)
+			}
 			k.Lifetime = uint32(v)
 		case isakmp.KEKAttrSigHashAlgorithm:
 			sigHash, err = number("SAK", a, 65535)

@@ -96,6 +96,14 @@ func TestIdenticalAnswerToIdenticalRequest(t *testing.T) {
 	if err != nil || req != nil || len(out) != 1 || !bytes.Equal(out[0].(machine.Send).Bytes, v.sent[3]) {
 		t.Errorf("message 3 once more: %v, %v, %v", out, req, err)
 	}
+	answers := 0
+	for range 1000 {
+		out, _, _ := v.ks.Handle(v.now, v.sent[2], nil)
+		answers += len(out)
+	}
+	if answers > maxAgain {
+		t.Errorf("%d answers to a request that was recorded and repeated", answers)
+	}
 	if _, _, err := v.ks.Handle(v.now, v.sent[0], nil); !errors.Is(err, ErrUnexpected) {
 		t.Errorf("message 1 after message 3: %v", err)
 	}

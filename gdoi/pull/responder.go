@@ -27,6 +27,10 @@ const (
 	respFailed
 )
 
+// maxAgain bounds the answers to one request that comes again and again. A member asks ike1.Transmissions times and the
+// path may double that; whoever records a request could otherwise turn it into any amount of longer answers.
+const maxAgain = 2 * ike1.Transmissions
+
 // Request is what Handle asks of the key server; WantPolicy or WantKeys.
 type Request interface{ request() }
 
@@ -49,6 +53,7 @@ type Responder struct {
 
 	request [sha256.Size]byte // digest of the request being, or last, answered
 	answer  machine.Effects   // what answered it; nil while the key server thinks
+	again   int               // how often it was repeated
 	end     machine.Instant
 	timed   bool
 }
@@ -75,9 +80,10 @@ func (r *Responder) MessageID() uint32 { return r.id }
 func (r *Responder) Handle(now machine.Now, msg []byte, out machine.Effects) (machine.Effects, Request, error) {
 	digest := sha256.Sum256(msg)
 	if r.state != respNew && digest == r.request {
-		if r.answer == nil {
+		if r.answer == nil || r.again == maxAgain {
 			return out, nil, ignore(ErrDuplicate)
 		}
+		r.again++
 		return append(out, r.answer...), nil, nil
 	}
 	var (
@@ -95,7 +101,7 @@ func (r *Responder) Handle(now machine.Now, msg []byte, out machine.Effects) (ma
 	if err != nil {
 		return out, nil, err
 	}
-	r.request, r.answer = digest, nil
+	r.request, r.answer, r.again = digest, nil, 0
 	r.limit(now)
 	return out, req, nil
 }
