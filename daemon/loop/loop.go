@@ -92,6 +92,9 @@ func (l *Loop) Run(ctx context.Context) {
 	sctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	if at, ok := l.cfg.Machine.Deadline(); ok && l.until(at) == 0 {
+		l.step(sctx, &workers, machine.Timeout{}) // so that no call sees a machine that has not begun
+	}
 	for ctx.Err() == nil {
 		var wake <-chan time.Time
 		if at, ok := l.cfg.Machine.Deadline(); ok {
