@@ -91,6 +91,10 @@ func (g *Group) rekeyed(now machine.Now, o *pull.Offer, out machine.Effects) mac
 	}
 	g.learnBase(o)
 	out = g.takeTEKs(now, o, false, out)
+	if len(g.teks) == 0 {
+		// Nothing but keys that we had given up: only a registration, with new sender ids, brings them back.
+		return g.renew(now, causeMissed, g.base/2, out)
+	}
 	if g.cause == causeMissed && !g.connecting && g.exchange == nil {
 		// What was missing has come.
 		g.attempt.Stop()
