@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/getvpn/getvpn/daemon/config"
@@ -131,18 +130,18 @@ func (d *Daemon) close() {
 // Run implements process.Daemon.
 func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	defer d.close()
-	bg, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
 	fault := make(chan error, 4)
-	var workers sync.WaitGroup
-	if err := d.raise(bg, &workers, fault); err != nil {
+	// One stage for each part that must be gone before the next may go.
+	var machinery, system, traffic stage
+	for _, s := range []*stage{&machinery, &system, &traffic} {
+		s.init(context.WithoutCancel(ctx))
+		defer s.end()
+	}
+	if err := d.raise(&system, &traffic, fault); err != nil {
 		return errors.Join(err, d.kernel.kernel.Down())
 	}
-	lctx, lcancel := context.WithCancel(bg)
-	defer lcancel()
-	looped := make(chan struct{})
-	go func() { d.loop.Run(lctx); close(looped) }()
-	workers.Go(func() { d.watchDataPath(bg) })
+	machinery.run(d.loop.Run)
+	machinery.run(d.watchDataPath)
 	go func() { fault <- d.server.Serve(d.listener) }()
 	go func() { fault <- d.conn.Receive(d.loop.Deliver) }()
 	d.log.Info("group member is up", "version", control.Version, "local", d.conn.Local().String(), "control", d.cfg.Control, "backend", d.system.Name)
@@ -156,10 +155,12 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	sctx, scancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer scancel()
 	_, cerr := d.loop.Command(sctx, func(id uint64) machine.Event { return gdoi.CmdStop{ID: id} })
-	lcancel()
-	<-looped
-	cancel()
-	workers.Wait()
+	machinery.end()
+	system.end()
+	if kerr := d.kernel.flush(); kerr != nil { // what the machine said last holds for a guard that stays
+		d.kernelFailed(kerr)
+	}
+	traffic.end()
 	if err != nil { // a fault: the guard must stay, as after a crash
 		return errors.Join(err, d.server.Close(sctx))
 	}
@@ -167,7 +168,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 }
 
 // raise sets up the data path, the guard first.
-func (d *Daemon) raise(ctx context.Context, workers *sync.WaitGroup, fault chan<- error) error {
+func (d *Daemon) raise(system, traffic *stage, fault chan<- error) error {
 	k := d.kernel.kernel
 	if err := k.SetGroups(d.kernel.current()); err != nil {
 		return err
@@ -189,13 +190,13 @@ func (d *Daemon) raise(ctx context.Context, workers *sync.WaitGroup, fault chan<
 	if err != nil {
 		return errors.Join(err, dev.Close(), w.Close())
 	}
-	workers.Go(func() {
+	traffic.run(func(ctx context.Context) {
 		if err := p.Run(ctx); err != nil {
 			fault <- err
 		}
 	})
-	workers.Go(func() { d.kernel.run(ctx) })
-	workers.Go(func() {
+	system.run(d.kernel.run)
+	system.run(func(ctx context.Context) {
 		for ctx.Err() == nil {
 			if err := k.Watch(ctx, d.kernelFailed); err != nil {
 				d.kernelFailed(err)

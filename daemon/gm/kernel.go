@@ -97,3 +97,13 @@ func (a *applier) run(ctx context.Context) {
 		}
 	}
 }
+
+// flush applies what is still to be applied. Called when run has ended.
+func (a *applier) flush() error {
+	select {
+	case <-a.dirty:
+		return a.kernel.SetGroups(a.current())
+	default:
+		return nil
+	}
+}

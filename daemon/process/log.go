@@ -54,7 +54,7 @@ func (s *Sink) Note(now machine.Now, n machine.Note) {
 	}
 	if n.Severity > machine.Debug {
 		e = s.Journal.Add(e)
-		attrs = append(attrs, slog.Uint64("seq", e.Seq))
+		attrs = append(attrs, slog.Uint64("journal", e.Seq))
 	}
 	s.Log.LogAttrs(context.Background(), levels[n.Severity.String()], n.Text, attrs...)
 }
