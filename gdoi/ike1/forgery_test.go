@@ -7,6 +7,7 @@ import (
 
 	"github.com/getvpn/getvpn/gdoi/isakmp"
 	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/suite"
 )
 
 // TestOtherCookies: in Main Mode too, a message belongs to the session of both its cookies.
@@ -95,5 +96,71 @@ func TestRepeatedQuestionProvesNothing(t *testing.T) {
 	w.run(10 * time.Second)
 	if again := ask(); again != first {
 		t.Errorf("the deadline moved from %v to %v", first, again)
+	}
+}
+
+// TestProofThatDoesNotVerify: octets that decrypt and parse prove nothing yet.
+func TestProofThatDoesNotVerify(t *testing.T) {
+	w, toServer, msg := before(t, 5) // message 6: its last block is the end of HASH_R
+	bad := bytes.Clone(msg)
+	bad[len(bad)-1] ^= 1
+	if err := w.deliver(toServer, bad); reasonOf(err) != ReasonAuth || w.member.State() != StateSentAuth {
+		t.Errorf("message 6: %v", err)
+	}
+	if err := w.deliver(toServer, msg); err != nil {
+		t.Errorf("the genuine message 6: %v", err)
+	}
+
+	w = pair(t, nil)
+	n := isakmp.Notify{DOI: 2, Protocol: 1, MsgType: 9999}
+	hash := w.member.PRF(beUint32(9), isakmp.AppendChain(nil, n))
+	h := isakmp.Header{Exchange: isakmp.ExchangeInformational, NextPayload: isakmp.PayloadHASH}
+	for name, sum := range map[string][]byte{"another": make([]byte, len(hash)), "none": nil, "a part": hash[:8]} {
+		msg := w.member.Exchange(9).Seal(h, isakmp.AppendChain(nil, isakmp.Hash{Data: sum}, n))
+		if err := w.deliver(true, msg); reasonOf(err) != ReasonAuth || w.server.Received() != nil {
+			t.Errorf("HASH(1): %s: %v", name, err)
+		}
+	}
+}
+
+// TestDowngrade: who takes the better suites out of message 1 is found out, because HASH_I covers what was offered.
+func TestDowngrade(t *testing.T) {
+	m, s := config(), config()
+	m.Suites = []suite.Phase1{mustSuite(t, "aes256-sha384-ecp384"), fast}
+	s.Suites = m.Suites
+	w := newWire(t, m, s)
+	w.path = func(n int, p packet) []packet {
+		if n == 0 {
+			sa := propose(m.Suites, DefaultLifetime)
+			sa.Proposals[0].Transforms = sa.Proposals[0].Transforms[1:]
+			h, err := isakmp.ParseHeader(p.b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.b = isakmp.Message(h, sa)
+		}
+		return []packet{p}
+	}
+	w.start().run(time.Second)
+	if w.server.Suite() != fast || w.member.Suite() != fast {
+		t.Fatal("the attack did not come as far as message 5")
+	}
+	if w.server.State() != StateSentKE || w.member.State() == StateEstablished || last(w.serverErr) != ReasonAuth {
+		t.Errorf("%s and %s, %v", w.member.State(), w.server.State(), w.serverErr)
+	}
+}
+
+// TestInitiatorKeepsSilent: a message that comes again is not answered again; the initiator has a timer.
+func TestInitiatorKeepsSilent(t *testing.T) {
+	for _, n := range []int{1, 3} {
+		w, toServer, msg := before(t, n)
+		w.path = func(int, packet) []packet { return nil }
+		if err := w.deliver(toServer, msg); err != nil {
+			t.Fatal(err)
+		}
+		sent := len(w.log)
+		if err := w.deliver(toServer, msg); reasonOf(err) != ReasonDuplicate || len(w.log) != sent {
+			t.Errorf("message %d again: %v", n+1, err)
+		}
 	}
 }

@@ -2,9 +2,12 @@ package push
 
 import (
 	"bytes"
+	"crypto"
+	"crypto/rsa"
 	"errors"
 	"testing"
 
+	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/isakmp"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/suite"
@@ -83,5 +86,32 @@ func TestDeleteOfAnotherDOI(t *testing.T) {
 	d.DOI = isakmp.DOIIPsec
 	if err := checkDelete(d); !errors.Is(err, ErrMalformed) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestSenderIDsInAPush: all members would send with the same ones. The key server itself signed them, so the number
+// counts as used (RFC 6407 §5.6.4).
+func TestSenderIDsInAPush(t *testing.T) {
+	k := testKey(t)
+	o := tekOffer(t)
+	o.SIDBits, o.SIDs = 24, []gdoi.SID{7}
+	ps := []isakmp.Payload{isakmp.SEQ{Number: 1}, o.SA(false), o.KD(true), isakmp.Sig{Data: make([]byte, k.Public.Size())}}
+	chain := isakmp.AppendChain(nil, ps...)
+	signed := chain[:len(chain)-4-k.Public.Size()]
+	sig, err := rsa.SignPKCS1v15(nil, signKey(t), crypto.SHA256, k.digest(k.header(), isakmp.HeaderLen+len(chain), signed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	copy(chain[len(chain)-len(sig):], sig)
+	body, err := suite.EncryptCBC(k.Key.Bytes(), k.IV.Bytes(), chain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := append(k.header().AppendTo(nil), body...)
+	isakmp.SetLength(b)
+	r := NewReceiver(k, 0)
+	var e *Error
+	if m, err := r.Open(b); m != nil || !errors.As(err, &e) || !e.Genuine || !errors.Is(err, ErrMalformed) || r.Last() != 1 {
+		t.Errorf("got %v, %v", m, err)
 	}
 }
