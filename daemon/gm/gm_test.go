@@ -1,0 +1,188 @@
+package gm
+
+import (
+	"context"
+	"errors"
+	"math"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/getvpn/getvpn/daemon/config"
+	"github.com/getvpn/getvpn/daemon/netcfg"
+	"github.com/getvpn/getvpn/esp/engine"
+	"github.com/getvpn/getvpn/esp/spd"
+	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/policy"
+)
+
+func TestProbe(t *testing.T) {
+	sa := func(remaining uint64, sending bool) engine.SAStats {
+		return engine.SAStats{Group: "blue", SPI: 7, Sending: sending, Remaining: remaining}
+	}
+	unknown := func(n uint64) []engine.Counter { return []engine.Counter{{Name: engine.UnknownSPI.String(), Count: n}} }
+	low := []gdoi.DataPlaneReport{{Group: "blue", SPI: 7, Kind: gdoi.SeqLow}}
+	stray := []gdoi.DataPlaneReport{{Group: "blue", Kind: gdoi.UnknownSPI}, {Group: "red", Kind: gdoi.UnknownSPI}}
+	for _, row := range []struct {
+		name  string
+		stats []engine.Stats
+		want  [][]gdoi.DataPlaneReport
+	}{
+		{"plenty left", []engine.Stats{{SAs: []engine.SAStats{sa(1000, true)}}, {SAs: []engine.SAStats{sa(500, true)}}}, [][]gdoi.DataPlaneReport{nil, nil}},
+		{"low is told once",
+			[]engine.Stats{{SAs: []engine.SAStats{sa(1000, true)}}, {SAs: []engine.SAStats{sa(99, true)}}, {SAs: []engine.SAStats{sa(50, true)}}},
+			[][]gdoi.DataPlaneReport{nil, low, nil}},
+		{"low again after new sender ids",
+			[]engine.Stats{{SAs: []engine.SAStats{sa(1000, true)}}, {SAs: []engine.SAStats{sa(99, true)}}, {SAs: []engine.SAStats{sa(1099, true)}}, {SAs: []engine.SAStats{sa(9, true)}}},
+			[][]gdoi.DataPlaneReport{nil, low, nil, low}},
+		{"not sending", []engine.Stats{{SAs: []engine.SAStats{sa(1000, false)}}, {SAs: []engine.SAStats{sa(0, false)}}}, [][]gdoi.DataPlaneReport{nil, nil}},
+		{"a few strays say nothing",
+			[]engine.Stats{{Drops: unknown(1)}, {Drops: unknown(2)}, {Drops: unknown(2)}, {Drops: unknown(3)}},
+			[][]gdoi.DataPlaneReport{nil, nil, nil, nil}},
+		{"a stream of them does",
+			[]engine.Stats{{Drops: unknown(1)}, {Drops: unknown(2)}, {Drops: unknown(3)}, {Drops: unknown(4)}},
+			[][]gdoi.DataPlaneReport{nil, nil, stray, nil}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			var p probe
+			for i, s := range row.stats {
+				if d := cmp.Diff(row.want[i], p.look(s, []string{"blue", "red"})); d != "" {
+					t.Errorf("look %d: %s", i+1, d)
+				}
+			}
+		})
+	}
+}
+
+// flaky is a kernel that fails for a while.
+type flaky struct {
+	Kernel
+	fails int
+	got   []int // rules of the first group at each call
+}
+
+func (f *flaky) SetGroups(g []netcfg.Group) error {
+	f.got = append(f.got, len(g[0].Rules))
+	if f.fails--; f.fails >= 0 {
+		return errors.New("busy")
+	}
+	return nil
+}
+
+func TestApplierRetries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var errs int
+		k := &flaky{fails: 2}
+		a := newApplier(k, []netcfg.Group{{Name: "blue"}}, func(error) { errs++ })
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { a.run(ctx); close(done) }()
+		a.set("blue", func(g *netcfg.Group) { g.Rules = make(policy.List, 1) })
+		a.set("red", func(g *netcfg.Group) { t.Error("no such group") })
+		time.Sleep(time.Minute)
+		a.set("blue", func(g *netcfg.Group) { g.Rules = make(policy.List, 2) })
+		synctest.Wait()
+		cancel()
+		<-done
+		if d := cmp.Diff([]int{1, 1, 1, 2}, k.got); d != "" || errs != 2 {
+			t.Errorf("%d errors; calls %s", errs, d)
+		}
+		a.set("blue", func(g *netcfg.Group) { g.Rules = make(policy.List, 3) })
+		if err := a.flush(); err != nil || k.got[len(k.got)-1] != 3 {
+			t.Errorf("flush: %v, calls %v", err, k.got)
+		}
+		if n := len(k.got); a.flush() != nil || len(k.got) != n {
+			t.Error("flush without a change asked the kernel")
+		}
+	})
+}
+
+func TestRules(t *testing.T) {
+	l, err := policy.ParseList("permit tcp 10.1.0.0/16 range 1000 2000 host 10.2.0.1\ndeny icmp any any")
+	if err != nil {
+		t.Fatal(err)
+	}
+	any4 := netip.MustParsePrefix("0.0.0.0/0")
+	want := []spd.Rule{
+		{Action: spd.Permit, Proto: 6, Src: netip.MustParsePrefix("10.1.0.0/16"), Dst: netip.MustParsePrefix("10.2.0.1/32"), SrcPorts: spd.Ports{Lo: 1000, Hi: 2000}, DstPorts: spd.AnyPort},
+		{Action: spd.Deny, Proto: 1, Src: any4, Dst: any4, SrcPorts: spd.AnyPort, DstPorts: spd.AnyPort},
+	}
+	if d := cmp.Diff(want, rules(l), cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestMSS(t *testing.T) {
+	off, auto, n := config.MSSClamp{Off: true}, config.MSSClamp{}, func(v int) config.MSSClamp { return config.MSSClamp{Value: v} }
+	for _, row := range []struct {
+		name   string
+		groups []config.MSSClamp
+		want   int
+	}{
+		{"auto", []config.MSSClamp{auto}, engine.MSSAuto},
+		{"off", []config.MSSClamp{off}, 0},
+		{"number", []config.MSSClamp{n(1300)}, 1300},
+		{"the lowest number", []config.MSSClamp{off, n(1300), n(1200), auto}, 1200},
+		{"auto beats off", []config.MSSClamp{off, auto}, engine.MSSAuto},
+	} {
+		var groups []config.GMGroup
+		for _, m := range row.groups {
+			groups = append(groups, config.GMGroup{MSSClamp: m})
+		}
+		if got := mss(groups); got != row.want {
+			t.Errorf("%s: %d, want %d", row.name, got, row.want)
+		}
+	}
+}
+
+// TestCheckExample: the commented example of the configuration is one that a member could run with.
+func TestCheckExample(t *testing.T) {
+	dir := t.TempDir()
+	text, err := os.ReadFile("../config/testdata/gm.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(
+		os.Mkdir(filepath.Join(dir, "psk"), 0o700),
+		os.WriteFile(filepath.Join(dir, "psk/ks"), []byte("0123456789abcdef"), 0o600),
+		os.WriteFile(filepath.Join(dir, "gm.yml"), text, 0o600),
+	); err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.LoadGM(filepath.Join(dir, "gm.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Check(c); err != nil {
+		t.Error(err)
+	}
+	n, err := nodeConfig(c, c.Local)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n.Phase1.PSK(netip.MustParseAddr("10.0.0.1")).Len() != 16 || n.Phase1.PSK(netip.MustParseAddr("10.0.0.2")) != nil {
+		t.Error("the secret of the key server, and of nobody else")
+	}
+	if n.Groups[0].ID != gdoi.GroupIDFromUint32(1234) {
+		t.Errorf("group id %q", n.Groups[0].ID)
+	}
+	c.Interfaces.LAN = []string{c.Interfaces.WAN}
+	if err := Check(c); err == nil || !strings.Contains(err.Error(), "two roles") {
+		t.Errorf("one interface as LAN and WAN: %v", err)
+	}
+	var out strings.Builder
+	c.Interfaces.WAN = "nosuchif"
+	if Doctor(c, &out) || !strings.Contains(out.String(), "FAIL wan") {
+		t.Errorf("the doctor finds nothing:\n%s", out.String())
+	}
+	c.Interfaces.MTU = math.MaxUint16 + 1
+	if err := Check(c); err == nil {
+		t.Error("an impossible MTU passed")
+	}
+}
