@@ -4,6 +4,7 @@ import (
 	"crypto/rsa"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/getvpn/getvpn/gdoi"
@@ -88,6 +89,13 @@ func (g *Group) Start(now machine.Now, stored []machine.Record, out machine.Effe
 func (g *Group) resume(now machine.Now, out machine.Effects) machine.Effects {
 	out = g.retire(now, out)
 	kek, tek := len(g.keks) == 0, len(g.teks) == 0
+	for _, m := range slices.Clone(g.members.sorted) {
+		if !g.cfg.Authorise.Allows(m.peer.policyPeer()) {
+			n := g.note(gdoi.NoteNotAuthorised, machine.Warning, fmt.Sprintf("%s is no longer authorised and left the list; rekey the KEK to exclude it", m.peer.Identity))
+			n.Peer, n.Reason = m.peer.Addr.String(), "not-authorised"
+			out = g.dropMember(m, append(out, n))
+		}
+	}
 	if kek {
 		// Nobody on the list can read a PUSH any more.
 		out = g.dropAllMembers(out)
