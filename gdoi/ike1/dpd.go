@@ -16,6 +16,7 @@ type dpd struct {
 	at       machine.Instant // next question, or next repetition
 	asking   bool
 	seq      uint32 // of our R-U-THERE, while asking; otherwise of the next
+	first    uint32 // of ours
 	repeat   retransmission
 	peerSeq  uint32 // highest that the peer asked with
 	peerAsks bool
@@ -25,7 +26,8 @@ type dpd struct {
 func (d *dpd) start(s *Session, now machine.Now) {
 	d.on = s.cfg.DPDInterval > 0 && s.PeerVendor(isakmp.VendorIDDPD)
 	// The high bit is clear, so that the number does not overflow (§6.2).
-	d.seq = s.env.Uint32() >> 1
+	d.first = s.env.Uint32() >> 1
+	d.seq = d.first
 	d.at = now.Mono.Add(s.cfg.DPDInterval)
 }
 
@@ -71,6 +73,11 @@ func (s *Session) answerRUThere(now machine.Now, n *isakmp.Notify, out machine.E
 	seq, err := s.dpdSequence(n)
 	if err != nil {
 		return out, err
+	}
+	if s.dpd.first <= seq && seq <= s.dpd.seq {
+		// One of our own numbers: perhaps our question of long ago, reflected, whose message id is forgotten. An answer
+		// does no harm, whereas taking the number would make the peer's real questions look old.
+		return s.Informational(out, s.dpdNotify(isakmp.RUThereAck, seq)), nil
 	}
 	if s.dpd.peerAsks && seq < s.dpd.peerSeq {
 		return out, ignored(ReasonReplay, "R-U-THERE %d after %d", seq, s.dpd.peerSeq)

@@ -164,3 +164,35 @@ func TestInitiatorKeepsSilent(t *testing.T) {
 		}
 	}
 }
+
+// TestReflectedQuestion: HASH(1) has no direction, and the ring forgets our old message ids.
+func TestReflectedQuestion(t *testing.T) {
+	w := pair(t, func(_, s *Config) { s.DPDInterval = time.Minute })
+	w.server.dpd.seq += 10 // questions that were asked and answered
+	own := w.server.Informational(nil, w.server.dpdNotify(isakmp.RUThere, w.server.dpd.seq))
+	for range rememberedIDs {
+		w.server.seen.add(w.server.NewMessageID())
+	}
+	before, _ := w.server.Deadline()
+	w.run(time.Second)
+	_ = w.deliver(true, capture(t, own)[0])
+	if after, _ := w.server.Deadline(); after != before {
+		t.Error("our own question proved that the peer lives")
+	}
+	sent := len(w.log)
+	real := w.member.Informational(nil, w.member.dpdNotify(isakmp.RUThere, 1))
+	if err := w.deliver(true, capture(t, real)[0]); err != nil || len(w.log) != sent+1 {
+		t.Errorf("the peer's question: %v", err)
+	}
+}
+
+// TestDestroy wipes, and sends nothing.
+func TestDestroy(t *testing.T) {
+	w := pair(t, nil)
+	keys := w.server.keys
+	w.server.Destroy()
+	w.server.Destroy()
+	if w.server.State() != StateDead || keys.CipherKey.Len()+keys.A.Len()+keys.SKEYID.Len() != 0 || w.server.Informational(nil) != nil {
+		t.Error("something is left")
+	}
+}

@@ -197,6 +197,14 @@ func (s *Session) establish(now machine.Now) {
 	s.dpd.start(s, now)
 }
 
+// Destroy ends the session without telling the peer, who does not know it any more or should find out by itself, and
+// wipes all keys.
+func (s *Session) Destroy() {
+	if s.state != StateDead {
+		_ = s.die(ReasonLocalDeleted, nil)
+	}
+}
+
 // die wipes the keys and returns the error that says so.
 func (s *Session) die(reason string, err error) *Error {
 	s.state, s.reason = StateDead, reason
