@@ -184,7 +184,7 @@ func (d *decoder) name(into *string) func(*value) {
 			ok = ok && (r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_.", r))
 		}
 		if !ok || strings.HasPrefix(s, ".") {
-			return "", fmt.Errorf("%q is not a name; use 1 to 64 letters, digits, - _ .", s)
+			return "", fmt.Errorf("%q is not a name; use 1 to 64 letters, digits, dots and - _ signs", s)
 		}
 		return s, nil
 	})

@@ -22,7 +22,12 @@ func (d *decoder) gm(v *value, c *GM) {
 	c.OnExit = "remove"
 	c.Interfaces.TUN = "gv0"
 	d.object(v, append(d.common(&c.Common),
-		must("local", d.endpoint(&c.Local)),
+		must("local", func(v *value) {
+			d.endpoint(&c.Local)(v)
+			if a := c.Local.Addr(); a.IsValid() && a.IsUnspecified() {
+				d.fail(v, "name one address: it is what key servers know this member by")
+			}
+		}),
 		must("interfaces", func(v *value) {
 			d.object(v,
 				opt("lan", d.list(func(v *value) {

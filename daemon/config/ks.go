@@ -27,7 +27,12 @@ const (
 
 func (d *decoder) ks(v *value, c *KS) {
 	d.object(v, append(d.common(&c.Common),
-		must("listen", d.endpoint(&c.Listen)),
+		must("listen", func(v *value) {
+			d.endpoint(&c.Listen)(v)
+			if a := c.Listen.Addr(); a.IsValid() && a.IsUnspecified() && !c.Identity.Address.IsValid() {
+				d.fail(v, "listening on every address takes an identity.address, from which rekeys are sent")
+			}
+		}),
 		must("pre-shared-keys", d.psks(c)),
 		must("groups", func(v *value) {
 			seen := map[string]bool{}

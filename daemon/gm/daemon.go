@@ -138,7 +138,8 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 		defer s.end()
 	}
 	if err := d.raise(&system, &traffic, fault); err != nil {
-		return errors.Join(err, d.kernel.kernel.Down())
+		d.log.Error("could not start; what guards protected traffic stays in place (getvpn-gm down removes it)")
+		return err
 	}
 	machinery.run(d.loop.Run)
 	machinery.run(d.watchDataPath)

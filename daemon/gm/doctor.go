@@ -2,6 +2,7 @@ package gm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -158,4 +159,24 @@ func (d *doctor) daemon(c *config.GM) {
 	for _, g := range s.GM.Groups {
 		fmt.Fprintf(d.w, "     %-14s %s: %s %s\n", "group", g.Name, g.State, g.StateReason)
 	}
+}
+
+// ErrRunning refuses what must not be done under a running daemon.
+var ErrRunning = errors.New("the daemon is running; stop it first")
+
+// TakeDown removes what a daemon that is dead left in the kernel, the guard included: from then on protected traffic
+// may leave in clear.
+func TakeDown(c *config.GM) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	if s, err := client.New(c.Control).Snapshot(ctx); err == nil {
+		return fmt.Errorf("%w: process %d answers on %s", ErrRunning, s.PID, c.Control)
+	}
+	cfg := netConfig(c, func(wan int) int { return wan })
+	cfg.KeepGuard = false
+	n, err := netcfg.New(cfg)
+	if err != nil {
+		return err
+	}
+	return n.Down()
 }

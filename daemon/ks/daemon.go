@@ -81,7 +81,7 @@ func New(cfg *config.KS, log *slog.Logger, opts Options) (d *Daemon, err error) 
 	if d.conn, err = transport.Listen(cfg.Listen, transport.Options{}); err != nil {
 		return nil, err
 	}
-	nc, err := nodeConfig(cfg, d.conn.Local(), func(k config.KEK) ([]byte, error) {
+	nc, err := nodeConfig(cfg, d.source(), func(k config.KEK) ([]byte, error) {
 		return publicKey(context.Background(), keys, k)
 	})
 	if err != nil {
@@ -101,6 +101,15 @@ func New(cfg *config.KS, log *slog.Logger, opts Options) (d *Daemon, err error) 
 
 // Addr is where it listens.
 func (d *Daemon) Addr() netip.AddrPort { return d.conn.Local() }
+
+// source is the address that rekeys are sent from.
+func (d *Daemon) source() netip.AddrPort {
+	a := d.conn.Local()
+	if a.Addr().IsUnspecified() {
+		return netip.AddrPortFrom(d.cfg.Identity.Address, a.Port())
+	}
+	return a
+}
 
 func (d *Daemon) send(local, remote netip.AddrPort, b []byte) {
 	if err := d.conn.Send(local, remote, b); err != nil {

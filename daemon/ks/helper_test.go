@@ -103,9 +103,9 @@ groups:
     id: 1234
     authorise: [{address: 127.0.1.0/24}]
     policy: ["deny udp any eq 848 any eq 848", "deny icmp any any", "permit ip 10.0.0.0/8 10.0.0.0/8"]
-    tek: {suite: aes-256-gcm, lifetime: 16s}
-    kek: {suite: aes-256-cbc, lifetime: 40s}
-    rekey: {activation-delay: 2s}
+    tek: {suite: aes-256-gcm, lifetime: 32s}
+    kek: {suite: aes-256-cbc, lifetime: 64s}
+    rekey: {activation-delay: 4s}
 `, w.ks))
 	w.write("psk", "0123456789abcdef0123456789\n")
 	w.write("wrong", "another secret of a stranger\n")
@@ -321,7 +321,7 @@ func (w *world) pair() (a, b *gateway) {
 func stream(t *testing.T, a, b *gateway) (stop func() (sent, lost int)) {
 	t.Helper()
 	quit, sent := make(chan struct{}), make(chan int, 1)
-	seen := make(chan int, 1)
+	seen := make(chan [2]int, 1)
 	go func() {
 		n := 0
 		tick := time.NewTicker(2 * time.Millisecond)
@@ -340,14 +340,25 @@ func stream(t *testing.T, a, b *gateway) (stop func() (sent, lost int)) {
 	}()
 	go func() {
 		n := 0
-		for b.dev.Next(500*time.Millisecond) != nil {
-			n++
+		for {
+			if b.dev.Next(100*time.Millisecond) != nil {
+				n++
+				continue
+			}
+			select {
+			case total := <-sent:
+				for n < total && b.dev.Next(patience/10) != nil {
+					n++
+				}
+				seen <- [2]int{total, total - n}
+				return
+			default:
+			}
 		}
-		seen <- n
 	}()
 	return func() (int, int) {
 		close(quit)
-		n := <-sent
-		return n, n - <-seen
+		r := <-seen
+		return r[0], r[1]
 	}
 }

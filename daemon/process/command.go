@@ -36,6 +36,14 @@ type errFault struct{ error }
 
 func (e errFault) Unwrap() error { return e.error }
 
+// Fault makes an error end a command with ExitFault; that of Checked stays what it is.
+func Fault(err error) error {
+	if err == nil || errors.Is(err, errCheck) {
+		return err
+	}
+	return errFault{err}
+}
+
 // Spec is what differs between the two daemons.
 type Spec[C any] struct {
 	Name, Short string

@@ -3,6 +3,7 @@ package main
 
 import (
 	"log/slog"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -23,20 +24,31 @@ func main() {
 			return gm.New(c, log, gm.Options{})
 		},
 	})
-	cmd.AddCommand(doctor())
+	cmd.AddCommand(doctor(), down())
 	process.Main(cmd)
 }
 
 func doctor() *cobra.Command {
+	return onConfig("doctor", "Look whether this system can run the member; nothing is changed", func(c *config.GM) error {
+		return process.Checked(gm.Doctor(c, os.Stdout))
+	})
+}
+
+func down() *cobra.Command {
+	return onConfig("down", "Remove what a dead daemon left in the kernel, the guard against clear traffic included", gm.TakeDown)
+}
+
+// onConfig makes a command that needs nothing but the configuration.
+func onConfig(name, short string, run func(*config.GM) error) *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
-		Use: "doctor --config FILE", Short: "Look whether this system can run the member; nothing is changed", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Use: name + " --config FILE", Short: short, Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
 			c, err := config.LoadGM(file)
 			if err != nil {
 				return err
 			}
-			return process.Checked(gm.Doctor(c, cmd.OutOrStdout()))
+			return process.Fault(run(c))
 		},
 	}
 	cmd.Flags().StringVarP(&file, "config", "c", "", "configuration `file`")
