@@ -25,6 +25,9 @@ const (
 	minLifetimeInDelays = 8
 	// maxActivationDelay: 4 of them must fit into the 16 bits of a GAP attribute.
 	maxActivationDelay = 4 * time.Hour
+	// maxTEKs is from when on an operator has to wait: a message carries all TEKs alive, each with its whole policy, and
+	// must fit into a datagram.
+	maxTEKs = 4
 	// maxSIDRequest bounds what one registration may ask for (RFC 6407 §3.5 sets no limit), so that no member can use
 	// up the space alone.
 	maxSIDRequest = 256

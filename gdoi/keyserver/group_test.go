@@ -187,21 +187,21 @@ func TestYoungKEKIsAnnouncedTwice(t *testing.T) {
 		t.Fatal(err)
 	}
 	mark := len(s.out)
-	_, out := s.g.Rekey(s.now, true, nil)
+	_, out, _ := s.g.Rekey(s.now, true, nil)
 	s.do(out)
 	if n := len(s.sends(mark)); n != 1 {
 		t.Fatalf("%d datagrams announce a new KEK; want 1, under the old one", n)
 	}
 	s.run(DefaultActivationDelay)
 	mark = len(s.out)
-	_, out = s.g.Rekey(s.now, false, nil)
+	_, out, _ = s.g.Rekey(s.now, false, nil)
 	s.do(out)
 	if n := len(s.sends(mark)); n != 2 {
 		t.Errorf("%d datagrams while the KEK is young; want 2", n)
 	}
 	s.run(DefaultActivationDelay + time.Second)
 	mark = len(s.out)
-	_, out = s.g.Rekey(s.now, false, nil)
+	_, out, _ = s.g.Rekey(s.now, false, nil)
 	s.do(out)
 	if n := len(s.sends(mark)); n != 1 {
 		t.Errorf("%d datagrams when it is not; want 1", n)
@@ -215,7 +215,7 @@ func TestCustodyIsAskedAgain(t *testing.T) {
 	}
 	s.mute = true
 	mark := len(s.out)
-	_, out := s.g.Rekey(s.now, false, nil)
+	_, out, _ := s.g.Rekey(s.now, false, nil)
 	s.do(out)
 	s.run(signPatience + time.Second)
 	if s.notes(gdoi.NoteSignFailed) != 1 || len(s.g.Snapshot(s.now).Problems) != 1 {
@@ -236,6 +236,22 @@ func TestNotAuthorised(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	if _, err := s.register(testPeer(2), 1); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOperatorMustWait(t *testing.T) {
+	s := newShell(t, testConfig(t))
+	for i := range maxTEKs {
+		_, out, err := s.g.Rekey(s.now, false, nil)
+		s.do(out)
+		if (err != nil) != (i == maxTEKs-1) {
+			t.Errorf("rekey %d: %v", i, err)
+		}
+		s.run(time.Second)
+	}
+	s.run(4 * DefaultActivationDelay)
+	if _, _, err := s.g.Rekey(s.now, false, nil); err != nil {
 		t.Error(err)
 	}
 }

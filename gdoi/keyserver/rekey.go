@@ -174,11 +174,15 @@ func (g *Group) Clear(now machine.Now, who string, out machine.Effects) (netip.A
 }
 
 // Rekey replaces keys now, at an operator's wish.
-func (g *Group) Rekey(now machine.Now, kek bool, out machine.Effects) (string, machine.Effects) {
+func (g *Group) Rekey(now machine.Now, kek bool, out machine.Effects) (string, machine.Effects, error) {
+	if len(g.teks) >= maxTEKs {
+		return "", out, fmt.Errorf("group %s has %d TEKs alive from rekeys before this one; the oldest ends in %v, try again then",
+			g.cfg.Name, len(g.teks), g.teks[0].expires.Sub(now.Mono).Round(time.Second))
+	}
 	out = g.rekey(now, rekeying{tek: true, kek: kek}, out)
 	text := fmt.Sprintf("new TEK %v, sent with in %v", g.teks[len(g.teks)-1].spi, g.teks[len(g.teks)-1].sendAfter.Sub(now.Mono))
 	if kek {
 		text += fmt.Sprintf("; new KEK %v", g.keks[len(g.keks)-1].spi)
 	}
-	return text, out
+	return text, out, nil
 }

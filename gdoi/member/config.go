@@ -13,9 +13,10 @@ import (
 // Timers; those with "Default" an operator may change.
 const (
 	// DefaultBackoff is the first wait after a failed registration; it doubles up to DefaultBackoffMax, each time with
-	// a jitter of ±50 %.
+	// a jitter of ±50 %. A member without keys is an outage, and an attempt is one small datagram, so the longest wait is
+	// short; phase 1 itself takes half a minute to give up.
 	DefaultBackoff    = time.Second
-	DefaultBackoffMax = 30 * time.Second
+	DefaultBackoffMax = 15 * time.Second
 	// staleSession is how long a registration over a kept phase-1 session may take before the member believes that the
 	// key server has forgotten that session, and negotiates a new one.
 	staleSession = 4 * time.Second

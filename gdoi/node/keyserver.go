@@ -42,6 +42,7 @@ type firstMessage struct {
 var _ machine.Machine = (*KeyServer)(nil)
 
 // NewKeyServer prepares a key server. stored is what earlier Persist effects wrote, in any order; nil for a fresh start.
+// The key server takes it over and wipes its values, which hold keys.
 func NewKeyServer(env *machine.Env, cfg KSConfig, stored []machine.Record) (*KeyServer, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -86,6 +87,9 @@ func (n *KeyServer) Step(now machine.Now, ev machine.Event, out machine.Effects)
 		n.started = true
 		for _, g := range n.groups {
 			out = g.Start(now, n.stored, out)
+		}
+		for _, r := range n.stored {
+			clear(r.Value)
 		}
 		n.stored = nil
 	}
@@ -150,7 +154,10 @@ func (n *KeyServer) command(now machine.Now, ev machine.Event, out machine.Effec
 		if g == nil {
 			return append(out, noGroup(c.ID, c.Group))
 		}
-		text, out := g.Rekey(now, c.KEK, out)
+		text, out, err := g.Rekey(now, c.KEK, out)
+		if err != nil {
+			return append(out, gdoi.CommandResult{ID: c.ID, Err: err.Error()})
+		}
 		return append(out, gdoi.CommandResult{ID: c.ID, Text: text})
 	case gdoi.CmdClearMember:
 		return n.clearMember(now, c, out)
@@ -185,7 +192,6 @@ func (n *KeyServer) clearMember(now machine.Now, c gdoi.CmdClearMember, out mach
 				out = s.ike.Informational(out, push.DeleteKEK(spi))
 			}
 			text = fmt.Sprintf("%s is off the list and was told to register again", addr)
-			break
 		}
 	}
 	return append(out, gdoi.CommandResult{ID: c.ID, Text: text})

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/rsa"
 	"crypto/x509"
@@ -104,6 +105,7 @@ func (w *world) add(a netip.AddrPort, m machine.Machine, err error) {
 func (w *world) keyServer(limits Limits, groups ...keyserver.Config) *KeyServer {
 	var stored []machine.Record
 	for _, r := range w.disk {
+		r.Value = bytes.Clone(r.Value)
 		stored = append(stored, r)
 	}
 	n, err := NewKeyServer(seeded(0), KSConfig{Local: ksAddr, Phase1: phase1(rightPSK), Groups: groups, Limits: limits}, stored)

@@ -27,6 +27,8 @@ type Sim struct {
 	Check   *Checker
 	network Network
 	stats   Stats
+	// Tap, if set, sees every datagram that is sent.
+	Tap func(from, to netip.AddrPort, b []byte)
 }
 
 // Stats count what happened.
@@ -129,6 +131,9 @@ func (s *Sim) Heal() { s.Partition(0, s.nodes...) }
 func (s *Sim) transmit(from *Node, to netip.AddrPort, b []byte) {
 	s.stats.Sent++
 	s.Check.transmitted(from, b)
+	if s.Tap != nil {
+		s.Tap(from.Addr, to, b)
+	}
 	copies := 1
 	if s.rng.Float64() < s.network.Duplicate {
 		copies = 2
