@@ -163,3 +163,19 @@ func TestStoreFails(t *testing.T) {
 	want(t, s)
 	wantAll(t, s)
 }
+
+// TestForgottenSession: a restarted key server does not know the member's phase 1; without dead peer detection the
+// member finds out by itself, long before a registration would give up.
+func TestForgottenSession(t *testing.T) {
+	s := New(Config{Seed: 13, Members: 1, Network: clean})
+	s.Run(time.Minute)
+	s.KS().Crash()
+	s.KS().Start()
+	s.GM(1).Do(gdoi.CmdReregister{Group: GroupName, ID: 1})
+	s.Run(time.Minute + 6*time.Second)
+	g := s.GM(1).Member().Snapshot(s.clock()).Groups[0]
+	if g.Registrations != 2 || g.State.String() != "registered" {
+		t.Errorf("%d registrations, %v; want 2, registered", g.Registrations, g.State)
+	}
+	want(t, s)
+}
