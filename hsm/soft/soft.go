@@ -8,7 +8,6 @@ package soft
 import (
 	"context"
 	"crypto"
-	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
 	"crypto/rsa"
@@ -23,6 +22,7 @@ import (
 	"sync"
 
 	"github.com/google/renameio/v2"
+	"golang.org/x/crypto/chacha20poly1305"
 
 	"github.com/getvpn/getvpn/hsm"
 )
@@ -32,7 +32,7 @@ const Notice = "keys are kept in plain files: this is not custody; whoever reads
 
 const (
 	stateKeyFile = "state.key"
-	stateKeyLen  = 32
+	stateKeyLen  = chacha20poly1305.KeySize
 	sealVersion  = 1
 )
 
@@ -64,11 +64,9 @@ func Open(dir string) (*Store, error) {
 		return nil, err
 	}
 	defer clear(key)
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, fmt.Errorf("hsm/soft: %w", err)
-	}
-	aead, err := cipher.NewGCMWithRandomNonce(block)
+	// The extended nonce may be drawn at random for as many records as the key server will ever write; the 12 octets
+	// of AES-GCM would bound them.
+	aead, err := chacha20poly1305.NewX(key)
 	if err != nil {
 		return nil, fmt.Errorf("hsm/soft: %w", err)
 	}
@@ -109,17 +107,20 @@ func stateKey(path string) ([]byte, error) {
 	return b, nil
 }
 
-// Seal returns version | nonce | ciphertext | tag.
+// Seal returns version | nonce | ciphertext | tag (XChaCha20-Poly1305).
 func (s *Store) Seal(plain, aad []byte) ([]byte, error) {
-	return s.aead.Seal([]byte{sealVersion}, nil, plain, aad), nil
+	nonce := make([]byte, chacha20poly1305.NonceSizeX, chacha20poly1305.NonceSizeX+len(plain)+chacha20poly1305.Overhead)
+	_, _ = rand.Read(nonce) // never fails
+	return append([]byte{sealVersion}, s.aead.Seal(nonce, nonce, plain, aad)...), nil
 }
 
 // Open reverses Seal.
 func (s *Store) Open(sealed, aad []byte) ([]byte, error) {
-	if len(sealed) == 0 || sealed[0] != sealVersion {
+	if len(sealed) < 1+chacha20poly1305.NonceSizeX || sealed[0] != sealVersion {
 		return nil, fmt.Errorf("%w: not the format of this version", hsm.ErrSealed)
 	}
-	plain, err := s.aead.Open(nil, nil, sealed[1:], aad)
+	nonce, box := sealed[1:1+chacha20poly1305.NonceSizeX], sealed[1+chacha20poly1305.NonceSizeX:]
+	plain, err := s.aead.Open(nil, nonce, box, aad)
 	if err != nil {
 		return nil, fmt.Errorf("%w: it was changed, or sealed with another state key than %s", hsm.ErrSealed, filepath.Join(s.dir, stateKeyFile))
 	}
