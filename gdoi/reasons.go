@@ -18,7 +18,6 @@ const (
 	DropSourceLimit    DropReason = "source-limit"     // too many negotiations from this source
 	DropSessionLimit   DropReason = "session-limit"    // too many established sessions
 	DropExchangeLimit  DropReason = "exchange-limit"   // too many exchanges in one session
-	DropNoPSK          DropReason = "no-psk"           // no pre-shared key for this peer
 	DropWrongAddress   DropReason = "wrong-address"    // from another address than the session's
 	DropUnknownPeer    DropReason = "unknown-peer"     // not one of our key servers
 	DropNotForUs       DropReason = "not-for-us"       // an exchange that only the other role answers
