@@ -11,7 +11,7 @@ import (
 	"github.com/getvpn/getvpn/gdoi/suite"
 )
 
-var errMessageID = errors.New("Main Mode message with a message id")
+var errMessageID = errors.New("message id on a message of Main Mode")
 
 // parts are the payloads that Main Mode knows, by type; each at most once, vendor ids and notifications apart.
 type parts struct {

@@ -274,7 +274,7 @@ func TestKeyExchangeRanges(t *testing.T) {
 			{"KE short", []isakmp.Payload{isakmp.KE{Data: ke.Data[1:]}, nonce}, ReasonKeyExchange},
 			{"no nonce", []isakmp.Payload{ke}, ReasonMalformed},
 			{"no KE", []isakmp.Payload{nonce}, ReasonMalformed},
-			{"HASH too", []isakmp.Payload{ke, nonce, isakmp.Hash{Data: nonce.Data}}, ReasonMalformed},
+			{"HASH too", []isakmp.Payload{ke, nonce, isakmp.Hash(nonce)}, ReasonMalformed},
 			{"KE twice", []isakmp.Payload{ke, ke, nonce}, ReasonMalformed},
 		} {
 			if err := w.deliver(toServer, isakmp.Message(h, c.ps...)); reasonOf(err) != c.reason || !errors.Is(err, ErrIgnored) {

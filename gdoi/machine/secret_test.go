@@ -19,7 +19,7 @@ func TestSecretShowsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, text := range map[string]string{
-		"%v": fmt.Sprintf("%v", s), "%+v": fmt.Sprintf("%+v", s), "%#v": fmt.Sprintf("%#v", s), "%s": fmt.Sprintf("%s", s),
+		"%v": fmt.Sprintf("%v", s), "%+v": fmt.Sprintf("%+v", s), "%#v": fmt.Sprintf("%#v", s), "%s": fmt.Sprintf("key %s", s),
 		"in a struct": fmt.Sprintf("%+v", struct{ K *Secret }{s}), "log": log.String(), "json": string(j),
 	} {
 		if strings.Contains(text, "hunter2") || strings.Contains(text, "104 117") {

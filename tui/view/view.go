@@ -158,14 +158,6 @@ func clock(t time.Time) string {
 	return t.Local().Format("15:04:05")
 }
 
-func sum(counters []control.Counter) uint64 {
-	var n uint64
-	for _, c := range counters {
-		n += c.Count
-	}
-	return n
-}
-
 // top returns the largest counter, "replay 12".
 func top(counters []control.Counter) string {
 	best := control.Counter{}
