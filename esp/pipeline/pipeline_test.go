@@ -194,13 +194,13 @@ func (mad) ReadBatch([][]byte, []int, int) (int, error) { panic("mad") }
 
 func TestFailureIsReported(t *testing.T) {
 	defer goleak.VerifyNone(t)
-	a, _ := wiretest.Pair(1, nil)
+	fresh := func() *wiretest.Conn { a, _ := wiretest.Pair(1, nil); return a } // Run closes it
 	for name, row := range map[string]struct {
 		wan  wire.Conn
 		want string
 	}{
-		"wire fails": {broken{a}, "LAN to WAN: cable cut"},
-		"panic":      {mad{a}, "WAN to LAN: fault in the data path: mad"},
+		"wire fails": {broken{fresh()}, "LAN to WAN: cable cut"},
+		"panic":      {mad{fresh()}, "WAN to LAN: fault in the data path: mad"},
 	} {
 		dev := tuntest.New("gv0", 1446, 4)
 		p, err := pipeline.New(pipeline.Config{Dev: dev, Wire: row.wan, Engine: newEngine(t, 1), Now: now})
