@@ -97,5 +97,6 @@ func validateCommand() *cobra.Command {
 func writeJSON(w io.Writer, v any) error {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false) // values are for people
 	return enc.Encode(v)
 }

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/getvpn/getvpn/lab/netns"
+	"github.com/getvpn/getvpn/lab/scenario"
+)
+
+// bin is a directory with the programs, a place for labs, and the name of this test's lab.
+type bin struct {
+	t         *testing.T
+	dir, name string
+}
+
+// build makes the real programs: what a user runs is what is tested.
+func build(t *testing.T) *bin {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("builds the programs and runs whole labs")
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("network namespaces need root")
+	}
+	if _, err := os.Stat("/dev/net/tun"); err != nil {
+		t.Skipf("members need /dev/net/tun: %v", err)
+	}
+	b := &bin{t: t, dir: t.TempDir(), name: fmt.Sprintf("gvlr%d", os.Getpid())}
+	out, err := exec.Command("go", "build", "-o", b.dir+"/", "../../../daemon/cmd/getvpn-ks", "../../../daemon/cmd/getvpn-gm", ".").CombinedOutput()
+	if err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	t.Setenv("GETVPN_LAB_DIR", t.TempDir())
+	t.Setenv("GETVPN_BIN", b.dir)
+	t.Cleanup(func() {
+		if err := netns.Down(b.name); err != nil {
+			t.Error(err)
+		}
+	})
+	return b
+}
+
+// run runs getvpn-lab and returns its standard output and error, and whether it exited with 0.
+func (b *bin) run(args ...string) (stdout, stderr string, ok bool) {
+	b.t.Helper()
+	var out, errs bytes.Buffer
+	cmd := exec.Command(filepath.Join(b.dir, "getvpn-lab"), args...) //nolint:gosec // our own program
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	if _, exited := err.(*exec.ExitError); err != nil && !exited { //nolint:errorlint // straight from Run
+		b.t.Fatal(err)
+	}
+	return out.String(), errs.String(), err == nil
+}
+
+func (b *bin) must(args ...string) string {
+	b.t.Helper()
+	out, errs, ok := b.run(args...)
+	if !ok {
+		b.t.Fatalf("getvpn-lab %v failed:\n%s%s", args, out, errs)
+	}
+	return out
+}
+
+func (b *bin) report(args ...string) (*scenario.Report, bool) {
+	b.t.Helper()
+	out, errs, ok := b.run(args...)
+	b.t.Log(errs)
+	var r scenario.Report
+	if err := json.Unmarshal([]byte(out), &r); err != nil {
+		b.t.Fatalf("the report is no JSON: %v\n%s", err, out)
+	}
+	return &r, ok
+}
+
+// The whole of basic with short key lives: every check, six TEK rollovers, a KEK rollover.
+func TestBasic(t *testing.T) {
+	b := build(t)
+	r, ok := b.report("run", "basic", "--json", "--name", b.name, "--set",
+		"tek_lifetime=16s,activation_delay=2s,kek_lifetime=24s,rollovers=6,flood=5s,patience=120s")
+	if !ok || !r.OK || len(r.Checks) < 10 {
+		t.Errorf("basic: %+v", r)
+	}
+}
+
+// A member that fails open on purpose is caught: the checks can fail.
+func TestFailOpenIsCaught(t *testing.T) {
+	b := build(t)
+	text, err := os.ReadFile("../../topologies/basic/basic.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "open.yaml")
+	if err := os.WriteFile(file, bytes.Replace(text, []byte("fail: closed"), []byte("fail: open"), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r, ok := b.report("run", file, "--json", "--name", b.name, "--only", "fail-closed,core-only-esp")
+	failed := map[string]bool{}
+	for _, c := range r.Checks {
+		failed[c.Name] = !c.OK
+	}
+	if ok || r.OK || !failed["fail-closed"] || !failed["core-only-esp"] {
+		t.Errorf("nobody noticed: %+v", r)
+	}
+}
+
+// What an operator types, from up to down.
+func TestCommands(t *testing.T) {
+	b := build(t)
+	b.must("up", "basic", "--name", b.name)
+	var labs []netns.Status
+	status := func(node string) netns.NodeStatus {
+		t.Helper()
+		if err := json.Unmarshal([]byte(b.must("status", "--json")), &labs); err != nil || len(labs) != 1 {
+			t.Fatalf("status: %v, %d labs", err, len(labs))
+		}
+		for _, n := range labs[0].Nodes {
+			if n.Name == node {
+				return n
+			}
+		}
+		t.Fatalf("no node %s", node)
+		return netns.NodeStatus{}
+	}
+	first := status("gm1")
+	if !first.Running || !strings.Contains(first.Detail, "registered") {
+		t.Errorf("gm1 after up: %+v", first)
+	}
+	b.must("kill", "gm1")
+	if n := status("gm1"); n.Running || n.Wanted != netns.WantedKilled {
+		t.Errorf("gm1 after kill: %+v", n)
+	}
+	if _, errs, ok := b.run("kill", "gm1"); ok || !strings.Contains(errs, "not running") {
+		t.Errorf("killing a dead daemon: %q", errs)
+	}
+	b.must("start", "gm1")
+	if n := status("gm1"); !n.Running || n.PID == first.PID {
+		t.Errorf("gm1 after start: %+v", n)
+	}
+	b.must("stop", "gm2")
+	b.must("start", "gm2")
+	b.must("partition", "ks1/gm1,gm2", "--for", "30s")
+	if out := b.must("status"); !strings.Contains(out, "fault: partition ks1/gm1,gm2") {
+		t.Errorf("status does not show the partition:\n%s", out)
+	}
+	b.must("heal")
+	if out := b.must("exec", "h1", "--", "ls", "/sys/class/net"); out != "eth0\nlo\n" {
+		t.Errorf("interfaces of h1: %q", out)
+	}
+	if out := b.must("logs", "ks1"); !strings.Contains(out, "gm-registered") {
+		t.Errorf("log of ks1:\n%s", out)
+	}
+	for _, c := range []struct{ args, want string }{
+		{"up basic --name " + b.name, "already up"},
+		{"exec h9 -- ls", `no node "h9"`},
+		{"kill h1", "has no daemon"},
+		{"partition gm1", "exactly two sides"},
+		{"up basic --driver compose", "no driver"},
+		{"run nothing", "there are: basic"},
+		{"run basic --only nothing", "no step"},
+		{"run", "name one scenario"},
+	} {
+		if _, errs, ok := b.run(strings.Fields(c.args)...); ok || !strings.Contains(errs, c.want) {
+			t.Errorf("%s: %q, want %q", c.args, errs, c.want)
+		}
+	}
+	b.must("down")
+	if _, errs, ok := b.run("kill", "gm1"); ok || !strings.Contains(errs, "not up") {
+		t.Errorf("after down: %q", errs)
+	}
+	if out := b.must("list", "--json"); !strings.Contains(out, `"basic"`) {
+		t.Errorf("list: %s", out)
+	}
+}
