@@ -6,6 +6,8 @@ const (
 	NoteGMRegistered    = "gm-registered"       // KS: a member got its keys; GM: we got ours
 	NoteGMExpired       = "gm-expired"          // KS: a member did not come back in time
 	NoteGMCleared       = "gm-cleared"          // KS: an operator took a member off the list
+	NoteGMLeft          = "gm-left"             // KS: a member has stopped in order; it gets no rekeys
+	NoteStopped         = "stopped"             // GM: it has stopped in order and forgotten its keys
 	NoteNotAuthorised   = "not-authorised"      // an authenticated peer may not join the group
 	NoteAuthFailed      = "auth-failed"         // phase 1 failed: wrong pre-shared key, or no common suite
 	NotePhase1Up        = "phase1-up"           // a phase-1 SA was established

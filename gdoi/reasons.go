@@ -17,6 +17,7 @@ const (
 	DropHalfOpenLimit  DropReason = "half-open-limit"  // too many negotiations under way
 	DropSourceLimit    DropReason = "source-limit"     // too many negotiations from this source
 	DropSessionLimit   DropReason = "session-limit"    // too many established sessions
+	DropTooOften       DropReason = "too-often"        // a registration from an address that has made too many
 	DropExchangeLimit  DropReason = "exchange-limit"   // too many exchanges in one session
 	DropWrongAddress   DropReason = "wrong-address"    // from another address than the session's
 	DropUnknownPeer    DropReason = "unknown-peer"     // not one of our key servers

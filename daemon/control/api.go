@@ -125,7 +125,7 @@ type TEK struct {
 type KSMember struct {
 	Address       string    `json:"address"`
 	Identity      string    `json:"identity"`
-	State         string    `json:"state"` // "registered", ...
+	State         string    `json:"state"` // "registered" or "left"
 	RegisteredAt  time.Time `json:"registered_at"`
 	Registrations uint64    `json:"registrations"`
 	RekeysSent    uint64    `json:"rekeys_sent"` // datagrams, repeats included
@@ -140,6 +140,7 @@ const (
 	StateRegistered    = "registered"
 	StateReregistering = "re-registering"
 	StateExpired       = "expired" // keys ended, failing closed (or open)
+	StateLeft          = "left"    // key server only: it stopped in order, and gets no rekeys until it registers again
 )
 
 // GroupMember is a group member's part of a Snapshot.

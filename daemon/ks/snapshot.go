@@ -43,8 +43,12 @@ func group(c *config.KSGroup, s keyserver.Snapshot) control.KSGroup {
 		g.TEKs = append(g.TEKs, translate.TEK(t))
 	}
 	for _, m := range s.Members {
+		state := control.StateRegistered
+		if m.Left {
+			state = control.StateLeft
+		}
 		g.Members = append(g.Members, control.KSMember{
-			Address: m.Addr.Addr().String(), Identity: m.Identity, State: control.StateRegistered,
+			Address: m.Addr.Addr().String(), Identity: m.Identity, State: state,
 			RegisteredAt: m.RegisteredAt, Registrations: m.Registrations, RekeysSent: m.RekeysSent,
 			LastSeq: m.LastSeq, SIDs: translate.SIDs(m.SIDs),
 		})

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/getvpn/getvpn/gdoi/isakmp"
 	"github.com/getvpn/getvpn/gdoi/machine"
@@ -51,22 +52,23 @@ func (s *Session) Informational(out machine.Effects, ps ...isakmp.Payload) machi
 	return append(out, s.send(s.Exchange(id).Seal(h, chain)))
 }
 
-// Delete tells the peer and ends the session.
-func (s *Session) Delete(_ machine.Now, out machine.Effects) machine.Effects {
+// Delete tells the peer and ends the session. What else the owner has to tell goes first, in the same message: after it
+// the peer would not understand any other.
+func (s *Session) Delete(_ machine.Now, out machine.Effects, also ...isakmp.Payload) machine.Effects {
 	if s.state == StateDead {
 		return out
 	}
-	out = s.sendDelete(out)
+	out = s.sendDelete(out, also...)
 	_ = s.die(ReasonLocalDeleted, nil)
 	return out
 }
 
 // sendDelete is the deletion of the ISAKMP SA (RFC 2408 §3.15); it is not acknowledged.
-func (s *Session) sendDelete(out machine.Effects) machine.Effects {
+func (s *Session) sendDelete(out machine.Effects, also ...isakmp.Payload) machine.Effects {
 	spi := s.spi()
-	return s.Informational(out, isakmp.Delete{
+	return s.Informational(out, append(slices.Clone(also), isakmp.Delete{
 		DOI: isakmp.DOIGDOI, Protocol: isakmp.ProtoISAKMP, SPISize: uint8(len(spi)), SPIs: [][]byte{spi},
-	})
+	})...)
 }
 
 // informational takes an Informational message: protected ones once established, hints in clear before.

@@ -35,12 +35,14 @@ const (
 	CertificateUnavailable  NotifyType = 28
 	UnsupportedExchangeType NotifyType = 29
 	UnequalPayloadLengths   NotifyType = 30
-	Connected               NotifyType = 16384
-	ResponderLifetime       NotifyType = 24576
-	ReplayStatus            NotifyType = 24577
-	InitialContact          NotifyType = 24578
-	RUThere                 NotifyType = 36136
-	RUThereAck              NotifyType = 36137
+	// TryLater is ours, of the private error types (RFC 2408 §3.14.1): the request is right, but comes too often.
+	TryLater          NotifyType = 8192 + 848
+	Connected         NotifyType = 16384
+	ResponderLifetime NotifyType = 24576
+	ReplayStatus      NotifyType = 24577
+	InitialContact    NotifyType = 24578
+	RUThere           NotifyType = 36136
+	RUThereAck        NotifyType = 36137
 )
 
 var notifyErrors = [...]string{
@@ -57,6 +59,8 @@ var notifyErrors = [...]string{
 // String is the RFC's name.
 func (t NotifyType) String() string {
 	switch t {
+	case TryLater:
+		return "TRY-LATER"
 	case Connected:
 		return "CONNECTED"
 	case ResponderLifetime:

@@ -28,9 +28,6 @@ const (
 	// maxTEKs is from when on an operator has to wait: a message carries all TEKs alive, each with its whole policy, and
 	// must fit into a datagram.
 	maxTEKs = 4
-	// maxSIDRequest bounds what one registration may ask for (RFC 6407 §3.5 sets no limit), so that no member can use
-	// up the space alone.
-	maxSIDRequest = 256
 )
 
 // Config is one group, as its operator wrote it. Zero values are defaults where there is a Default.

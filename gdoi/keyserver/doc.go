@@ -35,7 +35,9 @@
 // are used up, all keys are withdrawn by a DELETE to everybody and counting begins again under new ones (RFC 6407 §3.5).
 //
 // A member leaves the list when an operator clears it, or when it has not registered for a KEK lifetime and a margin
-// (Group.memberEnd); members register at least once in a KEK lifetime.
+// (Group.memberEnd); members register at least once in a KEK lifetime. One that
+// stops in order says so (Group.Leaves) and stays on the list, marked, without getting rekeys, until then or until it
+// registers again. One address can have only so many members, and register only so often (pacing.go).
 //
 // A Group is not a machine.Machine but a part of one: node.KeyServer calls it. It belongs to one goroutine.
 package keyserver

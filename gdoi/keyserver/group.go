@@ -29,6 +29,7 @@ type Group struct {
 	version uint64
 
 	members    memberList
+	pacing     pacing
 	deliveries []*delivery
 	durable    durable
 

@@ -18,6 +18,7 @@ type member struct {
 	registered    machine.Instant
 	registrations uint64
 	sids          []gdoi.SID
+	left          bool // it said that it has stopped
 	rekeysSent    uint64
 	lastSeq       uint32
 }
@@ -68,18 +69,21 @@ func (l *memberList) remove(m *member) {
 	}
 }
 
+// addresses is where rekeys go.
 func (l *memberList) addresses() []netip.AddrPort {
-	out := make([]netip.AddrPort, len(l.sorted))
-	for i, m := range l.sorted {
-		out[i] = m.peer.Addr
+	out := make([]netip.AddrPort, 0, len(l.sorted))
+	for _, m := range l.sorted {
+		if !m.left {
+			out = append(out, m.peer.Addr)
+		}
 	}
 	return out
 }
 
-// allGetVPN says whether every member knows our private attribute.
+// allGetVPN says whether everybody who gets rekeys knows our private attribute.
 func (l *memberList) allGetVPN() bool {
 	for _, m := range l.sorted {
-		if !m.peer.GetVPN {
+		if !m.peer.GetVPN && !m.left {
 			return false
 		}
 	}
@@ -120,7 +124,11 @@ func (g *Group) expireMembers(now machine.Now, out machine.Effects) machine.Effe
 			g.watch(m)
 			continue
 		}
-		n := g.note(gdoi.NoteGMExpired, machine.Warning, fmt.Sprintf("%s has not registered for %v and left the list", m.peer.Identity, now.Mono.Sub(m.registered).Truncate(time.Second)))
+		severity := machine.Warning
+		if m.left {
+			severity = machine.Info
+		}
+		n := g.note(gdoi.NoteGMExpired, severity, fmt.Sprintf("%s has not registered for %v and left the list", m.peer.Identity, now.Mono.Sub(m.registered).Truncate(time.Second)))
 		n.Peer = m.peer.Addr.String()
 		out = g.dropMember(m, append(out, n))
 	}

@@ -50,6 +50,7 @@ type memberRecord struct {
 	Registered    time.Time
 	Registrations uint64
 	SIDs          []gdoi.SID
+	Left          bool `json:",omitempty"`
 }
 
 const countersKey = "counters"
@@ -96,7 +97,7 @@ func encodeMember(now machine.Now, m *member) []byte {
 	if m == nil {
 		return nil
 	}
-	return encode(memberRecord{m.peer.Addr, m.peer.IDType, m.peer.Identity, m.peer.GetVPN, now.WallAt(m.registered), m.registrations, m.sids})
+	return encode(memberRecord{m.peer.Addr, m.peer.IDType, m.peer.Identity, m.peer.GetVPN, now.WallAt(m.registered), m.registrations, m.sids, m.left})
 }
 
 // restore reads the records of this group; false means that there are none. After an error nothing of them is used.
@@ -216,7 +217,7 @@ func (g *Group) restoreMember(now machine.Now, key string, b []byte) error {
 		return errRecord
 	}
 	m := g.members.put(p)
-	m.registered, m.registrations, m.sids = min(now.MonoAt(r.Registered), now.Mono), r.Registrations, slices.Clone(r.SIDs)
+	m.registered, m.registrations, m.sids, m.left = min(now.MonoAt(r.Registered), now.Mono), r.Registrations, slices.Clone(r.SIDs), r.Left
 	g.watch(m)
 	return nil
 }

@@ -13,6 +13,8 @@ import (
 var (
 	// ErrNotAuthorised: the peer is authentic, but not on the group's list.
 	ErrNotAuthorised = errors.New("keyserver: not authorised for this group")
+	// ErrTooOften: the peer has registered so often that it must wait.
+	ErrTooOften = errors.New("keyserver: too many registrations from this address")
 	// ErrChanged: the keys have changed since the policy was sent; the member must start again.
 	ErrChanged = errors.New("keyserver: the group's keys changed during the registration")
 )
@@ -21,9 +23,10 @@ var (
 // secrets and is good for this step only.
 func (g *Group) Policy(now machine.Now, p Peer, out machine.Effects) (*pull.Offer, machine.Effects, error) {
 	if !g.cfg.Authorise.Allows(p.policyPeer()) {
-		n := g.note(gdoi.NoteNotAuthorised, machine.Warning, fmt.Sprintf("%s may not join; add it to the group's authorise list if it should", p.Identity))
-		n.Peer, n.Reason = p.Addr.String(), "not-authorised"
-		return nil, append(out, n), ErrNotAuthorised
+		return nil, out, ErrNotAuthorised
+	}
+	if !g.pacing.allows(now, p.Addr.Addr()) {
+		return nil, out, ErrTooOften
 	}
 	out = g.replaceDue(now, out)
 	return g.offer(now), g.flush(now, out), nil
@@ -44,11 +47,11 @@ func (g *Group) Register(now machine.Now, p Peer, sids int, version uint64, out 
 	if !g.cfg.Authorise.Allows(p.policyPeer()) {
 		return nil, 0, out, ErrNotAuthorised
 	}
-	out = g.replaceDue(now, out)
-	want := uint64(min(max(sids, 1), maxSIDRequest))
-	if want > g.cfg.SIDCount {
-		want = 1
+	if !g.pacing.take(now, p.Addr.Addr()) {
+		return nil, 0, out, ErrTooOften
 	}
+	out = g.replaceDue(now, out)
+	want := min(uint64(max(sids, 1)), g.cfg.sidLimit())
 	if g.sidNext+want > g.cfg.SIDFirst+g.cfg.SIDCount {
 		out = append(out, g.note(gdoi.NoteSIDsExhausted, machine.Warning, fmt.Sprintf("all %d sender ids are used up; raise sender-ids bits if this happens often", g.cfg.SIDCount)))
 		out = g.reset(now, out)
@@ -65,11 +68,12 @@ func (g *Group) Register(now machine.Now, p Peer, sids int, version uint64, out 
 		m.sids = append(m.sids, gdoi.SID(g.sidNext))
 		g.sidNext++
 	}
-	m.registered = now.Mono
+	m.registered, m.left = now.Mono, false
 	m.registrations++
 	g.registrations++
 	g.watch(m)
 	g.stopSending(p.Addr)
+	out = g.crowdedOut(m, out)
 	g.durable.member(m)
 	o := g.offer(now)
 	o.SIDs = append([]gdoi.SID(nil), m.sids...)

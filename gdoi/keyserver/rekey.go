@@ -25,7 +25,7 @@ func (g *Group) rekey(now machine.Now, r rekeying, out machine.Effects) machine.
 	if r.tek {
 		out = g.newTEK(now, out)
 	}
-	if len(under) == 0 || g.members.len() == 0 {
+	if len(under) == 0 || len(g.members.addresses()) == 0 {
 		out, _ = g.persist(now, out)
 		return out
 	}
@@ -126,7 +126,7 @@ func (g *Group) reset(now machine.Now, out machine.Effects) machine.Effects {
 	g.cancel(func(*delivery) bool { return true })
 	// What withdraws the keys must not leave before their successors are durable.
 	id := g.durable.reserve(g.env)
-	if g.members.len() > 0 {
+	if len(g.members.addresses()) > 0 {
 		for _, k := range under {
 			m := push.Message{Seq: k.seq, Deletes: []isakmp.Delete{push.DeleteTEKs(), push.DeleteKEK(gdoi.KEKSPI{})}}
 			out = g.announce(now, k, m, id, out)

@@ -42,6 +42,7 @@ type MemberInfo struct {
 	RekeysSent    uint64 // datagrams, repeats included, since start
 	LastSeq       uint32 // of the last PUSH sent to it since start
 	SIDs          []gdoi.SID
+	Left          bool // it has stopped in order, and gets no rekeys until it registers again
 }
 
 // Snapshot returns the state at now.
@@ -79,6 +80,6 @@ func (m *member) info(now machine.Now, g *Group) MemberInfo {
 		Addr: m.peer.Addr, Identity: m.peer.Identity, GetVPN: m.peer.GetVPN,
 		RegisteredAt: now.WallAt(m.registered), ExpiresAt: now.WallAt(g.memberEnd(m)),
 		Registrations: m.registrations, RekeysSent: m.rekeysSent, LastSeq: m.lastSeq,
-		SIDs: append([]gdoi.SID(nil), m.sids...),
+		SIDs: append([]gdoi.SID(nil), m.sids...), Left: m.left,
 	}
 }

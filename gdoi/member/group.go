@@ -6,9 +6,11 @@ import (
 
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/ike1"
+	"github.com/getvpn/getvpn/gdoi/isakmp"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/policy"
 	"github.com/getvpn/getvpn/gdoi/pull"
+	"github.com/getvpn/getvpn/gdoi/push"
 )
 
 // Sessions are the phase-1 SAs of the node, shared by its groups.
@@ -16,8 +18,8 @@ type Sessions interface {
 	// Session returns the established SA with a key server. Without one it negotiates one and returns nil; then
 	// Connected or ConnectFailed follows, not before Session has returned.
 	Session(now machine.Now, ks netip.AddrPort, out machine.Effects) (*ike1.Session, machine.Effects)
-	// Forget drops the SA with a key server that seems to have forgotten it.
-	Forget(now machine.Now, ks netip.AddrPort, out machine.Effects) machine.Effects
+	// Forget drops an SA that its key server seems to have forgotten. All groups that use it hear of that by Forgotten.
+	Forget(now machine.Now, s *ike1.Session, out machine.Effects) machine.Effects
 }
 
 // Group is one group on a member.
@@ -162,9 +164,27 @@ func (g *Group) busy() bool {
 	return waiting || g.connecting || g.exchange != nil
 }
 
-// Stop forgets everything.
-func (g *Group) Stop(now machine.Now, out machine.Effects) machine.Effects {
-	out = g.retireAll(now, "stopped", out)
+// Farewell is what to tell the key server in order to leave the group: that its KEKs are deleted here. A key server that
+// this member is not registered with hears nothing.
+func (g *Group) Farewell(ks netip.AddrPort) (out []isakmp.Payload) {
+	if !g.state.HoldsKeys() || ks != g.registeredWith {
+		return nil
+	}
+	for _, k := range g.keks {
+		out = append(out, push.DeleteKEK(k.receiver.Key().SPI))
+	}
+	return out
+}
+
+// Stop forgets everything. The data plane fails closed, or as configured.
+func (g *Group) Stop(_ machine.Now, out machine.Effects) machine.Effects {
+	for _, t := range g.teks {
+		out = append(out, gdoi.RetireSA{Group: g.cfg.Name, SPI: t.spi, Reason: "stopped"})
+	}
+	if len(g.teks) > 0 {
+		out = g.setPolicy(g.group, false, out)
+	}
+	out = append(out, g.note(gdoi.NoteStopped, machine.Info, "stopped in order; the keys are forgotten"))
 	for _, k := range g.keks {
 		k.receiver.Destroy()
 	}

@@ -29,7 +29,7 @@ func (d *dialer) Session(_ machine.Now, ks netip.AddrPort, out machine.Effects) 
 	return nil, out
 }
 
-func (d *dialer) Forget(_ machine.Now, _ netip.AddrPort, out machine.Effects) machine.Effects {
+func (d *dialer) Forget(_ machine.Now, _ *ike1.Session, out machine.Effects) machine.Effects {
 	return out
 }
 

@@ -151,12 +151,16 @@ func (g *Group) namesKEK(d *isakmp.Delete) bool {
 	return false
 }
 
-// refused ends the exchange by the key server's word. InvalidSPI says that the keys have just changed.
+// refused ends the exchange by the key server's word. InvalidSPI says that the keys have just changed,
+// TryLater that nothing is wrong but the time.
 func (g *Group) refused(now machine.Now, t isakmp.NotifyType, err error, out machine.Effects) machine.Effects {
 	if t == isakmp.InvalidSPI {
 		g.endExchange()
 		g.attempt.Set(now.Mono.Add(g.jitter(time.Second)))
 		return out
+	}
+	if t == isakmp.TryLater {
+		return g.failed(now, err, out)
 	}
 	if _, on := g.withdraw.Deadline(); on {
 		out = g.retireAll(now, "cleared", out)
@@ -170,8 +174,15 @@ func (g *Group) staleSession(now machine.Now, out machine.Effects) machine.Effec
 	if g.exchange == nil {
 		return out
 	}
+	return g.sessions.Forget(now, g.session, out)
+}
+
+// Forgotten says that s is gone without anybody's fault: the attempt that runs over it begins again.
+func (g *Group) Forgotten(now machine.Now, s *ike1.Session, out machine.Effects) machine.Effects {
+	if g.exchange == nil || g.session != s {
+		return out
+	}
 	g.endExchange()
-	out = g.sessions.Forget(now, g.ks(), out)
 	g.attempts--
 	return g.begin(now, out)
 }

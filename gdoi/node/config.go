@@ -31,7 +31,7 @@ type GMConfig struct {
 // Limits bound what strangers can make a node keep. Zero values are the defaults; an operator may change them.
 type Limits struct {
 	HalfOpen          int // negotiations under way, of everybody; DefaultHalfOpen
-	HalfOpenPerSource int // of one address; DefaultHalfOpenPerSource
+	HalfOpenPerSource int // of one address; beyond it the oldest unanswered one gives way; DefaultHalfOpenPerSource
 	Sessions          int // established phase-1 SAs; DefaultSessions
 	SessionsPerPeer   int // of one member; the oldest goes; DefaultSessionsPerPeer
 	Exchanges         int // registrations kept per session; DefaultExchanges
@@ -41,7 +41,7 @@ type Limits struct {
 // Defaults of Limits.
 const (
 	DefaultHalfOpen          = 4096
-	DefaultHalfOpenPerSource = 8
+	DefaultHalfOpenPerSource = 32
 	DefaultSessions          = 20000
 	DefaultSessionsPerPeer   = 4
 	DefaultExchanges         = 4

@@ -11,6 +11,6 @@
 // The first Step starts the node, whatever its event; until then Deadline is immediate.
 //
 // Before a datagram is authenticated it may cost: a header, a map look-up, and for Main Mode what ike1 says, within
-// Limits. A key server that is full of negotiations that never got beyond their first message drops the oldest of those
-// first, since nobody has shown yet to be reachable at that source.
+// Limits. A key server that is full of negotiations drops, of the source that has most, the oldest that never got beyond
+// its first message, since nobody has shown yet to be reachable there.
 package node

@@ -19,24 +19,22 @@ const immediately = machine.Instant(math.MinInt64)
 
 // Limits of what bad input can write into the journal; not configurable.
 const (
-	dropNoteEvery   = 10 * time.Second // per reason
-	authNoteEvery   = time.Second      // per source
-	maxNotedSources = 1024
-	maxRefusals     = 10 // clear notifications per second
+	dropNoteEvery = 10 * time.Second // per reason
+	maxRefusals   = 10               // clear notifications per second
 )
 
 // dropCounter counts drops and says so now and then.
 type dropCounter struct {
 	counts map[string]uint64
 	noted  map[string]machine.Instant
-	auth   map[netip.Addr]machine.Instant
+	voices voices
 
 	refusals   int
 	refusalsAt machine.Instant
 }
 
 func newDropCounter() dropCounter {
-	return dropCounter{map[string]uint64{}, map[string]machine.Instant{}, map[netip.Addr]machine.Instant{}, 0, 0}
+	return dropCounter{counts: map[string]uint64{}, noted: map[string]machine.Instant{}}
 }
 
 // drop counts a datagram from remote.
@@ -54,7 +52,9 @@ func (d *dropCounter) failed(now machine.Now, err error, remote netip.AddrPort, 
 	reason := reasonOf(err)
 	switch reason {
 	case ike1.ReasonAuth, ike1.ReasonNoPSK, ike1.ReasonIdentity, ike1.ReasonNoProposal:
-		out = d.authFailed(now, reason, err, remote, out)
+		out = d.voices.note(now, remote.Addr(), machine.Note{
+			Name: gdoi.NoteAuthFailed, Severity: machine.Warning, Peer: remote.String(), Reason: reason, Text: err.Error(),
+		}, out)
 	}
 	return d.drop(now, reason, remote, err.Error(), out)
 }
@@ -75,18 +75,6 @@ func reasonOf(err error) string {
 	default:
 		return "failed"
 	}
-}
-
-// authFailed is loud, but not louder than once a second for each source.
-func (d *dropCounter) authFailed(now machine.Now, reason string, err error, remote netip.AddrPort, out machine.Effects) machine.Effects {
-	if last, ok := d.auth[remote.Addr()]; ok && now.Mono.Sub(last) < authNoteEvery {
-		return out
-	}
-	if len(d.auth) >= maxNotedSources {
-		clear(d.auth)
-	}
-	d.auth[remote.Addr()] = now.Mono
-	return append(out, machine.Note{Name: gdoi.NoteAuthFailed, Severity: machine.Warning, Peer: remote.String(), Reason: reason, Text: err.Error()})
 }
 
 // mayRefuse says whether one more answer in clear may go out.

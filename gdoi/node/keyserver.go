@@ -5,7 +5,6 @@ import (
 	"net/netip"
 
 	"github.com/getvpn/getvpn/gdoi"
-	"github.com/getvpn/getvpn/gdoi/isakmp"
 	"github.com/getvpn/getvpn/gdoi/keyserver"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/push"
@@ -22,21 +21,12 @@ type KeyServer struct {
 	started, stopped bool
 
 	sessions    map[cookies]*session
-	first       map[firstMessage]*session   // negotiations, by what their first message showed
-	perSource   map[netip.Addr]int          // negotiations
-	byPeer      map[netip.Addr][]*session   // established, oldest first
-	young       []*session                  // negotiations in the order of their first message; may hold ended ones
-	halfOpen    int                         //
-	established int                         //
-	deadlines   machine.Deadlines[*session] //
+	halfOpen    halfOpen
+	byPeer      map[netip.Addr][]*session // established, oldest first
+	established int
+	deadlines   machine.Deadlines[*session]
 	unwritten   map[machine.PersistID]*session
 	drops       dropCounter
-}
-
-// firstMessage is how a repeated first message is recognised: its responder cookie is zero.
-type firstMessage struct {
-	cookie isakmp.Cookie
-	remote netip.AddrPort
 }
 
 var _ machine.Machine = (*KeyServer)(nil)
@@ -49,8 +39,8 @@ func NewKeyServer(env *machine.Env, cfg KSConfig, stored []machine.Record) (*Key
 	}
 	n := &KeyServer{
 		env: env, cfg: cfg, limits: cfg.Limits.withDefaults(), stored: stored,
-		sessions: map[cookies]*session{}, first: map[firstMessage]*session{}, perSource: map[netip.Addr]int{},
-		byPeer: map[netip.Addr][]*session{}, unwritten: map[machine.PersistID]*session{}, drops: newDropCounter(),
+		sessions: map[cookies]*session{}, halfOpen: newHalfOpen(), byPeer: map[netip.Addr][]*session{},
+		unwritten: map[machine.PersistID]*session{}, drops: newDropCounter(),
 	}
 	for _, c := range cfg.Groups {
 		g, err := keyserver.New(env, c, cfg.Local)
@@ -162,15 +152,27 @@ func (n *KeyServer) command(now machine.Now, ev machine.Event, out machine.Effec
 	case gdoi.CmdClearMember:
 		return n.clearMember(now, c, out)
 	case gdoi.CmdStop:
-		n.stopped = true
-		for _, peer := range sortedAddrs(n.byPeer) {
-			for _, s := range n.byPeer[peer] {
-				out = s.ike.Delete(now, out)
-			}
-		}
-		return append(out, gdoi.CommandResult{ID: c.ID, Text: "stopped"})
+		return append(n.stop(now, out), gdoi.CommandResult{ID: c.ID, Text: "stopped"})
 	case gdoi.CmdReregister:
 		return append(out, gdoi.CommandResult{ID: c.ID, Err: "only a member can register again"})
+	}
+	return out
+}
+
+// stop ends all sessions and wipes every key. What was written stays: the next start goes on from it.
+func (n *KeyServer) stop(now machine.Now, out machine.Effects) machine.Effects {
+	n.stopped = true
+	for _, peer := range sortedAddrs(n.byPeer) {
+		for _, s := range n.byPeer[peer] {
+			out = s.ike.Delete(now, out)
+		}
+	}
+	for _, s := range n.sessions {
+		n.remove(s)
+	}
+	clear(n.unwritten)
+	for _, g := range n.groups {
+		g.Stop()
 	}
 	return out
 }

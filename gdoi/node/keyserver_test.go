@@ -164,15 +164,15 @@ func TestFlood(t *testing.T) {
 	from := func(i int) netip.AddrPort {
 		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{172, 16, byte(i >> 8), byte(i)}), 848)
 	}
-	for i := range 500 {
-		b := bytes.Clone(first)
-		binary.BigEndian.PutUint32(b, uint32(i))
-		w.step(ksAddr, machine.Datagram{Local: ksAddr, Remote: from(i), Bytes: b})
-	}
 	for i := range 10 {
 		b := bytes.Clone(first)
 		binary.BigEndian.PutUint32(b, uint32(1000+i))
 		w.step(ksAddr, machine.Datagram{Local: ksAddr, Remote: outsider, Bytes: b})
+	}
+	for i := range 500 {
+		b := bytes.Clone(first)
+		binary.BigEndian.PutUint32(b, uint32(i))
+		w.step(ksAddr, machine.Datagram{Local: ksAddr, Remote: from(i), Bytes: b})
 	}
 	w.queue = nil
 	s := ks.Snapshot(w.now)

@@ -99,10 +99,8 @@ func (n *KeyServer) answer(now machine.Now, s *session, x *exchange, request pul
 			}
 		}
 		if x.group == nil {
-			out = append(out, machine.Note{
-				Name: gdoi.NoteNotAuthorised, Severity: machine.Warning, Peer: s.ike.Remote().String(), Reason: "unknown-group",
-				Text: fmt.Sprintf("%s asks for group %v, which is not served here", identity(s.ike.PeerID()), r.Group),
-			})
+			out = n.refusal(now, s, x, gdoi.NoteNotAuthorised, "unknown-group",
+				fmt.Sprintf("%s asks for group %v, which is not served here", identity(s.ike.PeerID()), r.Group), out)
 			return x.responder.Refuse(now, isakmp.InvalidIDInformation, out)
 		}
 		var offer *pull.Offer
@@ -124,11 +122,27 @@ func (n *KeyServer) answer(now machine.Now, s *session, x *exchange, request pul
 		// Our choice of type: the SPIs of message 2 are no longer valid. The member starts again at once.
 		return x.responder.Refuse(now, isakmp.InvalidSPI, out)
 	case errors.Is(err, keyserver.ErrNotAuthorised):
+		out = n.refusal(now, s, x, gdoi.NoteNotAuthorised, "not-authorised",
+			fmt.Sprintf("%s may not join; add it to the group's authorise list if it should", identity(s.ike.PeerID())), out)
 		return x.responder.Refuse(now, isakmp.InvalidIDInformation, out)
+	case errors.Is(err, keyserver.ErrTooOften):
+		n.drops.counts[gdoi.DropTooOften]++
+		out = n.refusal(now, s, x, gdoi.NoteRegisterFailed, gdoi.DropTooOften,
+			fmt.Sprintf("%s registers too often and must wait; find out why it does", identity(s.ike.PeerID())), out)
+		return x.responder.Refuse(now, isakmp.TryLater, out)
 	default:
 		out = append(out, machine.Note{
 			Name: gdoi.NoteRegisterFailed, Severity: machine.Error, Peer: s.ike.Remote().String(), Group: x.group.Name(), Reason: reasonOf(err), Text: err.Error(),
 		})
 		return x.responder.Refuse(now, isakmp.NoProposalChosen, out)
 	}
+}
+
+// refusal tells the journal, within limits: the peer can make it happen as often as it likes.
+func (n *KeyServer) refusal(now machine.Now, s *session, x *exchange, name, reason, text string, out machine.Effects) machine.Effects {
+	note := machine.Note{Name: name, Severity: machine.Warning, Peer: s.ike.Remote().String(), Reason: reason, Text: text}
+	if x.group != nil {
+		note.Group = x.group.Name()
+	}
+	return n.drops.voices.note(now, s.ike.Remote().Addr(), note, out)
 }

@@ -1,6 +1,8 @@
 package node
 
 import (
+	"bytes"
+	"encoding/hex"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -36,7 +38,7 @@ func (n *KeyServer) datagram(now machine.Now, ev machine.Datagram, out machine.E
 	}
 	var s *session
 	if h.ResponderCookie.IsZero() {
-		s = n.first[firstMessage{h.InitiatorCookie, ev.Remote}]
+		s = n.halfOpen.first[firstMessage{h.InitiatorCookie, ev.Remote}]
 		if s == nil && h.Exchange == isakmp.ExchangeMainMode {
 			return n.accept(now, ev, out)
 		}
@@ -56,20 +58,19 @@ func (n *KeyServer) datagram(now machine.Now, ev machine.Datagram, out machine.E
 		if out, err = s.ike.Handle(now, ev.Bytes, out); err != nil {
 			out = n.drops.failed(now, err, ev.Remote, out)
 		}
-		s.ike.Received() // nothing that a member could notify concerns a key server yet
+		for _, p := range s.ike.Received() {
+			if d, ok := p.(*isakmp.Delete); ok && s.up {
+				for _, g := range n.groups {
+					out = g.Leaves(now, peer(s.ike), d, out)
+				}
+			}
+		}
 	}
 	return n.settle(now, s, out)
 }
 
 // accept begins a negotiation.
 func (n *KeyServer) accept(now machine.Now, ev machine.Datagram, out machine.Effects) machine.Effects {
-	source := ev.Remote.Addr()
-	if n.perSource[source] >= n.limits.HalfOpenPerSource {
-		return n.drops.drop(now, gdoi.DropSourceLimit, ev.Remote, "too many negotiations from this source", out)
-	}
-	if n.halfOpen >= n.limits.HalfOpen && !n.makeRoom() {
-		return n.drops.drop(now, gdoi.DropHalfOpenLimit, ev.Remote, "too many negotiations under way", out)
-	}
 	ike, err := ike1.NewResponder(n.env, &n.cfg.Phase1, n.cfg.Local, ev.Remote, ev.Bytes)
 	if err != nil {
 		if n.drops.mayRefuse(now) {
@@ -79,30 +80,35 @@ func (n *KeyServer) accept(now machine.Now, ev machine.Datagram, out machine.Eff
 		}
 		return n.drops.failed(now, err, ev.Remote, out)
 	}
+	out, ok := n.makeRoom(now, ev.Remote, out)
+	if !ok {
+		return out
+	}
 	i, _ := ike.Cookies()
 	s := &session{ike: ike, first: firstMessage{i, ev.Remote}}
 	n.sessions[cookiesOf(ike)] = s
-	n.first[s.first] = s
-	n.perSource[source]++
-	n.halfOpen++
-	n.young = append(n.young, s)
+	n.halfOpen.add(s)
 	out = ike.Start(now, out)
 	return n.settle(now, s, out)
 }
 
-// makeRoom ends the oldest negotiation that never got beyond its first message.
-func (n *KeyServer) makeRoom() bool {
-	for len(n.young) > 0 {
-		s := n.young[0]
-		n.young[0] = nil
-		n.young = n.young[1:]
-		if n.sessions[cookiesOf(s.ike)] == s && s.ike.State() == ike1.StateSentSA {
-			n.drops.counts[gdoi.DropHalfOpenLimit]++
-			n.remove(s)
-			return true
-		}
+// makeRoom finds room for a negotiation with remote; false means that there is none, and that the message was dropped.
+func (n *KeyServer) makeRoom(now machine.Now, remote netip.AddrPort, out machine.Effects) (machine.Effects, bool) {
+	var old *session
+	var reason gdoi.DropReason
+	switch {
+	case n.halfOpen.of(remote.Addr()) >= n.limits.HalfOpenPerSource:
+		old, reason = n.halfOpen.oldestOf(remote.Addr()), gdoi.DropSourceLimit
+	case n.halfOpen.len() >= n.limits.HalfOpen:
+		old, reason = n.halfOpen.oldest(), gdoi.DropHalfOpenLimit
+	default:
+		return out, true
 	}
-	return false
+	if old == nil {
+		return n.drops.drop(now, reason, remote, "too many negotiations, and all of them under way", out), false
+	}
+	n.remove(old)
+	return n.drops.drop(now, reason, old.first.remote, "an unanswered negotiation gave way to a newer one", out), true
 }
 
 // settle draws the consequences of what happened to a session.
@@ -119,13 +125,14 @@ func (n *KeyServer) settle(now machine.Now, s *session, out machine.Effects) mac
 	case s.ike.State() == ike1.StateEstablished && !s.up:
 		out = n.up(s, out)
 	}
+	n.halfOpen.progress(s)
 	n.touch(s)
 	return out
 }
 
 // up makes a negotiation an established session.
 func (n *KeyServer) up(s *session, out machine.Effects) machine.Effects {
-	n.leaveHalfOpen(s)
+	n.halfOpen.leave(s)
 	s.up = true
 	n.established++
 	addr := s.ike.Remote().Addr()
@@ -152,22 +159,9 @@ func (n *KeyServer) up(s *session, out machine.Effects) machine.Effects {
 
 func sameID(a, b isakmp.ID) bool { return a.IDType == b.IDType && string(a.Data) == string(b.Data) }
 
-// leaveHalfOpen ends the count of a negotiation, once.
-func (n *KeyServer) leaveHalfOpen(s *session) {
-	if n.first[s.first] != s {
-		return
-	}
-	addr := s.ike.Remote().Addr()
-	if n.perSource[addr]--; n.perSource[addr] <= 0 {
-		delete(n.perSource, addr)
-	}
-	n.halfOpen--
-	delete(n.first, s.first)
-}
-
-// remove forgets a session.
+// remove forgets a session, keys and all; its peer is not told.
 func (n *KeyServer) remove(s *session) {
-	n.leaveHalfOpen(s)
+	n.halfOpen.leave(s)
 	id := cookiesOf(s.ike)
 	if n.sessions[id] != s {
 		return
@@ -175,6 +169,7 @@ func (n *KeyServer) remove(s *session) {
 	delete(n.sessions, id)
 	n.deadlines.Set(s, 0, false)
 	s.endExchanges(func(*exchange) bool { return true })
+	s.ike.Destroy()
 	if s.up {
 		n.established--
 		addr := s.ike.Remote().Addr()
@@ -205,15 +200,20 @@ func (n *KeyServer) sessionTimeout(now machine.Now, s *session, out machine.Effe
 	return n.settle(now, s, out)
 }
 
-// identity is an ID payload in print.
+// identity is an ID payload in print: an address, a name as it is, and else hexadecimal digits. Not as a group's id is
+// printed, where 4 octets are a number: "hub1" is a name.
 func identity(id isakmp.ID) string {
 	switch id.IDType {
 	case isakmp.IDIPv4Addr, isakmp.IDIPv6Addr:
 		if a, ok := netip.AddrFromSlice(id.Data); ok {
 			return a.String()
 		}
+	case isakmp.IDFQDN, isakmp.IDUserFQDN, isakmp.IDKeyID:
+		if len(id.Data) > 0 && !bytes.ContainsFunc(id.Data, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			return string(id.Data)
+		}
 	}
-	return gdoi.GroupID(id.Data).String()
+	return "0x" + hex.EncodeToString(id.Data)
 }
 
 func sortedAddrs(m map[netip.Addr][]*session) []netip.Addr {

@@ -39,14 +39,29 @@ func (n *GroupMember) Session(now machine.Now, ks netip.AddrPort, out machine.Ef
 	case l.session.Expires().Sub(now.Mono) > lastMinutes:
 		return l.session, out
 	}
+	old := l.session
 	l.session, l.up = ike1.NewInitiator(n.env, &n.cfg.Phase1, n.cfg.Local, ks), false
-	return nil, l.session.Start(now, out)
+	out = l.session.Start(now, out)
+	return nil, n.bury(now, old, out)
 }
 
 // Forget implements member.Sessions. Nothing is sent: the key server does not know the session.
-func (n *GroupMember) Forget(_ machine.Now, ks netip.AddrPort, out machine.Effects) machine.Effects {
-	l := n.link(ks)
-	l.session, l.up = nil, false
+func (n *GroupMember) Forget(now machine.Now, s *ike1.Session, out machine.Effects) machine.Effects {
+	if l := n.link(s.Remote()); l.session == s {
+		l.session, l.up = nil, false
+	}
+	return n.bury(now, s, out)
+}
+
+// bury wipes a session that no link has any more, and has the groups that used it begin again.
+func (n *GroupMember) bury(now machine.Now, s *ike1.Session, out machine.Effects) machine.Effects {
+	if s == nil {
+		return out
+	}
+	s.Destroy()
+	for _, g := range n.groups {
+		out = g.Forgotten(now, s, out)
+	}
 	return out
 }
 

@@ -119,20 +119,31 @@ func (n *GroupMember) command(now machine.Now, ev machine.Event, out machine.Eff
 		text, out := g.Reregister(now, out)
 		return append(out, gdoi.CommandResult{ID: c.ID, Text: text})
 	case gdoi.CmdStop:
-		n.stopped = true
-		for _, g := range n.groups {
-			out = g.Stop(now, out)
-		}
-		for _, l := range n.links {
-			if l.session != nil {
-				out = l.session.Delete(now, out)
-			}
-		}
-		return append(out, gdoi.CommandResult{ID: c.ID, Text: "stopped"})
+		return append(n.stop(now, out), gdoi.CommandResult{ID: c.ID, Text: "stopped"})
 	case gdoi.CmdRekey:
 		return append(out, gdoi.CommandResult{ID: c.ID, Err: "only a key server can rekey"})
 	case gdoi.CmdClearMember:
 		return append(out, gdoi.CommandResult{ID: c.ID, Err: "only a key server has a list of members"})
+	}
+	return out
+}
+
+// stop takes leave of the key servers and wipes every key.
+func (n *GroupMember) stop(now machine.Now, out machine.Effects) machine.Effects {
+	n.stopped = true
+	for _, l := range n.links {
+		if l.session == nil {
+			continue
+		}
+		var farewell []isakmp.Payload
+		for _, g := range n.groups {
+			farewell = append(farewell, g.Farewell(l.ks)...)
+		}
+		out = l.session.Delete(now, out, farewell...)
+		l.session, l.up = nil, false
+	}
+	for _, g := range n.groups {
+		out = g.Stop(now, out)
 	}
 	return out
 }

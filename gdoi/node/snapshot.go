@@ -31,7 +31,7 @@ type Drop struct {
 
 // Snapshot returns the state at now.
 func (n *KeyServer) Snapshot(now machine.Now) KSSnapshot {
-	s := KSSnapshot{Drops: n.drops.list(), HalfOpen: n.halfOpen, Sessions: n.established}
+	s := KSSnapshot{Drops: n.drops.list(), HalfOpen: n.halfOpen.len(), Sessions: n.established}
 	for _, g := range n.groups {
 		s.Groups = append(s.Groups, g.Snapshot(now))
 	}

@@ -191,6 +191,9 @@ func (i *Initiator) Refused(n *isakmp.Notify) error {
 	if len(n.Data) >= 4 && binary.BigEndian.Uint32(n.Data) != i.id {
 		return nil
 	}
+	if n.MsgType == isakmp.TryLater {
+		return i.fail(fmt.Errorf("%w by the key server for now: this member has registered too often", ErrRefused))
+	}
 	return i.fail(fmt.Errorf("%w by the key server: %v; check that the group exists there and authorises this member", ErrRefused, n.MsgType))
 }
 
