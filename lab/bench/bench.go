@@ -115,7 +115,7 @@ func measure(ctx context.Context, l *netns.Lab, c Config, s *Series, log io.Writ
 func round(ctx context.Context, l *netns.Lab, c Config) (float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(c.Seconds+20)*time.Second)
 	defer cancel()
-	server := exec.CommandContext(ctx, "iperf3", "-s", "-1")
+	server := exec.CommandContext(ctx, "iperf3", "-s", "-1", "--forceflush")
 	out, err := server.StdoutPipe()
 	if err != nil {
 		return 0, err
