@@ -74,6 +74,16 @@ type KSGroup struct {
 	Transmitting int        `json:"transmitting"` // members to which the current rekey is still being repeated
 }
 
+// Present counts the members that have not left.
+func (g *KSGroup) Present() (n int) {
+	for i := range g.Members {
+		if g.Members[i].State != StateLeft {
+			n++
+		}
+	}
+	return n
+}
+
 // Rule is one line of the effective access list.
 type Rule struct {
 	Text  string `json:"text"`

@@ -62,7 +62,7 @@ func describe(s *control.Snapshot) string {
 	switch {
 	case s.KS != nil && len(s.KS.Groups) > 0:
 		g := s.KS.Groups[0]
-		return fmt.Sprintf("group %s: %d members, next rekey in %s", g.Name, len(g.Members),
+		return fmt.Sprintf("group %s: %d members, next rekey in %s", g.Name, g.Present(),
 			time.Until(g.NextRekey).Round(time.Second))
 	case s.GM != nil && len(s.GM.Groups) > 0:
 		g := s.GM.Groups[0]

@@ -86,7 +86,7 @@ func (f *Frame) groupHead(group string) []string {
 			word += " (" + g.HealthReason + ")"
 		}
 	}
-	members := fmt.Sprintf("%d members", len(g.Members))
+	members := fmt.Sprintf("%d members", g.Present())
 	if all > 0 {
 		members = fmt.Sprintf("%d/%d registered", here, all)
 	}
@@ -139,7 +139,7 @@ func (f *Frame) nodeTable(names []string) *widget.Table {
 				if g.KEK != nil {
 					seq = fmt.Sprint(g.KEK.Seq)
 				}
-				members += len(g.Members)
+				members += g.Present()
 			}
 			row = append(row, host(n.Snap.Local), seq, fmt.Sprintf("%d members", members), "", "", "", top(n.Snap.Drops))
 		}

@@ -114,6 +114,8 @@ func StateLevel(state string) theme.Level {
 		return theme.Good
 	case control.StateReregistering, control.StateRegistering:
 		return theme.Caution
+	case control.StateLeft:
+		return theme.Neutral
 	default:
 		return theme.Broken
 	}
