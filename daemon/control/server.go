@@ -29,6 +29,14 @@ const (
 // ErrRefused marks an error of a Handler as the caller's fault (400), not the daemon's (500).
 var ErrRefused = errors.New("refused")
 
+// Refused is an ErrRefused that says text and nothing else.
+func Refused(text string) error { return refusal(text) }
+
+type refusal string
+
+func (r refusal) Error() string        { return string(r) }
+func (r refusal) Is(target error) bool { return target == ErrRefused }
+
 // Handlers is what a daemon offers. Those that are nil do not exist for its role. Each returns one sentence about
 // what it did.
 type Handlers struct {

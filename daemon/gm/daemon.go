@@ -53,8 +53,8 @@ type Daemon struct {
 }
 
 // New checks everything and opens the sockets of the control plane. The system is not touched before Run.
-func New(cfg *config.GM, log *slog.Logger, opts Options) (d *Daemon, err error) {
-	d = &Daemon{cfg: cfg, log: log, clock: opts.Clock, system: Linux(), stop: make(chan struct{}, 1)}
+func New(cfg *config.GM, log *slog.Logger, opts Options) (_ *Daemon, err error) {
+	d := &Daemon{cfg: cfg, log: log, clock: opts.Clock, system: Linux(), stop: make(chan struct{}, 1)}
 	if opts.System != nil {
 		d.system = *opts.System
 	}
@@ -165,7 +165,23 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	if err != nil { // a fault: the guard must stay, as after a crash
 		return errors.Join(err, d.server.Close(sctx))
 	}
+	if text := d.openedByStop(); text != "" {
+		d.log.Warn(text)
+	}
 	return errors.Join(cerr, d.kernel.kernel.Down(), d.server.Close(sctx))
+}
+
+// openedByStop says what an orderly stop gives away, if anything.
+func (d *Daemon) openedByStop() string {
+	if d.cfg.OnExit == "keep" {
+		return ""
+	}
+	for _, g := range d.cfg.Groups {
+		if !g.FailOpen {
+			return "the guard goes with this stop: what group " + g.Name + " protects may leave in clear from now on; 'on-exit: keep' keeps it guarded"
+		}
+	}
+	return ""
 }
 
 // raise sets up the data path, the guard first.

@@ -51,8 +51,8 @@ type Daemon struct {
 }
 
 // New opens everything that a key server needs; what it opened is closed by Run, or at once on error.
-func New(cfg *config.KS, log *slog.Logger, opts Options) (d *Daemon, err error) {
-	d = &Daemon{cfg: cfg, log: log, clock: opts.Clock, stop: make(chan struct{}, 1)}
+func New(cfg *config.KS, log *slog.Logger, opts Options) (_ *Daemon, err error) {
+	d := &Daemon{cfg: cfg, log: log, clock: opts.Clock, stop: make(chan struct{}, 1)}
 	if d.clock == nil {
 		d.clock = loop.NewSystemClock()
 	}

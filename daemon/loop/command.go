@@ -2,7 +2,6 @@ package loop
 
 import (
 	"context"
-	"fmt"
 	"sync"
 
 	"github.com/getvpn/getvpn/gdoi"
@@ -53,7 +52,7 @@ func (l *Loop) Command(ctx context.Context, build func(id uint64) machine.Event)
 	select {
 	case r := <-answer:
 		if r.Err != "" {
-			return "", fmt.Errorf("%w: %s", ErrRefused, r.Err)
+			return "", refusal(r.Err)
 		}
 		return r.Text, nil
 	case <-l.stopped:
@@ -62,3 +61,9 @@ func (l *Loop) Command(ctx context.Context, build func(id uint64) machine.Event)
 		return "", ctx.Err()
 	}
 }
+
+// refusal is the machine's own text, and nothing else: it reaches operators as it is.
+type refusal string
+
+func (r refusal) Error() string        { return string(r) }
+func (r refusal) Is(target error) bool { return target == ErrRefused }

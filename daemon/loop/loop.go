@@ -14,7 +14,7 @@ import (
 // Errors of calls into a loop.
 var (
 	ErrStopped = errors.New("loop: the daemon is stopping")
-	ErrRefused = errors.New("loop: command refused") // wraps the machine's own text
+	ErrRefused = errors.New("loop: command refused") // what a machine's own text Is
 )
 
 // Limits; none is for operators.

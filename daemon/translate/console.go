@@ -3,7 +3,6 @@ package translate
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/getvpn/getvpn/daemon/control"
@@ -62,7 +61,7 @@ func seconds(d time.Duration) int { return int(d.Round(time.Second) / time.Secon
 func Command(ctx context.Context, l *loop.Loop, build func(id uint64) machine.Event) (string, error) {
 	text, err := l.Command(ctx, build)
 	if errors.Is(err, loop.ErrRefused) {
-		return "", fmt.Errorf("%w: %w", control.ErrRefused, err)
+		return "", control.Refused(err.Error())
 	}
 	return text, err
 }

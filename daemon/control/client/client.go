@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -17,8 +16,8 @@ import (
 	"github.com/getvpn/getvpn/daemon/control"
 )
 
-// ErrRefused is what an answer with a 4xx or 5xx status wraps; the text is the daemon's own.
-var ErrRefused = errors.New("refused by the daemon")
+// ErrRefused is what an answer with a 4xx or 5xx status Is; the text is the daemon's own.
+var ErrRefused = control.ErrRefused
 
 const (
 	dialTimeout = 2 * time.Second
@@ -147,5 +146,5 @@ func (c *Client) do(ctx context.Context, method, url string, body []byte) (*http
 	if json.NewDecoder(io.LimitReader(res.Body, 64<<10)).Decode(&r) != nil || r.Error == "" {
 		r.Error = res.Status
 	}
-	return nil, fmt.Errorf("%w: %s", ErrRefused, r.Error)
+	return nil, control.Refused(r.Error)
 }
