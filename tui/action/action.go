@@ -24,9 +24,9 @@ const bound = 20 * time.Second
 
 // Rekey asks the group's key server for new keys.
 func Rekey(ctx context.Context, fleet *source.Fleet, group string, kek bool) (string, error) {
-	n, _ := fleet.KSOf(group)
-	if n == nil {
-		return "", fmt.Errorf("no attached key server has a group %q: attached groups are [%s]", group, strings.Join(fleet.Groups(), " "))
+	n, err := keyServer(fleet, group)
+	if err != nil {
+		return "", err
 	}
 	ctx, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
@@ -34,11 +34,28 @@ func Rekey(ctx context.Context, fleet *source.Fleet, group string, kek bool) (st
 	return told(n.Name, r, err)
 }
 
+// keyServer finds a key server of the group that answers.
+func keyServer(fleet *source.Fleet, group string) (*source.Node, error) {
+	if n, _ := fleet.KSOf(group); n != nil && n.Connected {
+		return n, nil
+	}
+	var silent []string
+	for i := range fleet.Nodes {
+		if n := &fleet.Nodes[i]; !n.Connected && n.Role != control.RoleGroupMember {
+			silent = append(silent, n.Name+": "+n.Problem)
+		}
+	}
+	if len(silent) > 0 {
+		return nil, fmt.Errorf("no key server of group %q answers (%s): start it, or attach to one that runs", group, strings.Join(silent, "; "))
+	}
+	return nil, fmt.Errorf("no attached key server has a group %q; the groups here are [%s]", group, strings.Join(fleet.Groups(), " "))
+}
+
 // ClearMember removes a member from the key server's list, so that it must register again.
 func ClearMember(ctx context.Context, fleet *source.Fleet, group, member string) (string, error) {
-	n, _ := fleet.KSOf(group)
-	if n == nil {
-		return "", fmt.Errorf("no attached key server has a group %q", group)
+	n, err := keyServer(fleet, group)
+	if err != nil {
+		return "", err
 	}
 	if m := fleet.Node(member); m != nil && m.Snap != nil {
 		member, _, _ = strings.Cut(m.Snap.Local, ":")

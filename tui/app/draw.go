@@ -133,6 +133,9 @@ func (m *Model) footer() string {
 	if m.node != "" {
 		show = append([]key.Binding{k.Back}, show[2:]...)
 	}
+	if m.width < 78 { // help and quit must not be what is cut
+		show = []key.Binding{k.Next, k.Open, k.Rekey, k.Help, k.Quit}
+	}
 	short := map[string]string{"tab": "view", "r": "rekey", "K": "kill", "S": "start", "/": "filter", "space": "freeze"}
 	var parts []string
 	for _, b := range show {
@@ -154,12 +157,12 @@ func (m *Model) helpScreen() []string {
 		for i := 0; i < len(g.keys); i += 2 {
 			l := ""
 			for _, b := range g.keys[i:min(i+2, len(g.keys))] {
-				l += widget.Pad("   "+t.Key.Render(widget.Pad(b.Help().Key, 10, false))+t.Text.Render(b.Help().Desc), 38, false)
+				l += widget.Pad("  "+t.Key.Render(widget.Pad(b.Help().Key, 10, false))+t.Text.Render(b.Help().Desc), min(m.width/2, 40), false)
 			}
 			out = append(out, l)
 		}
 	}
-	out = append(out, "", " "+t.Dim.Render("Any key goes back. Every view also prints: getvpn-tui show VIEW [--json]"))
+	out = append(out, "", " "+t.Dim.Render("any key goes back; getvpn-tui show VIEW prints a view"))
 	return out
 }
 

@@ -20,12 +20,12 @@ func defaultKeys() keyMap {
 		Up: bind("up", "up", "k"), Down: bind("down", "down", "j"),
 		PageUp: bind("page up", "pgup", "ctrl+b"), PageDown: bind("page down", "pgdown", "ctrl+f"),
 		Top: bind("first", "home", "g"), Bottom: bind("last", "end", "G"),
-		Open: bind("open", "enter"), Back: bind("back", "esc"), Filter: bind("filter (!word excludes)", "/"),
-		Freeze: bind("freeze the screen", " "), Help: bind("help", "?"), Quit: bind("quit", "q", "ctrl+c"),
-		Rekey: bind("rekey: new TEK", "r"), RekeyKEK: bind("rekey: new TEK and KEK", "R"),
-		Kill: bind("kill the node (lab)", "K"), Start: bind("start the node (lab)", "S"), Clear: bind("clear the member", "C"),
+		Open: bind("open", "enter"), Back: bind("back", "esc"), Filter: bind("filter (! excludes)", "/"),
+		Freeze: bind("freeze screen", " "), Help: bind("help", "?"), Quit: bind("quit", "q", "ctrl+c"),
+		Rekey: bind("new TEK", "r"), RekeyKEK: bind("new TEK and KEK", "R"),
+		Kill: bind("kill node (lab)", "K"), Start: bind("start node (lab)", "S"), Clear: bind("clear member", "C"),
 	}
-	k.Freeze.SetHelp("space", "freeze the screen")
+	k.Freeze.SetHelp("space", "freeze screen")
 	k.Quit.SetHelp("q", "quit")
 	for _, n := range []string{"1", "2", "3", "4", "5"} {
 		k.Tabs = append(k.Tabs, bind("view "+n, n))

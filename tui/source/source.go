@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -55,8 +56,29 @@ func LabDir() string {
 
 // Lab watches the nodes of a running lab.
 func Lab(name string) *Source {
-	dir := filepath.Join(LabDir(), name, "sockets")
-	return newSource("lab "+name, name, func() map[string]string { return sockets(dir) })
+	return newSource("lab "+name, name, func() map[string]string { return labSockets(name) })
+}
+
+// labSockets lists the daemons that a lab has, those that do not run too, but not what only some checks start.
+func labSockets(name string) map[string]string {
+	dir := filepath.Join(LabDir(), name)
+	var lab struct {
+		Nodes []struct {
+			Name, Socket string
+			Outsider     bool
+		}
+	}
+	b, err := os.ReadFile(filepath.Join(dir, "lab.json"))
+	if err != nil || json.Unmarshal(b, &lab) != nil {
+		return sockets(filepath.Join(dir, "sockets")) // a lab that is just coming up, or going
+	}
+	found := sockets(filepath.Join(dir, "sockets"))
+	for _, n := range lab.Nodes {
+		if n.Socket != "" && !n.Outsider {
+			found[n.Name] = n.Socket
+		}
+	}
+	return found
 }
 
 func sockets(dir string) map[string]string {

@@ -163,6 +163,8 @@ func (f *Frame) matrix(keys []Key) []string {
 			}
 			cell := f.Theme.State(phaseLevel(h.Phase), h.Phase)
 			switch {
+			case h.Phase == "" && k.Remaining <= 2:
+				cell = f.Theme.State(theme.Neutral, "ended") // each side counts the last seconds by itself
 			case h.Phase == "":
 				cell = f.Theme.State(theme.Caution, "missing")
 			case h.Phase == "down":

@@ -2,6 +2,7 @@ package view
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/charmbracelet/x/ansi"
@@ -79,7 +80,7 @@ func (f *Frame) eventLine(e *control.Event) string {
 	if e.Peer != "" {
 		text += " · " + e.Peer
 	}
-	if e.Reason != "" {
+	if e.Reason != "" && !strings.Contains(e.Text, e.Reason) {
 		text += " · " + e.Reason
 	}
 	return head + t.Text.Render(ansi.Truncate(text, max(f.Width-width(head), 1), "…"))

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"time"
 
 	"github.com/getvpn/getvpn/daemon/control"
 	"github.com/getvpn/getvpn/tui/source"
@@ -16,21 +17,21 @@ type Members struct{}
 
 // Member is one row of the members view, and one element of `show members --json`.
 type Member struct {
-	Group          string   `json:"group"`
-	Name           string   `json:"name"` // node name, or the address when the member itself is not attached
-	Address        string   `json:"address"`
-	Identity       string   `json:"identity"`
-	State          string   `json:"state"`
-	Reason         string   `json:"reason,omitempty"`
-	RegisteredWith string   `json:"registered_with"`
-	RegisteredAt   string   `json:"registered_at"`
-	Reregisters    string   `json:"reregisters_in"`
-	Registrations  uint64   `json:"registrations"`
-	RekeysReceived uint64   `json:"rekeys_received"`
-	Seq            uint32   `json:"seq"`      // last rekey accepted by the member
-	SeqSent        uint32   `json:"seq_sent"` // last rekey sent to it
-	SIDs           []uint32 `json:"sids"`
-	Attached       bool     `json:"attached"`
+	Group          string    `json:"group"`
+	Name           string    `json:"name"` // node name, or the address when the member itself is not attached
+	Address        string    `json:"address"`
+	Identity       string    `json:"identity"`
+	State          string    `json:"state"`
+	Reason         string    `json:"reason,omitempty"`
+	RegisteredWith string    `json:"registered_with"`
+	RegisteredAt   time.Time `json:"registered_at"`
+	ReregisterAt   time.Time `json:"reregister_at"`
+	Registrations  uint64    `json:"registrations"`
+	RekeysReceived uint64    `json:"rekeys_received"`
+	Seq            uint32    `json:"seq"`      // last rekey accepted by the member
+	SeqSent        uint32    `json:"seq_sent"` // last rekey sent to it
+	SIDs           []uint32  `json:"sids"`
+	Attached       bool      `json:"attached"`
 }
 
 // Name implements View.
@@ -48,7 +49,7 @@ func list(fleet *source.Fleet) []Member {
 		for _, g := range n.Snap.GM.Groups {
 			m := Member{
 				Group: g.Name, Name: n.Name, Address: host(n.Snap.Local), State: g.State, Reason: g.StateReason,
-				RegisteredWith: g.RegisteredWith, RegisteredAt: clock(g.RegisteredAt), Reregisters: until(g.ReregisterAt, fleet.Time),
+				RegisteredWith: g.RegisteredWith, RegisteredAt: g.RegisteredAt, ReregisterAt: g.ReregisterAt,
 				Registrations: g.Registrations, RekeysReceived: g.RekeysReceived, SIDs: g.SIDs, Attached: n.Connected,
 			}
 			if g.KEK != nil {
@@ -72,7 +73,7 @@ func list(fleet *source.Fleet) []Member {
 				if !ok {
 					k = len(out)
 					out = append(out, Member{Group: g.Name, Name: host(km.Address), Address: host(km.Address), State: km.State,
-						RegisteredWith: n.Name, RegisteredAt: clock(km.RegisteredAt), Reregisters: "-", Registrations: km.Registrations, SIDs: km.SIDs})
+						RegisteredWith: n.Name, RegisteredAt: km.RegisteredAt, Registrations: km.Registrations, SIDs: km.SIDs})
 				}
 				out[k].Identity, out[k].SeqSent = km.Identity, km.LastSeq
 			}
@@ -123,7 +124,7 @@ func (v Members) Draw(f *Frame) []string {
 		if !m.Attached && m.State != "down" {
 			level = theme.Neutral
 		}
-		t.Rows = append(t.Rows, []string{" " + m.Name, m.Group, f.Theme.State(level, m.State), m.Address, m.RegisteredWith, m.RegisteredAt, m.Reregisters,
+		t.Rows = append(t.Rows, []string{" " + m.Name, m.Group, f.Theme.State(level, m.State), m.Address, m.RegisteredWith, clock(m.RegisteredAt), until(m.ReregisterAt, f.Fleet.Time),
 			fmt.Sprint(m.Seq), fmt.Sprint(m.SeqSent), fmt.Sprint(m.RekeysReceived), fmt.Sprint(m.Registrations), sids(m.SIDs)})
 	}
 	out := []string{f.section("MEMBERS", f.Theme.Dim.Render(fmt.Sprintf("%d shown", len(t.Rows))))}

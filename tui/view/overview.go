@@ -92,7 +92,7 @@ func (f *Frame) groupHead(group string) []string {
 	}
 	rekey := ""
 	if g.Transmitting > 0 {
-		rekey = t.Warn.Render(fmt.Sprintf("rekeying %d", g.Transmitting)) + "  "
+		rekey = t.Warn.Render(fmt.Sprintf("rekey on its way to %d", g.Transmitting)) + "  "
 	}
 	right := t.Dim.Render(members+"  next rekey ") + t.Text.Render(until(g.NextRekey, f.Fleet.Time)) + "  " + rekey + t.State(level, word)
 	out := []string{f.section("GROUP "+group, right)}
@@ -132,7 +132,7 @@ func (f *Frame) nodeTable(names []string) *widget.Table {
 				}
 			}
 			drops := append(append([]control.Counter{}, n.Snap.Drops...), n.Snap.GM.DataPath.Drops...)
-			row = append(row, host(n.Snap.Local), seq, spi, widget.Count(last(n.Out)), widget.Count(last(n.In)), widget.Spark(n.Out, 16), top(drops))
+			row = append(row, host(n.Snap.Local), seq, spi, rate(n.Out), rate(n.In), widget.Spark(n.Out, 16), top(drops))
 		case n.Snap.KS != nil:
 			seq, members := "-", 0
 			for _, g := range n.Snap.KS.Groups {

@@ -2,6 +2,7 @@ package view
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/charmbracelet/x/ansi"
 
@@ -16,9 +17,15 @@ type Policy struct{}
 
 // GroupPolicy is one group's element of `show policy --json`.
 type GroupPolicy struct {
-	Group string         `json:"group"`
-	From  string         `json:"from"` // the node that the list was read from
-	Rules []control.Rule `json:"rules"`
+	Group string `json:"group"`
+	From  string `json:"from"` // the node that the list was read from
+	Rules []Rule `json:"rules"`
+}
+
+// Rule is one line of an access list, and what it means.
+type Rule struct {
+	control.Rule
+	Encrypted bool `json:"encrypted"`
 }
 
 // Name implements View.
@@ -31,7 +38,7 @@ func (Policy) Rows(*Frame) []string { return nil }
 func policies(fleet *source.Fleet) []GroupPolicy {
 	out := []GroupPolicy{}
 	for _, name := range fleet.Groups() {
-		p := GroupPolicy{Group: name, Rules: []control.Rule{}}
+		p := GroupPolicy{Group: name, Rules: []Rule{}}
 		add := func(from string, rules []control.Rule) {
 			if p.From == "" {
 				p.From = from
@@ -44,7 +51,7 @@ func policies(fleet *source.Fleet) []GroupPolicy {
 						continue next
 					}
 				}
-				p.Rules = append(p.Rules, r)
+				p.Rules = append(p.Rules, Rule{r, strings.HasPrefix(r.Text, "permit")})
 			}
 		}
 		if n, g := fleet.KSOf(name); g != nil {
@@ -79,7 +86,7 @@ func (Policy) Draw(f *Frame) []string {
 				continue
 			}
 			what := f.Theme.OK.Render("encrypted")
-			if len(r.Text) > 4 && r.Text[:4] == "deny" {
+			if !r.Encrypted {
 				what = f.Theme.Warn.Render("in clear")
 			}
 			t.Rows = append(t.Rows, []string{fmt.Sprintf("  %d", i+1), r.Text, what, r.Owner, widget.Count(float64(r.Hits))})

@@ -47,6 +47,9 @@ func (o *options) source() (*source.Source, error) {
 	case o.socket != "":
 		return source.Socket(o.socket), nil
 	case o.dir != "":
+		if info, err := os.Stat(o.dir); err != nil || !info.IsDir() {
+			return nil, refused{fmt.Errorf("--dir %s is not a directory: name the one with the daemons' *.sock files", o.dir)}
+		}
 		return source.Dir(o.dir), nil
 	case o.lab != "":
 		if _, err := os.Stat(filepath.Join(source.LabDir(), o.lab)); err != nil {
@@ -125,7 +128,13 @@ func showCommand(o *options) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show {" + strings.Join(names, "|") + "}",
 		Short: "Print a view once",
-		Args:  cobra.ExactArgs(1), ValidArgs: names,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return fmt.Errorf("show needs one view: %s", strings.Join(names, ", "))
+			}
+			return nil
+		},
+		ValidArgs: names,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			v, err := view.ByName(args[0])
 			if err != nil {
@@ -158,7 +167,7 @@ func printView(w io.Writer, o *options, v view.View, fleet *source.Fleet) error 
 	width := 120
 	if f, ok := w.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
 		lipgloss.SetColorProfile(termenv.Ascii)
-	} else if n, _, err := term.GetSize(int(f.Fd())); err == nil {
+	} else if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 0 {
 		width = n
 	}
 	th, err := theme.New(o.theme)
