@@ -108,7 +108,7 @@ groups: [{name: g, id: 1, authorise: [{address: 10.1.0.1}], policy: ["deny udp a
 		{"group may read", "secret-file: k", 0o640, "", "open to its group"},
 		{"world may read", "secret-file: k", 0o644, "open to everybody", ""},
 		{"inline", "secret: 0123456789abcdef", 0o600, "", "secret stands in the configuration"},
-		{"missing", "secret-file: other", 0o600, "no such file", ""},
+		{"missing", "secret-file: other", 0o600, "there is no file", ""},
 		{"directory", "secret-file: .", 0o600, "is not a file", ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {

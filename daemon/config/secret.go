@@ -2,6 +2,8 @@ package config
 
 import (
 	"bytes"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -59,6 +61,9 @@ func (d *decoder) secretFile(v *value, path string) *machine.Secret {
 	}
 	info, err := os.Stat(path)
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		d.fail(v, "there is no file %s: put the pre-shared key there, mode 0600", path)
+		return nil
 	case err != nil:
 		d.fail(v, "%s", err)
 		return nil

@@ -46,6 +46,9 @@ func Up(ctx context.Context, name string, s *scenario.Scenario, ready func(*Lab)
 		err = l.startAll(ctx)
 	}
 	if err != nil {
+		if ctx.Err() != nil {
+			err = errors.New("interrupted; the lab was taken down again")
+		}
 		return nil, errors.Join(err, Down(name))
 	}
 	return l, nil

@@ -99,6 +99,7 @@ func daemonCommands(lab *string) []*cobra.Command {
 					if err := v.do(cmd, l, node); err != nil {
 						return err
 					}
+					fmt.Fprintf(cmd.OutOrStdout(), "%s: %s done\n", node, v.name)
 				}
 				return nil
 			}})
@@ -110,7 +111,7 @@ func partitionCommand(lab *string) *cobra.Command {
 	var d time.Duration
 	c := &cobra.Command{Use: "partition A,B/C,D", Short: "Make the network drop everything between two sides; a member brings its LAN", Args: cobra.ExactArgs(1),
 		Example: "  getvpn-lab partition ks1/gm1,gm2 --for 30s\n  getvpn-lab partition p1/p2",
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			l, err := netns.Open(*lab)
 			if err != nil {
 				return err
@@ -119,7 +120,15 @@ func partitionCommand(lab *string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return l.Partition(p, d)
+			if err := l.Partition(p, d); err != nil {
+				return err
+			}
+			until := "until getvpn-lab heal"
+			if d > 0 {
+				until = "for " + d.String()
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%s cannot reach each other %s\n", p, until)
+			return nil
 		}}
 	c.Flags().DurationVar(&d, "for", 0, "lift it by itself after this time (default: until heal)")
 	return c
@@ -127,12 +136,16 @@ func partitionCommand(lab *string) *cobra.Command {
 
 func healCommand(lab *string) *cobra.Command {
 	return &cobra.Command{Use: "heal", Short: "Lift all partitions", Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			l, err := netns.Open(*lab)
 			if err != nil {
 				return err
 			}
-			return l.Heal()
+			if err := l.Heal(); err != nil {
+				return err
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), "no partition is left")
+			return nil
 		}}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -17,15 +18,30 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 	defer stop()
-	if err := root().ExecuteContext(ctx); err != nil {
+	understood := false
+	if err := root(&understood).ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "getvpn-lab:", err)
 		stop()
-		os.Exit(1) //nolint:gocritic // stop was called
+		if !understood {
+			os.Exit(2) //nolint:gocritic // stop was called
+		}
+		os.Exit(1)
 	}
 }
 
-func root() *cobra.Command {
+// lookers are the commands that only read; all others enter namespaces.
+var lookers = []string{"list", "validate", "status", "logs", "help", "completion"}
+
+// root makes the command line. understood becomes true when it makes sense: from then on a failure is one of the work.
+func root(understood *bool) *cobra.Command {
 	c := &cobra.Command{
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			*understood = true
+			if os.Geteuid() != 0 && !slices.Contains(lookers, cmd.Name()) {
+				return fmt.Errorf("%s needs root, for network namespaces: run it with sudo", cmd.Name())
+			}
+			return nil
+		},
 		Use:   "getvpn-lab",
 		Short: "A whole GET VPN in network namespaces: bring it up, look inside, break it, check it",
 		Example: `  getvpn-lab demo basic                 everything at once, as make lab does
@@ -35,6 +51,8 @@ func root() *cobra.Command {
   getvpn-lab partition gm1,gm2/gm3 --for 30s
   getvpn-lab down
   getvpn-lab run basic --json           up, all checks, down; exit 0 only if all passed`,
+		Long: "A whole GET VPN in network namespaces: bring it up, look inside, break it, check it.\n\n" +
+			"Exit codes: 0 done and every check passed, 1 failed, 2 wrong command line.",
 		Version:       control.Version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
