@@ -3,11 +3,13 @@ package source
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/getvpn/getvpn/daemon/control"
@@ -26,7 +28,7 @@ const (
 // Source watches daemons. Make one with Socket, Dir or Lab and start it with Run.
 type Source struct {
 	title, lab string
-	discover   func() map[string]string // node name -> socket path
+	discover   func() []target
 
 	mu      sync.Mutex
 	nodes   map[string]*Node
@@ -35,15 +37,18 @@ type Source struct {
 	changed chan struct{}
 }
 
+// target is a daemon to attach to. Role is what it is said to be, until it says so itself.
+type target struct{ name, path, role string }
+
 // Socket watches one daemon.
 func Socket(path string) *Source {
 	name := strings.TrimSuffix(filepath.Base(path), ".sock")
-	return newSource(path, "", func() map[string]string { return map[string]string{name: path} })
+	return newSource(path, "", func() []target { return []target{{name: name, path: path}} })
 }
 
 // Dir watches every *.sock in a directory, those that appear later too.
 func Dir(dir string) *Source {
-	return newSource(dir, "", func() map[string]string { return sockets(dir) })
+	return newSource(dir, "", func() []target { return sockets(dir) })
 }
 
 // LabDir is where getvpn-lab keeps what runs: /run/getvpn-lab, or GETVPN_LAB_DIR.
@@ -56,41 +61,42 @@ func LabDir() string {
 
 // Lab watches the nodes of a running lab.
 func Lab(name string) *Source {
-	return newSource("lab "+name, name, func() map[string]string { return labSockets(name) })
+	return newSource("lab "+name, name, func() []target { return labSockets(name) })
 }
 
 // labSockets lists the daemons that a lab has, those that do not run too, but not what only some checks start.
-func labSockets(name string) map[string]string {
+func labSockets(name string) []target {
 	dir := filepath.Join(LabDir(), name)
 	var lab struct {
 		Nodes []struct {
-			Name, Socket string
-			Outsider     bool
+			Name, Kind, Socket string
+			Outsider           bool
 		}
 	}
 	b, err := os.ReadFile(filepath.Join(dir, "lab.json"))
 	if err != nil || json.Unmarshal(b, &lab) != nil {
 		return sockets(filepath.Join(dir, "sockets")) // a lab that is just coming up, or going
 	}
-	found := sockets(filepath.Join(dir, "sockets"))
+	var found []target
 	for _, n := range lab.Nodes {
-		if n.Socket != "" && !n.Outsider {
-			found[n.Name] = n.Socket
+		_, err := os.Stat(n.Socket)
+		if n.Socket != "" && (!n.Outsider || err == nil) {
+			found = append(found, target{n.Name, n.Socket, n.Kind}) // the lab's kinds are the daemons' roles: ks, gm
 		}
 	}
 	return found
 }
 
-func sockets(dir string) map[string]string {
-	found := map[string]string{}
+func sockets(dir string) []target {
+	var found []target
 	paths, _ := filepath.Glob(filepath.Join(dir, "*.sock"))
 	for _, p := range paths {
-		found[strings.TrimSuffix(filepath.Base(p), ".sock")] = p
+		found = append(found, target{name: strings.TrimSuffix(filepath.Base(p), ".sock"), path: p})
 	}
 	return found
 }
 
-func newSource(title, lab string, discover func() map[string]string) *Source {
+func newSource(title, lab string, discover func() []target) *Source {
 	return &Source{
 		title: title, lab: lab, discover: discover,
 		nodes: map[string]*Node{}, seen: map[string]uint64{}, changed: make(chan struct{}, 1),
@@ -104,9 +110,9 @@ func (s *Source) Run(ctx context.Context) {
 	tick := time.NewTicker(scanEvery)
 	defer tick.Stop()
 	for {
-		for name, path := range s.discover() {
-			if s.adopt(name, path) {
-				wg.Go(func() { s.watch(ctx, name, path) })
+		for _, d := range s.discover() {
+			if s.adopt(d) {
+				wg.Go(func() { s.watch(ctx, d.name, d.path) })
 			}
 		}
 		select {
@@ -118,13 +124,13 @@ func (s *Source) Run(ctx context.Context) {
 }
 
 // adopt adds a node that is not known yet.
-func (s *Source) adopt(name, path string) bool {
+func (s *Source) adopt(d target) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.nodes[name] != nil {
+	if s.nodes[d.name] != nil {
 		return false
 	}
-	s.nodes[name] = &Node{Name: name, Socket: path, Problem: "not seen yet"}
+	s.nodes[d.name] = &Node{Name: d.name, Role: d.role, Socket: d.path, Problem: "not seen yet"}
 	return true
 }
 
@@ -223,6 +229,8 @@ func (s *Source) lost(name string, err error) {
 	}
 	if _, statErr := os.Stat(n.Socket); statErr != nil {
 		n.Problem = "not running (no socket)"
+	} else if errors.Is(err, syscall.ECONNREFUSED) {
+		n.Problem = "not running (its socket is dead)"
 	}
 	s.mu.Unlock()
 	s.announce()
@@ -267,16 +275,16 @@ func (s *Source) Fleet() *Fleet {
 func (s *Source) Once(ctx context.Context) *Fleet {
 	ctx, cancel := context.WithTimeout(ctx, dialBound)
 	defer cancel()
-	for name, path := range s.discover() {
-		s.adopt(name, path)
-		c := client.New(path)
+	for _, d := range s.discover() {
+		s.adopt(d)
+		c := client.New(d.path)
 		snap, err := c.Snapshot(ctx)
 		if err != nil {
-			s.lost(name, err)
+			s.lost(d.name, err)
 			continue
 		}
-		s.take(name, control.Watch{Snapshot: snap})
-		s.history(ctx, name, c)
+		s.take(d.name, control.Watch{Snapshot: snap})
+		s.history(ctx, d.name, c)
 	}
 	return s.Fleet()
 }
