@@ -1,6 +1,8 @@
 package gdoi
 
 import (
+	"fmt"
+
 	"github.com/getvpn/getvpn/gdoi/policy"
 )
 
@@ -8,17 +10,23 @@ import (
 // sender ids, and the sender must start with a fresh counter under the new ones; keys and replay state stay. The
 // shell owns TEK.Key and wipes it.
 type InstallSA struct {
-	Group   string
-	TEK     TEK
+	Group string
+	TEK   TEK
+	// Selectors are the permits of the SA: what arrives under it must match one of them, in one direction or the other
+	// (RFC 4301 §5.2 step 4). Nil: whatever the group's policy permits.
+	Selectors policy.List
+	// Class names the traffic that the SA protects; see SetPolicy.Classes.
+	Class   int
 	SIDBits int
 	SIDs    []SID
 	// Send says that the TEK is sent with already: the same as an ActivateSA right after.
 	Send bool
 }
 
-// ActivateSA is an effect: send with this SPI from now on. A group has at most one sending SPI.
+// ActivateSA is an effect: send with this SPI from now on what belongs to Class. A class has at most one sending SPI.
 type ActivateSA struct {
 	Group string
+	Class int
 	SPI   SPI
 }
 
@@ -29,11 +37,45 @@ type RetireSA struct {
 	Reason string
 }
 
+// Mode says how strict a member is with traffic that the policy wants encrypted. A group that is being migrated goes
+// from ModeReceiveOnly through ModePassive to ModeFull, and loses nothing on the way.
+type Mode uint8
+
+// Modes.
+const (
+	ModeFull        Mode = iota // send encrypted, accept encrypted only
+	ModePassive                 // send encrypted, accept both
+	ModeReceiveOnly             // send in clear, accept both
+)
+
+var modeNames = [...]string{"full", "passive", "receive-only"}
+
+// String is the word of configuration files and consoles.
+func (m Mode) String() string { return modeNames[m] }
+
+// ParseMode reads that word.
+func ParseMode(s string) (Mode, error) {
+	for i, n := range modeNames {
+		if n == s {
+			return Mode(i), nil
+		}
+	}
+	return 0, fmt.Errorf("gdoi: mode %q; use full, passive or receive-only", s)
+}
+
 // SetPolicy is an effect: what to encrypt. Registered false means that the member holds no keys: fail closed, or as
 // the operator configured.
 type SetPolicy struct {
-	Group      string
-	Policy     policy.List
+	Group  string
+	Policy policy.List
+	// Classes has an entry for each rule of Policy: the class whose sending SA (ActivateSA) protects what the rule
+	// permits; 0 for deny rules. Classes are numbers of the member's own, from 0, and never name other traffic later. Nil:
+	// all rules belong to class 0. A class without a sending SA drops, it never sends in clear.
+	Classes []int
+	Mode    Mode
+	// Also holds other access lists of the group that are in force somewhere while its policy changes: what one of them
+	// lets pass in clear is accepted in clear.
+	Also       []policy.List
 	Registered bool
 }
 
