@@ -155,11 +155,11 @@ func TestValidate(t *testing.T) {
 		{"kill", "{do: kill gm1}", ""},
 		{"kill a host", "{do: kill h1}", "with a daemon"},
 		{"partition", "{do: partition gm1/gm2 for 30s}", ""},
-		{"partition without end", "{do: partition gm1/gm2 for ever}", "write kill NODE"},
+		{"partition without end", "{do: partition gm1/gm2 for ever}", "write partition A,B"},
 		{"partition of nothing", "{do: partition gm1/gm9}", `no node "gm9"`},
 		{"wait", "{do: wait 5s}", ""},
-		{"wait for what", "{do: wait}", "write kill NODE"},
-		{"no verb", "{do: dance gm1}", "write kill NODE"},
+		{"wait for what", "{do: wait}", "write wait 5s"},
+		{"no verb", "{do: dance gm1}", "there are: configure, exec"},
 	} {
 		s := parse(t, small+"steps:\n  - "+c.step+"\n")
 		err := Validate(s)

@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -25,6 +26,10 @@ type Lab interface {
 	PID(node string) (int, error)
 	Partition(p scenario.Partition, d time.Duration) error
 	Heal() error
+	Reload(node string) error                                                       // SIGHUP
+	Configure(node, program string, vars map[string]string) error                   // writes the daemon's file anew
+	Operate(ctx context.Context, node string, args []string) (string, error)        // getvpn-tui VERB at the node's daemon
+	Run(ctx context.Context, node string, argv []string) (output string, err error) // a program inside the node
 }
 
 // Env is what a check runs in.
@@ -54,18 +59,20 @@ var kinds = map[string]func() Check{
 	"fail-closed":       func() Check { return &failClosed{For: 5 * time.Second, Rate: 100, Recover: 30 * time.Second} },
 	"key-server-loss":   func() Check { return &keyServerLoss{Rate: 100, Recover: 90 * time.Second} },
 	"core-only-esp":     func() Check { return &coreOnlyESP{} },
+	"lossless": func() Check {
+		return &lossless{Pairs: Pairs{All: true}, Rate: 100, Before: time.Second, After: 2 * time.Second}
+	},
+	"blocked": func() Check { return &blocked{For: 3 * time.Second, Rate: 50} },
+	"command": func() Check { return &command{} },
+	"state":   func() Check { return &state{Within: 10 * time.Second} },
+	"event":   func() Check { return &eventSeen{Within: 10 * time.Second} },
 }
 
 // decode makes the check of a step.
 func decode(s *scenario.Scenario, st *scenario.Step) (Check, error) {
 	make, ok := kinds[st.Check]
 	if !ok {
-		var names []string
-		for n := range kinds {
-			names = append(names, n)
-		}
-		slices.Sort(names)
-		return nil, s.ErrorAt(st.Line, "there is no check %q; there are: %s", st.Check, strings.Join(names, ", "))
+		return nil, s.ErrorAt(st.Line, "there is no check %q; there are: %s", st.Check, strings.Join(sortedKeys(kinds), ", "))
 	}
 	c := make()
 	if err := s.DecodeParams(st, c); err != nil {
@@ -76,6 +83,8 @@ func decode(s *scenario.Scenario, st *scenario.Step) (Check, error) {
 	}
 	return c, nil
 }
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // Pair is two nodes, in both directions when a check says so.
 type Pair struct{ A, B string }

@@ -114,8 +114,7 @@ func (l *Lab) prepare(n scenario.Node, programs map[string]string) (NodeState, e
 	if n.Program == "" {
 		return out, nil
 	}
-	dir := Dir(l.name)
-	at := scenario.Places{Dir: dir, Socket: l.socket(n.Name), State: filepath.Join(dir, "state", n.Name), Secrets: filepath.Join(dir, "secrets")}
+	at := l.places(n.Name)
 	if err := os.MkdirAll(at.State, 0o700); err != nil {
 		return out, fmt.Errorf("state directory: %w", err)
 	}
@@ -124,7 +123,7 @@ func (l *Lab) prepare(n scenario.Node, programs map[string]string) (NodeState, e
 		return out, err
 	}
 	out.Program, out.Wanted = programs[l.s.Programs[n.Program].Binary], WantedStopped
-	out.Socket, out.Log, out.Config = at.Socket, l.LogFile(n.Name), filepath.Join(dir, "config", n.Name+".yaml")
+	out.Socket, out.Log, out.Config = at.Socket, l.LogFile(n.Name), l.configFile(n.Name)
 	if err := os.WriteFile(out.Config, []byte(text), 0o600); err != nil {
 		return out, fmt.Errorf("configuration of %s: %w", n.Name, err)
 	}
@@ -144,15 +143,8 @@ func writeSecrets(dir string, names []string) error {
 	return nil
 }
 
-// findPrograms looks for the daemons in $GETVPN_BIN, beside this program, and in PATH.
+// findPrograms finds the daemons.
 func findPrograms(s *scenario.Scenario) (map[string]string, error) {
-	var dirs []string
-	if d := os.Getenv("GETVPN_BIN"); d != "" {
-		dirs = append(dirs, d)
-	}
-	if self, err := os.Executable(); err == nil {
-		dirs = append(dirs, filepath.Dir(self))
-	}
 	found := map[string]string{}
 	for _, n := range s.Nodes {
 		if n.Program == "" {
@@ -162,22 +154,35 @@ func findPrograms(s *scenario.Scenario) (map[string]string, error) {
 		if found[binary] != "" {
 			continue
 		}
-		for _, d := range dirs {
-			path := filepath.Join(d, binary)
-			if st, err := os.Stat(path); err == nil && st.Mode().IsRegular() && st.Mode()&0o111 != 0 {
-				found[binary], _ = filepath.Abs(path)
-				break
-			}
+		path, err := findProgram(binary)
+		if err != nil {
+			return nil, err
 		}
-		if found[binary] == "" {
-			path, err := exec.LookPath(binary)
-			if err != nil {
-				return nil, fmt.Errorf("%s is neither in %s nor in PATH: run 'make build'", binary, strings.Join(dirs, ", "))
-			}
-			found[binary], _ = filepath.Abs(path)
-		}
+		found[binary] = path
 	}
 	return found, nil
+}
+
+// findProgram looks in $GETVPN_BIN, beside this program, and in PATH.
+func findProgram(binary string) (string, error) {
+	var dirs []string
+	if d := os.Getenv("GETVPN_BIN"); d != "" {
+		dirs = append(dirs, d)
+	}
+	if self, err := os.Executable(); err == nil {
+		dirs = append(dirs, filepath.Dir(self))
+	}
+	for _, d := range dirs {
+		path := filepath.Join(d, binary)
+		if st, err := os.Stat(path); err == nil && st.Mode().IsRegular() && st.Mode()&0o111 != 0 {
+			return filepath.Abs(path)
+		}
+	}
+	path, err := exec.LookPath(binary)
+	if err != nil {
+		return "", fmt.Errorf("%s is neither in %s nor in PATH: run 'make build'", binary, strings.Join(dirs, ", "))
+	}
+	return filepath.Abs(path)
 }
 
 // Tail returns the last lines of a file, for error messages.

@@ -36,18 +36,19 @@ func (e *Error) Unwrap() error { return ErrScenario }
 type Options struct {
 	Profile string
 	Set     map[string]string
+	// Base finds the text of the scenario that another one names as its base; nil allows none.
+	Base func(name string) ([]byte, error)
 }
 
 // Parse reads a scenario. All variables are replaced except those that only a node knows (Program.Render does it).
 func Parse(file string, text []byte, opt Options) (*Scenario, error) {
-	var doc yaml.Node
-	if err := yaml.Load(text, &doc); err != nil {
-		return nil, located(file, err)
+	root, err := document(file, text)
+	if err != nil {
+		return nil, err
 	}
-	if doc.Kind != yaml.DocumentNode || len(doc.Content) != 1 || doc.Content[0].Kind != yaml.MappingNode {
-		return nil, &Error{file, 1, "a scenario is a YAML mapping that begins with name:"}
+	if root, text, err = onBase(file, root, text, opt); err != nil {
+		return nil, err
 	}
-	root := doc.Content[0]
 	vars, err := variables(file, root, opt)
 	if err != nil {
 		return nil, err
@@ -72,6 +73,18 @@ func Parse(file string, text []byte, opt Options) (*Scenario, error) {
 		return nil, errors.Join(errs...)
 	}
 	return s, nil
+}
+
+// document gives the mapping that a scenario file is.
+func document(file string, text []byte) (*yaml.Node, error) {
+	var doc yaml.Node
+	if err := yaml.Load(text, &doc); err != nil {
+		return nil, located(file, err)
+	}
+	if doc.Kind != yaml.DocumentNode || len(doc.Content) != 1 || doc.Content[0].Kind != yaml.MappingNode {
+		return nil, &Error{file, 1, "a scenario is a YAML mapping that begins with name:"}
+	}
+	return doc.Content[0], nil
 }
 
 // variables merges defaults, profile and settings; only what vars declares may be set.

@@ -104,7 +104,7 @@ func TestErrorsNameFileAndLine(t *testing.T) {
 		{"step", "do: kill gm1", "wait: 5s", "two.yaml:20: a step has exactly one of"},
 		{"two in a step", "do: kill gm1", "{do: heal, check: reach}", "two.yaml:20: a step has exactly one of"},
 		{"policy", "permit ip 10.1.0.0/16 10", "permit ip 10.1.0.0/16 x", "policy, rule 1"},
-		{"lab name", "name: two", "name: two-labs", "two.yaml:1: name"},
+		{"lab name", "name: two", "name: Two_labs", "two.yaml:1: name"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			text := strings.Replace(good, c.old, c.new, 1)

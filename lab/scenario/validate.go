@@ -5,12 +5,14 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/getvpn/getvpn/gdoi/policy"
 )
 
 var (
-	labName   = regexp.MustCompile(`^[a-z][a-z0-9_]{0,15}$`)
+	labName   = regexp.MustCompile(`^[a-z][a-z0-9_]{0,15}$`) // of labs
+	scenName  = regexp.MustCompile(`^[a-z][a-z0-9-]{0,15}$`) // of scenarios; a lab of it has underscores for its hyphens
 	nodeName  = regexp.MustCompile(`^[a-z][a-z0-9-]{0,15}$`)
 	ifaceName = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9._-]{0,14}$`) // IFNAMSIZ less the closing zero
 	fileName  = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}$`)
@@ -20,12 +22,15 @@ var (
 // namespace.
 func ValidName(name string) bool { return labName.MatchString(name) }
 
+// LabName is the name of a lab of this scenario when nobody gives another.
+func (s *Scenario) LabName() string { return strings.ReplaceAll(s.Name, "-", "_") }
+
 func (s *Scenario) validate() (errs []error) {
 	bad := func(line int, format string, args ...any) {
 		errs = append(errs, &Error{s.File, line, fmt.Sprintf(format, args...)})
 	}
-	if !ValidName(s.Name) {
-		bad(1, "name: %q; a name is a letter and up to 15 more letters, digits or underscores, in lower case", s.Name)
+	if !scenName.MatchString(s.Name) || !ValidName(s.LabName()) {
+		bad(1, "name: %q; a name is a letter and up to 15 more letters, digits or hyphens, in lower case", s.Name)
 	}
 	for _, n := range s.Secrets {
 		if !fileName.MatchString(n) {

@@ -32,12 +32,22 @@ func Load(name string, opt scenario.Options) (*scenario.Scenario, error) {
 		if err != nil {
 			return nil, fmt.Errorf("scenario file: %w", err)
 		}
+		opt.Base = read
 		return scenario.Parse(name, text, opt)
 	}
-	file := name + "/" + name + ".yaml"
-	text, err := files.ReadFile(file)
+	text, err := read(name)
+	if err != nil {
+		return nil, err
+	}
+	opt.Base = read
+	return scenario.Parse(name+"/"+name+".yaml", text, opt)
+}
+
+// read finds a built-in scenario.
+func read(name string) ([]byte, error) {
+	text, err := files.ReadFile(name + "/" + name + ".yaml")
 	if err != nil {
 		return nil, fmt.Errorf("there is no scenario %q; there are: %s", name, strings.Join(Names(), ", "))
 	}
-	return scenario.Parse(file, text, opt)
+	return text, nil
 }

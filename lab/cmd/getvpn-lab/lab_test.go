@@ -33,7 +33,8 @@ func build(t *testing.T) *bin {
 		t.Skipf("members need /dev/net/tun: %v", err)
 	}
 	b := &bin{t: t, dir: t.TempDir(), name: fmt.Sprintf("gvlr%d", os.Getpid())}
-	out, err := exec.Command("go", "build", "-o", b.dir+"/", "../../../daemon/cmd/getvpn-ks", "../../../daemon/cmd/getvpn-gm", ".").CombinedOutput()
+	out, err := exec.Command("go", "build", "-o", b.dir+"/", "../../../daemon/cmd/getvpn-ks", "../../../daemon/cmd/getvpn-gm",
+		"../../../tui/cmd/getvpn-tui", ".").CombinedOutput()
 	if err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}

@@ -39,7 +39,7 @@ func (o *choice) load(name string) (*scenario.Scenario, error) {
 		return nil, err
 	}
 	if o.name == "" {
-		o.name = s.Name
+		o.name = s.LabName()
 	}
 	return s, nil
 }

@@ -1,0 +1,214 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/getvpn/getvpn/lab/scenario"
+)
+
+// act carries out an action and returns what it printed.
+type act func(ctx context.Context, l Lab) (string, error)
+
+// verb is one kind of action; parse gets the words behind its name.
+type verb struct {
+	usage string
+	parse func(s *scenario.Scenario, w []string) (act, error)
+}
+
+// errUsage makes action show how the verb is written.
+var errUsage = errors.New("wrong form")
+
+// verbs are what "do:" and the "do" lists of checks know.
+var verbs = map[string]verb{
+	"kill": {"kill NODE", daemonVerb(func(_ context.Context, l Lab, node string) error { return l.Kill(node) })},
+	"stop": {"stop NODE", daemonVerb(func(_ context.Context, l Lab, node string) error { return l.Stop(node) })},
+	"start": {"start NODE", daemonVerb(func(ctx context.Context, l Lab, node string) error {
+		return l.Start(ctx, node)
+	})},
+	"reload": {"reload NODE", daemonVerb(func(_ context.Context, l Lab, node string) error { return l.Reload(node) })},
+	"heal": {"heal", func(_ *scenario.Scenario, w []string) (act, error) {
+		if len(w) != 0 {
+			return nil, errUsage
+		}
+		return func(_ context.Context, l Lab) (string, error) { return "", l.Heal() }, nil
+	}},
+	"wait":      {"wait 5s", parseWait},
+	"partition": {"partition A,B/C [for 30s]", parsePartition},
+	"configure": {"configure NODE [program=NAME] [VAR=VALUE]...", parseConfigure},
+	"operator": {"operator NODE VERB [ARGUMENT]..., as getvpn-tui has them", func(s *scenario.Scenario, w []string) (act, error) {
+		if len(w) < 2 {
+			return nil, errUsage
+		}
+		if err := hasDaemon(s, w[0]); err != nil {
+			return nil, err
+		}
+		return func(ctx context.Context, l Lab) (string, error) { return l.Operate(ctx, w[0], w[1:]) }, nil
+	}},
+	"exec": {"exec NODE COMMAND [ARGUMENT]...", func(s *scenario.Scenario, w []string) (act, error) {
+		if len(w) < 2 {
+			return nil, errUsage
+		}
+		if err := exist(s, w[0]); err != nil {
+			return nil, err
+		}
+		return func(ctx context.Context, l Lab) (string, error) { return l.Run(ctx, w[0], w[1:]) }, nil
+	}},
+}
+
+func hasDaemon(s *scenario.Scenario, node string) error {
+	if n := s.Node(node); n == nil || n.Program == "" {
+		return fmt.Errorf("there is no node %q with a daemon", node)
+	}
+	return nil
+}
+
+func daemonVerb(do func(ctx context.Context, l Lab, node string) error) func(*scenario.Scenario, []string) (act, error) {
+	return func(s *scenario.Scenario, w []string) (act, error) {
+		if len(w) != 1 {
+			return nil, errUsage
+		}
+		if err := hasDaemon(s, w[0]); err != nil {
+			return nil, err
+		}
+		return func(ctx context.Context, l Lab) (string, error) { return "", do(ctx, l, w[0]) }, nil
+	}
+}
+
+func parseWait(_ *scenario.Scenario, w []string) (act, error) {
+	if len(w) != 1 {
+		return nil, errUsage
+	}
+	d, err := time.ParseDuration(w[0])
+	if err != nil {
+		return nil, errUsage
+	}
+	return func(ctx context.Context, _ Lab) (string, error) { return "", sleep(ctx, d) }, nil
+}
+
+func parsePartition(s *scenario.Scenario, w []string) (act, error) {
+	if len(w) != 1 && (len(w) != 3 || w[1] != "for") {
+		return nil, errUsage
+	}
+	p, err := s.ParsePartition(w[0])
+	if err != nil {
+		return nil, err
+	}
+	var d time.Duration
+	if len(w) == 3 {
+		if d, err = time.ParseDuration(w[2]); err != nil {
+			return nil, errUsage
+		}
+	}
+	return func(_ context.Context, l Lab) (string, error) { return "", l.Partition(p, d) }, nil
+}
+
+// parseConfigure: the daemon's file is written anew; it is read when the daemon starts, or reloads.
+func parseConfigure(s *scenario.Scenario, w []string) (act, error) {
+	if len(w) < 2 {
+		return nil, errUsage
+	}
+	if err := hasDaemon(s, w[0]); err != nil {
+		return nil, err
+	}
+	program, vars := "", map[string]string{}
+	for _, set := range w[1:] {
+		key, val, ok := strings.Cut(set, "=")
+		switch {
+		case !ok || key == "":
+			return nil, errUsage
+		case key == "program":
+			if _, known := s.Programs[val]; !known {
+				return nil, fmt.Errorf("there is no program %q", val)
+			}
+			program = val
+		default:
+			vars[key] = val
+		}
+	}
+	return func(_ context.Context, l Lab) (string, error) { return "", l.Configure(w[0], program, vars) }, nil
+}
+
+// action parses one action.
+func action(s *scenario.Scenario, line int, text string) (act, error) {
+	w, err := words(text)
+	if err != nil {
+		return nil, s.ErrorAt(line, "do: %s: %v", text, err)
+	}
+	if len(w) == 0 {
+		return nil, s.ErrorAt(line, "do: is empty")
+	}
+	v, ok := verbs[w[0]]
+	if !ok {
+		return nil, s.ErrorAt(line, "do: %q; there are: %s", text, strings.Join(sortedKeys(verbs), ", "))
+	}
+	do, err := v.parse(s, w[1:])
+	if errors.Is(err, errUsage) {
+		return nil, s.ErrorAt(line, "do: %q; write %s", text, v.usage)
+	}
+	if err != nil {
+		return nil, s.ErrorAt(line, "do: %s: %v", text, err)
+	}
+	return do, nil
+}
+
+// words splits at spaces; what stands in double quotes is one word.
+func words(text string) ([]string, error) {
+	var out []string
+	var word strings.Builder
+	in, quoted := false, false
+	for _, r := range text {
+		switch {
+		case r == '"':
+			quoted, in = !quoted, true
+		case r == ' ' && !quoted:
+			if in {
+				out = append(out, word.String())
+			}
+			word.Reset()
+			in = false
+		default:
+			word.WriteRune(r)
+			in = true
+		}
+	}
+	if quoted {
+		return nil, errors.New("a double quote is missing")
+	}
+	if in {
+		out = append(out, word.String())
+	}
+	return out, nil
+}
+
+// actions is a list of actions that a check carries out.
+type actions []string
+
+func (a actions) validate(s *scenario.Scenario) error {
+	for _, text := range a {
+		if _, err := action(s, 0, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// run carries out all of them, or up to the first that fails.
+func (a actions) run(ctx context.Context, env *Env) (output string, err error) {
+	for _, text := range a {
+		env.Log("  %s", text)
+		do, err := action(env.Scenario, 0, text)
+		var out string
+		if err == nil {
+			out, err = do(ctx, env.Lab)
+		}
+		output += out
+		if err != nil {
+			return output, fmt.Errorf("%s: %w", text, err)
+		}
+	}
+	return output, nil
+}

@@ -1,0 +1,107 @@
+package check
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/getvpn/getvpn/lab/scenario"
+)
+
+// lossless: traffic runs both ways between the pairs while something is changed on purpose; nothing is lost. The traffic
+// begins Before the first action and ends After the last one is done.
+type lossless struct {
+	Pairs  Pairs         `yaml:"pairs"`
+	Rate   int           `yaml:"rate"`
+	Before time.Duration `yaml:"before"`
+	Do     actions       `yaml:"do"`
+	After  time.Duration `yaml:"after"`
+	// Clear allows clear packets in the core; otherwise one is a failure.
+	Clear bool `yaml:"clear"`
+}
+
+func (c *lossless) Validate(s *scenario.Scenario) error {
+	if c.Rate < 1 || c.Rate > 10000 {
+		return fmt.Errorf("rate %d is outside 1..10000", c.Rate)
+	}
+	if len(c.Do) == 0 {
+		return fmt.Errorf("do: lists what is changed under the traffic")
+	}
+	if err := c.Do.validate(s); err != nil {
+		return err
+	}
+	return c.Pairs.validate(s)
+}
+
+func (c *lossless) Run(ctx context.Context, env *Env) []scenario.Result {
+	before := env.Capture.Totals()
+	t, err := StartTraffic(env.Lab, bothWays(env, c.Pairs.of(env.Scenario)), c.Rate)
+	if err != nil {
+		return failed(err)
+	}
+	defer t.Stop()
+	err = sleep(ctx, c.Before)
+	if err == nil {
+		_, err = c.Do.run(ctx, env)
+	}
+	if err == nil {
+		err = sleep(ctx, c.After)
+	}
+	if err != nil {
+		return []scenario.Result{{Value: "not done", Want: "the change", Message: err.Error()}}
+	}
+	took := t.Since()
+	t.Stop()
+	sent, lost, duplicates, where := losses(t.Flows, 0, forever)
+	offences := env.Capture.Totals().Minus(before).Offences()
+	r := scenario.Result{
+		OK: lost == 0 && duplicates == 0 && sent > 0 && (c.Clear || offences == 0),
+		Value: fmt.Sprintf("%d lost of %d packets (%d flows at %d/s for %.0f s), %d twice, %d clear", lost, sent, len(t.Flows), c.Rate,
+			took.Seconds(), duplicates, offences),
+		Want: "0 lost, 0 twice, 0 clear", Message: where,
+	}
+	if c.Clear {
+		r.Want = "0 lost, 0 twice"
+	} else if offences > 0 && where == "" {
+		r.Message = env.Capture.Offences()
+	}
+	return []scenario.Result{r}
+}
+
+// blocked: nothing passes between the pairs, and nothing of it is seen in clear.
+type blocked struct {
+	Pairs Pairs         `yaml:"pairs"`
+	For   time.Duration `yaml:"for"`
+	Rate  int           `yaml:"rate"`
+}
+
+func (c *blocked) Validate(s *scenario.Scenario) error {
+	if c.Rate < 1 || c.Rate > 10000 {
+		return fmt.Errorf("rate %d is outside 1..10000", c.Rate)
+	}
+	return c.Pairs.validate(s)
+}
+
+func (c *blocked) Run(ctx context.Context, env *Env) []scenario.Result {
+	before := env.Capture.Totals()
+	t, err := StartTraffic(env.Lab, bothWays(env, c.Pairs.of(env.Scenario)), c.Rate)
+	if err != nil {
+		return failed(err)
+	}
+	defer t.Stop()
+	if err := sleep(ctx, c.For); err != nil {
+		return failed(err)
+	}
+	t.Stop()
+	sent, lost, _, _ := losses(t.Flows, 0, forever)
+	offences := env.Capture.Totals().Minus(before).Offences()
+	r := scenario.Result{
+		OK:    sent > 0 && lost == sent && offences == 0,
+		Value: fmt.Sprintf("%d of %d packets passed, %d clear in the core", sent-lost, sent, offences),
+		Want:  "0 passed, 0 clear",
+	}
+	if offences > 0 {
+		r.Message = env.Capture.Offences()
+	}
+	return []scenario.Result{r}
+}

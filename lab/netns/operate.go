@@ -1,0 +1,95 @@
+package netns
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/getvpn/getvpn/lab/scenario"
+)
+
+// console is the program that acts for operators.
+const console = "getvpn-tui"
+
+// Operate runs getvpn-tui VERB ARGUMENT... at the control socket of a node's daemon and returns what it printed.
+func (l *Lab) Operate(ctx context.Context, node string, args []string) (string, error) {
+	path, err := findProgram(console)
+	if err != nil {
+		return "", err
+	}
+	return output(exec.CommandContext(ctx, path, append([]string{"--socket", l.socket(node)}, args...)...), //nolint:gosec // our own program
+		func(cmd *exec.Cmd) error { return cmd.Start() })
+}
+
+// Run runs a program inside a node and returns what it printed.
+func (l *Lab) Run(ctx context.Context, node string, argv []string) (string, error) {
+	if len(argv) == 0 {
+		return "", errors.New("no command")
+	}
+	return output(exec.CommandContext(ctx, argv[0], argv[1:]...), //nolint:gosec // from the scenario
+		func(cmd *exec.Cmd) error { return l.StartCommand(node, cmd) })
+}
+
+func output(cmd *exec.Cmd, start func(*exec.Cmd) error) (string, error) {
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := start(cmd); err != nil {
+		return "", err
+	}
+	if err := cmd.Wait(); err != nil {
+		return out.String(), fmt.Errorf("%s: %w: %s", filepath.Base(cmd.Path), err, strings.TrimSpace(errs.String()))
+	}
+	return out.String(), nil
+}
+
+// Reload sends SIGHUP to the daemon of a node.
+func (l *Lab) Reload(node string) error {
+	return l.change(func(st *State) error {
+		n, err := daemonOf(st, node)
+		if err != nil {
+			return err
+		}
+		if !n.process().alive() {
+			return fmt.Errorf("the daemon of %s is not running", node)
+		}
+		return n.process().signal(unix.SIGHUP)
+	})
+}
+
+// Configure writes the configuration file of a node's daemon anew, from another program of the scenario or with other
+// variables; the daemon reads it when it starts or reloads. What is not set is as it was at first.
+func (l *Lab) Configure(node, program string, vars map[string]string) error {
+	n := l.s.Node(node)
+	if n == nil {
+		return unknownNode(node)
+	}
+	changed := *n
+	if program != "" {
+		changed.Program = program
+	}
+	changed.NodeVars = map[string]string{}
+	maps.Copy(changed.NodeVars, n.NodeVars)
+	maps.Copy(changed.NodeVars, vars)
+	text, err := l.s.Render(&changed, l.places(node))
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(l.configFile(node), []byte(text), 0o600)
+}
+
+func (l *Lab) places(node string) scenario.Places {
+	dir := Dir(l.name)
+	return scenario.Places{Dir: dir, Socket: l.socket(node), State: filepath.Join(dir, "state", node), Secrets: filepath.Join(dir, "secrets")}
+}
+
+func (l *Lab) configFile(node string) string {
+	return filepath.Join(Dir(l.name), "config", node+".yaml")
+}

@@ -1,0 +1,152 @@
+package scenario
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// A scenario with "base: NAME" builds on another one:
+//
+//	vars, profiles, programs    merged by key; a program given here replaces the whole of the base's
+//	nodes                       merged by name: the keys given here replace those of the base, new nodes are added
+//	links, secrets              added to those of the base
+//	without: [NODE...]          nodes of the base, with their links, that are not there
+//	everything else             replaced where it is given here
+const (
+	keyBase    = "base"
+	keyWithout = "without"
+	keyNodes   = "nodes"
+)
+
+// onBase merges a scenario into its base. What it returns has neither base: nor without:, and text that parses alone.
+func onBase(file string, root *yaml.Node, text []byte, opt Options) (*yaml.Node, []byte, error) {
+	name := value(root, keyBase)
+	if name == nil {
+		if w := value(root, keyWithout); w != nil {
+			return nil, nil, &Error{file, w.Line, "without: leaves out nodes of a base:, and there is none"}
+		}
+		return root, text, nil
+	}
+	if opt.Base == nil {
+		return nil, nil, &Error{file, name.Line, "base: is not possible here"}
+	}
+	below, err := opt.Base(name.Value)
+	if err != nil {
+		return nil, nil, &Error{file, name.Line, fmt.Sprintf("base: %v", err)}
+	}
+	base, err := document(name.Value, below)
+	if err != nil {
+		return nil, nil, err
+	}
+	if b := value(base, keyBase); b != nil {
+		return nil, nil, &Error{file, name.Line, fmt.Sprintf("base %s has a base itself; name %s instead", name.Value, b.Value)}
+	}
+	var without []string
+	if w := value(root, keyWithout); w != nil {
+		if err := strict(w, &without); err != nil {
+			return nil, nil, located(file, err)
+		}
+		for _, n := range without {
+			if !leaveOut(base, n) {
+				return nil, nil, &Error{file, w.Line, fmt.Sprintf("without: base %s has no node %q", name.Value, n)}
+			}
+		}
+	}
+	for i := 0; i+1 < len(root.Content); i += 2 {
+		merge(base, root.Content[i], root.Content[i+1])
+	}
+	out, err := yaml.Dump(base)
+	if err != nil {
+		return nil, nil, &Error{file, 0, fmt.Sprintf("base: %v", err)}
+	}
+	return base, out, nil
+}
+
+// merge lays one key of a scenario over its base.
+func merge(base, key, over *yaml.Node) {
+	below := value(base, key.Value)
+	switch {
+	case key.Value == keyBase || key.Value == keyWithout:
+	case below == nil:
+		base.Content = append(base.Content, key, over)
+	case key.Value == "vars" || key.Value == "programs":
+		mergeMapping(below, over)
+	case key.Value == "profiles":
+		for i := 0; i+1 < len(over.Content); i += 2 {
+			if p := value(below, over.Content[i].Value); p != nil {
+				mergeMapping(p, over.Content[i+1])
+			} else {
+				below.Content = append(below.Content, over.Content[i], over.Content[i+1])
+			}
+		}
+	case key.Value == keyNodes:
+		for _, n := range over.Content {
+			if was := named(below, value(n, "name")); was != nil {
+				mergeMapping(was, n)
+			} else {
+				below.Content = append(below.Content, n)
+			}
+		}
+	case key.Value == "links" || key.Value == "secrets":
+		below.Content = append(below.Content, over.Content...)
+	default:
+		*below = *over
+	}
+}
+
+func mergeMapping(below, over *yaml.Node) {
+	for i := 0; i+1 < len(over.Content); i += 2 {
+		if v := value(below, over.Content[i].Value); v != nil {
+			*v = *over.Content[i+1]
+		} else {
+			below.Content = append(below.Content, over.Content[i], over.Content[i+1])
+		}
+	}
+}
+
+// value is what a mapping holds under a key, or nil.
+func value(n *yaml.Node, key string) *yaml.Node {
+	if n.Kind != yaml.MappingNode {
+		return nil
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == key {
+			return n.Content[i+1]
+		}
+	}
+	return nil
+}
+
+func named(nodes, name *yaml.Node) *yaml.Node {
+	for _, n := range nodes.Content {
+		if v := value(n, "name"); v != nil && name != nil && v.Value == name.Value {
+			return n
+		}
+	}
+	return nil
+}
+
+// leaveOut removes a node and its links.
+func leaveOut(base *yaml.Node, name string) bool {
+	nodes := value(base, keyNodes)
+	if nodes == nil {
+		return false
+	}
+	before := len(nodes.Content)
+	nodes.Content = slices.DeleteFunc(nodes.Content, func(n *yaml.Node) bool {
+		v := value(n, "name")
+		return v != nil && v.Value == name
+	})
+	if links := value(base, "links"); links != nil {
+		links.Content = slices.DeleteFunc(links.Content, func(l *yaml.Node) bool {
+			ends := value(l, "ends")
+			return ends != nil && slices.ContainsFunc(ends.Content, func(e *yaml.Node) bool {
+				return strings.HasPrefix(e.Value, name+" ")
+			})
+		})
+	}
+	return len(nodes.Content) < before
+}
