@@ -10,6 +10,19 @@
 //	{check: fail-closed, member: gm1, ...}             a killed member leaks nothing
 //	{check: key-server-loss, node: ks1, ...}           traffic outlives the key server, then fails closed, then recovers
 //	{check: core-only-esp}                             what the core saw during the whole run
+//	{check: lossless, do: [rekey...], after: 5s}       traffic runs while something is changed, and nothing is lost
+//	{check: blocked, pairs: [h1-h3], for: 3s}          nothing passes, and nothing of it is clear
+//	{check: command, do: [...], fails: true}           actions succeed or are refused, and say so
+//	{check: state, node: gm1, path: gm.groups[0].state, equals: registered, within: 5s}   any value of a snapshot
+//	{check: event, node: ks1, event: gm-removed, do: [...]}                               a journal gets an event
+//
+// Actions are the steps "do: ..." and what the last five do:
+//
+//	kill, stop, start, reload NODE                     reload is SIGHUP
+//	configure NODE [program=NAME] [VAR=VALUE]...       the daemon's file is written anew, to be read at a start or reload
+//	operator NODE VERB [ARGUMENT]...                   getvpn-tui at that daemon: operator ks1 rekey blue --kek
+//	exec NODE COMMAND [ARGUMENT]...                    any program inside a node; exec h1 sh -c "..."
+//	partition A,B/C [for 30s], heal, wait 5s
 //
 // They measure with their own tools, so that nothing need be installed: Capture listens with packet sockets in all core
 // routers during the whole run and classifies every packet; Traffic sends numbered datagrams between hosts and counts

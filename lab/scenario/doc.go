@@ -16,6 +16,9 @@
 //	links:     [{ends: [gm1 wan0 172.16.1.1/30, p1 gm1 172.16.1.2/30], mtu: 1500}]
 //	steps:     [{check: reach, pairs: all}, {do: kill ks1}, {parallel: [...]}]
 //
+// A scenario can build on another one: base: basic takes everything that is not given here from basic (see base.go), and
+// without: [x1, hx] leaves nodes out. "operator", "configure" and the other actions are in package check.
+//
 // ${NAME} is replaced by a variable everywhere but in vars and profiles. A program's configuration also knows ${node},
 // ${dir}, ${socket}, ${state}, ${secrets}, ${policy}, ${addr.IFACE}, ${net.IFACE} and the node's own vars; $${ is a
 // literal ${.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/getvpn/getvpn/lab/netns"
 	"github.com/getvpn/getvpn/lab/scenario"
+	"github.com/getvpn/getvpn/lab/topologies"
 )
 
 // bin is a directory with the programs, a place for labs, and the name of this test's lab.
@@ -88,6 +89,29 @@ func TestBasic(t *testing.T) {
 		"tek_lifetime=16s,activation_delay=2s,kek_lifetime=24s,rollovers=6,flood=5s,patience=120s")
 	if !ok || !r.OK || len(r.Checks) < 10 {
 		t.Errorf("basic: %+v", r)
+	}
+}
+
+// Every other scenario that comes with the program, in its quick profile.
+func TestScenarios(t *testing.T) {
+	b := build(t)
+	for _, name := range topologies.Names() {
+		if name == "basic" {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			one := *b
+			one.t = t
+			r, ok := one.report("run", name, "--json", "--name", b.name, "--profile", "quick", "--logs", t.TempDir())
+			for _, c := range r.Checks {
+				if !c.OK {
+					t.Errorf("%s: %s; want %s. %s", c.Name, c.Value, c.Want, c.Message)
+				}
+			}
+			if !ok || !r.OK || r.Error != "" || len(r.Checks) < 3 {
+				t.Errorf("%d checks, ok %v, error %q", len(r.Checks), r.OK, r.Error)
+			}
+		})
 	}
 }
 
