@@ -129,7 +129,7 @@ func named(nodes, name *yaml.Node) *yaml.Node {
 	return nil
 }
 
-// leaveOut removes a node and its links.
+// leaveOut removes a node, its links, and the routes through it.
 func leaveOut(base *yaml.Node, name string) bool {
 	nodes := value(base, keyNodes)
 	if nodes == nil {
@@ -140,13 +140,28 @@ func leaveOut(base *yaml.Node, name string) bool {
 		v := value(n, "name")
 		return v != nil && v.Value == name
 	})
+	var gone []string // its addresses
 	if links := value(base, "links"); links != nil {
 		links.Content = slices.DeleteFunc(links.Content, func(l *yaml.Node) bool {
-			ends := value(l, "ends")
-			return ends != nil && slices.ContainsFunc(ends.Content, func(e *yaml.Node) bool {
-				return strings.HasPrefix(e.Value, name+" ")
-			})
+			before := len(gone)
+			if ends := value(l, "ends"); ends != nil {
+				for _, e := range ends.Content {
+					if f := strings.Fields(e.Value); len(f) == 3 && f[0] == name {
+						addr, _, _ := strings.Cut(f[2], "/")
+						gone = append(gone, addr)
+					}
+				}
+			}
+			return len(gone) > before
 		})
+	}
+	for _, n := range nodes.Content {
+		if routes := value(n, "routes"); routes != nil {
+			routes.Content = slices.DeleteFunc(routes.Content, func(r *yaml.Node) bool {
+				_, via, _ := strings.Cut(r.Value, " via ")
+				return slices.Contains(gone, via)
+			})
+		}
 	}
 	return len(nodes.Content) < before
 }

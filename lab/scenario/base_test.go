@@ -18,7 +18,7 @@ programs:
   ks: {binary: getvpn-ks, config: "name: ${node} ${life}"}
 nodes:
   - {name: ks1, kind: ks, program: ks, routes: [default via 10.0.0.2]}
-  - {name: p1, kind: core}
+  - {name: p1, kind: core, routes: [10.9.0.0/24 via 10.0.1.1]}
   - {name: x1, kind: gm}
 links:
   - {ends: [ks1 wan0 10.0.0.1/30, p1 ks1 10.0.0.2/30]}

@@ -110,6 +110,10 @@ func (s *Step) UnmarshalYAML(n *yaml.Node) error {
 			s.Check = val.Value
 			what = append(what, key.Value)
 		case "do":
+			if val.Kind == yaml.SequenceNode { // what a check does
+				s.Params.Content = append(s.Params.Content, key, val)
+				continue
+			}
 			s.Do = val.Value
 			what = append(what, key.Value)
 		case "parallel":
