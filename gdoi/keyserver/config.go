@@ -25,6 +25,8 @@ const (
 	minLifetimeInDelays = 8
 	// maxActivationDelay: 4 of them must fit into the 16 bits of a GAP attribute.
 	maxActivationDelay = 4 * time.Hour
+	// rememberedSPIs of ended TEKs are not given out again, because members may end them later.
+	rememberedSPIs = 8
 	// maxTEKs is from when on an operator has to wait: a message carries all TEKs alive, each with its whole policy, and
 	// must fit into a datagram.
 	maxTEKs = 4
@@ -62,6 +64,9 @@ type Config struct {
 	// allocates from; a zero SIDCount is the rest of the space.
 	SIDBits            int
 	SIDFirst, SIDCount uint64
+
+	// SPIInUse says which SPIs of TEKs other groups of the key server have; nil: there are none. The node sets it.
+	SPIInUse func(gdoi.SPI) bool
 }
 
 // ErrConfig is what Validate wraps.

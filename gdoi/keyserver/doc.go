@@ -29,7 +29,7 @@
 // before their keys end, or when their data plane sees SPIs that it does not know.
 //
 // SPIs of TEKs are a walk with a random odd stride from a random start, reserved values left out: no SPI comes twice in
-// 2^32 TEKs. SPIs of KEKs are random.
+// 2^32 TEKs of a group, and none that another group of the key server has. SPIs of KEKs are random.
 //
 // Sender ids are handed out one after the other, new ones at every registration, never twice under one key. When they
 // are used up, all keys are withdrawn by a DELETE to everybody and counting begins again under new ones (RFC 6407 §3.5).

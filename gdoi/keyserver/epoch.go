@@ -2,6 +2,8 @@ package keyserver
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/machine"
@@ -32,7 +34,7 @@ type kek struct {
 func (g *Group) newTEK(now machine.Now, out machine.Effects) machine.Effects {
 	g.epoch++
 	t := &tek{
-		spi: g.spis.next(), suite: g.cfg.TEK, key: machine.TakeSecret(g.env.Bytes(g.cfg.TEK.KeymatLen())), epoch: g.epoch,
+		spi: g.nextSPI(), suite: g.cfg.TEK, key: machine.TakeSecret(g.env.Bytes(g.cfg.TEK.KeymatLen())), epoch: g.epoch,
 		created: now.Mono, sendAfter: now.Mono, expires: now.Mono.Add(g.cfg.TEKLifetime),
 	}
 	if n := len(g.teks); n > 0 {
@@ -94,6 +96,7 @@ func (g *Group) retireTEK(i int, why string, out machine.Effects) machine.Effect
 	g.teks = append(g.teks[:i:i], g.teks[i+1:]...)
 	g.version++
 	t.key.Destroy()
+	g.rememberSPI(t.spi)
 	g.durable.deleteTEK(t.spi)
 	n := g.note(gdoi.NoteTEKRetired, machine.Info, fmt.Sprintf("TEK %v destroyed: %s", t.spi, why), machine.F("spi", t.spi.String()))
 	n.Reason = why
@@ -160,4 +163,38 @@ func (w *spiWalk) next() gdoi.SPI {
 			return s
 		}
 	}
+}
+
+// nextSPI is the next SPI of the walk that nobody has. A member of several groups has one table for all of them
+// (RFC 4301 §4.4.2), so an SPI is unique over the groups of a key server, and one that has ended here may live on a little
+// at a member.
+func (g *Group) nextSPI() gdoi.SPI {
+	for {
+		if s := g.spis.next(); g.cfg.SPIInUse == nil || !g.cfg.SPIInUse(s) {
+			return s
+		}
+	}
+}
+
+// HasSPI says whether a TEK of the group has this SPI, or had it not long ago.
+func (g *Group) HasSPI(s gdoi.SPI) bool {
+	return slices.Contains(g.retiredSPIs, s) || slices.ContainsFunc(g.teks, func(t *tek) bool { return t.spi == s })
+}
+
+// rememberSPI notes that a TEK has ended.
+func (g *Group) rememberSPI(s gdoi.SPI) {
+	if g.retiredSPIs = append(g.retiredSPIs, s); len(g.retiredSPIs) > rememberedSPIs {
+		g.retiredSPIs = slices.Delete(g.retiredSPIs, 0, 1)
+	}
+}
+
+// StoredSPIs lists the SPIs of the TEKs among records of any groups.
+func StoredSPIs(stored []machine.Record) (out []gdoi.SPI) {
+	for _, r := range stored {
+		var s gdoi.SPI
+		if n, err := fmt.Sscanf(r.Key, tekKeyFormat, &s); n == 1 && err == nil && strings.HasPrefix(r.Bucket, Bucket("")) {
+			out = append(out, s)
+		}
+	}
+	return out
 }

@@ -23,6 +23,8 @@ type Group struct {
 	teks  []*tek
 	epoch uint64
 	spis  spiWalk
+	// retiredSPIs are the last ones, oldest first.
+	retiredSPIs []gdoi.SPI
 	// sidNext is the next sender id to hand out.
 	sidNext uint64
 	// version changes whenever the set of keys does; a registration that spans a change must start again.

@@ -53,9 +53,12 @@ type memberRecord struct {
 	Left          bool `json:",omitempty"`
 }
 
-const countersKey = "counters"
+const (
+	countersKey  = "counters"
+	tekKeyFormat = "tek/%08x"
+)
 
-func tekKey(s gdoi.SPI) string    { return "tek/" + s.String() }
+func tekKey(s gdoi.SPI) string    { return fmt.Sprintf(tekKeyFormat, uint32(s)) }
 func kekKey(s gdoi.KEKSPI) string { return "kek/" + s.String() }
 func memberKey(key string) string { return "member/" + key }
 

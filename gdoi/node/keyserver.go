@@ -3,6 +3,7 @@ package node
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/keyserver"
@@ -17,6 +18,8 @@ type KeyServer struct {
 	limits Limits
 	groups []*keyserver.Group
 	stored []machine.Record // until the start
+	// storedSPIs are those of all groups: each is in use until its group has started and can say so itself.
+	storedSPIs map[gdoi.SPI]bool
 
 	started, stopped bool
 
@@ -40,9 +43,13 @@ func NewKeyServer(env *machine.Env, cfg KSConfig, stored []machine.Record) (*Key
 	n := &KeyServer{
 		env: env, cfg: cfg, limits: cfg.Limits.withDefaults(), stored: stored,
 		sessions: map[cookies]*session{}, halfOpen: newHalfOpen(), byPeer: map[netip.Addr][]*session{},
-		unwritten: map[machine.PersistID]*session{}, drops: newDropCounter(),
+		unwritten: map[machine.PersistID]*session{}, drops: newDropCounter(), storedSPIs: map[gdoi.SPI]bool{},
+	}
+	for _, spi := range keyserver.StoredSPIs(stored) {
+		n.storedSPIs[spi] = true
 	}
 	for _, c := range cfg.Groups {
+		c.SPIInUse = n.spiInUse
 		g, err := keyserver.New(env, c, cfg.Local)
 		if err != nil {
 			return nil, err
@@ -81,7 +88,7 @@ func (n *KeyServer) Step(now machine.Now, ev machine.Event, out machine.Effects)
 		for _, r := range n.stored {
 			clear(r.Value)
 		}
-		n.stored = nil
+		n.stored, n.storedSPIs = nil, nil
 	}
 	switch ev := ev.(type) {
 	case machine.Datagram:
@@ -101,6 +108,11 @@ func (n *KeyServer) Step(now machine.Now, ev machine.Event, out machine.Effects)
 	default:
 		return n.command(now, ev, out)
 	}
+}
+
+// spiInUse says whether any group has a TEK with this SPI.
+func (n *KeyServer) spiInUse(s gdoi.SPI) bool {
+	return n.storedSPIs[s] || slices.ContainsFunc(n.groups, func(g *keyserver.Group) bool { return g.HasSPI(s) })
 }
 
 func (n *KeyServer) timeout(now machine.Now, out machine.Effects) machine.Effects {

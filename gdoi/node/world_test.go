@@ -133,8 +133,8 @@ func (w *world) step(a netip.AddrPort, ev machine.Event) {
 			w.queue = append(w.queue, machine.Datagram{Local: e.Remote, Remote: a, Bytes: e.Bytes})
 		case machine.Persist:
 			for _, r := range e.Records {
-				if w.disk[r.Key] = r; r.Value == nil {
-					delete(w.disk, r.Key)
+				if w.disk[r.Bucket+"/"+r.Key] = r; r.Value == nil {
+					delete(w.disk, r.Bucket+"/"+r.Key)
 				}
 			}
 			w.step(a, machine.Persisted{ID: e.ID})
