@@ -117,9 +117,14 @@ func (p *printer) gmGroup(g *GMGroup) {
 	p.line("id: %s", g.ID.Text)
 	p.in("key-servers", func() {
 		for _, k := range g.KeyServers {
-			p.line("- {address: %s, secret: %s}", k.Address, secretSize(k.Secret))
+			p.line("- {address: %s, secret: %s, preferred: %t}", k.Address, secretSize(k.Secret), k.Preferred)
 		}
 	})
+	order := "listed"
+	if g.Spread {
+		order = "spread"
+	}
+	p.line("key-server-order: %s", order)
 	fail := "closed"
 	if g.FailOpen {
 		fail = "open"

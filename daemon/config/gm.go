@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 
 	"github.com/getvpn/getvpn/gdoi/policy"
@@ -65,7 +66,7 @@ func (d *decoder) ifname(into *string) func(*value) {
 
 func (d *decoder) gmGroup(v *value) GMGroup {
 	g := GMGroup{ReplayWindow: defaultWindow}
-	fail := "closed"
+	fail, order := "closed", "listed"
 	d.object(v,
 		must("name", d.name(&g.Name)),
 		must("id", d.groupID(&g.ID)),
@@ -75,9 +76,12 @@ func (d *decoder) gmGroup(v *value) GMGroup {
 					k KeyServer
 					s secretText
 				)
-				d.object(v, append(d.secretFields(&s), must("address", d.endpoint(&k.Address)))...)
+				d.object(v, append(d.secretFields(&s), must("address", d.endpoint(&k.Address)), opt("preferred", d.boolean(&k.Preferred)))...)
 				if v.kind == mapping {
 					k.Secret = d.secret(v, s)
+				}
+				if slices.ContainsFunc(g.KeyServers, func(o KeyServer) bool { return k.Address.IsValid() && o.Address == k.Address }) {
+					d.fail(v, "key server %s is listed twice", k.Address)
 				}
 				g.KeyServers = append(g.KeyServers, k)
 			})(v)
@@ -85,6 +89,7 @@ func (d *decoder) gmGroup(v *value) GMGroup {
 				d.fail(v, "no key server")
 			}
 		}),
+		opt("key-server-order", d.oneOf(&order, "listed", "spread")),
 		opt("fail", d.oneOf(&fail, "closed", "open")),
 		opt("clear", func(v *value) {
 			d.rules(&g.Clear)(v)
@@ -109,7 +114,7 @@ func (d *decoder) gmGroup(v *value) GMGroup {
 				g.Protect = append(g.Protect, p)
 			}
 		})))
-	g.FailOpen = fail == "open"
+	g.FailOpen, g.Spread = fail == "open", order == "spread"
 	if !g.FailOpen && len(g.Protect) == 0 && v.kind == mapping {
 		d.warn(v, "protect is empty: while this member has no keys nothing is held back; write the group's address range")
 	}

@@ -132,7 +132,8 @@ type Interfaces struct {
 type GMGroup struct {
 	Name         string
 	ID           GroupID
-	KeyServers   []KeyServer // in order of preference
+	KeyServers   []KeyServer // as in the file
+	Spread       bool        // each member has an order of its own; otherwise it is the file's
 	FailOpen     bool
 	Clear        policy.List // local exceptions, deny rules only
 	ReplayWindow int
@@ -142,8 +143,9 @@ type GMGroup struct {
 
 // KeyServer is where a member registers.
 type KeyServer struct {
-	Address netip.AddrPort
-	Secret  *machine.Secret
+	Address   netip.AddrPort
+	Secret    *machine.Secret
+	Preferred bool // before those that are not, in either order
 }
 
 // MSSClamp says how the TCP maximum segment size is lowered: off, to what fits (auto), or to a number.

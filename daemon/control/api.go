@@ -181,6 +181,9 @@ type GMGroup struct {
 	SIDs            []uint32  `json:"sids"`
 	ReplayWindow    int       `json:"replay_window"`
 	AuthFailureText string    `json:"auth_failure,omitempty"`
+
+	// KeyServers is the order in which this member tries them; these of them did not answer lately, and are tried last.
+	KeyServersUnreachable []string `json:"key_servers_unreachable,omitempty"`
 }
 
 // DataPath is the traffic of a member.

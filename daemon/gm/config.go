@@ -26,6 +26,7 @@ func nodeConfig(c *config.GM, local netip.AddrPort) (node.GMConfig, error) {
 			m.KeyServers = append(m.KeyServers, k.Address)
 			secrets[k.Address.Addr()] = k.Secret
 		}
+		m.KeyServers = member.Order(m.KeyServers, func(i int) bool { return g.KeyServers[i].Preferred }, g.Spread, c.Identity.String())
 		out.Groups = append(out.Groups, m)
 	}
 	out.Phase1 = translate.Phase1(&c.Common, func(peer netip.Addr) *machine.Secret { return secrets[peer.Unmap()] })

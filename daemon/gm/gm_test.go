@@ -166,8 +166,13 @@ func TestCheckExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n.Phase1.PSK(netip.MustParseAddr("10.0.0.1")).Len() != 16 || n.Phase1.PSK(netip.MustParseAddr("10.0.0.2")) != nil {
-		t.Error("the secret of the key server, and of nobody else")
+	if n.Phase1.PSK(netip.MustParseAddr("10.0.0.1")).Len() != 16 || n.Phase1.PSK(netip.MustParseAddr("10.0.0.3")) != nil {
+		t.Error("the secret of the key servers, and of nobody else")
+	}
+	first := n.Groups[0].KeyServers[0]
+	c.Groups[0].KeyServers[0].Preferred, c.Groups[0].KeyServers[1].Preferred = false, true
+	if n, err = nodeConfig(c, c.Local); err != nil || n.Groups[0].KeyServers[1] != first {
+		t.Errorf("the other key server is preferred, and the order is %v (%v)", n.Groups[0].KeyServers, err)
 	}
 	if n.Groups[0].ID != gdoi.GroupIDFromUint32(1234) {
 		t.Errorf("group id %q", n.Groups[0].ID)

@@ -32,6 +32,9 @@ func group(c *config.GMGroup, s member.Snapshot, e engine.Stats) control.GMGroup
 	for _, ks := range s.KeyServers {
 		g.KeyServers = append(g.KeyServers, ks.String())
 	}
+	for _, ks := range s.Unreachable {
+		g.KeyServersUnreachable = append(g.KeyServersUnreachable, ks.String())
+	}
 	if s.RegisteredWith.IsValid() {
 		g.RegisteredWith = s.RegisteredWith.String()
 	}

@@ -16,6 +16,10 @@
 // others have. Loss of the key server changes nothing until the last TEK ends; then the keys are retired and SetPolicy
 // says that the member is not registered, and it goes on trying.
 //
+// Key servers are an order of preference (Order may make it a member's own). Each registration begins with the first that
+// is not known to be unreachable, and goes on to the next within seconds (servers.go), so that a member returns to the one
+// that it prefers, and a dead one costs time only once in a while.
+//
 // Sender ids are new at every registration, and InstallSA tells them to the data plane for every key, known or new; a
 // PUSH brings new keys for the same sender ids. So no pair of key and sender id is ever used with two counters.
 //

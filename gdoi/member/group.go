@@ -33,8 +33,9 @@ type Group struct {
 	authFailure string
 
 	// Registration.
-	server     int // index of the key server in use
-	failures   int // since the last success
+	servers    servers
+	failures   int           // since the last success
+	impatient  machine.Timer // the key server in use does not answer, and there are others
 	cause      cause
 	attempt    machine.Timer // when the next attempt begins
 	connecting bool          // waiting for phase 1
@@ -100,7 +101,8 @@ func New(env *machine.Env, cfg Config, sessions Sessions) (*Group, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return &Group{env: env, cfg: cfg.withDefaults(), sessions: sessions, base: maxBase}, nil
+	cfg = cfg.withDefaults()
+	return &Group{env: env, cfg: cfg, sessions: sessions, servers: servers{list: cfg.KeyServers}, base: maxBase}, nil
 }
 
 // Name is the configured name.
@@ -117,6 +119,7 @@ func (g *Group) Deadline() (machine.Instant, bool) {
 	var n machine.Next
 	n.Add(g.attempt.Deadline())
 	n.Add(g.patience.Deadline())
+	n.Add(g.impatient.Deadline())
 	n.Add(g.withdraw.Deadline())
 	n.Add(g.renewal.Deadline())
 	if g.exchange != nil {
@@ -142,6 +145,9 @@ func (g *Group) Timeout(now machine.Now, out machine.Effects) machine.Effects {
 	}
 	if g.patience.Due(now.Mono) {
 		out = g.staleSession(now, out)
+	}
+	if g.impatient.Due(now.Mono) && (g.connecting || g.exchange != nil) {
+		out = g.failed(now, errSilent, out)
 	}
 	if g.exchange != nil {
 		var err error
@@ -191,7 +197,7 @@ func (g *Group) Stop(_ machine.Now, out machine.Effects) machine.Effects {
 	if g.exchange != nil {
 		g.exchange.Destroy()
 	}
-	*g = Group{env: g.env, cfg: g.cfg, sessions: g.sessions, base: g.base}
+	*g = Group{env: g.env, cfg: g.cfg, sessions: g.sessions, servers: g.servers, base: g.base}
 	return out
 }
 
@@ -199,7 +205,7 @@ func (g *Group) note(name string, s machine.Severity, text string, fields ...mac
 	return machine.Note{Name: name, Severity: s, Group: g.cfg.Name, Peer: g.ks().String(), Text: text, Fields: fields}
 }
 
-func (g *Group) ks() netip.AddrPort { return g.cfg.KeyServers[g.server] }
+func (g *Group) ks() netip.AddrPort { return g.servers.current() }
 
 // jitter is uniform in [0, d).
 func (g *Group) jitter(d time.Duration) time.Duration {

@@ -23,6 +23,7 @@ func (g *Group) renew(now machine.Now, c cause, within time.Duration, out machin
 		g.state = Reregistering
 	}
 	g.reason = c.String()
+	g.servers.first(now)
 	name, severity := gdoi.NoteReregister, machine.Info
 	if c == causeMissed {
 		name, severity = gdoi.NoteRekeyMissed, machine.Warning
@@ -42,6 +43,7 @@ func (g *Group) begin(now machine.Now, out machine.Effects) machine.Effects {
 		g.state = Registering
 	}
 	out = append(out, g.note(gdoi.NoteRegistering, machine.Debug, g.cause.String()))
+	g.hurry(now)
 	s, out := g.sessions.Session(now, g.ks(), out)
 	if s == nil {
 		g.connecting = true
@@ -77,14 +79,19 @@ func acceptable(o *pull.Offer) error {
 
 // Connected says that phase 1 with ks, which Session began, is done.
 func (g *Group) Connected(now machine.Now, ks netip.AddrPort, s *ike1.Session, out machine.Effects) machine.Effects {
+	g.servers.reachable(ks)
 	if !g.connecting || ks != g.ks() {
 		return out
 	}
+	g.hurry(now)
 	return g.pull(now, s, out)
 }
 
 // ConnectFailed says that the phase-1 SA with ks has ended, or was never made.
 func (g *Group) ConnectFailed(now machine.Now, ks netip.AddrPort, err error, out machine.Effects) machine.Effects {
+	if silence(err) {
+		g.servers.unreachable(now, ks)
+	}
 	if ks != g.ks() || !g.connecting && g.exchange == nil {
 		return out
 	}
@@ -111,6 +118,7 @@ func (g *Group) PullMessage(now machine.Now, msg []byte, out machine.Effects) (m
 	}
 	// The message was authentic: the key server knows the session.
 	g.patience.Stop()
+	g.impatient.Stop()
 	g.session.Alive(now)
 	if offer == nil {
 		return out, nil
@@ -193,6 +201,7 @@ func (g *Group) endExchange() {
 	}
 	g.exchange, g.session, g.connecting = nil, nil, false
 	g.patience.Stop()
+	g.impatient.Stop()
 }
 
 // failed schedules the next attempt, with the next key server; the wait grows when all of them have failed.
@@ -214,10 +223,13 @@ func (g *Group) failed(now machine.Now, err error, out machine.Effects) machine.
 		n.Reason = pe.Reason
 	}
 	out = append(out, n)
+	if silence(err) {
+		g.servers.unreachable(now, g.ks())
+	}
 	wait := g.cfg.Backoff << min(g.failures/len(g.cfg.KeyServers), 16)
 	wait = min(wait, g.cfg.BackoffMax)
 	g.failures++
-	g.server = (g.server + 1) % len(g.cfg.KeyServers)
+	g.servers.next(now)
 	g.attempt.Set(now.Mono.Add(wait/2 + g.jitter(wait)))
 	return out
 }

@@ -23,6 +23,7 @@ func (g *Group) granted(now machine.Now, o *pull.Offer, out machine.Effects) mac
 	g.withdraw.Stop()
 	g.failures, g.reason, g.authFailure = 0, "", ""
 	g.registrations++
+	g.servers.reachable(g.ks())
 	g.registeredWith, g.registeredAt = g.ks(), now.Mono
 	g.sidBits, g.sids = o.SIDBits, slices.Clone(o.SIDs)
 	g.learnBase(o)

@@ -43,6 +43,8 @@ type Snapshot struct {
 	// AuthFailure is the text of the last authentication or authorisation failure; empty after a success.
 	AuthFailure string
 	KeyServers  []netip.AddrPort
+	// Unreachable are those of them that did not answer lately, and are tried last.
+	Unreachable []netip.AddrPort
 	// RegisteredWith is invalid before the first registration.
 	RegisteredWith netip.AddrPort
 	RegisteredAt   time.Time
@@ -68,7 +70,7 @@ type Snapshot struct {
 func (g *Group) Snapshot(now machine.Now) Snapshot {
 	s := Snapshot{
 		Name: g.cfg.Name, ID: g.cfg.ID, State: g.state, Reason: g.reason, AuthFailure: g.authFailure,
-		KeyServers: append([]netip.AddrPort(nil), g.cfg.KeyServers...), RegisteredWith: g.registeredWith,
+		KeyServers: append([]netip.AddrPort(nil), g.cfg.KeyServers...), Unreachable: g.servers.unreachables(now), RegisteredWith: g.registeredWith,
 		Registrations: g.registrations, Attempts: g.attempts, RekeysReceived: g.rekeys,
 		Policy: append(policy.List(nil), g.effective...), LocalRules: len(g.cfg.LocalPolicy),
 		Sending: g.sending, SIDBits: g.sidBits, SIDs: append([]gdoi.SID(nil), g.sids...), ActivationDelay: g.base,
