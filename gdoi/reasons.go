@@ -22,4 +22,8 @@ const (
 	DropWrongAddress   DropReason = "wrong-address"    // from another address than the session's
 	DropUnknownPeer    DropReason = "unknown-peer"     // not one of our key servers
 	DropNotForUs       DropReason = "not-for-us"       // an exchange that only the other role answers
+	DropAckUnasked     DropReason = "ack-unasked"      // an acknowledgement that nobody asked for, or of what was never sent
+	DropAckDuplicate   DropReason = "ack-duplicate"    // an acknowledgement that has come before
+	DropAckForged      DropReason = "ack-forged"       // an acknowledgement that does not verify
+	DropAckOld         DropReason = "ack-old"          // an acknowledgement of a rekey that another one has overtaken
 )

@@ -42,6 +42,9 @@ type KEKOffer struct {
 	// Src and Dst are where PUSH messages come from and go to. Dst is unspecified for unicast delivery, where the
 	// same message goes to every member.
 	Src, Dst netip.AddrPort
+	// Ack is the value of KEK_ACK_REQUESTED, RFC 8263 §2; 0 where no acknowledgement is asked for. Only for members that
+	// understand it: others must refuse the whole policy.
+	Ack uint16
 }
 
 // TEKOffer is a data-security SA: SATs and TEK key packet.

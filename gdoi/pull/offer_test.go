@@ -148,7 +148,6 @@ func TestParseOfferRefuses(t *testing.T) {
 		{"ports of no protocol", func(sa *isakmp.SAGDOI, _ *isakmp.KD) { sa.SATs[0].Src.Port = 80 }, ErrUnsupported, "has no ports"},
 		{"KEK lifetime 0", sak(isakmp.UintAttr(isakmp.KEKAttrKeyLifetime, 0, 4)), ErrMalformed, "lifetime 0"},
 		{"KEK 3DES", sak(isakmp.BasicAttr(isakmp.KEKAttrAlgorithm, 2)), ErrUnsupported, "KEK_ALGORITHM 2"},
-		{"KEK with acknowledgements", sak(isakmp.BasicAttr(isakmp.KEKAttrAckRequested, 1)), ErrUnsupported, "attribute 9"},
 		{"signature DSS", sak(isakmp.BasicAttr(isakmp.KEKAttrSigAlgorithm, 2)), ErrUnsupported, "SIG_ALGORITHM 2"},
 		{"signature hash MD5", sak(isakmp.BasicAttr(isakmp.KEKAttrSigHashAlgorithm, 1)), ErrUnsupported, "SIG_HASH"},
 		{"signature key of another size", sak(isakmp.BasicAttr(isakmp.KEKAttrSigKeyLength, 3072)), ErrMalformed, "3072"},

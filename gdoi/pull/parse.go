@@ -125,6 +125,11 @@ func parseSAK(s *isakmp.SAK) (*KEKOffer, error) {
 			sigAlg, err = number("SAK", a, 65535)
 		case isakmp.KEKAttrSigKeyLength:
 			sigBits, err = number("SAK", a, 65535)
+		case isakmp.KEKAttrAckRequested:
+			// A value that we cannot answer is no reason to stay out of the group, RFC 8263 §4.
+			var v uint64
+			v, err = number("SAK", a, 65535)
+			k.Ack = uint16(v)
 		default:
 			err = unsupported("KEK attribute %d", a.Type)
 		}

@@ -29,7 +29,7 @@ func (o *Offer) SA(sendAccessList bool) *isakmp.SAGDOI {
 }
 
 func (k *KEKOffer) sak() *isakmp.SAK {
-	return &isakmp.SAK{
+	s := &isakmp.SAK{
 		Protocol: protoUDP,
 		Src:      endpoint(k.Src, k.Dst),
 		Dst:      endpoint(k.Dst, k.Src),
@@ -43,6 +43,10 @@ func (k *KEKOffer) sak() *isakmp.SAK {
 			isakmp.BasicAttr(isakmp.KEKAttrSigKeyLength, uint16(k.SigKeyBits)),
 		},
 	}
+	if k.Ack != 0 {
+		s.Attributes = append(s.Attributes, isakmp.BasicAttr(isakmp.KEKAttrAckRequested, k.Ack))
+	}
+	return s
 }
 
 // endpoint writes an address of the SAK; an unset one is the unspecified address of the other's family.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/isakmp"
 	"github.com/getvpn/getvpn/gdoi/pull"
 )
@@ -23,6 +24,8 @@ var (
 	// ErrUnsupported: genuine, but with policy that this implementation does not know. Same as pull.ErrUnsupported.
 	// The sequence number counts as used; the member should register again.
 	ErrUnsupported = pull.ErrUnsupported
+	// ErrAckForged: an acknowledgement whose HASH is wrong.
+	ErrAckForged = errors.New("acknowledgement does not verify")
 )
 
 // Errors of a key server.
@@ -54,6 +57,7 @@ var reasons = []struct {
 	{ErrDuplicate, "duplicate"},
 	{ErrReplay, "replay"},
 	{ErrSignature, "bad-signature"},
+	{ErrAckForged, gdoi.DropAckForged},
 	{ErrUnsupported, "unsupported-policy"},
 	{ErrMalformed, "malformed"},
 }

@@ -20,6 +20,8 @@ type Key struct {
 	Public  *rsa.PublicKey
 	// Strict refuses the bare-digest signatures that older key servers send (IKEv1 style, not RFC 6407 §5.3.6.1).
 	Strict bool
+	// Ack is how members are asked to acknowledge messages under this key; zero: not at all.
+	Ack AckType
 }
 
 // KeyFromOffer copies the rekey SA of an offer; the copy has secrets of its own.
@@ -31,7 +33,7 @@ func KeyFromOffer(o *pull.KEKOffer) (*Key, error) {
 	if o.Key.Len() != o.Suite.KeyLen() || o.IV.Len() != o.Suite.IVLen() {
 		return nil, fmt.Errorf("push: KEK %x has a key of %d and an IV of %d octets, which %v cannot use", o.SPI, o.Key.Len(), o.IV.Len(), o.Suite)
 	}
-	return &Key{SPI: o.SPI, Suite: o.Suite, Key: o.Key.Clone(), IV: o.IV.Clone(), Hash: o.SigHash, Public: pub}, nil
+	return &Key{SPI: o.SPI, Suite: o.Suite, Key: o.Key.Clone(), IV: o.IV.Clone(), Hash: o.SigHash, Public: pub, Ack: AckType(o.Ack)}, nil
 }
 
 // Destroy wipes the secrets.
