@@ -91,6 +91,14 @@ func kernelGroups(c *config.GM) []netcfg.Group {
 	return out
 }
 
+// selectors translates those of an SA; nil stays nil.
+func selectors(l policy.List) []spd.Rule {
+	if l == nil {
+		return nil
+	}
+	return rules(l)
+}
+
 // rules translates an access list for the data path, which knows nothing of gdoi.
 func rules(l policy.List) []spd.Rule {
 	out := make([]spd.Rule, len(l))

@@ -23,7 +23,7 @@ func (d *Daemon) effect(now machine.Now, e machine.Effect) {
 	case gdoi.InstallSA:
 		err = d.install(now, e)
 	case gdoi.ActivateSA:
-		err = d.engine.Activate(e.Group, uint32(e.SPI))
+		err = d.engine.Activate(e.Group, e.Class, uint32(e.SPI))
 	case gdoi.RetireSA:
 		err = d.engine.Retire(e.Group, uint32(e.SPI))
 	case gdoi.SetPolicy:
@@ -45,12 +45,12 @@ func (d *Daemon) install(now machine.Now, e gdoi.InstallSA) error {
 	}
 	if err := d.engine.Install(engine.SA{
 		Group: e.Group, SPI: uint32(e.TEK.SPI), KeyMat: e.TEK.Key.Bytes(), SIDBits: uint8(e.SIDBits), SIDs: sids,
-		Expires: engine.Instant(now.MonoAt(e.TEK.Expires)),
+		Expires: engine.Instant(now.MonoAt(e.TEK.Expires)), Selectors: selectors(e.Selectors),
 	}); err != nil {
 		return err
 	}
 	if e.Send {
-		return d.engine.Activate(e.Group, uint32(e.TEK.SPI))
+		return d.engine.Activate(e.Group, e.Class, uint32(e.TEK.SPI))
 	}
 	return nil
 }
@@ -65,5 +65,11 @@ func (d *Daemon) setPolicy(e gdoi.SetPolicy) error {
 	}
 	group := append(policy.List(nil), e.Policy[min(local, len(e.Policy)):]...)
 	d.kernel.set(e.Group, func(g *netcfg.Group) { g.Rules, g.Registered = group, e.Registered })
-	return d.engine.SetPolicy(e.Group, rules(group), e.Registered)
+	var classes []int
+	if e.Classes != nil {
+		classes = e.Classes[min(local, len(e.Classes)):]
+	}
+	return d.engine.SetPolicy(e.Group, engine.Policy{
+		Rules: rules(group), Classes: classes, ReceiveOnly: e.Mode == gdoi.ModeReceiveOnly, Registered: e.Registered,
+	})
 }

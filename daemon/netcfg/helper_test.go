@@ -147,8 +147,8 @@ func register(eng *engine.Engine, a memberArg) error {
 	key := append([]byte(nil), testKey...)
 	return errors.Join(
 		eng.Install(engine.SA{Group: "blue", SPI: 0x1000, KeyMat: key, SIDBits: 24, SIDs: []uint32{a.SID}}),
-		eng.Activate("blue", 0x1000),
-		eng.SetPolicy("blue", rules, true),
+		eng.Activate("blue", 0, 0x1000),
+		eng.SetPolicy("blue", engine.Policy{Rules: rules, Registered: true}),
 	)
 }
 

@@ -47,6 +47,21 @@ type SA struct {
 	SIDBits uint8
 	SIDs    []uint32 // own sender ids, never used with this key before; none: receive only
 	Expires Instant  // hard end: neither sent with nor received from then on; 0 for none
+	// Selectors are permits: what arrives under the SA must match one of them, in one direction or the other. Nil: what
+	// the rules of its group permit.
+	Selectors []spd.Rule
+}
+
+// Policy is what a group wants of the packets.
+type Policy struct {
+	Rules []spd.Rule
+	// Classes has an entry for each rule: the class whose SA (Activate) protects what the rule permits. Numbers are the
+	// caller's, within the group. Nil: all rules are of class 0.
+	Classes []int
+	// ReceiveOnly sends in clear what Rules would protect, with or without keys.
+	ReceiveOnly bool
+	// Registered says whether the group is usable.
+	Registered bool
 }
 
 // GroupConfig is what a member's configuration says about one group.

@@ -52,6 +52,7 @@ type Engine struct {
 
 	mu      sync.Mutex // of the control methods
 	groups  []spd.Group
+	classes classes
 	workers []*Worker
 	closed  totals // of the workers that are gone
 }
@@ -70,7 +71,7 @@ func New(c Config) (*Engine, error) {
 	if c.MSS < MSSAuto || c.MSS > math.MaxUint16 {
 		return nil, fmt.Errorf("%w: MSS %d", ErrConfig, c.MSS)
 	}
-	e := &Engine{db: sadb.New(len(c.Groups), c.MaxSenders), mss: c.MSS}
+	e := &Engine{db: sadb.New(c.MaxSenders), mss: c.MSS, classes: classes{ids: map[class]uint32{}}}
 	if c.Gateway.IsValid() {
 		if !c.Gateway.Unmap().Is4() {
 			return nil, fmt.Errorf("%w: gateway %s is not an IPv4 address", ErrConfig, c.Gateway)
@@ -112,24 +113,29 @@ func (e *Engine) group(name string) (int, error) {
 	return i, nil
 }
 
-// SetPolicy replaces a group's access list and says whether the group is usable. A group that loses its registration
-// should keep its last rules, so that it fails closed for exactly what it protected. The rest of the policy and the hit
-// counters of lists that stay the same are kept; packets see either the old policy or the new one.
-func (e *Engine) SetPolicy(group string, rules []spd.Rule, registered bool) error {
+// SetPolicy replaces a group's policy. A group that loses its registration should keep its last rules, so that it fails
+// closed for exactly what it protected. The policy of other groups and the hit counters of lists that stay the same are
+// kept; packets see either the old policy or the new one. Classes that are new should have been activated before.
+func (e *Engine) SetPolicy(group string, p Policy) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	i, err := e.group(group)
 	if err != nil {
 		return err
 	}
+	if p.Classes != nil && len(p.Classes) != len(p.Rules) {
+		return fmt.Errorf("%w: group %q: %d rules have %d classes", ErrConfig, group, len(p.Rules), len(p.Classes))
+	}
 	next := slices.Clone(e.groups)
-	next[i].Rules, next[i].Registered = slices.Clone(rules), registered
+	next[i].Rules, next[i].Registered, next[i].ReceiveOnly = slices.Clone(p.Rules), p.Registered, p.ReceiveOnly
+	next[i].Classes = e.classes.of(i, p)
 	t, err := spd.New(next, e.table.Load())
 	if err != nil {
 		return err
 	}
 	e.groups = next
 	e.table.Store(t)
+	e.forgetClasses()
 	return nil
 }
 
@@ -142,25 +148,29 @@ func (e *Engine) Install(sa SA) error {
 	if err != nil {
 		return err
 	}
+	x, err := e.selectors(sa.Selectors)
+	if err != nil {
+		return err
+	}
 	return e.db.Add(sadb.Params{
 		Group: i, SPI: sa.SPI, KeyMat: sa.KeyMat, SIDBits: sa.SIDBits, SIDs: sa.SIDs,
-		Expires: int64(sa.Expires), Window: e.windows[i],
+		Expires: int64(sa.Expires), Window: e.windows[i], Selectors: x,
 	})
 }
 
-// Activate makes an installed SA the one that its group sends with.
-func (e *Engine) Activate(group string, spi uint32) error {
+// Activate makes an installed SA the one that protects a class of its group's traffic.
+func (e *Engine) Activate(group string, number int, spi uint32) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	i, err := e.group(group)
 	if err != nil {
 		return err
 	}
-	return e.db.Activate(i, spi)
+	return e.db.Activate(i, spi, e.classes.id(class{i, number}))
 }
 
-// Retire forgets an SA and destroys its key as soon as no worker uses it. A group that sent with it has nothing to send
-// with until the next Activate.
+// Retire forgets an SA and destroys its key as soon as no worker uses it. Classes that it protected have nothing to be
+// sent with until the next Activate.
 func (e *Engine) Retire(group string, spi uint32) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -168,6 +178,7 @@ func (e *Engine) Retire(group string, spi uint32) error {
 	if err != nil {
 		return err
 	}
+	defer e.forgetClasses()
 	return e.db.Retire(i, spi)
 }
 

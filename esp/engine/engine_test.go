@@ -45,9 +45,9 @@ func bare(t testing.TB, c engine.Config) member {
 func newMember(t testing.TB, sid uint32, c engine.Config) member {
 	t.Helper()
 	m := bare(t, c)
-	must(t, m.SetPolicy("blue", []spd.Rule{ten}, true))
+	must(t, m.SetPolicy("blue", engine.Policy{Rules: []spd.Rule{ten}, Registered: true}))
 	must(t, m.Install(engine.SA{Group: "blue", SPI: spi, KeyMat: keymat(1), SIDBits: 24, SIDs: []uint32{sid}}))
-	must(t, m.Activate("blue", spi))
+	must(t, m.Activate("blue", 0, spi))
 	return m
 }
 
@@ -234,11 +234,11 @@ func TestOutboundPolicy(t *testing.T) {
 	protected, other := inner(17, 100), inner(17, 100, dst(192, 0, 2, 1))
 	want("never registered", protected, engine.Drop, engine.FailClosed)
 	want("not guarded", other, engine.Clear, engine.None)
-	must(t, m.SetPolicy("blue", []spd.Rule{ten}, true))
+	must(t, m.SetPolicy("blue", engine.Policy{Rules: []spd.Rule{ten}, Registered: true}))
 	want("no SA", protected, engine.Drop, engine.NoSA)
 	must(t, m.Install(engine.SA{Group: "blue", SPI: spi, KeyMat: keymat(1), SIDBits: 24, SIDs: []uint32{1}, Expires: 100}))
 	want("not active", protected, engine.Drop, engine.NoSA)
-	must(t, m.Activate("blue", spi))
+	must(t, m.Activate("blue", 0, spi))
 	want("active", protected, engine.Send, engine.None)
 	want("malformed", protected[:15], engine.Drop, engine.Malformed)
 	if r := m.w.Outbound(100, []engine.Packet{room(protected)}, nil); r[0].Reason != engine.Expired {
@@ -248,26 +248,26 @@ func TestOutboundPolicy(t *testing.T) {
 	if r := m.w.Inbound(100, []engine.Packet{{Buf: sealed, Len: len(sealed)}}, nil); r[0].Reason != engine.Expired {
 		t.Fatal("received with an expired SA:", r[0].Reason)
 	}
-	must(t, m.SetPolicy("blue", []spd.Rule{ten}, false))
+	must(t, m.SetPolicy("blue", engine.Policy{Rules: []spd.Rule{ten}}))
 	want("registration lost", protected, engine.Drop, engine.FailClosed)
 	want("registration lost, other traffic", other, engine.Clear, engine.None)
-	must(t, m.SetPolicy("blue", []spd.Rule{ten}, true))
+	must(t, m.SetPolicy("blue", engine.Policy{Rules: []spd.Rule{ten}, Registered: true}))
 	must(t, m.Retire("blue", spi))
 	want("retired", protected, engine.Drop, engine.NoSA)
 	v6 := make([]byte, 40)
 	v6[0], v6[6] = 0x60, 59
 	want("IPv6 that no rule permits", v6, engine.Clear, engine.None)
 	all6 := spd.Rule{Action: spd.Permit, Src: netip.MustParsePrefix("::/0"), Dst: netip.MustParsePrefix("::/0"), SrcPorts: spd.AnyPort, DstPorts: spd.AnyPort}
-	must(t, m.SetPolicy("blue", []spd.Rule{all6}, true))
+	must(t, m.SetPolicy("blue", engine.Policy{Rules: []spd.Rule{all6}, Registered: true}))
 	want("IPv6 that must be protected", v6, engine.Drop, engine.Unsupported)
 }
 
 func TestSequenceEnds(t *testing.T) {
 	m := bare(t, engine.Config{})
-	must(t, m.SetPolicy("blue", []spd.Rule{ten}, true))
+	must(t, m.SetPolicy("blue", engine.Policy{Rules: []spd.Rule{ten}, Registered: true}))
 	sa := engine.SA{Group: "blue", SPI: spi, KeyMat: keymat(1), SIDBits: 56, SIDs: []uint32{1}}
 	must(t, m.Install(sa))
-	must(t, m.Activate("blue", spi))
+	must(t, m.Activate("blue", 0, spi))
 	for range 255 {
 		m.sealed(t, inner(17, 100))
 	}
@@ -293,7 +293,7 @@ func TestNewRefuses(t *testing.T) {
 		}
 	}
 	m := bare(t, engine.Config{})
-	if m.SetPolicy("x", nil, true) == nil || m.Install(engine.SA{Group: "x"}) == nil || m.Activate("x", 1) == nil || m.Retire("x", 1) == nil {
+	if m.SetPolicy("x", engine.Policy{Registered: true}) == nil || m.Install(engine.SA{Group: "x"}) == nil || m.Activate("x", 0, 1) == nil || m.Retire("x", 1) == nil {
 		t.Error("unknown group accepted")
 	}
 }

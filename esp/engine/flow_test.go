@@ -46,8 +46,8 @@ func TestRolloverLosesNothing(t *testing.T) {
 			must(t, m.Install(engine.SA{Group: "blue", SPI: spi + n, KeyMat: keymat(byte(n)), SIDBits: 24, SIDs: []uint32{uint32(sid)}}))
 		}
 		for _, m := range []member{a, b} {
-			must(t, m.Activate("blue", spi+n))
-			must(t, m.SetPolicy("blue", []spd.Rule{ten}, true))
+			must(t, m.Activate("blue", 0, spi+n))
+			must(t, m.SetPolicy("blue", engine.Policy{Rules: []spd.Rule{ten}, Registered: true}))
 			m.Stats()
 		}
 		if n < 2 {

@@ -89,13 +89,21 @@ func (w *Worker) open(entry *sadb.Entry, t esp.Ticket, sealed []byte) (payload [
 	return payload, next, None
 }
 
+// permits says whether a packet may come under this SA (RFC 4301 §5.2 step 4).
+func (w *Worker) permits(entry *sadb.Entry, flow *packet.Flow) bool {
+	if x := entry.Selectors(); x != nil {
+		return w.inCache.Match(w.table, x, flow)
+	}
+	return w.inCache.Permits(w.table, entry.Group, flow)
+}
+
 // judge says whether an opened packet may pass.
 func (w *Worker) judge(entry *sadb.Entry, outer, inner *packet.IPv4, payload []byte) Reason {
 	if !packet.SameAddresses(outer, inner) {
 		return AddressMismatch
 	}
 	flow := inner.Flow(payload)
-	if !w.inCache.Permits(w.table, entry.Group, &flow) {
+	if !w.permits(entry, &flow) {
 		return PolicyMismatch
 	}
 	if !packet.Decapsulate(outer.TOS, payload) {

@@ -25,7 +25,7 @@ func (w *Worker) outbound(p *Packet, input int, out []Result) []Result {
 	case spd.FailClosed:
 		return append(out, w.drop(FailClosed, input))
 	}
-	entry, reason := w.sending(int(v.Group))
+	entry, reason := w.sending(v.Class)
 	if reason != None {
 		return append(out, w.drop(reason, input))
 	}
@@ -61,9 +61,9 @@ func (w *Worker) outbound6(p *Packet, b []byte, input int) Result {
 	return w.drop(Unsupported, input)
 }
 
-// sending returns the SA to send with. An expired one is not used even if nobody has retired it.
-func (w *Worker) sending(group int) (*sadb.Entry, Reason) {
-	entry := w.view.Outbound(group)
+// sending returns the SA that protects a class. An expired one is not used even if nobody has retired it.
+func (w *Worker) sending(class uint32) (*sadb.Entry, Reason) {
+	entry := w.view.Outbound(class)
 	switch {
 	case entry == nil:
 		return nil, NoSA

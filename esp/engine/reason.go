@@ -7,7 +7,7 @@ type Reason uint8
 const (
 	None            Reason = iota
 	Malformed              // not a sound IP or ESP packet
-	NoSA                   // policy says protect, but there is no SA to send with
+	NoSA                   // policy says protect, but no SA sends for the class
 	SeqExhausted           // no sequence number or IV left under the SA to send with
 	FailClosed             // not registered, and the packet is in the guarded range
 	TooBig                 // larger than the MTU and must not be fragmented
@@ -24,7 +24,7 @@ const (
 	Dummy                  // RFC 4303 §2.6: a dummy packet
 	SenderLimit            // no memory for one more sender
 	AddressMismatch        // the outer header does not repeat the inner addresses
-	PolicyMismatch         // the inner packet is not one that the group's policy permits
+	PolicyMismatch         // the inner packet is not one that the SA's selectors, or the group's policy, permit
 	NoRoom                 // the buffer lacks head- or tailroom (a fault of the caller)
 	numReasons
 )

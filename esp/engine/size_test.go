@@ -84,12 +84,12 @@ func TestTwoGroups(t *testing.T) {
 	web.Proto, web.DstPorts = 6, spd.Ports{Lo: 6000, Hi: 6000}
 	build := func(sid uint32) member {
 		m := bare(t, engine.Config{Groups: groups})
-		must(t, m.SetPolicy("blue", []spd.Rule{web}, true))
-		must(t, m.SetPolicy("red", []spd.Rule{ten}, true))
+		must(t, m.SetPolicy("blue", engine.Policy{Rules: []spd.Rule{web}, Registered: true}))
+		must(t, m.SetPolicy("red", engine.Policy{Rules: []spd.Rule{ten}, Registered: true}))
 		must(t, m.Install(engine.SA{Group: "blue", SPI: 1000, KeyMat: keymat(1), SIDBits: 24, SIDs: []uint32{sid}}))
 		must(t, m.Install(engine.SA{Group: "red", SPI: 2000, KeyMat: keymat(2), SIDBits: 24, SIDs: []uint32{sid}}))
-		must(t, m.Activate("blue", 1000))
-		must(t, m.Activate("red", 2000))
+		must(t, m.Activate("blue", 0, 1000))
+		must(t, m.Activate("red", 0, 2000))
 		return m
 	}
 	a, b := build(1), build(2)
@@ -105,10 +105,10 @@ func TestTwoGroups(t *testing.T) {
 			t.Fatal(r.Reason)
 		}
 	}
-	if err := a.Activate("blue", 2000); err == nil {
+	if err := a.Activate("blue", 0, 2000); err == nil {
 		t.Fatal("one group took the other's SA")
 	}
-	must(t, a.SetPolicy("blue", []spd.Rule{ten}, true)) // a now sends UDP in blue, which b's blue does not permit
+	must(t, a.SetPolicy("blue", engine.Policy{Rules: []spd.Rule{ten}, Registered: true})) // a now sends UDP in blue, which b's blue does not permit
 	if r := b.in(a.sealed(t, inner(17, 100))); r.Reason != engine.PolicyMismatch {
 		t.Fatal(r.Reason)
 	}

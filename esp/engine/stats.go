@@ -112,7 +112,7 @@ func (e *Engine) saStats() []SAStats {
 	out := make([]SAStats, len(entries))
 	for i, x := range entries {
 		out[i] = SAStats{
-			Group: e.groups[x.Group].Name, SPI: x.SA.SPI(), Sending: sending[i], Senders: x.Senders(),
+			Group: e.groups[x.Group].Name, SPI: x.SA.SPI(), Sending: len(sending[i]) > 0, Senders: x.Senders(),
 			InPackets: x.InPackets.Load(), InBytes: x.InBytes.Load(),
 			OutPackets: x.OutPackets.Load(), OutBytes: x.OutBytes.Load(),
 		}

@@ -61,8 +61,14 @@ func (w *Worker) Close() {
 
 func (w *Worker) begin(now Instant) {
 	w.now = now
-	w.view = w.reader.Enter()
-	w.table = w.engine.table.Load()
+	for { // a table, and the SAs of a moment at which it was in force
+		w.table = w.engine.table.Load()
+		w.view = w.reader.Enter()
+		if w.table == w.engine.table.Load() {
+			break
+		}
+		w.reader.Leave()
+	}
 	w.mss = w.engine.maxMSS()
 	w.used = 0
 }

@@ -36,9 +36,9 @@ func newEngine(t testing.TB, sid uint32) *engine.Engine {
 		{Action: spd.Permit, Src: inside, Dst: inside, SrcPorts: spd.AnyPort, DstPorts: spd.AnyPort},
 	}
 	if err := errors.Join(
-		e.SetPolicy("blue", rules, true),
+		e.SetPolicy("blue", engine.Policy{Rules: rules, Registered: true}),
 		e.Install(engine.SA{Group: "blue", SPI: spi, KeyMat: []byte("0123456789abcdef0123456789abcdefsalt"), SIDBits: 24, SIDs: []uint32{sid}}),
-		e.Activate("blue", spi),
+		e.Activate("blue", 0, spi),
 	); err != nil {
 		t.Fatal(err)
 	}

@@ -1,8 +1,8 @@
 // Package sadb is the security association database of RFC 4301 §4.4.2 for group SAs: which SA a packet with some SPI
-// belongs to, which SA each group sends with, and one exact replay window for each sender under each SA.
+// belongs to, which SA protects each class of traffic, and one exact replay window for each sender under each SA.
 //
 //	Add        receive with it from now on     RFC 6407 §4.2.1: the new SA receives at once,
-//	Activate   send with it from now on        sends after the activation delay,
+//	Activate   protect a class with it         sends after the activation delay,
 //	Retire     forget it, destroy the key      and the old one goes after the deactivation delay
 //
 // Control methods take a lock, build a new View and swap the pointer. Readers take no lock: each goroutine has a Reader

@@ -8,6 +8,7 @@ import (
 
 	"github.com/getvpn/getvpn/esp"
 	"github.com/getvpn/getvpn/esp/replay"
+	"github.com/getvpn/getvpn/esp/spd"
 )
 
 // Entry is one SA in the database.
@@ -16,9 +17,10 @@ type Entry struct {
 	Group   int
 	Expires int64 // hard end, in the clock of the caller; 0 for none
 
-	sender  atomic.Pointer[esp.Sender] // nil: receive only
-	senders senders
-	print   [sha256.Size]byte // of the keying material, to recognise the same key again
+	sender    atomic.Pointer[esp.Sender] // nil: receive only
+	senders   senders
+	selectors atomic.Pointer[spd.Selectors] // nil: what the group permits
+	print     [sha256.Size]byte             // of the keying material, to recognise the same key again
 
 	InPackets, InBytes   atomic.Uint64
 	OutPackets, OutBytes atomic.Uint64
@@ -26,6 +28,9 @@ type Entry struct {
 
 // Sender returns what hands out tickets for this SA, nil if it can only receive.
 func (e *Entry) Sender() *esp.Sender { return e.sender.Load() }
+
+// Selectors returns what may arrive under this SA; nil: whatever its group permits.
+func (e *Entry) Selectors() *spd.Selectors { return e.selectors.Load() }
 
 // Owns says whether packets with this sender id are our own.
 func (e *Entry) Owns(sid uint64) bool {

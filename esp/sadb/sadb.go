@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/getvpn/getvpn/esp"
+	"github.com/getvpn/getvpn/esp/spd"
 )
 
 // spentMax is how many (SPI, SID) pairs of retired SAs are remembered, to refuse their reuse.
@@ -31,19 +32,19 @@ type spent struct{ spi, sid uint32 }
 // View is the database at one moment. It never changes.
 type View struct {
 	inbound  map[uint32]*Entry
-	outbound []*Entry // by group; nil: nothing to send with
+	outbound senderTable
 }
 
 // Inbound returns the SA of an SPI, or nil.
 func (v *View) Inbound(spi uint32) *Entry { return v.inbound[spi] }
 
-// Outbound returns the SA that a group sends with, or nil.
-func (v *View) Outbound(group int) *Entry { return v.outbound[group] }
+// Outbound returns the SA that protects a class, or nil.
+func (v *View) Outbound(class uint32) *Entry { return v.outbound.find(class) }
 
-// New returns an empty database for a number of groups. maxSenders limits the windows per SA.
-func New(groups, maxSenders int) *DB {
+// New returns an empty database. maxSenders limits the windows per SA.
+func New(maxSenders int) *DB {
 	db := &DB{maxSenders: maxSenders}
-	db.view.Store(&View{outbound: make([]*Entry, groups)})
+	db.view.Store(&View{outbound: newSenderTable(nil)})
 	return db
 }
 
@@ -56,6 +57,8 @@ type Params struct {
 	SIDs    []uint32 // none: receive only
 	Expires int64
 	Window  int // size of the replay windows, valid for package replay
+	// Selectors are checked when a packet arrives; nil: what the group permits.
+	Selectors *spd.Selectors
 }
 
 // Add installs an SA. An SA that is there already, with the same key, keeps its windows and its counters: new sender
@@ -77,6 +80,7 @@ func (db *DB) Add(p Params) error {
 		return err
 	}
 	e := &Entry{SA: sa, Group: p.Group, Expires: p.Expires, print: sha256.Sum256(p.KeyMat)}
+	e.selectors.Store(p.Selectors)
 	e.senders.limit, e.senders.size = db.maxSenders, p.Window
 	if len(p.SIDs) > 0 {
 		x, err := sa.Sender(p.SIDs)
@@ -97,6 +101,7 @@ func (e *Entry) refresh(p Params) error {
 	if e.Group != p.Group || e.SA.SIDBits() != p.SIDBits || !e.sameKey(p.KeyMat) {
 		return fmt.Errorf("%w: SPI %08x", ErrSPIInUse, p.SPI)
 	}
+	e.selectors.Store(p.Selectors)
 	if len(p.SIDs) == 0 {
 		return nil
 	}
@@ -113,8 +118,9 @@ func (e *Entry) refresh(p Params) error {
 	return err
 }
 
-// Activate makes an SA the one that its group sends with, in one step: there is always exactly one.
-func (db *DB) Activate(group int, spi uint32) error {
+// Activate makes an SA the one that a class is protected with, in one step: there is always exactly one. One SA may
+// protect several classes. Numbers of classes are the caller's, unique over all groups.
+func (db *DB) Activate(group int, spi, class uint32) error {
 	db.mu.Lock()
 	defer db.unlock()
 	v := db.view.Load()
@@ -126,7 +132,7 @@ func (db *DB) Activate(group int, spi uint32) error {
 		return fmt.Errorf("SPI %08x: %w", spi, esp.ErrNoSenderID)
 	}
 	next := v.clone()
-	next.outbound[group] = e
+	next.outbound = next.outbound.with(class, e)
 	db.view.Store(next)
 	return nil
 }
@@ -142,9 +148,7 @@ func (db *DB) Retire(group int, spi uint32) error {
 	}
 	next := v.clone()
 	delete(next.inbound, spi)
-	if next.outbound[group] == e {
-		next.outbound[group] = nil
-	}
+	next.outbound = next.outbound.without(e)
 	db.view.Store(next)
 	if x := e.Sender(); x != nil {
 		for _, sid := range x.SIDs() {
@@ -156,21 +160,24 @@ func (db *DB) Retire(group int, spi uint32) error {
 	return nil
 }
 
-// Entries returns all SAs, by SPI, and for each whether its group sends with it.
-func (db *DB) Entries() (all []*Entry, sending []bool) {
+// Sends says whether there is an SA that protects the class.
+func (db *DB) Sends(class uint32) bool { return db.view.Load().Outbound(class) != nil }
+
+// Entries returns all SAs, by SPI, and for each the classes that it protects.
+func (db *DB) Entries() (all []*Entry, sending [][]uint32) {
 	db.mu.Lock()
 	defer db.unlock()
 	v := db.view.Load()
 	for _, spi := range slices.Sorted(maps.Keys(v.inbound)) {
 		e := v.inbound[spi]
 		all = append(all, e)
-		sending = append(sending, v.outbound[e.Group] == e)
+		sending = append(sending, v.outbound.classes(e))
 	}
 	return all, sending
 }
 
 func (v *View) clone() *View {
-	n := &View{inbound: maps.Clone(v.inbound), outbound: slices.Clone(v.outbound)}
+	n := &View{inbound: maps.Clone(v.inbound), outbound: v.outbound}
 	if n.inbound == nil {
 		n.inbound = map[uint32]*Entry{}
 	}

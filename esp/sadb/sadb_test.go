@@ -23,12 +23,12 @@ func must(t *testing.T, err error) {
 }
 
 func TestMakeBeforeBreak(t *testing.T) {
-	db := sadb.New(1, 10)
+	db := sadb.New(10)
 	r := db.NewReader()
 	sending := func() (spi uint32) {
 		v := r.Enter()
 		defer r.Leave()
-		if e := v.Outbound(0); e != nil {
+		if e := v.Outbound(5); e != nil {
 			spi = e.SA.SPI()
 		}
 		return spi
@@ -42,12 +42,12 @@ func TestMakeBeforeBreak(t *testing.T) {
 	if sending() != 0 || !receiving(1) {
 		t.Fatal("an installed SA receives and does not send")
 	}
-	must(t, db.Activate(0, 1))
+	must(t, db.Activate(0, 1, 5))
 	must(t, db.Add(params(2, 7)))
 	if sending() != 1 || !receiving(1) || !receiving(2) {
 		t.Fatal("a new SA changes nothing for sending")
 	}
-	must(t, db.Activate(0, 2))
+	must(t, db.Activate(0, 2, 5))
 	if sending() != 2 || !receiving(1) {
 		t.Fatal("the old SA still receives")
 	}
@@ -65,7 +65,7 @@ func TestMakeBeforeBreak(t *testing.T) {
 }
 
 func TestAddRefuses(t *testing.T) {
-	db := sadb.New(2, 10)
+	db := sadb.New(10)
 	must(t, db.Add(params(1, 7)))
 	other := params(1, 8)
 	other.KeyMat = bytes.Repeat([]byte{9}, 20)
@@ -83,14 +83,14 @@ func TestAddRefuses(t *testing.T) {
 	}
 	must(t, db.Add(params(1, 8)))
 	must(t, db.Add(params(3)))
-	if err := db.Activate(0, 3); !errors.Is(err, esp.ErrNoSenderID) {
+	if err := db.Activate(0, 3, 5); !errors.Is(err, esp.ErrNoSenderID) {
 		t.Errorf("no sender id: %v", err)
 	}
 }
 
 // TestSecondRegistration: the same key comes again with a new sender id, and must not start numbers or windows again.
 func TestSecondRegistration(t *testing.T) {
-	db := sadb.New(1, 10)
+	db := sadb.New(10)
 	must(t, db.Add(params(1, 7)))
 	e := db.NewReader().Enter().Inbound(1)
 	run, err := e.Sender().Reserve(3)
@@ -109,7 +109,7 @@ func TestSecondRegistration(t *testing.T) {
 }
 
 func TestWindowsPerSender(t *testing.T) {
-	db := sadb.New(1, 3)
+	db := sadb.New(3)
 	must(t, db.Add(params(1, 7)))
 	e := db.NewReader().Enter().Inbound(1)
 	for sid := range uint64(3) {
@@ -131,7 +131,7 @@ func TestWindowsPerSender(t *testing.T) {
 
 // TestKeyOutlivesItsReaders: what is retired in the middle of a batch still works in that batch and is gone after it.
 func TestKeyOutlivesItsReaders(t *testing.T) {
-	db := sadb.New(1, 10)
+	db := sadb.New(10)
 	busy, idle := db.NewReader(), db.NewReader()
 	must(t, db.Add(params(1, 7)))
 	sealed := func(sa *esp.SA) []byte {
@@ -157,9 +157,9 @@ func TestKeyOutlivesItsReaders(t *testing.T) {
 // TestRolloverUnderLoad lets readers seal and open while SAs come and go: a destroyed key would break a round trip. Run
 // it with the race detector.
 func TestRolloverUnderLoad(t *testing.T) {
-	db := sadb.New(1, 10)
+	db := sadb.New(10)
 	must(t, db.Add(params(1, 7)))
-	must(t, db.Activate(0, 1))
+	must(t, db.Activate(0, 1, 5))
 	var stop atomic.Bool
 	var rounds atomic.Int64
 	var wg sync.WaitGroup
@@ -170,7 +170,7 @@ func TestRolloverUnderLoad(t *testing.T) {
 			var ctx esp.Context
 			buf := make([]byte, 300)
 			for !stop.Load() {
-				sa := r.Enter().Outbound(0).SA
+				sa := r.Enter().Outbound(5).SA
 				for range 4 {
 					start, n, err := sa.Seal(&ctx, esp.Ticket{IV: 1, Seq: 1}, buf, esp.Headroom, 100, esp.NextIPv4)
 					if err != nil {
@@ -190,12 +190,12 @@ func TestRolloverUnderLoad(t *testing.T) {
 		p := params(spi, 7)
 		p.KeyMat = bytes.Repeat([]byte{byte(spi), byte(spi >> 8)}, 10)
 		must(t, db.Add(p))
-		must(t, db.Activate(0, spi))
+		must(t, db.Activate(0, spi, 5))
 		must(t, db.Retire(0, spi-1))
 	}
 	stop.Store(true)
 	wg.Wait()
-	if all, sending := db.Entries(); len(all) != 1 || !sending[0] {
+	if all, sending := db.Entries(); len(all) != 1 || len(sending[0]) != 1 {
 		t.Fatal("one SA must be left, and it sends")
 	}
 }

@@ -15,7 +15,7 @@ type Cache struct {
 type slot struct {
 	flow    packet.Flow
 	verdict Verdict
-	asked   int32 // 0: empty; 1: Lookup; 2+group: Permits
+	asked   uint64 // 0: empty; 1: Lookup; 2+group: Permits; Selectors.id: Match
 }
 
 func (c *Cache) slot(t *Table, f *packet.Flow) *slot {
@@ -43,12 +43,25 @@ func (c *Cache) Lookup(t *Table, f *packet.Flow) Verdict {
 // Permits is Table.Permits through the cache.
 func (c *Cache) Permits(t *Table, group int, f *packet.Flow) bool {
 	s := c.slot(t, f)
-	asked := int32(group) + 2
+	asked := uint64(group) + 2
 	if s.asked != asked || s.flow != *f {
-		s.flow, s.asked, s.verdict = *f, asked, Verdict{}
-		if t.Permits(group, f) {
-			s.verdict.Outcome = Protect
-		}
+		s.remember(f, asked, t.Permits(group, f))
 	}
 	return s.verdict.Outcome == Protect
+}
+
+// Match is Selectors.Match through the cache. The table is the one that the cache follows otherwise.
+func (c *Cache) Match(t *Table, x *Selectors, f *packet.Flow) bool {
+	s := c.slot(t, f)
+	if s.asked != x.id || s.flow != *f {
+		s.remember(f, x.id, x.Match(f))
+	}
+	return s.verdict.Outcome == Protect
+}
+
+func (s *slot) remember(f *packet.Flow, asked uint64, yes bool) {
+	s.flow, s.asked, s.verdict = *f, asked, Verdict{}
+	if yes {
+		s.verdict.Outcome = Protect
+	}
 }

@@ -9,9 +9,14 @@
 //	  fail closed         local deny, rule deny, GDOI or a routing protocol: ask the next group
 //	not registered,       ask the next group
 //	  fail open
+//	receive only          ask the next group
 //	no group left: clear
 //
-// Inbound (Table.Permits) an opened packet must be one that its own group's rules permit in one direction or the other.
+// A verdict to protect names the class of the rule: the SAs of a group share its access list, and each sends for the
+// classes that it was activated for.
+//
+// Inbound an opened packet must match the selectors of its own SA (Selectors.Match), or if the SA has none, the rules of
+// its group (Table.Permits), in one direction or the other.
 // Local exceptions do not count there: another member that lacks the exception is right to protect such traffic.
 //
 // A packet whose ports cannot be seen (every fragment but the first) matches a permit rule with ports and does not match

@@ -123,6 +123,15 @@ func (l *list) match(f *packet.Flow) int {
 	return -1
 }
 
+// eitherWay says whether the packet is permitted in one direction or the other.
+func (l *list) eitherWay(f *packet.Flow) bool {
+	if l.permits(f) {
+		return true
+	}
+	r := f.Reverse()
+	return l.permits(&r)
+}
+
 // permits says whether the first match is a permit.
 func (l *list) permits(f *packet.Flow) bool {
 	i := l.match(f)

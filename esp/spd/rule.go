@@ -32,10 +32,15 @@ type Group struct {
 	Local []Rule
 	// Rules is the group's access list: the current one, or while not registered the last one known (or none).
 	Rules []Rule
+	// Classes gives each rule a number of the caller's choice, which comes back as Verdict.Class: which SA protects what
+	// the rule permits. Nil: 0 for all.
+	Classes []uint32
 	// Registered says that the group is usable. If it is not, what it would protect is dropped, or with FailOpen sent
 	// in clear.
 	Registered bool
 	FailOpen   bool
+	// ReceiveOnly says that nothing is to be protected on the way out, keys or no keys.
+	ReceiveOnly bool
 	// Protect holds the destinations guarded while the group is not registered, besides what Rules permit. With no
 	// Protect and no Rules everything is guarded, since nobody knows what is not.
 	Protect []netip.Prefix

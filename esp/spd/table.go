@@ -22,8 +22,9 @@ const (
 type Verdict struct {
 	Outcome Outcome
 	local   bool
-	Group   int32 // the group that decided, -1 if none did
-	rule    int32 // within the group's local or its own rules, -1 if none matched
+	Group   int32  // the group that decided, -1 if none did
+	Class   uint32 // of the rule, see Group.Classes
+	rule    int32  // within the group's local or its own rules, -1 if none matched
 }
 
 // Table is the compiled policy of all groups.
@@ -34,7 +35,9 @@ type Table struct {
 type group struct {
 	name                 string
 	registered, failOpen bool
+	receiveOnly          bool
 	local, rules         *list
+	classes              []uint32 // of rules; nil: all 0
 	protect              []prefix
 }
 
@@ -70,7 +73,11 @@ func mustList(rules []Rule) *list {
 func New(groups []Group, prev *Table) (*Table, error) {
 	t := &Table{}
 	for i, g := range groups {
-		c := group{name: g.Name, registered: g.Registered, failOpen: g.FailOpen}
+		c := group{name: g.Name, registered: g.Registered, failOpen: g.FailOpen, receiveOnly: g.ReceiveOnly}
+		if g.Classes != nil && len(g.Classes) != len(g.Rules) {
+			return nil, fmt.Errorf("%w: group %s: %d rules have %d classes", ErrRule, g.Name, len(g.Rules), len(g.Classes))
+		}
+		c.classes = slices.Clone(g.Classes)
 		for _, r := range g.Local {
 			if r.Action != Deny {
 				return nil, fmt.Errorf("%w: group %s: a local exception may only deny", ErrRule, g.Name)
@@ -137,7 +144,11 @@ func (g *group) lookup(f *packet.Flow) Verdict {
 	}
 	i := g.rules.match(f)
 	v := Verdict{rule: int32(i)}
+	if i >= 0 && g.classes != nil {
+		v.Class = g.classes[i]
+	}
 	switch {
+	case g.receiveOnly:
 	case i >= 0 && g.rules.rules[i].permit && g.registered:
 		v.Outcome = Protect
 	case !g.registered && (i >= 0 && g.rules.rules[i].permit || i < 0 && g.guarded(f)):
@@ -156,14 +167,7 @@ func (g *group) guarded(f *packet.Flow) bool {
 }
 
 // Permits says whether a group's own rules permit the packet in one direction or the other.
-func (t *Table) Permits(group int, f *packet.Flow) bool {
-	rules := t.groups[group].rules
-	if rules.permits(f) {
-		return true
-	}
-	r := f.Reverse()
-	return rules.permits(&r)
-}
+func (t *Table) Permits(group int, f *packet.Flow) bool { return t.groups[group].rules.eitherWay(f) }
 
 // Count adds one to the hit counter of the rule that gave the verdict.
 func (t *Table) Count(v Verdict) {
