@@ -14,8 +14,14 @@ func NewInitiator(env *machine.Env, cfg *Config, local, remote netip.AddrPort) *
 	sa := propose(cfg.suites(), s.lifetime)
 	s.offered = sa.Proposals[0].Transforms
 	s.saBody = sa.AppendBody(nil)
-	s.lastOut = isakmp.Message(s.header(isakmp.ExchangeMainMode), append([]isakmp.Payload{sa}, cfg.vendorIDs()...)...)
+	s.lastOut = FirstMessage(cfg, s.ckyI)
 	return s
+}
+
+// FirstMessage is message 1 of an initiator with this configuration.
+func FirstMessage(cfg *Config, ckyI isakmp.Cookie) []byte {
+	ps := append([]isakmp.Payload{propose(cfg.suites(), cfg.lifetime())}, cfg.vendorIDs()...)
+	return isakmp.Message(isakmp.Header{InitiatorCookie: ckyI, Exchange: isakmp.ExchangeMainMode}, ps...)
 }
 
 // newCookie draws a cookie; zero would mean "none".

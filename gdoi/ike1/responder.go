@@ -12,6 +12,13 @@ import (
 // initiator cookie and address (the responder cookie is zero there), and calls Start, which sends message 2. With an
 // error nothing is kept; Refusal makes the answer. Nothing here costs more than parsing.
 func NewResponder(env *machine.Env, cfg *Config, local, remote netip.AddrPort, first []byte) (*Session, error) {
+	return NewResponderWith(env, cfg, local, remote, first, newCookie(env))
+}
+
+// NewResponderWith is NewResponder with a responder cookie of the caller's choice, which is how message 2 goes out
+// without a session being kept: whoever can recognise the cookie in message 3 makes the session again, from message 1 and
+// the same cookie, and calls Start without sending what it says. Both times message 2 is the same, octet for octet.
+func NewResponderWith(env *machine.Env, cfg *Config, local, remote netip.AddrPort, first []byte, ckyR isakmp.Cookie) (*Session, error) {
 	h, err := isakmp.ParseHeader(first)
 	if err != nil {
 		return nil, malformed(err)
@@ -41,7 +48,7 @@ func NewResponder(env *machine.Env, cfg *Config, local, remote netip.AddrPort, f
 		return nil, e
 	}
 	s := &Session{
-		env: env, cfg: cfg, local: local, remote: remote, ckyI: h.InitiatorCookie, ckyR: newCookie(env),
+		env: env, cfg: cfg, local: local, remote: remote, ckyI: h.InitiatorCookie, ckyR: ckyR,
 		suite: suite, lifetime: shorter(cfg.lifetime(), life), saBody: p.sa, peerVIDs: p.vids, lastIn: bytes.Clone(first),
 	}
 	prop.SPI, prop.Transforms = nil, []isakmp.Transform{chosen}

@@ -11,6 +11,9 @@
 // The first Step starts the node, whatever its event; until then Deadline is immediate.
 //
 // Before a datagram is authenticated it may cost: a header, a map look-up, and for Main Mode what ike1 says, within
-// Limits. A key server that is full of negotiations drops, of the source that has most, the oldest that never got beyond
-// its first message, since nobody has shown yet to be reachable there.
+// Limits. Diffie-Hellman is computed for message 3 alone, whose responder cookie shows that somebody at its source has read
+// message 2. A key server that is full of negotiations, or has too many of a source, answers first messages without keeping
+// anything of them (cookieJar), so that forged ones keep nobody out. Only where that cannot be, or where a message 3 needs
+// room, the oldest negotiation gives way that never got beyond its first message: of that source, or of the source that has
+// most.
 package node

@@ -25,6 +25,7 @@ type KeyServer struct {
 
 	sessions    map[cookies]*session
 	halfOpen    halfOpen
+	cookies     cookieJar
 	byPeer      map[netip.Addr][]*session // established, oldest first
 	established int
 	deadlines   machine.Deadlines[*session]
@@ -44,6 +45,7 @@ func NewKeyServer(env *machine.Env, cfg KSConfig, stored []machine.Record) (*Key
 		env: env, cfg: cfg, limits: cfg.Limits.withDefaults(), stored: stored,
 		sessions: map[cookies]*session{}, halfOpen: newHalfOpen(), byPeer: map[netip.Addr][]*session{},
 		unwritten: map[machine.PersistID]*session{}, drops: newDropCounter(), storedSPIs: map[gdoi.SPI]bool{},
+		cookies: newCookieJar(env, &cfg.Phase1),
 	}
 	for _, spi := range keyserver.StoredSPIs(stored) {
 		n.storedSPIs[spi] = true

@@ -18,7 +18,8 @@ import (
 type session struct {
 	ike       *ike1.Session
 	first     firstMessage
-	up        bool // established
+	shape     []byte // of message 1, until established
+	up        bool   // established
 	exchanges []*exchange
 	ids       pull.MessageIDs
 }
@@ -45,6 +46,11 @@ func (n *KeyServer) datagram(now machine.Now, ev machine.Datagram, out machine.E
 	} else {
 		s = n.sessions[cookies{h.InitiatorCookie, h.ResponderCookie}]
 	}
+	if s == nil && h.Exchange == isakmp.ExchangeMainMode {
+		if first := n.cookies.first(now, h, ev.Remote); first != nil {
+			return n.resume(now, ev, first, h.ResponderCookie, out)
+		}
+	}
 	switch {
 	case s == nil:
 		return n.drops.drop(now, gdoi.DropUnknownCookies, ev.Remote, "no session has these cookies", out)
@@ -69,9 +75,18 @@ func (n *KeyServer) datagram(now machine.Now, ev machine.Datagram, out machine.E
 	return n.settle(now, s, out)
 }
 
-// accept begins a negotiation.
+// accept begins a negotiation, or under pressure answers without beginning one.
 func (n *KeyServer) accept(now machine.Now, ev machine.Datagram, out machine.Effects) machine.Effects {
-	ike, err := ike1.NewResponder(n.env, &n.cfg.Phase1, n.cfg.Local, ev.Remote, ev.Bytes)
+	reason := n.crowded(ev.Remote)
+	var cookie isakmp.Cookie
+	ok := false
+	if reason != "" {
+		cookie, ok = n.cookies.cookie(now, ev.Remote, ev.Bytes)
+	}
+	if !ok {
+		cookie = newCookie(n.env)
+	}
+	ike, err := ike1.NewResponderWith(n.env, &n.cfg.Phase1, n.cfg.Local, ev.Remote, ev.Bytes, cookie)
 	if err != nil {
 		if n.drops.mayRefuse(now) {
 			if refusal, ok := ike1.Refusal(n.cfg.Local, ev.Remote, ev.Bytes, err); ok {
@@ -80,29 +95,74 @@ func (n *KeyServer) accept(now machine.Now, ev machine.Datagram, out machine.Eff
 		}
 		return n.drops.failed(now, err, ev.Remote, out)
 	}
-	out, ok := n.makeRoom(now, ev.Remote, out)
-	if !ok {
-		return out
+	if ok {
+		out = ike.Start(now, out)
+		ike.Destroy()
+		return n.drops.drop(now, reason, ev.Remote, "too many negotiations: a first message was answered, and nothing kept of it", out)
 	}
-	i, _ := ike.Cookies()
-	s := &session{ike: ike, first: firstMessage{i, ev.Remote}}
-	n.sessions[cookiesOf(ike)] = s
-	n.halfOpen.add(s)
+	if reason != "" {
+		if out, ok = n.makeRoom(now, ev.Remote, out); !ok {
+			return out
+		}
+	}
+	s := n.adopt(ike, ev.Remote, ev.Bytes)
 	out = ike.Start(now, out)
 	return n.settle(now, s, out)
 }
 
-// makeRoom finds room for a negotiation with remote; false means that there is none, and that the message was dropped.
-func (n *KeyServer) makeRoom(now machine.Now, remote netip.AddrPort, out machine.Effects) (machine.Effects, bool) {
-	var old *session
-	var reason gdoi.DropReason
+// resume makes the negotiation whose first message was answered without keeping it. Its cookie has come back, so somebody
+// is at home at the source, and others who have not shown that give way.
+func (n *KeyServer) resume(now machine.Now, ev machine.Datagram, first []byte, cookie isakmp.Cookie, out machine.Effects) machine.Effects {
+	ike, err := ike1.NewResponderWith(n.env, &n.cfg.Phase1, n.cfg.Local, ev.Remote, first, cookie)
+	if err != nil {
+		return n.drops.failed(now, err, ev.Remote, out)
+	}
+	if n.crowded(ev.Remote) != "" {
+		var ok bool
+		if out, ok = n.makeRoom(now, ev.Remote, out); !ok {
+			ike.Destroy()
+			return out
+		}
+	}
+	s := n.adopt(ike, ev.Remote, first)
+	ike.Start(now, nil)
+	if out, err = ike.Handle(now, ev.Bytes, out); err != nil {
+		out = n.drops.failed(now, err, ev.Remote, out)
+	}
+	if ike.State() == ike1.StateSentSA {
+		n.remove(s) // the message was no good, and another one makes the session again
+		return out
+	}
+	return n.settle(now, s, out)
+}
+
+// adopt files a negotiation.
+func (n *KeyServer) adopt(ike *ike1.Session, remote netip.AddrPort, first []byte) *session {
+	i, _ := ike.Cookies()
+	s := &session{ike: ike, first: firstMessage{i, remote}, shape: shapeOf(first)}
+	n.sessions[cookiesOf(ike)] = s
+	n.halfOpen.add(s)
+	return s
+}
+
+// crowded says which limit stands in the way of one more negotiation with remote; empty for none.
+func (n *KeyServer) crowded(remote netip.AddrPort) gdoi.DropReason {
 	switch {
 	case n.halfOpen.of(remote.Addr()) >= n.limits.HalfOpenPerSource:
-		old, reason = n.halfOpen.oldestOf(remote.Addr()), gdoi.DropSourceLimit
+		return gdoi.DropSourceLimit
 	case n.halfOpen.len() >= n.limits.HalfOpen:
-		old, reason = n.halfOpen.oldest(), gdoi.DropHalfOpenLimit
+		return gdoi.DropHalfOpenLimit
 	default:
-		return out, true
+		return ""
+	}
+}
+
+// makeRoom finds room for a negotiation with remote; false means that there is none, and that the message was dropped.
+func (n *KeyServer) makeRoom(now machine.Now, remote netip.AddrPort, out machine.Effects) (machine.Effects, bool) {
+	reason := n.crowded(remote)
+	old := n.halfOpen.oldestOf(remote.Addr())
+	if reason == gdoi.DropHalfOpenLimit {
+		old = n.halfOpen.oldest()
 	}
 	if old == nil {
 		return n.drops.drop(now, reason, remote, "too many negotiations, and all of them under way", out), false
@@ -133,7 +193,8 @@ func (n *KeyServer) settle(now machine.Now, s *session, out machine.Effects) mac
 // up makes a negotiation an established session.
 func (n *KeyServer) up(s *session, out machine.Effects) machine.Effects {
 	n.halfOpen.leave(s)
-	s.up = true
+	n.cookies.prove(s.shape)
+	s.up, s.shape = true, nil
 	n.established++
 	addr := s.ike.Remote().Addr()
 	for _, old := range slices.Clone(n.byPeer[addr]) {

@@ -15,6 +15,24 @@ import (
 	"github.com/getvpn/getvpn/gdoi/policy"
 )
 
+// long is a first message that is too long for the cookie jar, so that it needs a place among the negotiations.
+func long(t *testing.T, first []byte) []byte {
+	t.Helper()
+	h, err := isakmp.ParseHeader(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	chain, _, err := isakmp.ParseChain(h.NextPayload, first[isakmp.HeaderLen:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	sa, err := isakmp.ParseSAPhase1(chain[0].Body())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return isakmp.Message(h, sa, isakmp.VendorID{Data: make([]byte, maxShape)})
+}
+
 // TestCrowdedSourceGivesWay: in a full table the source with most unanswered negotiations loses its oldest, and those that
 // have got further lose nothing.
 func TestCrowdedSourceGivesWay(t *testing.T) {
@@ -28,7 +46,7 @@ func TestCrowdedSourceGivesWay(t *testing.T) {
 	w.step(ksAddr, w.log[2]) // message 3: gm1 is at home
 	w.queue = nil
 	begin := func(from netip.AddrPort, n uint32) {
-		b := bytes.Clone(first)
+		b := long(t, first)
 		binary.BigEndian.PutUint32(b, n)
 		w.step(ksAddr, machine.Datagram{Local: ksAddr, Remote: from, Bytes: b})
 	}
@@ -73,7 +91,7 @@ func TestGrownNegotiationsDoNotGiveWay(t *testing.T) {
 	w.step(gm1, w.log[1])
 	w.step(ksAddr, w.log[2])
 	w.queue = nil
-	b := bytes.Clone(w.log[0].Bytes)
+	b := long(t, w.log[0].Bytes)
 	b[0]++
 	w.step(ksAddr, machine.Datagram{Local: ksAddr, Remote: gm1, Bytes: b})
 	if s := ks.Snapshot(w.now); s.HalfOpen != 1 || drops(s.Drops, gdoi.DropSourceLimit) != 1 || ks.halfOpen.first[firstMessage{isakmp.Cookie(b[:8]), gm1}] != nil {
