@@ -97,7 +97,7 @@ control: c
 state: s
 identity: {address: 10.0.0.1}
 pre-shared-keys: [{peer: 10.1.0.1, %s}]
-groups: [{name: g, id: 1, authorise: [{address: 10.1.0.1}], policy: ["deny udp any eq 848 any eq 848", "permit ip any any"]}]
+groups: [{name: g, id: 1, authorise: [{address: 10.1.0.1}], policy: ["deny udp any eq 848 any eq 848", "permit ip 10.7.0.0/16 10.7.0.0/16"]}]
 `
 	for _, row := range []struct {
 		name, secret string

@@ -21,7 +21,9 @@ type decoder struct {
 	lines    []string
 	errs     []*Error
 	warnings []string
-	open     bool // others than the owner may read the configuration file
+	hints    []string
+	listsAt  map[string][]*value // access lists by group, for what is said about them when all are known
+	open     bool                // others than the owner may read the configuration file
 }
 
 func (d *decoder) failAt(line, col int, format string, args ...any) {

@@ -93,6 +93,9 @@ func (d *decoder) gmGroup(v *value) GMGroup {
 		opt("fail", d.oneOf(&fail, "closed", "open")),
 		opt("clear", func(v *value) {
 			d.rules(&g.Clear)(v)
+			for _, i := range v.items {
+				g.ClearLines = append(g.ClearLines, i.line)
+			}
 			for i, r := range g.Clear {
 				if r.Action != policy.Deny && i < len(v.items) {
 					d.fail(v.items[min(i, len(v.items)-1)], "%s: only deny rules may be local; a permit belongs into the group's policy on the key server", r)

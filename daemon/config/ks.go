@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/getvpn/getvpn/gdoi/machine"
@@ -44,6 +43,7 @@ func (d *decoder) ks(v *value, c *KS) {
 			if v.kind == sequence && len(v.items) == 0 {
 				d.fail(v, "no group")
 			}
+			d.lint(c)
 		}))...)
 }
 
@@ -125,27 +125,9 @@ func (d *decoder) ksGroup(v *value) KSGroup {
 		d.fail(tekAt, "the KEK lifetime %s is shorter than the TEK's (%s); make kek.lifetime longer", short(g.KEK.Lifetime), short(g.TEK.Lifetime))
 	}
 	if policyAt != nil {
-		d.lint(policyAt, g.Policy)
+		d.accessList(&g, policyAt, "", g.Policy)
 	}
 	return g
-}
-
-// lint reports what is wrong with a policy as a whole.
-func (d *decoder) lint(v *value, l policy.List) {
-	if len(l) != len(v.items) {
-		return // rules are missing because they are wrong: reported
-	}
-	if err := l.Validate(); err != nil {
-		d.fail(v, "%s", strings.TrimPrefix(err.Error(), policy.ErrInvalid.Error()+": "))
-		return
-	}
-	for _, w := range l.Lint() {
-		at := v
-		if w.Index >= 0 {
-			at = v.items[w.Index]
-		}
-		d.warn(at, "%s", w.Text)
-	}
 }
 
 func (d *decoder) kek(v *value, k *KEK) {

@@ -43,7 +43,7 @@ func load(path string, c *Common, decode func(*decoder, *value)) error {
 	if v := d.parse(text); v != nil {
 		decode(d, v)
 	}
-	c.File, c.Warnings = path, d.warnings
+	c.File, c.Warnings, c.Hints = path, d.warnings, d.hints
 	return d.err()
 }
 

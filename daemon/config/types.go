@@ -19,6 +19,7 @@ type Common struct {
 	Phase1   Phase1
 	Identity Identity
 	Warnings []string // with places; a daemon logs them loudly
+	Hints    []string // with places; what is right in some networks, for whoever checks the file
 }
 
 // Log says what is logged, and how.
@@ -79,6 +80,16 @@ type KSGroup struct {
 	KEK       KEK
 	Rekey     Rekey
 	SenderIDs SenderIDs
+	Lists     []AccessList // the same rules with their places
+}
+
+// AccessList is the access list of one SA of a group; those of a group are searched one after the other, as if they were
+// one.
+type AccessList struct {
+	SA    string // empty: the group has only one
+	Rules policy.List
+	Lines []int // of the rules, in the file
+	Suite suite.ESP
 }
 
 // TEK says how traffic keys are made.
@@ -136,6 +147,7 @@ type GMGroup struct {
 	Spread       bool        // each member has an order of its own; otherwise it is the file's
 	FailOpen     bool
 	Clear        policy.List // local exceptions, deny rules only
+	ClearLines   []int       // of these rules, in the file
 	ReplayWindow int
 	MSSClamp     MSSClamp
 	Protect      []netip.Prefix

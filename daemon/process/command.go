@@ -1,8 +1,10 @@
 package process
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 
@@ -10,6 +12,7 @@ import (
 
 	"github.com/getvpn/getvpn/daemon/config"
 	"github.com/getvpn/getvpn/daemon/control"
+	"github.com/getvpn/getvpn/gdoi/policy"
 )
 
 // Exit codes.
@@ -50,6 +53,8 @@ type Spec[C any] struct {
 	Load        func(path string) (*C, error)
 	Common      func(*C) *config.Common
 	Effective   func(*C) string
+	// Explain says what the configured policy does to a packet.
+	Explain func(*C, policy.Packet) config.Explanation
 	// Check finds what only the protocol machines know to be wrong.
 	Check func(*C) error
 	New   func(*C, *slog.Logger) (Daemon, error)
@@ -58,8 +63,8 @@ type Spec[C any] struct {
 // Command makes the command line of a daemon.
 func Command[C any](s Spec[C]) *cobra.Command {
 	var (
-		file  string
-		check bool
+		file, packet  string
+		check, asJSON bool
 	)
 	cmd := &cobra.Command{
 		Use: s.Name + " --config FILE", Short: s.Short, Version: control.Version, Args: cobra.NoArgs,
@@ -74,6 +79,12 @@ Exit codes: 0 ended in order, 1 the configuration or a check failed, 2 wrong com
 			if file == "" {
 				return errors.New("--config FILE is missing")
 			}
+			if asJSON && packet == "" {
+				return errors.New("--json goes with --explain")
+			}
+			if packet != "" {
+				return s.explain(cmd.OutOrStdout(), file, packet, asJSON)
+			}
 			c, err := s.load(file)
 			if err != nil {
 				return err
@@ -81,6 +92,9 @@ Exit codes: 0 ended in order, 1 the configuration or a check failed, 2 wrong com
 			if check {
 				for _, w := range s.Common(c).Warnings {
 					fmt.Fprintln(cmd.ErrOrStderr(), "warning:", w)
+				}
+				for _, h := range s.Common(c).Hints {
+					fmt.Fprintln(cmd.ErrOrStderr(), "hint:", h)
 				}
 				fmt.Fprint(cmd.OutOrStdout(), s.Effective(c))
 				return nil
@@ -90,7 +104,29 @@ Exit codes: 0 ended in order, 1 the configuration or a check failed, 2 wrong com
 	}
 	cmd.Flags().StringVarP(&file, "config", "c", "", "configuration `file`")
 	cmd.Flags().BoolVar(&check, "check-config", false, "check the configuration, print what is in effect (without secrets), and exit")
+	cmd.Flags().StringVar(&packet, "explain", "", "say which rule of the configured policy decides about a `packet`, as \"tcp 10.1.1.10:40000 > 10.1.3.10:22\", and exit")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "with --explain: print JSON")
 	return cmd
+}
+
+// explain prints what the policy of the file does to a packet.
+func (s Spec[C]) explain(w io.Writer, file, packet string, asJSON bool) error {
+	p, err := policy.ParsePacket(packet)
+	if err != nil {
+		return err
+	}
+	c, err := s.Load(file)
+	if err != nil {
+		return err
+	}
+	e := s.Explain(c, p)
+	if !asJSON {
+		_, err = fmt.Fprint(w, e)
+		return err
+	}
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(e)
 }
 
 func (s Spec[C]) load(file string) (*C, error) {

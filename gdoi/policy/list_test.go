@@ -104,35 +104,6 @@ func TestWithLocal(t *testing.T) {
 	}
 }
 
-func TestLint(t *testing.T) {
-	const exempt = "deny udp any eq 848 any eq 848"
-	for _, c := range []struct {
-		name string
-		list []string
-		want []string // in order: a part of each warning
-	}{
-		{"clean", []string{exempt, "permit ip 10.0.0.0/8 10.0.0.0/8"}, nil},
-		{"clean pair", []string{exempt, "permit ip 10.1.0.0/16 10.2.0.0/16", "permit ip 10.2.0.0/16 10.1.0.0/16"}, nil},
-		{"one direction", []string{exempt, "permit ip 10.1.0.0/16 10.2.0.0/16"}, []string{"rule 2: permit ip 10.1.0.0/16 10.2.0.0/16 encrypts one direction only; add permit ip 10.2.0.0/16 10.1.0.0/16"}},
-		{"one direction of ports", []string{"permit tcp any any eq 80"}, []string{"add permit tcp any eq 80 any"}},
-		{"unreachable", []string{exempt, "permit ip any any", "permit tcp any any"}, []string{"rule 3: permit tcp any any is never reached: rule 2"}},
-		{"encrypts GDOI", []string{"permit ip any any"}, []string{"encrypts GDOI itself"}},
-		{"port ranges", []string{"permit tcp any gt 1023 any gt 1023"}, []string{"one port or any"}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			got := mustList(t, c.list...).Lint()
-			if len(got) != len(c.want) {
-				t.Fatalf("got %v, want %d warnings", got, len(c.want))
-			}
-			for i, w := range got {
-				if !strings.Contains(w.String(), c.want[i]) {
-					t.Errorf("got %q, want %q", w, c.want[i])
-				}
-			}
-		})
-	}
-}
-
 func TestAuthorisation(t *testing.T) {
 	list := Authorisation{
 		{Prefix: netip.MustParsePrefix("10.1.0.0/16")},

@@ -19,6 +19,7 @@ func main() {
 		Load:      config.LoadGM,
 		Common:    func(c *config.GM) *config.Common { return &c.Common },
 		Effective: (*config.GM).Effective,
+		Explain:   (*config.GM).Explain,
 		Check:     gm.Check,
 		New: func(c *config.GM, log *slog.Logger) (process.Daemon, error) {
 			return gm.New(c, log, gm.Options{})

@@ -16,6 +16,7 @@ func main() {
 		Load:      config.LoadKS,
 		Common:    func(c *config.KS) *config.Common { return &c.Common },
 		Effective: (*config.KS).Effective,
+		Explain:   (*config.KS).Explain,
 		Check:     ks.Check,
 		New: func(c *config.KS, log *slog.Logger) (process.Daemon, error) {
 			return ks.New(c, log, ks.Options{})
