@@ -1,10 +1,18 @@
 package gdoi
 
-import "time"
+import (
+	"time"
+
+	"github.com/getvpn/getvpn/gdoi/policy"
+)
 
 // TEKInfo describes a TEK to operators, without its key.
 type TEKInfo struct {
-	SPI                         SPI
+	SPI SPI
+	// SA is the name of the security association, where a group has several; only a key server knows it.
+	SA string
+	// Selectors are the permits that it protects.
+	Selectors                   policy.List
 	Suite                       string
 	Epoch                       uint64
 	Phase                       Phase

@@ -40,9 +40,13 @@ type Config struct {
 	ID gdoi.GroupID
 	// Authorise lists who may join; the empty list allows nobody.
 	Authorise policy.Authorisation
-	// Policy is the ordered access list of the group.
+	// Policy is the ordered access list of the group; that of SAs if there are any.
 	Policy policy.List
 
+	// SAs divide the traffic among several security associations; without them there is one, of Policy.
+	SAs []SAConfig
+
+	// TEK and TEKLifetime are those of SAs that name none.
 	TEK         suite.ESP
 	TEKLifetime time.Duration
 	KEK         suite.KEK
@@ -118,29 +122,39 @@ func (c Config) Validate() error {
 	if len(c.ID) == 0 {
 		return bad("it has no id; set the number or text that members ask for")
 	}
-	if err := c.Policy.Validate(); err != nil {
+	if err := c.validateSAs(); err != nil {
 		return bad("%w", err)
 	}
 	a := c.ActivationDelay
 	switch {
 	case a < time.Second || a > maxActivationDelay || a%time.Second != 0:
 		return bad("activation-delay %v: use whole seconds, from 1s to %v", a, maxActivationDelay)
-	case c.TEKLifetime < minLifetimeInDelays*a:
-		return bad("tek lifetime %v is too short for activation-delay %v: a rollover takes four times that; use a delay of at most %v, or a lifetime of at least %v",
-			c.TEKLifetime, a, (c.TEKLifetime / minLifetimeInDelays).Truncate(time.Second), minLifetimeInDelays*a)
 	case c.KEKLifetime < minLifetimeInDelays*a:
 		return bad("kek lifetime %v is too short for activation-delay %v; use at least %v", c.KEKLifetime, a, minLifetimeInDelays*a)
 	case c.Retransmits > 10:
 		return bad("%d retransmits; at most 10", c.Retransmits)
-	case c.TEK.KeyLen() == 0 || c.KEK.KeyLen() == 0:
+	case c.KEK.KeyLen() == 0:
 		return bad("unknown suite")
 	case c.SIDBits != 8 && c.SIDBits != 12 && c.SIDBits != 16 && c.SIDBits != 24:
 		return bad("sender-ids bits %d; use 8, 12, 16 (RFC 6407 §3.5) or 24", c.SIDBits)
 	case c.SIDCount == 0 || c.SIDFirst+c.SIDCount > uint64(1)<<c.SIDBits || c.SIDFirst+c.SIDCount < c.SIDFirst:
 		return bad("sender-ids first %d count %d do not fit into %d bits", c.SIDFirst, c.SIDCount, c.SIDBits)
 	}
-	if _, err := suite.ParseRSAPublicKey(c.SignPublic); err != nil {
+	for _, s := range c.sas() {
+		switch {
+		case s.TEK.KeyLen() == 0:
+			return bad("unknown suite")
+		case s.Lifetime < minLifetimeInDelays*a:
+			return bad("tek lifetime %v is too short for activation-delay %v: a rollover takes four times that; use a delay of at most %v, or a lifetime of at least %v",
+				s.Lifetime, a, (s.Lifetime / minLifetimeInDelays).Truncate(time.Second), minLifetimeInDelays*a)
+		}
+	}
+	public, err := suite.ParseRSAPublicKey(c.SignPublic)
+	if err != nil {
 		return bad("signature key %q: %w", c.SignKey, err)
+	}
+	if err := c.fits(public); err != nil {
+		return bad("%w", err)
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ type tek struct {
 	spi                         gdoi.SPI
 	suite                       suite.ESP
 	key                         *machine.Secret
+	chain                       *chain
 	epoch                       uint64
 	created, sendAfter, expires machine.Instant
 }
@@ -30,18 +31,18 @@ type kek struct {
 	created, active, expires machine.Instant
 }
 
-// newTEK makes a TEK; everybody sends with it from 2A on, or as the end of the old one allows.
-func (g *Group) newTEK(now machine.Now, out machine.Effects) machine.Effects {
+// newTEK makes the next TEK of a chain; everybody sends with it from 2A on, or as the end of the old one allows.
+func (g *Group) newTEK(now machine.Now, c *chain, out machine.Effects) machine.Effects {
 	g.epoch++
 	t := &tek{
-		spi: g.nextSPI(), suite: g.cfg.TEK, key: machine.TakeSecret(g.env.Bytes(g.cfg.TEK.KeymatLen())), epoch: g.epoch,
-		created: now.Mono, sendAfter: now.Mono, expires: now.Mono.Add(g.cfg.TEKLifetime),
+		spi: g.nextSPI(), suite: c.suite, key: machine.TakeSecret(g.env.Bytes(c.suite.KeymatLen())), chain: c, epoch: g.epoch,
+		created: now.Mono, sendAfter: now.Mono, expires: now.Mono.Add(c.lifetime),
 	}
-	if n := len(g.teks); n > 0 {
-		t.sendAfter = now.Mono.Add(g.activation(g.teks[n-1].expires.Sub(now.Mono)))
+	if old := g.newest(c); old != nil {
+		t.sendAfter = now.Mono.Add(g.activation(old.expires.Sub(now.Mono)))
 	}
 	end := now.Mono.Add(4 * g.cfg.ActivationDelay)
-	for _, old := range g.teks {
+	for _, old := range g.of(c) {
 		if old.expires > end {
 			old.expires = end
 			g.durable.tek(old)
@@ -50,8 +51,8 @@ func (g *Group) newTEK(now machine.Now, out machine.Effects) machine.Effects {
 	g.teks = append(g.teks, t)
 	g.version++
 	g.durable.tek(t)
-	return append(out, g.note(gdoi.NoteTEKCreated, machine.Info, fmt.Sprintf("new TEK %v for %v", t.spi, g.cfg.TEKLifetime),
-		machine.F("spi", t.spi.String()), machine.F("epoch", fmt.Sprint(t.epoch))))
+	return append(out, g.note(gdoi.NoteTEKCreated, machine.Info, fmt.Sprintf("new %s %v for %v", c.title(), t.spi, c.lifetime),
+		machine.F("spi", t.spi.String()), machine.F("epoch", fmt.Sprint(t.epoch)), machine.F("sa", c.sa)))
 }
 
 // newKEK makes a KEK.
@@ -82,8 +83,12 @@ func (g *Group) newKEK(now machine.Now, out machine.Effects) machine.Effects {
 
 // retire destroys keys whose end has come.
 func (g *Group) retire(now machine.Now, out machine.Effects) machine.Effects {
-	for len(g.teks) > 0 && g.teks[0].expires <= now.Mono {
-		out = g.retireTEK(0, "expired", out)
+	for i := 0; i < len(g.teks); {
+		if g.teks[i].expires > now.Mono {
+			i++
+			continue
+		}
+		out = g.retireTEK(i, "expired", out)
 	}
 	for len(g.keks) > 0 && g.keks[0].expires <= now.Mono {
 		out = g.retireKEK(0, "expired", out)
@@ -98,7 +103,7 @@ func (g *Group) retireTEK(i int, why string, out machine.Effects) machine.Effect
 	t.key.Destroy()
 	g.rememberSPI(t.spi)
 	g.durable.deleteTEK(t.spi)
-	n := g.note(gdoi.NoteTEKRetired, machine.Info, fmt.Sprintf("TEK %v destroyed: %s", t.spi, why), machine.F("spi", t.spi.String()))
+	n := g.note(gdoi.NoteTEKRetired, machine.Info, fmt.Sprintf("%s %v destroyed: %s", t.chain.title(), t.spi, why), machine.F("spi", t.spi.String()))
 	n.Reason = why
 	return append(out, n)
 }
@@ -115,23 +120,9 @@ func (g *Group) retireKEK(i int, why string, out machine.Effects) machine.Effect
 	return append(out, n)
 }
 
-// phase of the TEK at index i.
-func (g *Group) phase(now machine.Now, i int) gdoi.Phase {
-	switch {
-	case now.Mono >= g.teks[i].expires:
-		return gdoi.PhaseExpired
-	case now.Mono < g.teks[i].sendAfter:
-		return gdoi.PhaseWaiting
-	case i+1 < len(g.teks) && now.Mono >= g.teks[i+1].sendAfter:
-		return gdoi.PhaseDraining
-	default:
-		return gdoi.PhaseSending
-	}
-}
-
 func (t *tek) info(now machine.Now, p gdoi.Phase) gdoi.TEKInfo {
 	return gdoi.TEKInfo{
-		SPI: t.spi, Suite: t.suite.String(), Epoch: t.epoch, Phase: p, Created: now.WallAt(t.created),
+		SPI: t.spi, SA: t.chain.sa, Selectors: slices.Clone(t.chain.permits), Suite: t.suite.String(), Epoch: t.epoch, Phase: p, Created: now.WallAt(t.created),
 		SendAfter: now.WallAt(t.sendAfter), Expires: now.WallAt(t.expires), Lifetime: t.expires.Sub(t.created),
 		Remaining: max(0, t.expires.Sub(now.Mono)),
 	}
@@ -183,7 +174,7 @@ func (g *Group) HasSPI(s gdoi.SPI) bool {
 
 // rememberSPI notes that a TEK has ended.
 func (g *Group) rememberSPI(s gdoi.SPI) {
-	if g.retiredSPIs = append(g.retiredSPIs, s); len(g.retiredSPIs) > rememberedSPIs {
+	if g.retiredSPIs = append(g.retiredSPIs, s); len(g.retiredSPIs) > rememberedSPIs*max(1, len(g.chains)) {
 		g.retiredSPIs = slices.Delete(g.retiredSPIs, 0, 1)
 	}
 }

@@ -19,10 +19,13 @@ type Group struct {
 	local  netip.AddrPort
 	public *rsa.PublicKey
 
-	keks  []*kek // alive, oldest first
-	teks  []*tek
-	epoch uint64
-	spis  spiWalk
+	keks []*kek // alive, oldest first
+	// teks are those of all chains, in the order in which they were made.
+	teks []*tek
+	// chains are what the policy asks for, in its order; TEKs of others are being dropped.
+	chains []*chain
+	epoch  uint64
+	spis   spiWalk
 	// retiredSPIs are the last ones, oldest first.
 	retiredSPIs []gdoi.SPI
 	// sidNext is the next sender id to hand out.
@@ -52,7 +55,7 @@ func New(env *machine.Env, cfg Config, local netip.AddrPort) (*Group, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w %q: signature key: %w", ErrConfig, cfg.Name, err)
 	}
-	return &Group{env: env, cfg: cfg, local: local, public: public, sidNext: cfg.SIDFirst}, nil
+	return &Group{env: env, cfg: cfg, local: local, public: public, chains: cfg.chains(), sidNext: cfg.SIDFirst}, nil
 }
 
 // Name is the configured name.
@@ -82,7 +85,9 @@ func (g *Group) Start(now machine.Now, stored []machine.Record, out machine.Effe
 	}
 	g.spis = newSPIWalk(g.env)
 	out = g.newKEK(now, out)
-	out = g.newTEK(now, out)
+	for _, c := range g.chains {
+		out = g.newTEK(now, c, out)
+	}
 	out, _ = g.persist(now, out)
 	return out
 }
@@ -91,7 +96,7 @@ func (g *Group) Start(now machine.Now, stored []machine.Record, out machine.Effe
 // newest ones, they are announced again.
 func (g *Group) resume(now machine.Now, out machine.Effects) machine.Effects {
 	out = g.retire(now, out)
-	kek, tek := len(g.keks) == 0, len(g.teks) == 0
+	kek := len(g.keks) == 0
 	for _, m := range slices.Clone(g.members.sorted) {
 		if !g.cfg.Authorise.Allows(m.peer.policyPeer()) {
 			n := g.note(gdoi.NoteNotAuthorised, machine.Warning, fmt.Sprintf("%s is no longer authorised and left the list; rekey the KEK to exclude it", m.peer.Identity))
@@ -103,13 +108,17 @@ func (g *Group) resume(now machine.Now, out machine.Effects) machine.Effects {
 		// Nobody on the list can read a PUSH any more.
 		out = g.dropAllMembers(out)
 	}
-	if n := len(g.teks); n > 1 {
+	for _, c := range g.chains {
 		// Those who have not heard of the newest TEK need time to.
-		t, old := g.teks[n-1], g.teks[n-2]
-		t.sendAfter = max(t.sendAfter, now.Mono.Add(g.activation(old.expires.Sub(now.Mono))))
-		g.durable.tek(t)
+		if of := g.of(c); len(of) > 1 {
+			t, old := of[len(of)-1], of[len(of)-2]
+			t.sendAfter = max(t.sendAfter, now.Mono.Add(g.activation(old.expires.Sub(now.Mono))))
+			g.durable.tek(t)
+		}
 	}
-	return g.rekey(now, g.due(now, tek, kek), out)
+	r := g.due(now)
+	r.kek = r.kek || kek
+	return g.rekey(now, r, out)
 }
 
 // Deadline says when Timeout wants to be called.
@@ -122,9 +131,13 @@ func (g *Group) Deadline() (machine.Instant, bool) {
 		n.Add(g.keks[0].expires, true)
 		n.Add(g.rekeyAt(g.keks[k-1].expires), true)
 	}
-	if k := len(g.teks); k > 0 {
-		n.Add(g.teks[0].expires, true)
-		n.Add(g.rekeyAt(g.teks[k-1].expires), true)
+	for _, t := range g.teks {
+		n.Add(t.expires, true)
+	}
+	for _, c := range g.chains {
+		if t := g.newest(c); t != nil {
+			n.Add(g.rekeyAt(t.expires), true)
+		}
 	}
 	for _, d := range g.deliveries {
 		n.Add(d.deadline())
@@ -140,7 +153,7 @@ func (g *Group) Timeout(now machine.Now, out machine.Effects) machine.Effects {
 		return out
 	}
 	out = g.retire(now, out)
-	if r := g.due(now, false, false); r.tek || r.kek {
+	if r := g.due(now); r.any() {
 		out = g.rekey(now, r, out)
 	}
 	out = g.deliver(now, out)
@@ -162,14 +175,15 @@ func (g *Group) activation(left time.Duration) time.Duration {
 }
 
 // due says which keys must be replaced now.
-func (g *Group) due(now machine.Now, tek, kek bool) rekeying {
-	if n := len(g.teks); n == 0 || now.Mono >= g.rekeyAt(g.teks[n-1].expires) {
-		tek = true
+func (g *Group) due(now machine.Now) (r rekeying) {
+	for _, c := range g.chains {
+		if t := g.newest(c); t == nil || now.Mono >= g.rekeyAt(t.expires) {
+			r.chains = append(r.chains, c)
+		}
 	}
-	if n := len(g.keks); n == 0 || now.Mono >= g.rekeyAt(g.keks[n-1].expires) {
-		kek = true
-	}
-	return rekeying{tek: tek, kek: kek}
+	n := len(g.keks)
+	r.kek = n == 0 || now.Mono >= g.rekeyAt(g.keks[n-1].expires)
+	return r
 }
 
 func (g *Group) note(name string, s machine.Severity, text string, fields ...machine.Field) machine.Note {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/policy"
 	"github.com/getvpn/getvpn/gdoi/suite"
 )
 
@@ -29,6 +30,8 @@ type counters struct {
 }
 
 type tekRecord struct {
+	SA                          string   `json:",omitempty"`
+	Permits                     []string `json:",omitempty"` // the selectors; records of older versions have none
 	Suite                       suite.ESP
 	Key                         []byte
 	Epoch                       uint64
@@ -86,7 +89,7 @@ func encodeTEK(now machine.Now, t *tek) []byte {
 	if t == nil {
 		return nil
 	}
-	return encode(tekRecord{t.suite, t.key.Bytes(), t.epoch, now.WallAt(t.created), now.WallAt(t.sendAfter), now.WallAt(t.expires)})
+	return encode(tekRecord{t.chain.sa, t.chain.permits.Strings(), t.suite, t.key.Bytes(), t.epoch, now.WallAt(t.created), now.WallAt(t.sendAfter), now.WallAt(t.expires)})
 }
 
 func encodeKEK(now machine.Now, k *kek) []byte {
@@ -187,7 +190,12 @@ func (g *Group) restoreTEK(now machine.Now, name string, b []byte) error {
 	if _, err := fmt.Sscanf(name, "%08x", &spi); err != nil || spi < gdoi.MinSPI || len(r.Key) != r.Suite.KeymatLen() || r.Suite.KeyLen() == 0 {
 		return errRecord
 	}
-	t := &tek{spi: spi, suite: r.Suite, key: machine.TakeSecret(r.Key), epoch: r.Epoch}
+	permits, err := policy.ParseList(strings.Join(r.Permits, "\n"))
+	if err != nil || len(permits) == 0 && len(g.chains) != 1 {
+		// Of a version, or a time, in which the group had one SA: nobody knows what the key protects now.
+		return errRecord
+	}
+	t := &tek{spi: spi, suite: r.Suite, key: machine.TakeSecret(r.Key), epoch: r.Epoch, chain: g.chainFor(r.SA, permits, r.Suite)}
 	t.created, t.expires = span(now, r.Created, r.Expires)
 	t.sendAfter = min(now.MonoAt(r.SendAfter), t.expires)
 	g.teks = append(g.teks, t)

@@ -35,7 +35,7 @@ func (g *Group) Policy(now machine.Now, p Peer, out machine.Effects) (*pull.Offe
 // replaceDue makes keys before they are granted, if their time has come in this very step.
 func (g *Group) replaceDue(now machine.Now, out machine.Effects) machine.Effects {
 	out = g.retire(now, out)
-	if r := g.due(now, false, false); r.tek || r.kek {
+	if r := g.due(now); r.any() {
 		out = g.rekey(now, r, out)
 	}
 	return out

@@ -3,6 +3,7 @@ package keyserver
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/getvpn/getvpn/gdoi"
@@ -12,8 +13,13 @@ import (
 	"github.com/getvpn/getvpn/gdoi/push"
 )
 
-// rekeying says which keys a rekey replaces; neither means to announce those that exist.
-type rekeying struct{ tek, kek bool }
+// rekeying says which keys a rekey replaces: the TEKs of chains, and the KEK; none means to announce those that exist.
+type rekeying struct {
+	chains []*chain
+	kek    bool
+}
+
+func (r rekeying) any() bool { return len(r.chains) > 0 || r.kek }
 
 // rekey makes the new keys and announces them.
 func (g *Group) rekey(now machine.Now, r rekeying, out machine.Effects) machine.Effects {
@@ -22,8 +28,8 @@ func (g *Group) rekey(now machine.Now, r rekeying, out machine.Effects) machine.
 	if r.kek {
 		out = g.newKEK(now, out)
 	}
-	if r.tek {
-		out = g.newTEK(now, out)
+	for _, c := range r.chains {
+		out = g.newTEK(now, c, out)
 	}
 	if len(under) == 0 || len(g.members.addresses()) == 0 {
 		out, _ = g.persist(now, out)
@@ -64,7 +70,7 @@ func (g *Group) announcement(now machine.Now, k *kek) *pull.Offer {
 
 // offer is what the group grants at now, without sender ids. It aliases the group's secrets.
 func (g *Group) offer(now machine.Now) *pull.Offer {
-	o := &pull.Offer{AccessList: g.cfg.Policy, DTD: 4 * g.cfg.ActivationDelay, SIDBits: g.cfg.SIDBits}
+	o := &pull.Offer{AccessList: g.cfg.AccessList(), DTD: 4 * g.cfg.ActivationDelay, SIDBits: g.cfg.SIDBits}
 	if n := len(g.keks); n > 0 {
 		k := g.keks[n-1]
 		o.Seq = k.seq
@@ -73,12 +79,12 @@ func (g *Group) offer(now machine.Now) *pull.Offer {
 			SigHash: g.cfg.SignHash, SigKeyDER: g.cfg.SignPublic, SigKeyBits: g.public.N.BitLen(), Src: g.local,
 		}
 	}
-	permits := g.cfg.Policy.Permits()
-	for _, t := range g.teks {
+	for _, t := range g.inOrder() {
 		o.TEKs = append(o.TEKs, pull.TEKOffer{
-			SPI: t.spi, Suite: t.suite, Key: t.key, Lifetime: seconds(t.expires.Sub(now.Mono)), Policy: permits,
+			SPI: t.spi, Suite: t.suite, Key: t.key, Lifetime: seconds(t.expires.Sub(now.Mono)), Policy: t.chain.permits,
 		})
-		o.ATD = max(0, t.sendAfter.Sub(now.Mono))
+		// One value for all of them: members send with none of the new ones before.
+		o.ATD = max(o.ATD, t.sendAfter.Sub(now.Mono))
 	}
 	return o
 }
@@ -141,7 +147,9 @@ func (g *Group) reset(now machine.Now, out machine.Effects) machine.Effects {
 	out = g.dropAllMembers(out)
 	g.sidNext = g.cfg.SIDFirst
 	out = g.newKEK(now, out)
-	out = g.newTEK(now, out)
+	for _, c := range g.chains {
+		out = g.newTEK(now, c, out)
+	}
 	out, _ = g.persist(now, out)
 	return out
 }
@@ -175,14 +183,25 @@ func (g *Group) Clear(now machine.Now, who string, out machine.Effects) (netip.A
 
 // Rekey replaces keys now, at an operator's wish.
 func (g *Group) Rekey(now machine.Now, kek bool, out machine.Effects) (string, machine.Effects, error) {
-	if len(g.teks) >= maxTEKs {
-		return "", out, fmt.Errorf("group %s has %d TEKs alive from rekeys before this one; the oldest ends in %v, try again then",
-			g.cfg.Name, len(g.teks), g.teks[0].expires.Sub(now.Mono).Round(time.Second))
+	for _, c := range g.chains {
+		if of := g.of(c); len(of) >= maxTEKs {
+			return "", out, fmt.Errorf("group %s has %d TEKs alive from rekeys before this one; the oldest ends in %v, try again then",
+				g.cfg.Name, len(of), of[0].expires.Sub(now.Mono).Round(time.Second))
+		}
 	}
-	out = g.rekey(now, rekeying{tek: true, kek: kek}, out)
-	text := fmt.Sprintf("new TEK %v, sent with in %v", g.teks[len(g.teks)-1].spi, g.teks[len(g.teks)-1].sendAfter.Sub(now.Mono))
+	out = g.rekey(now, rekeying{chains: g.chains, kek: kek}, out)
+	return g.made(now, kek), out, nil
+}
+
+// made says which keys a rekey has made.
+func (g *Group) made(now machine.Now, kek bool) string {
+	var text []string
+	for _, c := range g.chains {
+		t := g.newest(c)
+		text = append(text, fmt.Sprintf("new %s %v, sent with in %v", c.title(), t.spi, max(0, t.sendAfter.Sub(now.Mono))))
+	}
 	if kek {
-		text += fmt.Sprintf("; new KEK %v", g.keks[len(g.keks)-1].spi)
+		text = append(text, fmt.Sprintf("new KEK %v", g.keks[len(g.keks)-1].spi))
 	}
-	return text, out, nil
+	return strings.Join(text, "; ")
 }

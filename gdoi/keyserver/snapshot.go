@@ -48,18 +48,18 @@ type MemberInfo struct {
 // Snapshot returns the state at now.
 func (g *Group) Snapshot(now machine.Now) Snapshot {
 	s := Snapshot{
-		Name: g.cfg.Name, ID: g.cfg.ID, Policy: append(policy.List(nil), g.cfg.Policy...),
+		Name: g.cfg.Name, ID: g.cfg.ID, Policy: append(policy.List(nil), g.cfg.AccessList()...),
 		RekeysSent: g.rekeysSent, SIDBits: g.cfg.SIDBits, SIDsUsed: g.sidNext - g.cfg.SIDFirst, SIDsTotal: g.cfg.SIDCount,
 		ActivationDelay: g.cfg.ActivationDelay, Problems: g.problems(), Registrations: g.registrations, Reset: g.resets,
 	}
 	for _, k := range g.keks {
 		s.KEKs = append(s.KEKs, k.info(now, g))
 	}
-	for i, t := range g.teks {
-		s.TEKs = append(s.TEKs, t.info(now, g.phase(now, i)))
+	for _, t := range g.teks {
+		s.TEKs = append(s.TEKs, t.info(now, g.phase(now, t)))
 	}
-	if n := len(g.teks); n > 0 {
-		s.NextRekey = now.WallAt(g.rekeyAt(g.teks[n-1].expires))
+	if at, ok := g.nextRekey(); ok {
+		s.NextRekey = now.WallAt(at)
 	}
 	if g.rekeysSent > 0 {
 		s.LastRekey = now.WallAt(g.lastRekey)

@@ -84,7 +84,7 @@ func (o *Offer) Policy(current policy.List) policy.List {
 		return current
 	}
 	permits := o.TEKs[len(o.TEKs)-1].Policy
-	if asSATs(current).Equal(permits) {
+	if AsSATs(current).Equal(permits) {
 		return current
 	}
 	return permits

@@ -93,7 +93,7 @@ func seconds(d time.Duration) uint16 {
 // sats describes one SA by as many SATs as it has selectors, all with its SPI. RFC 6407 does not say that SATs may
 // share an SPI; existing products do it.
 func (t *TEKOffer) sats() []isakmp.SAT {
-	permits := asSATs(t.Policy)
+	permits := AsSATs(t.Policy)
 	sats := make([]isakmp.SAT, len(permits))
 	for i, r := range permits {
 		sats[i] = t.sat(r)

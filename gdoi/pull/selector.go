@@ -8,9 +8,9 @@ import (
 	"github.com/getvpn/getvpn/gdoi/policy"
 )
 
-// asSATs returns the permits of l as SATs can say them: one port or any (RFC 6407 §5.5.1), so a wider range becomes
+// AsSATs returns the permits of l as SATs can say them: one port or any (RFC 6407 §5.5.1), so a wider range becomes
 // any. A key server's lint warns of such rules.
-func asSATs(l policy.List) policy.List {
+func AsSATs(l policy.List) policy.List {
 	permits := l.Permits()
 	for i := range permits {
 		permits[i].SrcPorts = satPorts(permits[i].SrcPorts)
