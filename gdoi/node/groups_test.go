@@ -176,7 +176,7 @@ func TestStoredSPIsAreTaken(t *testing.T) {
 }
 
 // only is the one record under a prefix, without that prefix.
-func only(t *testing.T, w *world, prefix string) (found string) {
+func only(t testing.TB, w *world, prefix string) (found string) {
 	t.Helper()
 	for k := range w.disk {
 		if len(k) > len(prefix) && k[:len(prefix)] == prefix {
