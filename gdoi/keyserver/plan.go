@@ -1,0 +1,343 @@
+package keyserver
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/policy"
+	"github.com/getvpn/getvpn/gdoi/suite"
+)
+
+// Action is what a change does to a group.
+type Action string
+
+// Actions.
+const (
+	Unchanged Action = "unchanged"
+	Changed   Action = "change"
+	Added     Action = "add"
+	Removed   Action = "remove"
+)
+
+// Plan is what a change of a group's configuration will do; nothing has been done yet. A value.
+type Plan struct {
+	Group  string
+	Action Action
+	// Rekeys says that TEKs are made at once.
+	Rekeys bool
+	// Was and Is are the digests of the access list (policy.List.Digest); empty: there is none.
+	Was, Is string
+	// Text is the consequences, one sentence each.
+	Text []string
+	// Lists compares the access lists that change, by SA.
+	Lists []ListDiff
+	// Restart names what cannot change while the group runs, and stays as it was.
+	Restart []string
+	// Refused says why the change cannot be made at all; empty: it can.
+	Refused string
+}
+
+// ListDiff compares the access list of one SA.
+type ListDiff struct {
+	SA    string // empty: the group has only one
+	Lines []policy.DiffLine
+}
+
+// Bounds of the life that is left to a TEK whose SA the policy no longer has.
+const (
+	minOldLife = 90 * time.Second
+	maxOldLife = time.Hour
+	oldPart    = 20 // a twentieth of the lifetime, between the two
+)
+
+// oldLife is how long a TEK goes on to be received when its SA is gone: long enough for every member to hear of it, and
+// short for everything else. lifetime is that of its chain.
+func (g *Group) oldLife(now machine.Now, t *tek, lifetime time.Duration) time.Duration {
+	return min(t.expires.Sub(now.Mono), max(4*g.cfg.ActivationDelay, minOldLife, min(lifetime/oldPart, maxOldLife)))
+}
+
+// Plan says what the change to cfg would do; atOnce ends old SAs without their grace. Nothing changes. The error says what
+// is wrong with cfg.
+func (g *Group) Plan(now machine.Now, cfg Config, atOnce bool) (Plan, error) {
+	if err := cfg.Validate(); err != nil {
+		return Plan{}, err
+	}
+	cfg = cfg.withDefaults()
+	w := planning{g: g, now: now, is: cfg, atOnce: atOnce, p: Plan{
+		Group: cfg.Name, Action: Unchanged, Was: g.cfg.AccessList().Digest(), Is: cfg.AccessList().Digest(),
+	}}
+	w.restarts()
+	w.sas()
+	w.kek()
+	w.members()
+	w.timers()
+	if len(w.p.Text) > 0 {
+		w.p.Action = Changed
+	}
+	if w.p.Action == Unchanged && len(w.p.Restart) == 0 && w.p.Refused == "" {
+		w.p.Text = []string{"nothing changes"}
+	}
+	return w.p, nil
+}
+
+// PlanNew is the plan of a group that is not there yet.
+func PlanNew(cfg Config) (Plan, error) {
+	if err := cfg.Validate(); err != nil {
+		return Plan{}, err
+	}
+	cfg = cfg.withDefaults()
+	p := Plan{Group: cfg.Name, Action: Added, Rekeys: true, Is: cfg.AccessList().Digest()}
+	p.Text = []string{"the group is new: its keys are made now, and members may register"}
+	for _, s := range cfg.sas() {
+		p.Lists = append(p.Lists, ListDiff{s.Name, policy.Diff(nil, s.Policy)})
+	}
+	return p, nil
+}
+
+// PlanRemoval is the plan of a group that the configuration no longer has.
+func (g *Group) PlanRemoval() Plan {
+	p := Plan{Group: g.cfg.Name, Action: Removed, Was: g.cfg.AccessList().Digest()}
+	p.Text = []string{fmt.Sprintf("the group ends: its %d members are told that all keys are void, and what it protects fails closed or as they are configured", len(g.members.addresses()))}
+	for _, s := range g.cfg.sas() {
+		p.Lists = append(p.Lists, ListDiff{s.Name, policy.Diff(s.Policy, nil)})
+	}
+	return p
+}
+
+// planning is a Plan in the making.
+type planning struct {
+	g      *Group
+	now    machine.Now
+	is     Config
+	atOnce bool
+	p      Plan
+}
+
+func (w *planning) say(format string, args ...any) {
+	w.p.Text = append(w.p.Text, fmt.Sprintf(format, args...))
+}
+
+// restarts: what members and records hold on to.
+func (w *planning) restarts() {
+	a, b := &w.g.cfg, &w.is
+	add := func(what string, was, is any) {
+		w.p.Restart = append(w.p.Restart, fmt.Sprintf("%s: %v stays until a restart says %v", what, was, is))
+	}
+	if a.ID != b.ID {
+		w.p.Refused = fmt.Sprintf("the group's id changes from %v to %v: members ask for it, so it is another group; give it another name, or restart", a.ID, b.ID)
+	}
+	if a.SIDBits != b.SIDBits {
+		add("sender-ids bits", a.SIDBits, b.SIDBits)
+	}
+	if a.SIDFirst != b.SIDFirst || a.SIDCount != b.SIDCount {
+		add("sender-ids range", fmt.Sprintf("%d+%d", a.SIDFirst, a.SIDCount), fmt.Sprintf("%d+%d", b.SIDFirst, b.SIDCount))
+	}
+	if a.SignKey != b.SignKey || a.SignHash != b.SignHash || a.SignForm != b.SignForm {
+		add("signature of rekeys", a.SignKey+" "+suite.HashName(a.SignHash), b.SignKey+" "+suite.HashName(b.SignHash))
+	}
+}
+
+// sas compares the SAs, in the order of the new configuration, then those that go.
+func (w *planning) sas() {
+	was, is := w.g.cfg.sas(), w.is.sas()
+	find := func(in []SAConfig, name string) *SAConfig {
+		if i := slices.IndexFunc(in, func(s SAConfig) bool { return s.Name == name }); i >= 0 {
+			return &in[i]
+		}
+		return nil
+	}
+	for i := range is {
+		w.sa(find(was, is[i].Name), &is[i])
+	}
+	for i := range was {
+		if find(is, was[i].Name) == nil {
+			w.sa(&was[i], nil)
+		}
+	}
+	if w.p.Was != w.p.Is && !w.p.Rekeys {
+		w.say("this edit makes no new keys: the new access list goes to all members in a rekey message now")
+	}
+}
+
+// title is what the plan calls an SA.
+func title(s *SAConfig) string {
+	if s.Name == "" {
+		return "the group's SA"
+	}
+	return "SA " + s.Name
+}
+
+func (w *planning) sa(was, is *SAConfig) {
+	fresh, dropped := w.chainsOf(was, is)
+	switch {
+	case was == nil:
+		w.say("%s is new (%v): %s", title(is), is.TEK, w.makes(fresh))
+		w.p.Lists = append(w.p.Lists, ListDiff{is.Name, policy.Diff(nil, is.Policy)})
+		return
+	case is == nil:
+		w.say("%s is gone: %s", title(was), w.ends(dropped))
+		w.p.Lists = append(w.p.Lists, ListDiff{was.Name, policy.Diff(was.Policy, nil)})
+		return
+	}
+	var what []string
+	if !was.Policy.Equal(is.Policy) {
+		w.p.Lists = append(w.p.Lists, ListDiff{is.Name, policy.Diff(was.Policy, is.Policy)})
+		what = append(what, "its access list changes")
+	}
+	if was.TEK != is.TEK {
+		what = append(what, fmt.Sprintf("its suite changes from %v to %v", was.TEK, is.TEK))
+	}
+	if was.PerSelector != is.PerSelector {
+		what = append(what, map[bool]string{true: "each selector gets an SPI of its own", false: "its selectors share one SPI"}[is.PerSelector])
+	}
+	if len(what) > 0 {
+		text := strings.Join(what, ", ")
+		if len(fresh) > 0 {
+			text += ": " + w.makes(fresh)
+		}
+		if len(dropped) > 0 {
+			text += "; " + w.ends(dropped)
+		}
+		if len(fresh)+len(dropped) == 0 {
+			text += ", its keys stay"
+		}
+		w.say("%s: %s", title(is), text)
+	}
+	if was.Lifetime != is.Lifetime {
+		w.lifetime(is, was.Lifetime, len(fresh) > 0)
+	}
+}
+
+// chainsOf lists the chains that the SA gets, and those that it has and loses. One that is elsewhere in the other
+// configuration is neither: it stays.
+func (w *planning) chainsOf(was, is *SAConfig) (fresh, dropped []*chain) {
+	want := w.is.chains()
+	among := func(c *chain, in []*chain) bool { return slices.ContainsFunc(in, c.same) }
+	for _, c := range want {
+		if is != nil && c.sa == is.Name && !among(c, w.g.chains) {
+			fresh = append(fresh, c)
+		}
+	}
+	for _, c := range w.g.chains {
+		if was != nil && c.sa == was.Name && !among(c, want) {
+			dropped = append(dropped, c)
+		}
+	}
+	return fresh, dropped
+}
+
+// makes says what becomes of new chains.
+func (w *planning) makes(fresh []*chain) string {
+	if len(fresh) == 0 {
+		return "its keys stay"
+	}
+	w.p.Rekeys = true
+	when := fmt.Sprintf("sent with in %v", 2*w.is.ActivationDelay)
+	if w.atOnce {
+		when = "sent with as soon as a member has it"
+	}
+	if len(fresh) == 1 {
+		return "new TEK now, " + when
+	}
+	return fmt.Sprintf("%d new TEKs now, %s", len(fresh), when)
+}
+
+// ends says what becomes of chains that the policy no longer has.
+func (w *planning) ends(dropped []*chain) string {
+	var longest time.Duration
+	n := 0
+	for _, c := range dropped {
+		for _, t := range w.g.of(c) {
+			longest = max(longest, w.g.oldLife(w.now, t, c.lifetime))
+			n++
+		}
+	}
+	what := "the old TEK"
+	if n != 1 {
+		what = fmt.Sprintf("%d old TEKs", n)
+	}
+	switch {
+	case n == 0:
+		return "it has no keys of its own"
+	case w.atOnce && n == 1:
+		return what + " ends at once, packets under way with it are lost"
+	case w.atOnce:
+		return what + " end at once, packets under way with them are lost"
+	case n == 1:
+		return fmt.Sprintf("%s lives %v", what, round(longest))
+	default:
+		return fmt.Sprintf("%s live %v at most", what, round(longest))
+	}
+}
+
+// lifetime says when another lifetime takes effect.
+func (w *planning) lifetime(s *SAConfig, was time.Duration, rekeys bool) {
+	if rekeys {
+		w.say("%s: lifetime %v instead of %v, with the new keys", title(s), s.Lifetime, was)
+		return
+	}
+	var next machine.Next
+	for _, c := range w.g.chains {
+		if t := w.g.newest(c); t != nil && c.sa == s.Name {
+			next.Add(w.g.rekeyAt(t.expires), true)
+		}
+	}
+	w.say("%s: lifetime %v instead of %v; this does not rekey, it takes effect at the next rollover in %v",
+		title(s), s.Lifetime, was, round(next.At.Sub(w.now.Mono)))
+}
+
+func (w *planning) kek() {
+	a, b := &w.g.cfg, &w.is
+	var what []string
+	if a.KEK != b.KEK {
+		what = append(what, fmt.Sprintf("suite %v instead of %v", b.KEK, a.KEK))
+	}
+	if a.KEKLifetime != b.KEKLifetime {
+		what = append(what, fmt.Sprintf("lifetime %v instead of %v", b.KEKLifetime, a.KEKLifetime))
+	}
+	if n := len(w.g.keks); len(what) > 0 && n > 0 {
+		w.say("KEK: %s; this does not rekey, it takes effect with the next KEK in %v (sooner: rekey --kek)",
+			strings.Join(what, ", "), round(w.g.rekeyAt(w.g.keks[n-1].expires).Sub(w.now.Mono)))
+	}
+}
+
+// maxNamed is how many members a plan names.
+const maxNamed = 10
+
+func (w *planning) members() {
+	if slices.Equal(w.g.cfg.Authorise, w.is.Authorise) {
+		return
+	}
+	var gone []string
+	for _, m := range w.g.members.sorted {
+		if !w.is.Authorise.Allows(m.peer.policyPeer()) {
+			gone = append(gone, fmt.Sprintf("%s (%s)", m.peer.Identity, m.peer.Addr.Addr().Unmap()))
+		}
+	}
+	if len(gone) == 0 {
+		w.say("other peers may register than before; all %d members stay", w.g.members.len())
+		return
+	}
+	more := ""
+	if len(gone) > maxNamed {
+		more = fmt.Sprintf(" and %d more", len(gone)-maxNamed)
+		gone = gone[:maxNamed]
+	}
+	w.say("members no longer authorised: %s%s; they leave the list and get no more rekeys", strings.Join(gone, ", "), more)
+}
+
+func (w *planning) timers() {
+	a, b := &w.g.cfg, &w.is
+	if a.ActivationDelay != b.ActivationDelay {
+		w.say("activation-delay %v instead of %v, from the next rekey on", b.ActivationDelay, a.ActivationDelay)
+	}
+	if a.Retransmits != b.Retransmits {
+		w.say("%d retransmits instead of %d, from the next rekey on", max(b.Retransmits, 0), max(a.Retransmits, 0))
+	}
+}
+
+// round is for people.
+func round(d time.Duration) time.Duration { return max(0, d.Round(time.Second)) }

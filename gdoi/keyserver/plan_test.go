@@ -1,0 +1,164 @@
+package keyserver
+
+import (
+	"flag"
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/getvpn/getvpn/gdoi/policy"
+	"github.com/getvpn/getvpn/gdoi/suite"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+func testList(t testing.TB, rules ...string) policy.List {
+	t.Helper()
+	l, err := policy.ParseList(strings.Join(rules, "\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// planText is everything that a plan says.
+func planText(p Plan) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s, rekeys %t, %s -> %s\n", p.Group, p.Action, p.Rekeys, p.Was, p.Is)
+	for _, t := range p.Text {
+		fmt.Fprintln(&b, " ", t)
+	}
+	for _, l := range p.Lists {
+		fmt.Fprintf(&b, "  list %q\n", l.SA)
+		for _, d := range l.Lines {
+			fmt.Fprintf(&b, "    %s %s\n", d.Op, d.Text)
+		}
+	}
+	for _, r := range p.Restart {
+		fmt.Fprintln(&b, "  restart:", r)
+	}
+	if p.Refused != "" {
+		fmt.Fprintln(&b, "  refused:", p.Refused)
+	}
+	return b.String()
+}
+
+// TestPlan compares whole plans with testdata/plan.golden.
+func TestPlan(t *testing.T) {
+	base := func() Config {
+		c := testConfig(t)
+		c.SAs = []SAConfig{
+			{Name: "voice", Policy: testList(t, "permit udp 10.1.0.0/16 10.1.0.0/16"), TEK: suite.ESPAES128GCM16},
+			{Name: "rest", Policy: testList(t, "deny tcp any any eq 22", "deny tcp any eq 22 any", "permit ip 10.1.0.0/16 10.1.0.0/16", "permit ip 10.1.0.0/16 10.2.0.0/16"), PerSelector: true},
+		}
+		c.Policy = nil
+		return c
+	}
+	single := func() Config {
+		c := testConfig(t)
+		c.Policy = testList(t, "deny tcp any any eq 22", "permit ip 10.1.0.0/16 10.1.0.0/16")
+		return c
+	}
+	var got strings.Builder
+	for _, row := range []struct {
+		name   string
+		from   func() Config
+		edit   func(*Config)
+		atOnce bool
+	}{
+		{"nothing", base, func(*Config) {}, false},
+		{"a rule added", single, func(c *Config) { c.Policy = append(c.Policy, testList(t, "permit ip 10.2.0.0/16 10.2.0.0/16")...) }, false},
+		{"a rule added, now", single, func(c *Config) { c.Policy = append(c.Policy, testList(t, "permit ip 10.2.0.0/16 10.2.0.0/16")...) }, true},
+		{"an exception removed", single, func(c *Config) { c.Policy = c.Policy[1:] }, false},
+		{"another suite", single, func(c *Config) { c.TEK = suite.ESPAES128GCM16 }, false},
+		{"another lifetime", single, func(c *Config) { c.TEKLifetime = 30 * time.Minute }, false},
+		{"another suite and lifetime", single, func(c *Config) { c.TEK, c.TEKLifetime = suite.ESPAES128GCM16, 30*time.Minute }, false},
+		{"one list of several", base, func(c *Config) {
+			c.SAs[0].Policy = testList(t, "permit udp 10.1.0.0/16 10.1.0.0/16", "permit udp 10.3.0.0/16 10.3.0.0/16")
+		}, false},
+		{"one selector of several", base, func(c *Config) { c.SAs[1].Policy = c.SAs[1].Policy[:3] }, false},
+		{"selectors share an SPI", base, func(c *Config) { c.SAs[1].PerSelector = false }, false},
+		{"an SA added", base, func(c *Config) {
+			c.SAs = append(c.SAs, SAConfig{Name: "bulk", Policy: testList(t, "permit ip 10.9.0.0/16 10.9.0.0/16")})
+		}, false},
+		{"an SA removed", base, func(c *Config) { c.SAs = c.SAs[1:] }, false},
+		{"an SA renamed", base, func(c *Config) { c.SAs[0].Name = "telephony" }, false},
+		{"fewer members", single, func(c *Config) {
+			c.Authorise = policy.Authorisation{{Prefix: netip.MustParsePrefix("10.1.0.2/32")}}
+		}, false},
+		{"more members", single, func(c *Config) {
+			c.Authorise = append(c.Authorise, policy.AuthRule{Prefix: netip.MustParsePrefix("172.16.0.0/12")})
+		}, false},
+		{"the KEK", single, func(c *Config) { c.KEK, c.KEKLifetime = suite.KEKAES128CBC, 12*time.Hour }, false},
+		{"timers", single, func(c *Config) { c.ActivationDelay, c.Retransmits = 20*time.Second, -1 }, false},
+		{"what cannot change", single, func(c *Config) { c.SIDBits, c.SIDCount, c.SignKey = 16, 0, "other" }, false},
+		{"another id", single, func(c *Config) { c.ID = "green" }, false},
+	} {
+		s := newShell(t, row.from())
+		s.mustRegister(testPeer(1))
+		s.mustRegister(testPeer(2))
+		s.run(5 * time.Minute)
+		before := fmt.Sprintf("%+v", s.g.Snapshot(s.now))
+		c := row.from()
+		row.edit(&c)
+		p, err := s.g.Plan(s.now, c, row.atOnce)
+		if err != nil {
+			t.Fatal(row.name, err)
+		}
+		if after := fmt.Sprintf("%+v", s.g.Snapshot(s.now)); after != before {
+			t.Errorf("%s: planning changed the group:\n%s\n%s", row.name, before, after)
+		}
+		fmt.Fprintf(&got, "== %s\n%s", row.name, planText(p))
+	}
+	s := newShell(t, base())
+	s.mustRegister(testPeer(1))
+	fresh, err := PlanNew(base())
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintf(&got, "== a group added\n%s== a group removed\n%s", planText(fresh), planText(s.g.PlanRemoval()))
+	const file = "testdata/plan.golden"
+	if *update {
+		if err := os.WriteFile(file, []byte(got.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.String() != string(want) {
+		t.Errorf("plans differ from %s (-update rewrites it):\n%s", file, got.String())
+	}
+}
+
+func TestPlanRefusesNonsense(t *testing.T) {
+	s := newShell(t, testConfig(t))
+	c := testConfig(t)
+	c.Policy = nil
+	if _, err := s.g.Plan(s.now, c, false); err == nil || !strings.Contains(err.Error(), "empty") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestOldLife: MIN(remaining, MAX(90 s, MIN(5 % of the lifetime, 3600 s))), and never less than a rollover.
+func TestOldLife(t *testing.T) {
+	for _, row := range []struct{ remaining, lifetime, delay, want time.Duration }{
+		{time.Hour, time.Hour, 10 * time.Second, 180 * time.Second},
+		{time.Minute, time.Hour, 10 * time.Second, time.Minute},
+		{10 * time.Minute, 20 * time.Minute, 10 * time.Second, 90 * time.Second},
+		{100 * time.Hour, 100 * time.Hour, 10 * time.Second, time.Hour},
+		{time.Hour, time.Hour, time.Minute, 4 * time.Minute},
+	} {
+		c := testConfig(t)
+		c.ActivationDelay = row.delay
+		s := newShell(t, c)
+		k := &tek{expires: s.now.Mono.Add(row.remaining)}
+		if got := s.g.oldLife(s.now, k, row.lifetime); got != row.want {
+			t.Errorf("%+v: %v", row, got)
+		}
+	}
+}
