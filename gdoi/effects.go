@@ -3,6 +3,7 @@ package gdoi
 import (
 	"fmt"
 
+	"github.com/getvpn/getvpn/gdoi/pki"
 	"github.com/getvpn/getvpn/gdoi/policy"
 )
 
@@ -95,6 +96,16 @@ type CmdClearMember struct {
 	Member string
 	ID     uint64
 }
+
+// CmdTrust is a command to either node: from now on judge certificates by Trust, which has newer revocation lists.
+// Sessions and members whose certificates it revokes end. Answered by CommandResult.
+type CmdTrust struct {
+	Trust *pki.Trust
+	ID    uint64
+}
+
+// MachineEvent marks the type.
+func (CmdTrust) MachineEvent() {}
 
 // CmdReregister is an operator's command to a member: register again now, keeping the keys until then.
 type CmdReregister struct {

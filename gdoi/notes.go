@@ -10,6 +10,9 @@ const (
 	NoteStopped         = "stopped"             // GM: it has stopped in order and forgotten its keys
 	NoteNotAuthorised   = "not-authorised"      // an authenticated peer may not join the group
 	NoteAuthFailed      = "auth-failed"         // phase 1 failed: wrong pre-shared key, or no common suite
+	NoteRevoked         = "certificate-revoked" // a session or a member ended because its certificate was revoked
+	NoteCRLs            = "crl-loaded"          // revocation lists were taken up
+	NoteCRLExpired      = "crl-expired"         // one of them is out of date
 	NotePhase1Up        = "phase1-up"           // a phase-1 SA was established
 	NotePhase1Down      = "phase1-down"         // it ended
 	NoteTEKCreated      = "tek-created"         // KS

@@ -18,6 +18,7 @@ const (
 	DropSourceLimit    DropReason = "source-limit"     // too many negotiations from this source
 	DropSessionLimit   DropReason = "session-limit"    // too many established sessions
 	DropTooOften       DropReason = "too-often"        // a registration from an address that has made too many
+	DropFragmentMemory DropReason = "fragment-memory"  // too much of incomplete messages is kept already
 	DropExchangeLimit  DropReason = "exchange-limit"   // too many exchanges in one session
 	DropWrongAddress   DropReason = "wrong-address"    // from another address than the session's
 	DropUnknownPeer    DropReason = "unknown-peer"     // not one of our key servers

@@ -6,12 +6,14 @@ import (
 
 	"github.com/getvpn/getvpn/gdoi/isakmp"
 	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/pki"
 	"github.com/getvpn/getvpn/gdoi/suite"
 )
 
 // Config is what all sessions of one role have in common. It is not changed while sessions use it.
 type Config struct {
-	// Local is our identity; the zero value means ID_IPV4_ADDR of the session's local address.
+	// Local is our identity; the zero value means ID_IPV4_ADDR of the session's local address, and ID_DER_ASN1_DN without
+	// data the subject of the certificate that is used.
 	Local isakmp.ID
 	// Suites, best first. The initiator proposes them in this order; the responder takes the first of its own
 	// list that was proposed. Nil means suite.DefaultPhase1.
@@ -21,6 +23,13 @@ type Config struct {
 	// PSK finds the pre-shared key by the peer's address (RFC 2409 §5.4), nil if there is none. The session does
 	// not keep or wipe the secret.
 	PSK func(peer netip.Addr) *machine.Secret
+	// Credentials are our certificates, at most one for each authentication method and authority. Without any, suites
+	// with certificates are neither proposed nor chosen.
+	Credentials []Credential
+	// Trust judges the certificates of peers. It may be replaced by another one between two events.
+	Trust *pki.Trust
+	// OmitFragmentation leaves long messages to the fragmentation of IP.
+	OmitFragmentation bool
 	// AcceptID may refuse an authenticated identity; nil accepts. Whatever it says, an identity that is an address
 	// must be the peer's own (RFC 4945 §3.1.1).
 	AcceptID func(peer netip.Addr, id isakmp.ID) bool
@@ -82,6 +91,9 @@ func AddressID(a netip.Addr) isakmp.ID {
 // vendorIDs are the VID payloads of messages 1 and 2.
 func (c *Config) vendorIDs() []isakmp.Payload {
 	ps := []isakmp.Payload{isakmp.VendorID{Data: isakmp.VendorIDDPD}, isakmp.VendorID{Data: isakmp.VendorIDGetVPN}}
+	if c.fragments() {
+		ps = append(ps, isakmp.VendorID{Data: isakmp.VendorIDFragmentation})
+	}
 	for _, v := range c.VendorIDs {
 		ps = append(ps, isakmp.VendorID{Data: v})
 	}

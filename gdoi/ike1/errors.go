@@ -14,26 +14,31 @@ var (
 	ErrFatal   = errors.New("ike1: session is dead")
 )
 
-// Reasons, stable codes for counters and journals.
+// Reasons, stable codes for counters and journals; those of package pki are used too.
 const (
-	ReasonMalformed    = "malformed"             // does not parse
-	ReasonCookies      = "unknown-cookies"       // not of this session
-	ReasonUnexpected   = "unexpected-message"    // not now, or not this exchange
-	ReasonDuplicate    = "duplicate"             // seen before and needs no answer
-	ReasonReplay       = "replay"                // message id or DPD sequence seen before
-	ReasonUnprotected  = "unprotected"           // in clear where encryption is required
-	ReasonNoProposal   = "no-proposal-chosen"    // no common suite
-	ReasonNoPSK        = "no-pre-shared-key"     // none configured for this peer
-	ReasonKeyExchange  = "invalid-key-exchange"  // public value or nonce out of range
-	ReasonAuth         = "authentication-failed" // pre-shared keys differ, or a forged message
-	ReasonIdentity     = "invalid-identity"      // authentic, but not who it may be
-	ReasonTimeout      = "timeout"               // no answer
-	ReasonExpired      = "expired"               // end of lifetime
-	ReasonDPD          = "dead-peer"             // R-U-THERE unanswered
-	ReasonPeerDeleted  = "deleted-by-peer"       // authenticated Delete
-	ReasonLocalDeleted = "deleted"               // Session.Delete
-	ReasonDead         = "dead-session"          // session was dead before
-	ReasonHint         = "hint"                  // notification in clear: remembered, not acted upon
+	ReasonMalformed     = "malformed"             // does not parse
+	ReasonCookies       = "unknown-cookies"       // not of this session
+	ReasonUnexpected    = "unexpected-message"    // not now, or not this exchange
+	ReasonDuplicate     = "duplicate"             // seen before and needs no answer
+	ReasonReplay        = "replay"                // message id or DPD sequence seen before
+	ReasonUnprotected   = "unprotected"           // in clear where encryption is required
+	ReasonNoProposal    = "no-proposal-chosen"    // no common suite
+	ReasonNoPSK         = "no-pre-shared-key"     // none configured for this peer
+	ReasonNoCredential  = "no-certificate"        // none of ours is for the agreed method
+	ReasonKeyExchange   = "invalid-key-exchange"  // public value or nonce out of range
+	ReasonAuth          = "authentication-failed" // pre-shared keys differ, or a forged message
+	ReasonIdentity      = "invalid-identity"      // authentic, but not who it may be
+	ReasonSign          = "sign-failed"           // the key custody did not sign for us
+	ReasonFragment      = "fragment-conflict"     // a fragment that contradicts others
+	ReasonFragmentLimit = "fragment-limit"        // a message of too many, or too long, fragments
+	ReasonRevoked       = "revoked"               // Session.Revoked: the peer's certificate
+	ReasonTimeout       = "timeout"               // no answer
+	ReasonExpired       = "expired"               // end of lifetime
+	ReasonDPD           = "dead-peer"             // R-U-THERE unanswered
+	ReasonPeerDeleted   = "deleted-by-peer"       // authenticated Delete
+	ReasonLocalDeleted  = "deleted"               // Session.Delete
+	ReasonDead          = "dead-session"          // session was dead before
+	ReasonHint          = "hint"                  // notification in clear: remembered, not acted upon
 )
 
 // Error is every error of this package.

@@ -11,16 +11,24 @@ import (
 // NewInitiator prepares a session to remote; Start sends message 1.
 func NewInitiator(env *machine.Env, cfg *Config, local, remote netip.AddrPort) *Session {
 	s := &Session{env: env, cfg: cfg, local: local, remote: remote, initiator: true, ckyI: newCookie(env), lifetime: cfg.lifetime()}
-	sa := propose(cfg.suites(), s.lifetime)
+	suites := cfg.usable(remote.Addr())
+	if len(suites) == 0 {
+		suites = cfg.suites() // it will not go well, and message 2 tells why
+	}
+	sa := propose(suites, s.lifetime)
 	s.offered = sa.Proposals[0].Transforms
 	s.saBody = sa.AppendBody(nil)
-	s.lastOut = FirstMessage(cfg, s.ckyI)
+	s.lastOut = firstMessage(cfg, s.ckyI, sa)
 	return s
 }
 
-// FirstMessage is message 1 of an initiator with this configuration.
+// FirstMessage is message 1 of an initiator with this configuration, and with keys and certificates for all of its suites.
 func FirstMessage(cfg *Config, ckyI isakmp.Cookie) []byte {
-	ps := append([]isakmp.Payload{propose(cfg.suites(), cfg.lifetime())}, cfg.vendorIDs()...)
+	return firstMessage(cfg, ckyI, propose(cfg.suites(), cfg.lifetime()))
+}
+
+func firstMessage(cfg *Config, ckyI isakmp.Cookie, sa isakmp.SAPhase1) []byte {
+	ps := append([]isakmp.Payload{sa}, cfg.vendorIDs()...)
 	return isakmp.Message(isakmp.Header{InitiatorCookie: ckyI, Exchange: isakmp.ExchangeMainMode}, ps...)
 }
 
@@ -58,12 +66,15 @@ func (s *Session) message2(now machine.Now, h isakmp.Header, msg []byte, out mac
 	if chosen == nil {
 		return out, ignored(ReasonNoProposal, "the responder chose what we did not offer")
 	}
-	if s.cfg.psk(s.remote.Addr()).Len() == 0 {
-		return out, s.die(ReasonNoPSK, errNoPSK)
-	}
 	suite, _, err := readTransform(*chosen)
 	if err != nil {
 		return out, malformed(err)
+	}
+	switch {
+	case suite.WithCertificate() && s.cfg.credential(suite.Auth, nil) == nil:
+		return out, s.die(ReasonNoCredential, errNoCredential)
+	case !suite.WithCertificate() && s.cfg.psk(s.remote.Addr()).Len() == 0:
+		return out, s.die(ReasonNoPSK, errNoPSK)
 	}
 	dh, err := suite.Group.New(s.env)
 	if err != nil {
@@ -72,7 +83,8 @@ func (s *Session) message2(now machine.Now, h isakmp.Header, msg []byte, out mac
 	s.suite, s.dh, s.ckyR, s.peerVIDs = suite, dh, h.ResponderCookie, p.vids
 	s.gxi, s.ni = dh.Public(), s.env.Bytes(nonceLen)
 	s.state = StateSentKE
-	answer := isakmp.Message(s.header(isakmp.ExchangeMainMode), isakmp.KE{Data: s.gxi}, isakmp.Nonce{Data: s.ni})
+	ps := append([]isakmp.Payload{isakmp.KE{Data: s.gxi}, isakmp.Nonce{Data: s.ni}}, s.certRequests()...)
+	answer := isakmp.Message(s.header(isakmp.ExchangeMainMode), ps...)
 	return s.sendNext(now, msg, answer, out), nil
 }
 
@@ -83,23 +95,20 @@ func (s *Session) message4(now machine.Now, h isakmp.Header, msg []byte, out mac
 		return out, bad
 	}
 	s.gxr, s.nr = p.ke, p.nonce
+	s.takeRequests(p)
 	if err := s.deriveKeys(p.ke); err != nil {
 		return out, s.die(ReasonNoPSK, err)
 	}
-	s.state = StateSentAuth
-	id := s.cfg.identity(s.local.Addr())
-	ps := []isakmp.Payload{id, isakmp.Hash{Data: s.hashI(id.AppendBody(nil))}}
-	if !s.cfg.OmitInitialContact {
-		ps = append(ps, isakmp.Notify{
-			DOI: isakmp.DOIIPsec, Protocol: isakmp.ProtoISAKMP, SPI: s.spi(), MsgType: isakmp.InitialContact,
-		})
+	if s.suite.WithCertificate() {
+		return s.askSignature(now, msg, out), nil
 	}
-	return s.sendNext(now, msg, s.sealMain(ps...), out), nil
+	id := s.identity()
+	return s.sendProof(now, msg, []isakmp.Payload{id, isakmp.Hash{Data: s.authHash(true, id.AppendBody(nil))}}, out), nil
 }
 
 // message6 takes the responder's proof.
 func (s *Session) message6(now machine.Now, h isakmp.Header, msg []byte, out machine.Effects) (machine.Effects, error) {
-	p, bad := s.openMain(h, msg, s.hashR)
+	p, bad := s.openMain(now, h, msg)
 	if bad != nil {
 		return out, bad
 	}

@@ -2,26 +2,32 @@ package ike1
 
 import (
 	"bytes"
-	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net/netip"
 
 	"github.com/getvpn/getvpn/gdoi/isakmp"
+	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/pki"
 	"github.com/getvpn/getvpn/gdoi/suite"
 )
 
 var errMessageID = errors.New("message id on a message of Main Mode")
 
-// parts are the payloads that Main Mode knows, by type; each at most once, vendor ids and notifications apart.
+// parts are the payloads that Main Mode knows, by type; each at most once, apart from vendor ids, notifications,
+// certificates and requests for them.
 type parts struct {
-	sa, ke, nonce, id, hash []byte // bodies
-	vids                    [][]byte
-	notifies                []isakmp.Notify
+	sa, ke, nonce, id, hash, sig []byte   // bodies
+	certs                        [][]byte // DER, in the order of the message
+	requests                     []isakmp.CertReq
+	vids                         [][]byte
+	notifies                     []isakmp.Notify
 }
 
 // split takes a message apart and insists on the required payloads. What has no place in Main Mode is malformed;
-// what is optional and of no use to us (CERTREQ, NAT-D, private types) is passed over.
+// what is optional and of no use to us (NAT-D, private types, certificates of other encodings) is passed over.
 func split(first isakmp.PayloadType, b []byte, required ...isakmp.PayloadType) (p parts, err error) {
 	chain, _, err := isakmp.ParseChain(first, b)
 	if err != nil {
@@ -40,6 +46,18 @@ func split(first isakmp.PayloadType, b []byte, required ...isakmp.PayloadType) (
 			slot = &p.id
 		case isakmp.PayloadHASH:
 			slot = &p.hash
+		case isakmp.PayloadSIG:
+			slot = &p.sig
+		case isakmp.PayloadCERT:
+			if err := p.addCert(r.Body()); err != nil {
+				return parts{}, err
+			}
+			continue
+		case isakmp.PayloadCERTREQ:
+			if err := p.addRequest(r.Body()); err != nil {
+				return parts{}, err
+			}
+			continue
 		case isakmp.PayloadVID:
 			if len(p.vids) < maxVendorIDs {
 				p.vids = append(p.vids, bytes.Clone(r.Body()))
@@ -52,7 +70,7 @@ func split(first isakmp.PayloadType, b []byte, required ...isakmp.PayloadType) (
 			}
 			p.notifies = append(p.notifies, n)
 			continue
-		case isakmp.PayloadCERTREQ, isakmp.PayloadNATD:
+		case isakmp.PayloadNATD:
 			continue
 		default:
 			if r.Type >= isakmp.PayloadPrivate {
@@ -68,7 +86,33 @@ func split(first isakmp.PayloadType, b []byte, required ...isakmp.PayloadType) (
 	return p, p.check(required)
 }
 
-// check wants the required payloads, and of SA, KE, NONCE, ID and HASH no others.
+// addCert takes a certificate. Lists of revoked ones, and other encodings, are passed over (RFC 4945 §3.3).
+func (p *parts) addCert(body []byte) error {
+	c, err := isakmp.ParseCert(body)
+	if err != nil {
+		return err
+	}
+	if c.Encoding == isakmp.CertX509Signature {
+		if len(p.certs) == maxCerts {
+			return fmt.Errorf("more than %d certificates", maxCerts)
+		}
+		p.certs = append(p.certs, bytes.Clone(c.Data))
+	}
+	return nil
+}
+
+func (p *parts) addRequest(body []byte) error {
+	c, err := isakmp.ParseCertReq(body)
+	if err != nil {
+		return err
+	}
+	if c.Encoding == isakmp.CertX509Signature && len(p.requests) < maxCertRequests {
+		p.requests = append(p.requests, isakmp.CertReq{Encoding: c.Encoding, Data: bytes.Clone(c.Data)})
+	}
+	return nil
+}
+
+// check wants the required payloads, and of SA, KE, NONCE, ID, HASH and SIG no others; certificates go with SIG.
 func (p *parts) check(required []isakmp.PayloadType) error {
 	for _, have := range []struct {
 		t    isakmp.PayloadType
@@ -79,6 +123,7 @@ func (p *parts) check(required []isakmp.PayloadType) error {
 		{isakmp.PayloadNONCE, p.nonce},
 		{isakmp.PayloadID, p.id},
 		{isakmp.PayloadHASH, p.hash},
+		{isakmp.PayloadSIG, p.sig},
 	} {
 		want := bytes.IndexByte(typeBytes(required), byte(have.t)) >= 0
 		if want && have.body == nil {
@@ -87,6 +132,9 @@ func (p *parts) check(required []isakmp.PayloadType) error {
 		if !want && have.body != nil {
 			return fmt.Errorf("payload %s has no place in this message", have.t)
 		}
+	}
+	if len(p.certs) > 0 && p.sig == nil {
+		return errors.New("payload CERT has no place in this message")
 	}
 	return nil
 }
@@ -117,7 +165,10 @@ func (s *Session) splitKeyExchange(h isakmp.Header, msg []byte) (parts, *Error) 
 // deriveKeys ends the Diffie-Hellman exchange.
 func (s *Session) deriveKeys(peerKE []byte) error {
 	psk := s.cfg.psk(s.remote.Addr())
-	if psk.Len() == 0 {
+	switch signs := s.suite.WithCertificate(); {
+	case signs && s.cred == nil:
+		return errNoCredential
+	case !signs && psk.Len() == 0:
 		return errNoPSK
 	}
 	gxy, err := s.dh.Shared(peerKE)
@@ -126,25 +177,21 @@ func (s *Session) deriveKeys(peerKE []byte) error {
 	}
 	s.dh.Destroy()
 	s.dh = nil
-	s.keys = s.suite.KeysPSK(psk, suite.KeyInput{
-		Ni: s.ni, Nr: s.nr, GXI: s.gxi, GXR: s.gxr, GXY: gxy, CkyI: s.ckyI[:], CkyR: s.ckyR[:],
-	})
+	in := suite.KeyInput{Ni: s.ni, Nr: s.nr, GXI: s.gxi, GXR: s.gxr, GXY: gxy, CkyI: s.ckyI[:], CkyR: s.ckyR[:]}
+	if s.suite.WithCertificate() {
+		s.keys = s.suite.KeysSignature(in)
+	} else {
+		s.keys = s.suite.KeysPSK(psk, in)
+	}
 	gxy.Destroy()
 	s.iv = bytes.Clone(s.keys.FirstIV)
 	return nil
 }
 
-var errNoPSK = errors.New("no pre-shared key is configured for this peer's address; add one")
-
-// hashI is HASH_I (RFC 2409 §5).
-func (s *Session) hashI(id []byte) []byte {
-	return suite.PRF(s.suite.Hash, s.keys.SKEYID.Bytes(), s.gxi, s.gxr, s.ckyI[:], s.ckyR[:], s.saBody, id)
-}
-
-// hashR is HASH_R: values and cookies change places, SAi_b stays.
-func (s *Session) hashR(id []byte) []byte {
-	return suite.PRF(s.suite.Hash, s.keys.SKEYID.Bytes(), s.gxr, s.gxi, s.ckyR[:], s.ckyI[:], s.saBody, id)
-}
+var (
+	errNoPSK        = errors.New("no pre-shared key is configured for this peer's address; add one")
+	errNoCredential = errors.New("no certificate of ours is for the agreed method; add one")
+)
 
 // sealMain encrypts message 5 or 6 and moves the CBC chain on.
 func (s *Session) sealMain(ps ...isakmp.Payload) []byte {
@@ -155,17 +202,29 @@ func (s *Session) sealMain(ps ...isakmp.Payload) []byte {
 	return msg
 }
 
-// openMain decrypts message 5 or 6 and verifies its hash, without moving the chain.
-func (s *Session) openMain(h isakmp.Header, msg []byte, hash func(id []byte) []byte) (parts, *Error) {
+// openMain decrypts message 5 or 6 and verifies its proof, without moving the chain.
+func (s *Session) openMain(now machine.Now, h isakmp.Header, msg []byte) (parts, *Error) {
+	if s.suite.WithCertificate() && s.proofs > 0 && s.failed == sha256.Sum256(msg) {
+		return parts{}, ignored(ReasonDuplicate, "the proof of %s again, which did not verify", s.remote)
+	}
 	plain, err := suite.DecryptCBC(s.keys.CipherKey.Bytes(), s.iv, msg[isakmp.HeaderLen:])
 	if err != nil {
 		return parts{}, malformed(err)
 	}
-	p, err := split(h.NextPayload, plain, isakmp.PayloadID, isakmp.PayloadHASH)
-	if err != nil || !hmac.Equal(p.hash, hash(p.id)) {
-		s.authFailed = true
-		return parts{}, &Error{Reason: ReasonAuth, Notify: isakmp.AuthenticationFailed, Err: fmt.Errorf(
-			"the proof of %s does not verify; check that both sides have the same pre-shared key for each other's address", s.remote)}
+	proof := isakmp.PayloadHASH
+	if s.suite.WithCertificate() {
+		proof = isakmp.PayloadSIG
+	}
+	p, err := split(h.NextPayload, plain, isakmp.PayloadID, proof)
+	if err != nil {
+		text := errProof
+		if proof == isakmp.PayloadSIG {
+			text = errors.New("the message does not decrypt to a signature; it was changed on the way")
+		}
+		return parts{}, s.proofFailed(ReasonAuth, isakmp.AuthenticationFailed, fmt.Errorf("%s: %w", s.remote, text))
+	}
+	if bad := s.verify(now, msg, p); bad != nil {
+		return parts{}, bad
 	}
 	return p, nil
 }
@@ -186,7 +245,8 @@ func seal(keys *suite.Phase1Keys, iv []byte, h isakmp.Header, payloads []byte) (
 func lastBlock(msg []byte) []byte { return bytes.Clone(msg[len(msg)-suite.BlockLen:]) }
 
 // acceptPeer judges an authenticated identity. An address identity must be the peer's address, because that is what
-// the pre-shared key stands for (RFC 4945 §3.1.1).
+// the pre-shared key stands for (RFC 4945 §3.1.1). With a certificate, the certificate must have the identity, whatever
+// its type.
 func (s *Session) acceptPeer(body []byte) (isakmp.ID, error) {
 	id, err := isakmp.ParseID(bytes.Clone(body))
 	if err != nil {
@@ -198,9 +258,21 @@ func (s *Session) acceptPeer(body []byte) (isakmp.ID, error) {
 		if !bytes.Equal(id.Data, addr.AsSlice()) {
 			return isakmp.ID{}, fmt.Errorf("the peer at %s claims the address identity %x", addr, id.Data)
 		}
-	case isakmp.IDFQDN, isakmp.IDUserFQDN, isakmp.IDKeyID:
+	case isakmp.IDFQDN, isakmp.IDUserFQDN:
+	case isakmp.IDKeyID:
+		if s.peer != nil {
+			return isakmp.ID{}, fmt.Errorf("a key id says nothing about the certificate of %s", s.peer.Cert.Subject)
+		}
+	case isakmp.IDDERASN1DN:
+		if s.peer == nil {
+			return isakmp.ID{}, errors.New("a pre-shared key does not stand for a distinguished name; use an address or a name")
+		}
 	default:
 		return isakmp.ID{}, fmt.Errorf("identity type %s; use an address, a name or a key id", id.IDType)
+	}
+	if s.peer != nil && !s.peer.SpeaksFor(id) {
+		return isakmp.ID{}, fmt.Errorf("the certificate of %s does not have the identity %s that its holder claims; issue one with it as an alternative name, or change identity there",
+			s.peer.Cert.Subject, printID(id))
 	}
 	if !portOfISAKMP(id) {
 		return isakmp.ID{}, fmt.Errorf("identity for protocol %d port %d (RFC 2407 §4.6.2)", id.Protocol, id.Port)
@@ -209,6 +281,18 @@ func (s *Session) acceptPeer(body []byte) (isakmp.ID, error) {
 		return isakmp.ID{}, fmt.Errorf("identity %s %q of %s is not allowed here", id.IDType, id.Data, addr)
 	}
 	return id, nil
+}
+
+func printID(id isakmp.ID) string {
+	switch id.IDType {
+	case isakmp.IDDERASN1DN:
+		return pki.NameString(id.Data)
+	case isakmp.IDIPv4Addr, isakmp.IDIPv6Addr:
+		a, _ := netip.AddrFromSlice(id.Data)
+		return a.String()
+	default:
+		return fmt.Sprintf("%q", id.Data)
+	}
 }
 
 func portOfISAKMP(id isakmp.ID) bool {

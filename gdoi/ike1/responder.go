@@ -38,10 +38,11 @@ func NewResponderWith(env *machine.Env, cfg *Config, local, remote netip.AddrPor
 	if err != nil {
 		return nil, malformed(err)
 	}
-	if cfg.psk(remote.Addr()).Len() == 0 {
+	usable := cfg.usable(remote.Addr())
+	if len(usable) == 0 {
 		return nil, &Error{Reason: ReasonNoPSK, Err: errNoPSK}
 	}
-	chosen, suite, life, ok := choose(cfg.suites(), prop.Transforms)
+	chosen, suite, life, ok := choose(usable, prop.Transforms)
 	if !ok {
 		e := ignored(ReasonNoProposal, "%s proposes none of our phase-1 suites; compare both lists", remote)
 		e.Notify = isakmp.NoProposalChosen
@@ -68,22 +69,24 @@ func (s *Session) message3(now machine.Now, h isakmp.Header, msg []byte, out mac
 		return out, malformed(err)
 	}
 	s.dh, s.gxi, s.ni, s.gxr, s.nr = dh, p.ke, p.nonce, dh.Public(), s.env.Bytes(nonceLen)
+	s.takeRequests(p)
 	if err := s.deriveKeys(p.ke); err != nil {
 		return out, s.die(ReasonNoPSK, err)
 	}
 	s.state = StateSentKE
-	answer := isakmp.Message(s.header(isakmp.ExchangeMainMode), isakmp.KE{Data: s.gxr}, isakmp.Nonce{Data: s.nr})
+	ps := append([]isakmp.Payload{isakmp.KE{Data: s.gxr}, isakmp.Nonce{Data: s.nr}}, s.certRequests()...)
+	answer := isakmp.Message(s.header(isakmp.ExchangeMainMode), ps...)
 	return s.sendNext(now, msg, answer, out), nil
 }
 
 // message5 takes the initiator's proof and answers with ours. A proof that fails may be a forgery, so the session
 // stays for the genuine one until HalfOpenLife is over, and says so once in clear, for the person on the other side.
 func (s *Session) message5(now machine.Now, h isakmp.Header, msg []byte, out machine.Effects) (machine.Effects, error) {
-	told := s.authFailed
-	p, bad := s.openMain(h, msg, s.hashI)
+	told := s.authFailed != nil
+	p, bad := s.openMain(now, h, msg)
 	if bad != nil {
-		if s.authFailed && !told {
-			out = append(out, s.send(NotifyCleartext(h, isakmp.AuthenticationFailed)))
+		if s.authFailed != nil && !told {
+			out = append(out, s.send(NotifyCleartext(h, bad.Notify)))
 		}
 		return out, bad
 	}
@@ -95,8 +98,11 @@ func (s *Session) message5(now machine.Now, h isakmp.Header, msg []byte, out mac
 	s.peerID = id
 	s.noteInitialContact(p.notifies)
 	s.iv = lastBlock(msg)
-	ours := s.cfg.identity(s.local.Addr())
-	answer := s.sealMain(ours, isakmp.Hash{Data: s.hashR(ours.AppendBody(nil))})
+	if s.suite.WithCertificate() {
+		return s.askSignature(now, msg, out), nil
+	}
+	ours := s.identity()
+	answer := s.sealMain(ours, isakmp.Hash{Data: s.authHash(false, ours.AppendBody(nil))})
 	out = s.sendNext(now, msg, answer, out)
 	s.establish(now)
 	return out, nil

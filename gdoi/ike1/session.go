@@ -2,11 +2,13 @@ package ike1
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"net/netip"
 	"time"
 
 	"github.com/getvpn/getvpn/gdoi/isakmp"
 	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/pki"
 	"github.com/getvpn/getvpn/gdoi/suite"
 )
 
@@ -18,12 +20,13 @@ const (
 	StateIdle State = iota
 	StateSentSA
 	StateSentKE
+	StateSigning // certificates: the key custody makes our signature
 	StateSentAuth
 	StateEstablished
 	StateDead
 )
 
-var stateNames = [...]string{"idle", "sent-sa", "sent-ke", "sent-auth", "established", "dead"}
+var stateNames = [...]string{"idle", "sent-sa", "sent-ke", "signing", "sent-auth", "established", "dead"}
 
 // String is the word that journals and consoles show.
 func (s State) String() string { return stateNames[s] }
@@ -51,8 +54,16 @@ type Session struct {
 	iv         []byte // CBC chain of Main Mode; after it, the last block, which starts later exchanges
 	peerID     isakmp.ID
 	peerVIDs   [][]byte
-	initial    bool // INITIAL-CONTACT seen
-	authFailed bool // a message 5 or 6 did not verify
+	initial    bool   // INITIAL-CONTACT seen
+	authFailed *Error // why a message 5 or 6 did not verify, last
+
+	cred    *Credential // ours, chosen by the peer's requests
+	peer    *pki.Peer   // with certificates, once its proof is good
+	proofs  int         // proofs of the peer that were looked at
+	failed  [sha256.Size]byte
+	op      machine.OpID // StateSigning
+	signEnd machine.Instant
+	pieces  assembly
 
 	lastIn, lastOut []byte
 	againCount      int // answers to repetitions of lastIn
@@ -148,6 +159,9 @@ func (s *Session) Handle(now machine.Now, msg []byte, out machine.Effects) (mach
 	if err != nil {
 		return out, malformed(err)
 	}
+	if h.NextPayload == isakmp.PayloadFragment && h.InitiatorCookie == s.ckyI && h.ResponderCookie == s.ckyR {
+		return s.fragment(now, h, msg, out)
+	}
 	if s.lastIn != nil && bytes.Equal(msg, s.lastIn) {
 		return s.again(now, out)
 	}
@@ -192,7 +206,12 @@ func (s *Session) establish(now machine.Now) {
 	s.state = StateEstablished
 	s.established = now.Mono
 	s.expires = now.Mono.Add(s.lifetime)
+	if s.peer != nil {
+		// No longer than the certificate.
+		s.expires = min(s.expires, now.MonoAt(s.peer.Leaf.NotAfter))
+	}
 	s.resend = retransmission{}
+	s.pieces.reset()
 	s.offered, s.saBody, s.gxi, s.gxr, s.ni, s.nr = nil, nil, nil, nil, nil, nil
 	s.dpd.start(s, now)
 }
@@ -205,6 +224,16 @@ func (s *Session) Destroy() {
 	}
 }
 
+// Revoked ends the session because the peer's certificate is no longer good; an established peer is told.
+func (s *Session) Revoked(out machine.Effects) machine.Effects {
+	if s.state == StateDead {
+		return out
+	}
+	out = s.sendDelete(out)
+	_ = s.die(ReasonRevoked, nil)
+	return out
+}
+
 // die wipes the keys and returns the error that says so.
 func (s *Session) die(reason string, err error) *Error {
 	s.state, s.reason = StateDead, reason
@@ -214,6 +243,7 @@ func (s *Session) die(reason string, err error) *Error {
 	}
 	s.keys.Destroy()
 	s.lastIn, s.lastOut, s.resend = nil, nil, retransmission{}
+	s.pieces.reset()
 	return &Error{Reason: reason, Fatal: true, Err: err}
 }
 

@@ -17,6 +17,24 @@ const (
 	// AnswerLife is how long an established responder still answers duplicates of message 5: one retransmission
 	// round. Not configurable.
 	AnswerLife = 32 * time.Second
+	// SignPatience is how long the key custody may take over our signature. Not configurable; the daemon's own timeout
+	// is shorter.
+	SignPatience = 15 * time.Second
+	// maxProofs is how often one peer may fail to prove itself with different messages: each may cost us a path of
+	// certificates and a signature. Repetitions of the same message cost nothing.
+	maxProofs = 3
+	// maxCertRequests and maxCerts are how many CERTREQ and CERT payloads we send and look at.
+	maxCertRequests = 16
+	maxCerts        = 8
+	// maxWhole is the longest message that leaves in one piece, and maxPiece the longest piece: with the headers of
+	// fragment, ISAKMP, UDP and IPv6 no more than 1280 octets, which every path carries.
+	maxWhole = 1280 - 40 - 8
+	maxPiece = maxWhole - 28 - 8
+	// maxPieces and maxAssembled bound a message that arrives in pieces; assemblyLife is how long its pieces are kept:
+	// as long as the longest wait between two transmissions, and a little.
+	maxPieces    = 32
+	maxAssembled = 32 << 10
+	assemblyLife = 20 * time.Second
 	// maxAgain bounds the answers to one message that comes again and again: message 2 is longer than message 1, whose
 	// source may be a lie. The initiator sends Transmissions times, and the path may double that.
 	maxAgain = 2 * Transmissions

@@ -43,6 +43,8 @@ func FuzzSEQ(f *testing.F)      { fuzz(f, "SEQ") }
 func FuzzNATD(f *testing.F)     { fuzz(f, "NATD") }
 func FuzzNATOA(f *testing.F)    { fuzz(f, "NATOA") }
 
+func FuzzFragment(f *testing.F) { fuzz(f, "Fragment") }
+
 func FuzzHeader(f *testing.F) {
 	for _, fr := range refsession.Load().Frames {
 		f.Add(fr.Data)

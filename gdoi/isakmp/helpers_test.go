@@ -38,6 +38,7 @@ var parsers = map[string]struct {
 	"VendorID": {PayloadVID, as(ParseVendorID)}, "SAK": {PayloadSAK, as(ParseSAK)}, "SAT": {PayloadSAT, as(ParseSAT)},
 	"KD": {PayloadKD, as(ParseKD)}, "SEQ": {PayloadSEQ, as(ParseSEQ)}, "NATD": {PayloadNATD, as(ParseNATD)},
 	"NATOA": {PayloadNATOA, as(ParseNATOA)}, "GAP": {PayloadGAP, as(ParseGAP)},
+	"Fragment": {PayloadFragment, as(ParseFragment)},
 }
 
 // bodies has one or more bodies of every payload: from the reference session where it has them.
@@ -50,8 +51,9 @@ func bodies() map[string][][]byte {
 		"Delete": {unhex("00000002 00 10 0001 000102030405060708090a0b0c0d0e0f"), unhex("00000002 01 04 0000")},
 		"SAK":    {unhex(sakHex)}, "SAT": {unhex(satHex), unhex("03 0102030405")},
 		"KD": {unhex(kdHex)}, "NATD": {unhex("000102030405060708090a0b0c0d0e0f10111213")},
-		"NATOA": {unhex("01000000 0a000001"), unhex("05000000 20010db8000000000000000000000001")},
-		"GAP":   {unhex("8001001e 8002003c"), nil, unhex("00c8 0005 7065726d69")},
+		"NATOA":    {unhex("01000000 0a000001"), unhex("05000000 20010db8000000000000000000000001")},
+		"Fragment": {unhex("0001 01 00 3082"), unhex("0001 02 01 00")},
+		"GAP":      {unhex("8001001e 8002003c"), nil, unhex("00c8 0005 7065726d69")},
 	}
 	byType := map[uint8]string{
 		5: "ID", 8: "Hash", 9: "Sig", 10: "Nonce", 1: "SAGDOI", 12: "Delete", 17: "KD", 18: "SEQ",

@@ -33,6 +33,8 @@ const (
 	PayloadGAP       PayloadType = 22
 	// PayloadPrivate is the first type for private use; a receiver skips what it does not know there.
 	PayloadPrivate PayloadType = 128
+	// PayloadFragment is in no registry: products use it for fragments of IKE messages.
+	PayloadFragment PayloadType = 132
 )
 
 var payloadNames = [...]string{

@@ -168,10 +168,12 @@ type Peer struct {
 	Identity string
 	// GetVPN says that it sent our vendor id, and so knows the whole access list.
 	GetVPN bool
+	// Cert is what it was authenticated with; nil for a pre-shared key. Not changed by anybody.
+	Cert *policy.Certificate
 }
 
 func (p Peer) policyPeer() policy.Peer {
-	return policy.Peer{Addr: p.Addr.Addr(), IDType: p.IDType, ID: p.Identity}
+	return policy.Peer{Addr: p.Addr.Addr(), IDType: p.IDType, ID: p.Identity, Cert: p.Cert}
 }
 
 // key names a member's record. Both parts count: with a pre-shared key for a whole prefix, a peer could claim the

@@ -161,3 +161,12 @@ func (g *Group) dropAllMembers(out machine.Effects) machine.Effects {
 	g.members = memberList{}
 	return out
 }
+
+// Peers are the members as they registered, in the order of the list.
+func (g *Group) Peers() []Peer {
+	out := make([]Peer, 0, len(g.members.sorted))
+	for _, m := range g.members.sorted {
+		out = append(out, m.peer)
+	}
+	return out
+}

@@ -53,7 +53,8 @@ type memberRecord struct {
 	Registered    time.Time
 	Registrations uint64
 	SIDs          []gdoi.SID
-	Left          bool `json:",omitempty"`
+	Left          bool                `json:",omitempty"`
+	Cert          *policy.Certificate `json:",omitempty"`
 }
 
 const (
@@ -103,7 +104,10 @@ func encodeMember(now machine.Now, m *member) []byte {
 	if m == nil {
 		return nil
 	}
-	return encode(memberRecord{m.peer.Addr, m.peer.IDType, m.peer.Identity, m.peer.GetVPN, now.WallAt(m.registered), m.registrations, m.sids, m.left})
+	return encode(memberRecord{
+		Addr: m.peer.Addr, IDType: m.peer.IDType, Identity: m.peer.Identity, GetVPN: m.peer.GetVPN, Cert: m.peer.Cert,
+		Registered: now.WallAt(m.registered), Registrations: m.registrations, SIDs: m.sids, Left: m.left,
+	})
 }
 
 // restore reads the records of this group; false means that there are none. After an error nothing of them is used.
@@ -223,7 +227,7 @@ func (g *Group) restoreMember(now machine.Now, key string, b []byte) error {
 	if err := json.Unmarshal(b, &r); err != nil {
 		return err
 	}
-	p := Peer{Addr: r.Addr, IDType: r.IDType, Identity: r.Identity, GetVPN: r.GetVPN}
+	p := Peer{Addr: r.Addr, IDType: r.IDType, Identity: r.Identity, GetVPN: r.GetVPN, Cert: r.Cert}
 	if !r.Addr.IsValid() || p.key() != key {
 		return errRecord
 	}

@@ -35,6 +35,7 @@ type Snapshot struct {
 type MemberInfo struct {
 	Addr          netip.AddrPort
 	Identity      string
+	Certificate   string // its subject; empty for a pre-shared key
 	GetVPN        bool
 	RegisteredAt  time.Time
 	ExpiresAt     time.Time // it leaves the list then, unless it registers again
@@ -76,8 +77,13 @@ func (g *Group) Snapshot(now machine.Now) Snapshot {
 }
 
 func (m *member) info(now machine.Now, g *Group) MemberInfo {
+	certificate := ""
+	if m.peer.Cert != nil {
+		certificate = m.peer.Cert.Subject
+	}
 	return MemberInfo{
-		Addr: m.peer.Addr, Identity: m.peer.Identity, GetVPN: m.peer.GetVPN,
+		Certificate: certificate,
+		Addr:        m.peer.Addr, Identity: m.peer.Identity, GetVPN: m.peer.GetVPN,
 		RegisteredAt: now.WallAt(m.registered), ExpiresAt: now.WallAt(g.memberEnd(m)),
 		Registrations: m.registrations, RekeysSent: m.rekeysSent, LastSeq: m.lastSeq,
 		SIDs: append([]gdoi.SID(nil), m.sids...), Left: m.left,

@@ -18,7 +18,19 @@ type KSConfig struct {
 	Phase1 ike1.Config
 	Groups []keyserver.Config
 	Limits Limits
+	// OnRevocation says what becomes of members whose certificate is revoked while they are registered.
+	OnRevocation Revocation
 }
+
+// Revocation is what a revocation list does to members that registered before it came. Their sessions end in any case,
+// and they cannot register again.
+type Revocation uint8
+
+// Ways.
+const (
+	RevokeRemove Revocation = iota // exclude them from the group
+	RevokeRefuse                   // let them keep the keys they have, and get rekeys, until they have to register again
+)
 
 // GMConfig is a group member.
 type GMConfig struct {
@@ -36,6 +48,7 @@ type Limits struct {
 	SessionsPerPeer   int // of one member; the oldest goes; DefaultSessionsPerPeer
 	Exchanges         int // registrations kept per session; DefaultExchanges
 	Datagram          int // octets; DefaultDatagram
+	Fragments         int // octets of incomplete phase-1 messages, of everybody; DefaultFragments
 }
 
 // Defaults of Limits.
@@ -46,6 +59,7 @@ const (
 	DefaultSessionsPerPeer   = 4
 	DefaultExchanges         = 4
 	DefaultDatagram          = 65535
+	DefaultFragments         = 16 << 20
 )
 
 func (l Limits) withDefaults() Limits {
@@ -60,6 +74,7 @@ func (l Limits) withDefaults() Limits {
 	def(&l.SessionsPerPeer, DefaultSessionsPerPeer)
 	def(&l.Exchanges, DefaultExchanges)
 	def(&l.Datagram, DefaultDatagram)
+	def(&l.Fragments, DefaultFragments)
 	return l
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/getvpn/getvpn/gdoi/ike1"
 	"github.com/getvpn/getvpn/gdoi/isakmp"
 	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/pki"
 	"github.com/getvpn/getvpn/gdoi/pull"
 	"github.com/getvpn/getvpn/gdoi/push"
 )
@@ -51,7 +52,8 @@ func (d *dropCounter) drop(now machine.Now, reason gdoi.DropReason, remote netip
 func (d *dropCounter) failed(now machine.Now, err error, remote netip.AddrPort, out machine.Effects) machine.Effects {
 	reason := reasonOf(err)
 	switch reason {
-	case ike1.ReasonAuth, ike1.ReasonNoPSK, ike1.ReasonIdentity, ike1.ReasonNoProposal:
+	case ike1.ReasonAuth, ike1.ReasonNoPSK, ike1.ReasonIdentity, ike1.ReasonNoProposal, ike1.ReasonNoCredential,
+		pki.ReasonMissing, pki.ReasonInvalid, pki.ReasonUntrusted, pki.ReasonExpired, pki.ReasonRevoked, pki.ReasonNoCRL:
 		out = d.voices.note(now, remote.Addr(), machine.Note{
 			Name: gdoi.NoteAuthFailed, Severity: machine.Warning, Peer: remote.String(), Reason: reason, Text: err.Error(),
 		}, out)

@@ -30,6 +30,8 @@ type KeyServer struct {
 	established int
 	deadlines   machine.Deadlines[*session]
 	unwritten   map[machine.PersistID]*session
+	signing     map[machine.OpID]*session // negotiations that wait for the custody; half-open until then
+	fragments   int                       // octets of incomplete phase-1 messages
 	drops       dropCounter
 }
 
@@ -44,9 +46,10 @@ func NewKeyServer(env *machine.Env, cfg KSConfig, stored []machine.Record) (*Key
 	n := &KeyServer{
 		env: env, cfg: cfg, limits: cfg.Limits.withDefaults(), stored: stored,
 		sessions: map[cookies]*session{}, halfOpen: newHalfOpen(), byPeer: map[netip.Addr][]*session{},
-		unwritten: map[machine.PersistID]*session{}, drops: newDropCounter(), storedSPIs: map[gdoi.SPI]bool{},
-		cookies: newCookieJar(env, &cfg.Phase1),
+		unwritten: map[machine.PersistID]*session{}, signing: map[machine.OpID]*session{}, drops: newDropCounter(),
+		storedSPIs: map[gdoi.SPI]bool{},
 	}
+	n.cookies = newCookieJar(env, &n.cfg.Phase1)
 	for _, spi := range keyserver.StoredSPIs(stored) {
 		n.storedSPIs[spi] = true
 	}
@@ -100,6 +103,9 @@ func (n *KeyServer) Step(now machine.Now, ev machine.Event, out machine.Effects)
 	case machine.Persisted:
 		return n.persisted(now, ev, out)
 	case machine.Signed:
+		if s := n.signing[ev.ID]; s != nil {
+			return n.phase1Signed(now, s, ev, out)
+		}
 		for _, g := range n.groups {
 			var mine bool
 			if out, mine = g.Signed(now, ev, out); mine {
@@ -165,6 +171,8 @@ func (n *KeyServer) command(now machine.Now, ev machine.Event, out machine.Effec
 		return append(out, gdoi.CommandResult{ID: c.ID, Text: text})
 	case gdoi.CmdClearMember:
 		return n.clearMember(now, c, out)
+	case gdoi.CmdTrust:
+		return n.trust(now, c, out)
 	case gdoi.CmdStop:
 		return append(n.stop(now, out), gdoi.CommandResult{ID: c.ID, Text: "stopped"})
 	case gdoi.CmdReregister:

@@ -85,7 +85,7 @@ func (n *KeyServer) pullMessage(now machine.Now, s *session, x *exchange, ev mac
 // peer is who speaks in a session.
 func peer(s *ike1.Session) keyserver.Peer {
 	id := s.PeerID()
-	return keyserver.Peer{Addr: s.Remote(), IDType: uint8(id.IDType), Identity: identity(id), GetVPN: s.PeerVendor(isakmp.VendorIDGetVPN)}
+	return keyserver.Peer{Addr: s.Remote(), IDType: uint8(id.IDType), Identity: identity(id), GetVPN: s.PeerVendor(isakmp.VendorIDGetVPN), Cert: s.PeerCertificate()}
 }
 
 // answer does what a registration asks.

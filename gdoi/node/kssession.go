@@ -11,6 +11,7 @@ import (
 	"github.com/getvpn/getvpn/gdoi/ike1"
 	"github.com/getvpn/getvpn/gdoi/isakmp"
 	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/pki"
 	"github.com/getvpn/getvpn/gdoi/pull"
 )
 
@@ -22,6 +23,8 @@ type session struct {
 	up        bool   // established
 	exchanges []*exchange
 	ids       pull.MessageIDs
+	op        machine.OpID // in KeyServer.signing; zero for none
+	kept      int          // octets in KeyServer.fragments
 }
 
 // datagram finds the session.
@@ -60,6 +63,9 @@ func (n *KeyServer) datagram(now machine.Now, ev machine.Datagram, out machine.E
 	if h.Exchange == isakmp.ExchangeGroupkeyPull {
 		out = n.pull(now, s, h, ev, out)
 	} else {
+		if h.NextPayload == isakmp.PayloadFragment && n.fragments+len(ev.Bytes) > n.limits.Fragments {
+			return n.drops.drop(now, gdoi.DropFragmentMemory, ev.Remote, "no room for a fragment", out)
+		}
 		var err error
 		if out, err = s.ike.Handle(now, ev.Bytes, out); err != nil {
 			out = n.drops.failed(now, err, ev.Remote, out)
@@ -186,6 +192,7 @@ func (n *KeyServer) settle(now machine.Now, s *session, out machine.Effects) mac
 		out = n.up(s, out)
 	}
 	n.halfOpen.progress(s)
+	n.waits(s)
 	n.touch(s)
 	return out
 }
@@ -229,6 +236,9 @@ func (n *KeyServer) remove(s *session) {
 	}
 	delete(n.sessions, id)
 	n.deadlines.Set(s, 0, false)
+	delete(n.signing, s.op)
+	n.fragments -= s.kept
+	s.kept = 0
 	s.endExchanges(func(*exchange) bool { return true })
 	s.ike.Destroy()
 	if s.up {
@@ -269,6 +279,8 @@ func identity(id isakmp.ID) string {
 		if a, ok := netip.AddrFromSlice(id.Data); ok {
 			return a.String()
 		}
+	case isakmp.IDDERASN1DN:
+		return pki.NameString(id.Data)
 	case isakmp.IDFQDN, isakmp.IDUserFQDN, isakmp.IDKeyID:
 		if len(id.Data) > 0 && !bytes.ContainsFunc(id.Data, func(r rune) bool { return r <= ' ' || r > '~' }) {
 			return string(id.Data)

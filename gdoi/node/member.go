@@ -83,6 +83,8 @@ func (n *GroupMember) Step(now machine.Now, ev machine.Event, out machine.Effect
 		return n.datagram(now, ev, out)
 	case machine.Timeout:
 		return n.timeout(now, out)
+	case machine.Signed:
+		return n.phase1Signed(now, ev, out)
 	case gdoi.DataPlaneReport:
 		if g := n.group(ev.Group); g != nil {
 			out = g.Report(now, ev, out)
@@ -118,6 +120,8 @@ func (n *GroupMember) command(now machine.Now, ev machine.Event, out machine.Eff
 		}
 		text, out := g.Reregister(now, out)
 		return append(out, gdoi.CommandResult{ID: c.ID, Text: text})
+	case gdoi.CmdTrust:
+		return n.trust(now, c, out)
 	case gdoi.CmdStop:
 		return append(n.stop(now, out), gdoi.CommandResult{ID: c.ID, Text: "stopped"})
 	case gdoi.CmdRekey:

@@ -10,15 +10,19 @@ type Peer struct {
 	Addr   netip.Addr // where it speaks from; with pre-shared keys, what selected the key
 	IDType uint8      // phase-1 identity type, RFC 2407 §4.6.2.1
 	ID     string     // phase-1 identity, printable
+	// Cert is what it was authenticated with; nil for a pre-shared key.
+	Cert *Certificate
 }
 
-// AuthRule allows peers of a prefix, or of an identity; when both are given, both must hold. An ID that is an address
+// AuthRule allows peers of a prefix, of an identity, or with a certificate that says something; what is given must all
+// hold. An ID that is an address
 // is met by identities of an address type only: phase 1 compares those with where the peer speaks from, whereas with a
 // pre-shared key a peer may call itself by any name, "10.1.0.1" too. A name alone therefore proves no more than that
-// the peer has some key; give Prefix as well.
+// the peer has some key; give Prefix as well. With a certificate, a name is one that the certificate has.
 type AuthRule struct {
 	Prefix netip.Prefix
 	ID     string
+	Cert   CertRule
 }
 
 // Authorisation is a group's list of allowed members (RFC 6407 §3.1: a key server SHOULD have one and then MUST
@@ -30,6 +34,7 @@ const (
 	idIPv4Addr = 1
 	idFQDN     = 2
 	idIPv6Addr = 5
+	idDN       = 9
 )
 
 // Allows says whether some rule allows the peer.
@@ -43,7 +48,10 @@ func (a Authorisation) Allows(p Peer) bool {
 }
 
 func (r AuthRule) matches(p Peer) bool {
-	if !r.Prefix.IsValid() && r.ID == "" {
+	if !r.Prefix.IsValid() && r.ID == "" && r.Cert.IsZero() {
+		return false
+	}
+	if !r.Cert.matches(p.Cert) {
 		return false
 	}
 	if r.Prefix.IsValid() && !r.Prefix.Contains(p.Addr.Unmap()) {
@@ -55,6 +63,9 @@ func (r AuthRule) matches(p Peer) bool {
 	if a, err := netip.ParseAddr(r.ID); err == nil {
 		b, err := netip.ParseAddr(p.ID)
 		return err == nil && a == b && (p.IDType == idIPv4Addr || p.IDType == idIPv6Addr)
+	}
+	if p.IDType == idDN {
+		return tidyName(r.ID) == tidyName(p.ID)
 	}
 	if p.IDType == idFQDN {
 		return strings.EqualFold(r.ID, p.ID)

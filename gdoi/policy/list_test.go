@@ -117,18 +117,18 @@ func TestAuthorisation(t *testing.T) {
 		peer Peer
 		want bool
 	}{
-		{"by address", Peer{netip.MustParseAddr("10.1.2.3"), 1, "10.1.2.3"}, true},
-		{"by mapped address", Peer{netip.MustParseAddr("::ffff:10.1.2.3"), 1, "10.1.2.3"}, true},
-		{"by name", Peer{netip.MustParseAddr("192.0.2.1"), 2, "GM1.example"}, true},
-		{"a key id is not a name", Peer{netip.MustParseAddr("192.0.2.1"), 11, "GM1.example"}, false},
-		{"both hold", Peer{netip.MustParseAddr("10.9.0.1"), 2, "gm9.example"}, true},
-		{"name from elsewhere", Peer{netip.MustParseAddr("10.8.0.1"), 2, "gm9.example"}, false},
-		{"address with another name", Peer{netip.MustParseAddr("10.9.0.1"), 2, "gm8.example"}, false},
-		{"address identity", Peer{netip.MustParseAddr("10.7.0.1"), 1, "10.7.0.1"}, true},
-		{"address identity in another spelling", Peer{netip.MustParseAddr("2001:db8::1"), 5, "2001:db8::1"}, true},
-		{"a name that reads like an address", Peer{netip.MustParseAddr("192.0.2.1"), 2, "10.7.0.1"}, false},
-		{"a key id that reads like an address", Peer{netip.MustParseAddr("192.0.2.1"), 11, "10.7.0.1"}, false},
-		{"stranger", Peer{netip.MustParseAddr("192.0.2.1"), 1, "192.0.2.1"}, false},
+		{"by address", Peer{netip.MustParseAddr("10.1.2.3"), 1, "10.1.2.3", nil}, true},
+		{"by mapped address", Peer{netip.MustParseAddr("::ffff:10.1.2.3"), 1, "10.1.2.3", nil}, true},
+		{"by name", Peer{netip.MustParseAddr("192.0.2.1"), 2, "GM1.example", nil}, true},
+		{"a key id is not a name", Peer{netip.MustParseAddr("192.0.2.1"), 11, "GM1.example", nil}, false},
+		{"both hold", Peer{netip.MustParseAddr("10.9.0.1"), 2, "gm9.example", nil}, true},
+		{"name from elsewhere", Peer{netip.MustParseAddr("10.8.0.1"), 2, "gm9.example", nil}, false},
+		{"address with another name", Peer{netip.MustParseAddr("10.9.0.1"), 2, "gm8.example", nil}, false},
+		{"address identity", Peer{netip.MustParseAddr("10.7.0.1"), 1, "10.7.0.1", nil}, true},
+		{"address identity in another spelling", Peer{netip.MustParseAddr("2001:db8::1"), 5, "2001:db8::1", nil}, true},
+		{"a name that reads like an address", Peer{netip.MustParseAddr("192.0.2.1"), 2, "10.7.0.1", nil}, false},
+		{"a key id that reads like an address", Peer{netip.MustParseAddr("192.0.2.1"), 11, "10.7.0.1", nil}, false},
+		{"stranger", Peer{netip.MustParseAddr("192.0.2.1"), 1, "192.0.2.1", nil}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := list.Allows(c.peer); got != c.want {

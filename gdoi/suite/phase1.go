@@ -7,8 +7,58 @@ import (
 	"github.com/getvpn/getvpn/gdoi/machine"
 )
 
-// AuthPSK is the phase-1 authentication method "pre-shared key" (RFC 2409 App. A).
-const AuthPSK uint16 = 1
+// Phase-1 authentication methods: RFC 2409 App. A, RFC 4754 §3.
+const (
+	AuthPSK      uint16 = 1
+	AuthRSA      uint16 = 3
+	AuthECDSA256 uint16 = 9
+	AuthECDSA384 uint16 = 10
+	AuthECDSA521 uint16 = 11
+)
+
+// authNames are the fourth part of a suite's text; a suite without one is for pre-shared keys.
+var authNames = []struct {
+	method uint16
+	name   string
+}{{AuthRSA, "rsa"}, {AuthECDSA256, "ecdsa256"}, {AuthECDSA384, "ecdsa384"}, {AuthECDSA521, "ecdsa521"}}
+
+// AuthName is the text of an authentication method, "psk" or the fourth part of a suite.
+func AuthName(method uint16) string {
+	for _, a := range authNames {
+		if a.method == method {
+			return a.name
+		}
+	}
+	if method == AuthPSK {
+		return "psk"
+	}
+	return fmt.Sprintf("auth(%d)", method)
+}
+
+// WithCertificate tells a method of signatures from pre-shared keys.
+func (p Phase1) WithCertificate() bool {
+	for _, a := range authNames {
+		if a.method == p.Auth {
+			return true
+		}
+	}
+	return false
+}
+
+// SignatureHash is the hash under HASH_I and HASH_R: that of the method where it has one of its own (RFC 2409 §5.1,
+// RFC 4754 §3), else the negotiated one.
+func (p Phase1) SignatureHash() machine.Hash {
+	switch p.Auth {
+	case AuthECDSA256:
+		return machine.SHA256
+	case AuthECDSA384:
+		return machine.SHA384
+	case AuthECDSA521:
+		return machine.SHA512
+	default:
+		return p.Hash
+	}
+}
 
 // Phase1 is what one phase-1 transform negotiates.
 type Phase1 struct {
@@ -24,13 +74,25 @@ type Option uint8
 // AllowSHA1 lets a suite name sha1; without it such a suite is ErrNotAllowed.
 const AllowSHA1 Option = 1
 
-// ParsePhase1 reads the text form CIPHER-HASH-GROUP, "aes256-sha256-modp2048".
+// ParsePhase1 reads the text form CIPHER-HASH-GROUP for pre-shared keys, "aes256-sha256-modp2048", or
+// CIPHER-HASH-GROUP-AUTH for certificates, "aes256-sha256-modp2048-rsa".
 func ParsePhase1(s string, opts ...Option) (Phase1, error) {
 	parts := strings.Split(s, "-")
-	if len(parts) != 3 {
-		return Phase1{}, fmt.Errorf("%w: suite %q; write CIPHER-HASH-GROUP, as aes256-sha256-modp2048", ErrUnknown, s)
+	if len(parts) != 3 && len(parts) != 4 {
+		return Phase1{}, fmt.Errorf("%w: suite %q; write CIPHER-HASH-GROUP, as aes256-sha256-modp2048, and with certificates CIPHER-HASH-GROUP-AUTH", ErrUnknown, s)
 	}
 	p := Phase1{Auth: AuthPSK}
+	if len(parts) == 4 {
+		p.Auth = 0
+		for _, a := range authNames {
+			if a.name == parts[3] {
+				p.Auth = a.method
+			}
+		}
+		if p.Auth == 0 {
+			return Phase1{}, fmt.Errorf("%w: authentication %q in suite %q; use rsa, ecdsa256, ecdsa384 or ecdsa521, or leave it out for pre-shared keys", ErrUnknown, parts[3], s)
+		}
+	}
 	for _, c := range []Cipher{AES128CBC, AES256CBC} {
 		if c.String() == parts[0] {
 			p.Cipher = c
@@ -59,7 +121,11 @@ func ParsePhase1(s string, opts ...Option) (Phase1, error) {
 
 // String is the text form that ParsePhase1 reads.
 func (p Phase1) String() string {
-	return p.Cipher.String() + "-" + HashName(p.Hash) + "-" + p.Group.String()
+	s := p.Cipher.String() + "-" + HashName(p.Hash) + "-" + p.Group.String()
+	if p.WithCertificate() {
+		s += "-" + AuthName(p.Auth)
+	}
+	return s
 }
 
 // DefaultPhase1 is what a configuration without a list of suites means, best first.
