@@ -46,6 +46,9 @@ type wire struct {
 	log            []packet // everything sent, in order
 	memberErr      []error
 	serverErr      []error
+	// custody answers a request for a signature at once; nil signs with the key of that name.
+	custody func(machine.Sign) (sig []byte, err error)
+	signed  int
 	// path decides the fate of the n-th datagram (from 0): nil delivers it after 10 ms.
 	path func(n int, p packet) []packet
 }
@@ -64,6 +67,10 @@ func (w *wire) start() *wire {
 func (w *wire) emit(fromServer bool, out machine.Effects) {
 	w.t.Helper()
 	for _, e := range out {
+		if e, ok := e.(machine.Sign); ok {
+			w.sign(fromServer, e)
+			continue
+		}
 		s, ok := e.(machine.Send)
 		if !ok {
 			w.t.Fatalf("effect %T", e)
