@@ -8,6 +8,8 @@ const (
 	// GAPGetVPNAccessList is ours, Variable, in the range for private use: the ordered access list as text lines joined
 	// by "\n". It goes only to peers that sent VendorIDGetVPN, since a receiver must abort on what it does not know.
 	GAPGetVPNAccessList = 200
+	// GAPGetVPNMode is ours too, Basic, under the same condition: 0 full, 1 passive, 2 receive-only. Absent means full.
+	GAPGetVPNMode = 201
 )
 
 // Protocols of a SAT: RFC 6407 §5.5, RFC 8052. A DELETE uses them too, and 0 for the KEK.

@@ -43,6 +43,8 @@ type Config struct {
 	// Policy is the ordered access list of the group; that of SAs if there are any.
 	Policy policy.List
 
+	// Mode is how strict members are with traffic that the policy wants encrypted.
+	Mode gdoi.Mode
 	// SAs divide the traffic among several security associations; without them there is one, of Policy.
 	SAs []SAConfig
 
@@ -133,6 +135,8 @@ func (c Config) Validate() error {
 		return bad("kek lifetime %v is too short for activation-delay %v; use at least %v", c.KEKLifetime, a, minLifetimeInDelays*a)
 	case c.Retransmits > 10:
 		return bad("%d retransmits; at most 10", c.Retransmits)
+	case c.Mode > gdoi.ModeReceiveOnly:
+		return bad("unknown mode %d", c.Mode)
 	case c.KEK.KeyLen() == 0:
 		return bad("unknown suite")
 	case c.SIDBits != 8 && c.SIDBits != 12 && c.SIDBits != 16 && c.SIDBits != 24:
@@ -149,11 +153,10 @@ func (c Config) Validate() error {
 				s.Lifetime, a, (s.Lifetime / minLifetimeInDelays).Truncate(time.Second), minLifetimeInDelays*a)
 		}
 	}
-	public, err := suite.ParseRSAPublicKey(c.SignPublic)
-	if err != nil {
+	if _, err := suite.ParseRSAPublicKey(c.SignPublic); err != nil {
 		return bad("signature key %q: %w", c.SignKey, err)
 	}
-	if err := c.fits(public); err != nil {
+	if err := c.fits(); err != nil {
 		return bad("%w", err)
 	}
 	return nil

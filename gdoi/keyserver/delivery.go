@@ -21,6 +21,7 @@ const (
 // delivery is one PUSH on its way: waiting for its signature, then in transmission.
 type delivery struct {
 	kek      gdoi.KEKSPI
+	signKey  string
 	key      *push.Key // a copy, until the datagram is there
 	seq      uint32
 	unsigned *push.Unsigned
@@ -49,7 +50,7 @@ func (d *delivery) destroy() {
 func (g *Group) requestSignature(now machine.Now, d *delivery, out machine.Effects) machine.Effects {
 	d.op = g.env.NextOp()
 	d.retry.Set(now.Mono.Add(signPatience))
-	return append(out, d.unsigned.Sign(d.op, g.cfg.SignKey))
+	return append(out, d.unsigned.Sign(d.op, d.signKey))
 }
 
 // Signed takes the custody's answer; false means that it was not asked by this group.

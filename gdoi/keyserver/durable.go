@@ -16,6 +16,7 @@ type durable struct {
 	teks     map[gdoi.SPI]*tek // nil: deleted
 	keks     map[gdoi.KEKSPI]*kek
 	members  map[string]*member
+	policy   bool
 	reserved machine.PersistID
 	waiting  map[machine.PersistID]bool
 	full     machine.PersistID // the last transaction that held everything
@@ -36,8 +37,8 @@ func (d *durable) kek(k *kek)              { mark(&d.keks, k.spi, k) }
 func (d *durable) deleteKEK(s gdoi.KEKSPI) { mark(&d.keks, s, nil) }
 func (d *durable) member(m *member)        { mark(&d.members, m.key, m) }
 func (d *durable) deleteMember(key string) { mark(&d.members, key, nil) }
-func (d *durable) dirty() bool             { return len(d.teks)+len(d.keks)+len(d.members) > 0 }
-func (d *durable) clean()                  { d.teks, d.keks, d.members, d.reserved = nil, nil, nil, 0 }
+func (d *durable) dirty() bool             { return d.policy || len(d.teks)+len(d.keks)+len(d.members) > 0 }
+func (d *durable) clean()                  { d.teks, d.keks, d.members, d.policy, d.reserved = nil, nil, nil, false, 0 }
 
 // reserve names the next transaction before it is made.
 func (d *durable) reserve(env *machine.Env) machine.PersistID {
@@ -60,6 +61,9 @@ func (g *Group) persist(now machine.Now, out machine.Effects) (machine.Effects, 
 	d := &g.durable
 	id := d.reserve(g.env)
 	records := []machine.Record{g.countersRecord()}
+	if d.policy {
+		records = append(records, g.policyRecord(now))
+	}
 	for spi, t := range d.teks {
 		records = append(records, g.record(tekKey(spi), encodeTEK(now, t)))
 	}
@@ -77,6 +81,7 @@ func (g *Group) persist(now machine.Now, out machine.Effects) (machine.Effects, 
 
 // persistAll writes everything, after the store had failed: nobody knows what it holds.
 func (g *Group) persistAll(now machine.Now, out machine.Effects) machine.Effects {
+	g.durable.policy = true
 	for _, t := range g.teks {
 		g.durable.tek(t)
 	}

@@ -1,6 +1,7 @@
 package keyserver
 
 import (
+	"crypto/rsa"
 	"fmt"
 	"slices"
 	"strings"
@@ -27,8 +28,17 @@ type kek struct {
 	suite   suite.KEK
 	key, iv *machine.Secret
 	seq     uint32
+	sign    signing
 	// active is when PUSH messages no longer need the predecessor.
 	created, active, expires machine.Instant
+}
+
+// signing is how PUSH messages under a KEK are signed. It does not change while the KEK lives: members learnt it with it.
+type signing struct {
+	key    string // in the custody
+	hash   machine.Hash
+	der    []byte // SubjectPublicKeyInfo
+	public *rsa.PublicKey
 }
 
 // newTEK makes the next TEK of a chain; everybody sends with it from 2A on, or as the end of the old one allows.
@@ -36,7 +46,7 @@ func (g *Group) newTEK(now machine.Now, c *chain, out machine.Effects) machine.E
 	g.epoch++
 	t := &tek{
 		spi: g.nextSPI(), suite: c.suite, key: machine.TakeSecret(g.env.Bytes(c.suite.KeymatLen())), chain: c, epoch: g.epoch,
-		created: now.Mono, sendAfter: now.Mono, expires: now.Mono.Add(c.lifetime),
+		created: now.Mono, sendAfter: max(now.Mono, g.policyAt), expires: now.Mono.Add(c.lifetime),
 	}
 	if old := g.newest(c); old != nil {
 		t.sendAfter = now.Mono.Add(g.activation(old.expires.Sub(now.Mono)))
@@ -59,6 +69,7 @@ func (g *Group) newTEK(now machine.Now, c *chain, out machine.Effects) machine.E
 func (g *Group) newKEK(now machine.Now, out machine.Effects) machine.Effects {
 	k := &kek{
 		suite: g.cfg.KEK, key: machine.TakeSecret(g.env.Bytes(g.cfg.KEK.KeyLen())), iv: machine.TakeSecret(g.env.Bytes(g.cfg.KEK.IVLen())),
+		sign:    g.signing(),
 		created: now.Mono, active: now.Mono, expires: now.Mono.Add(g.cfg.KEKLifetime),
 	}
 	for k.spi.IsZero() {
@@ -132,13 +143,13 @@ func (k *kek) info(now machine.Now, g *Group) gdoi.KEKInfo {
 	return gdoi.KEKInfo{
 		SPI: k.spi, Suite: k.suite.String(), Seq: k.seq, Created: now.WallAt(k.created), Expires: now.WallAt(k.expires),
 		Lifetime: k.expires.Sub(k.created), Remaining: max(0, k.expires.Sub(now.Mono)), NextRekey: now.WallAt(g.rekeyAt(k.expires)),
-		SignatureKey: g.cfg.SignKey, SignatureAlg: fmt.Sprintf("rsa-%d %s", g.public.N.BitLen(), suite.HashName(g.cfg.SignHash)),
+		SignatureKey: k.sign.key, SignatureAlg: fmt.Sprintf("rsa-%d %s", k.sign.public.N.BitLen(), suite.HashName(k.sign.hash)),
 	}
 }
 
 // pushKey is a copy for one message, with secrets of its own: the KEK may be withdrawn by the very message.
-func (k *kek) pushKey(g *Group) *push.Key {
-	return &push.Key{SPI: k.spi, Suite: k.suite, Key: k.key.Clone(), IV: k.iv.Clone(), Hash: g.cfg.SignHash, Public: g.public}
+func (k *kek) pushKey() *push.Key {
+	return &push.Key{SPI: k.spi, Suite: k.suite, Key: k.key.Clone(), IV: k.iv.Clone(), Hash: k.sign.hash, Public: k.sign.public}
 }
 
 // spiWalk yields SPIs: a random start and a random odd stride visit every 32-bit value once before any comes again.

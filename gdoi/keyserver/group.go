@@ -32,6 +32,11 @@ type Group struct {
 	sidNext uint64
 	// version changes whenever the set of keys does; a registration that spans a change must start again.
 	version uint64
+	// policyAt is when the access list and the mode come, or came, into force; again when they are announced once more
+	// before that.
+	policyAt machine.Instant
+	again    machine.Timer
+	told     bool // the records say the same
 
 	members    memberList
 	pacing     pacing
@@ -84,6 +89,7 @@ func (g *Group) Start(now machine.Now, stored []machine.Record, out machine.Effe
 		return g.resume(now, out)
 	}
 	g.spis = newSPIWalk(g.env)
+	g.durable.policy = true
 	out = g.newKEK(now, out)
 	for _, c := range g.chains {
 		out = g.newTEK(now, c, out)
@@ -95,6 +101,7 @@ func (g *Group) Start(now machine.Now, stored []machine.Record, out machine.Effe
 // resume goes on after a restart. Keys that ran out meanwhile are replaced, and since nobody knows who has heard of the
 // newest ones, they are announced again.
 func (g *Group) resume(now machine.Now, out machine.Effects) machine.Effects {
+	g.newPolicy(now)
 	out = g.retire(now, out)
 	kek := len(g.keks) == 0
 	for _, m := range slices.Clone(g.members.sorted) {
@@ -143,6 +150,7 @@ func (g *Group) Deadline() (machine.Instant, bool) {
 		n.Add(d.deadline())
 	}
 	n.Add(g.members.expiry.Deadline())
+	n.Add(g.again.Deadline())
 	n.Add(g.durable.retry.Deadline())
 	return n.At, n.OK
 }
@@ -155,6 +163,9 @@ func (g *Group) Timeout(now machine.Now, out machine.Effects) machine.Effects {
 	out = g.retire(now, out)
 	if r := g.due(now); r.any() {
 		out = g.rekey(now, r, out)
+	}
+	if g.again.Due(now.Mono) {
+		out = g.repeatPolicy(now, out)
 	}
 	out = g.deliver(now, out)
 	out = g.expireMembers(now, out)
@@ -202,4 +213,9 @@ func (g *Group) problems() []string {
 		}
 	}
 	return p
+}
+
+// signing is how a new KEK signs.
+func (g *Group) signing() signing {
+	return signing{g.cfg.SignKey, g.cfg.SignHash, g.cfg.SignPublic, g.public}
 }

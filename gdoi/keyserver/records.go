@@ -20,6 +20,7 @@ import (
 // Records of a group, one JSON value each; the shell seals them. Times are wall time, since they outlive the process.
 //
 //	bucket "group/NAME"   counters          counters
+//	                      policy            policyRecord
 //	                      tek/SPI           tekRecord
 //	                      kek/SPI           kekRecord
 //	                      member/KEY        memberRecord
@@ -27,6 +28,13 @@ type counters struct {
 	Epoch            uint64
 	SPINext, SPIStep uint32
 	SIDNext          uint64
+}
+
+// policyRecord is what members were told last, and when it comes into force.
+type policyRecord struct {
+	List []string
+	Mode gdoi.Mode
+	At   time.Time
 }
 
 type tekRecord struct {
@@ -42,6 +50,9 @@ type kekRecord struct {
 	Suite                    suite.KEK
 	Key, IV                  []byte
 	Seq                      uint32
+	SignKey                  string       `json:",omitempty"` // records of older versions do not say how it signs
+	SignHash                 machine.Hash `json:",omitempty"`
+	SignPublic               []byte       `json:",omitempty"`
 	Created, Active, Expires time.Time
 }
 
@@ -59,6 +70,7 @@ type memberRecord struct {
 
 const (
 	countersKey  = "counters"
+	policyKey    = "policy"
 	tekKeyFormat = "tek/%08x"
 )
 
@@ -86,6 +98,10 @@ func (g *Group) countersRecord() machine.Record {
 	return g.record(countersKey, encode(counters{g.epoch, g.spis.at, g.spis.stride, g.sidNext}))
 }
 
+func (g *Group) policyRecord(now machine.Now) machine.Record {
+	return g.record(policyKey, encode(policyRecord{g.cfg.AccessList().Strings(), g.cfg.Mode, now.WallAt(g.policyAt)}))
+}
+
 func encodeTEK(now machine.Now, t *tek) []byte {
 	if t == nil {
 		return nil
@@ -97,7 +113,7 @@ func encodeKEK(now machine.Now, k *kek) []byte {
 	if k == nil {
 		return nil
 	}
-	return encode(kekRecord{k.suite, k.key.Bytes(), k.iv.Bytes(), k.seq, now.WallAt(k.created), now.WallAt(k.active), now.WallAt(k.expires)})
+	return encode(kekRecord{k.suite, k.key.Bytes(), k.iv.Bytes(), k.seq, k.sign.key, k.sign.hash, k.sign.der, now.WallAt(k.created), now.WallAt(k.active), now.WallAt(k.expires)})
 }
 
 func encodeMember(now machine.Now, m *member) []byte {
@@ -113,6 +129,7 @@ func encodeMember(now machine.Now, m *member) []byte {
 // restore reads the records of this group; false means that there are none. After an error nothing of them is used.
 func (g *Group) restore(now machine.Now, stored []machine.Record) (bool, error) {
 	found := false
+	g.told = true
 	for _, r := range stored {
 		if r.Bucket != Bucket(g.cfg.Name) {
 			continue
@@ -144,7 +161,7 @@ func (g *Group) forget() {
 		k.key.Destroy()
 		k.iv.Destroy()
 	}
-	g.teks, g.keks, g.members, g.epoch, g.sidNext = nil, nil, memberList{}, 0, g.cfg.SIDFirst
+	g.teks, g.keks, g.members, g.epoch, g.sidNext, g.told, g.policyAt = nil, nil, memberList{}, 0, g.cfg.SIDFirst, true, 0
 }
 
 var errRecord = errors.New("not a record of this version")
@@ -154,6 +171,8 @@ func (g *Group) restoreRecord(now machine.Now, r machine.Record) error {
 	switch kind {
 	case countersKey:
 		return g.restoreCounters(r.Value)
+	case policyKey:
+		return g.restorePolicy(now, r.Value)
 	case "tek":
 		return g.restoreTEK(now, name, r.Value)
 	case "kek":
@@ -183,6 +202,20 @@ func (g *Group) restoreCounters(b []byte) error {
 func span(now machine.Now, created, expires time.Time) (from, to machine.Instant) {
 	life := max(0, expires.Sub(created))
 	return now.MonoAt(created), min(now.MonoAt(expires), now.Mono.Add(life))
+}
+
+// restorePolicy remembers what members were told. If that is not what the configuration says now, it has changed while
+// the key server was down.
+func (g *Group) restorePolicy(now machine.Now, b []byte) error {
+	var r policyRecord
+	if err := json.Unmarshal(b, &r); err != nil {
+		return err
+	}
+	g.told = slices.Equal(r.List, g.cfg.AccessList().Strings()) && r.Mode == g.cfg.Mode
+	if g.told {
+		g.policyAt = min(now.MonoAt(r.At), now.Mono.Add(2*g.cfg.ActivationDelay))
+	}
+	return nil
 }
 
 func (g *Group) restoreTEK(now machine.Now, name string, b []byte) error {
@@ -216,6 +249,13 @@ func (g *Group) restoreKEK(now machine.Now, name string, b []byte) error {
 		return errRecord
 	}
 	k := &kek{spi: gdoi.KEKSPI(spi), suite: r.Suite, key: machine.TakeSecret(r.Key), iv: machine.TakeSecret(r.IV), seq: r.Seq}
+	k.sign = g.signing()
+	if r.SignKey != "" {
+		k.sign = signing{key: r.SignKey, hash: r.SignHash, der: r.SignPublic}
+		if k.sign.public, err = suite.ParseRSAPublicKey(r.SignPublic); err != nil {
+			return err
+		}
+	}
 	k.created, k.expires = span(now, r.Created, r.Expires)
 	k.active = min(now.MonoAt(r.Active), k.expires)
 	g.keks = append(g.keks, k)

@@ -24,7 +24,11 @@ func (r rekeying) any() bool { return len(r.chains) > 0 || r.kek }
 // rekey makes the new keys and announces them.
 func (g *Group) rekey(now machine.Now, r rekeying, out machine.Effects) machine.Effects {
 	// Who reads what: a KEK that is made now is known to nobody yet.
-	under := g.announceUnder(now)
+	return g.rekeyUnder(now, g.announceUnder(now), r, nil, out)
+}
+
+// rekeyUnder announces under KEKs that were there before, and withdraws TEKs.
+func (g *Group) rekeyUnder(now machine.Now, under []*kek, r rekeying, gone []gdoi.SPI, out machine.Effects) machine.Effects {
 	if r.kek {
 		out = g.newKEK(now, out)
 	}
@@ -41,7 +45,7 @@ func (g *Group) rekey(now machine.Now, r rekeying, out machine.Effects) machine.
 	}
 	out, after := g.persist(now, out)
 	for _, k := range under {
-		out = g.announce(now, k, push.Message{Seq: k.seq, Offer: g.announcement(now, k)}, after, out)
+		out = g.announce(now, k, push.Message{Seq: k.seq, Deletes: withdrawals(gone), Offer: g.announcement(now, k)}, after, out)
 	}
 	return out
 }
@@ -70,13 +74,13 @@ func (g *Group) announcement(now machine.Now, k *kek) *pull.Offer {
 
 // offer is what the group grants at now, without sender ids. It aliases the group's secrets.
 func (g *Group) offer(now machine.Now) *pull.Offer {
-	o := &pull.Offer{AccessList: g.cfg.AccessList(), DTD: 4 * g.cfg.ActivationDelay, SIDBits: g.cfg.SIDBits}
+	o := &pull.Offer{AccessList: g.cfg.AccessList(), Mode: g.cfg.Mode, ATD: max(0, g.policyAt.Sub(now.Mono)), DTD: 4 * g.cfg.ActivationDelay, SIDBits: g.cfg.SIDBits}
 	if n := len(g.keks); n > 0 {
 		k := g.keks[n-1]
 		o.Seq = k.seq
 		o.KEK = &pull.KEKOffer{
 			SPI: k.spi, Suite: k.suite, Key: k.key, IV: k.iv, Lifetime: seconds(k.expires.Sub(now.Mono)),
-			SigHash: g.cfg.SignHash, SigKeyDER: g.cfg.SignPublic, SigKeyBits: g.public.N.BitLen(), Src: g.local,
+			SigHash: k.sign.hash, SigKeyDER: k.sign.der, SigKeyBits: k.sign.public.N.BitLen(), Src: g.local,
 		}
 	}
 	for _, t := range g.inOrder() {
@@ -95,7 +99,7 @@ func seconds(d time.Duration) uint32 { return uint32(max(1, d/time.Second)) }
 // announce has a message built and signed; delivery follows when the signature is there.
 func (g *Group) announce(now machine.Now, k *kek, m push.Message, after machine.PersistID, out machine.Effects) machine.Effects {
 	m.SendAccessList = m.Offer != nil && g.members.allGetVPN()
-	key := k.pushKey(g)
+	key := k.pushKey()
 	u, err := push.Build(key, &m, g.cfg.SignForm)
 	if err != nil {
 		key.Destroy()
@@ -103,7 +107,7 @@ func (g *Group) announce(now machine.Now, k *kek, m push.Message, after machine.
 		n.Reason = "build"
 		return append(out, n)
 	}
-	d := &delivery{kek: k.spi, key: key, seq: m.Seq, unsigned: u, after: after, to: g.members.addresses(), what: describe(m)}
+	d := &delivery{kek: k.spi, signKey: k.sign.key, key: key, seq: m.Seq, unsigned: u, after: after, to: g.members.addresses(), what: describe(m)}
 	// A newer message under the same KEK says all that an older one did.
 	g.cancel(func(o *delivery) bool { return o.kek == k.spi })
 	g.deliveries = append(g.deliveries, d)

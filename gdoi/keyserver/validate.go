@@ -1,14 +1,15 @@
 package keyserver
 
 import (
-	"crypto/rsa"
 	"fmt"
+	"slices"
 
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/policy"
 	"github.com/getvpn/getvpn/gdoi/pull"
 	"github.com/getvpn/getvpn/gdoi/push"
+	"github.com/getvpn/getvpn/gdoi/suite"
 )
 
 // validateSAs says what is wrong with the access lists.
@@ -43,21 +44,57 @@ func (c *Config) validateSAs() error {
 	return nil
 }
 
+// sized is how many TEKs of a chain there can be at once.
+type sized struct {
+	*chain
+	teks int
+}
+
 // fits says whether a PUSH with as many TEKs as the group can have alive fits into one datagram.
-func (c *Config) fits(public *rsa.PublicKey) error {
-	o := &pull.Offer{AccessList: c.AccessList(), ATD: c.ActivationDelay, DTD: c.ActivationDelay, SIDBits: c.SIDBits}
+func (c *Config) fits() error {
+	var all []sized
+	for _, ch := range c.chains() {
+		all = append(all, sized{ch, maxTEKs})
+	}
+	return c.fit(all)
+}
+
+// roomFor says whether there is room for the first TEKs of new chains, and the next ones of all, beside those alive.
+func (g *Group) roomFor(cfg *Config, chains []*chain) error {
+	var all []sized
+	for _, c := range chains {
+		all = append(all, sized{c, max(len(g.of(c)), 1) + 1})
+	}
+	for _, t := range g.teks {
+		if !slices.Contains(chains, t.chain) {
+			all = append(all, sized{t.chain, 1})
+		}
+	}
+	if err := cfg.fit(all); err != nil {
+		return fmt.Errorf("the keys of earlier policies still live, try again when they have ended: %w", err)
+	}
+	return nil
+}
+
+func (c *Config) fit(all []sized) error {
+	public, err := suite.ParseRSAPublicKey(c.SignPublic)
+	if err != nil {
+		return err
+	}
+	o := &pull.Offer{AccessList: c.AccessList(), Mode: c.Mode, ATD: c.ActivationDelay, DTD: c.ActivationDelay, SIDBits: c.SIDBits}
 	kek := push.Key{Suite: c.KEK, Key: machine.TakeSecret(make([]byte, c.KEK.KeyLen())), IV: machine.TakeSecret(make([]byte, c.KEK.IVLen())), Hash: c.SignHash, Public: public}
 	o.KEK = &pull.KEKOffer{Suite: c.KEK, Key: kek.Key, IV: kek.IV, Lifetime: 1, SigHash: c.SignHash, SigKeyDER: c.SignPublic, SigKeyBits: public.N.BitLen()}
-	chains := c.chains()
-	for _, ch := range chains {
-		for range maxTEKs {
+	permits := 0
+	for _, ch := range all {
+		permits += len(ch.permits) * ch.teks
+		for range ch.teks {
 			o.TEKs = append(o.TEKs, pull.TEKOffer{SPI: gdoi.MinSPI, Suite: ch.suite, Key: machine.TakeSecret(make([]byte, ch.suite.KeymatLen())), Lifetime: 1, Policy: ch.permits})
 		}
 	}
 	u, err := push.Build(&kek, &push.Message{Seq: 1, Offer: o, SendAccessList: true}, c.SignForm)
 	if err != nil {
-		return fmt.Errorf("%d permits under %d SPIs, with up to %d keys of each alive: %w; summarise prefixes, or let selectors share an SPI",
-			len(c.AccessList().Permits()), len(chains), maxTEKs, err)
+		return fmt.Errorf("%d TEKs alive with %d selectors in all are too much for one rekey message: %w; summarise prefixes, or let selectors share an SPI",
+			len(o.TEKs), permits, err)
 	}
 	u.Destroy()
 	return nil

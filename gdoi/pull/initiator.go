@@ -131,8 +131,10 @@ func (i *Initiator) parse2(chain []isakmp.Raw) (*Offer, error) {
 	}
 	if sa.GAP != nil && !i.s.PeerVendor(isakmp.VendorIDGetVPN) {
 		// A private number means something else to a stranger.
-		if _, ok := isakmp.FindAttribute(sa.GAP.Attributes, isakmp.GAPGetVPNAccessList); ok {
-			return nil, unsupported("GAP attribute %d from a key server without our vendor id", isakmp.GAPGetVPNAccessList)
+		for _, private := range []uint16{isakmp.GAPGetVPNAccessList, isakmp.GAPGetVPNMode} {
+			if _, ok := isakmp.FindAttribute(sa.GAP.Attributes, private); ok {
+				return nil, unsupported("GAP attribute %d from a key server without our vendor id", private)
+			}
 		}
 	}
 	return ParsePolicy(sa)

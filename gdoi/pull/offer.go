@@ -22,6 +22,9 @@ type Offer struct {
 	ATD, DTD time.Duration
 	// AccessList is the whole ordered list; nil when the key server sent SATs alone (see Policy).
 	AccessList policy.List
+	// Mode is how strict members are. A peer without our vendor id knows receive-only (SA Direction, RFC 6407 §5.5.1.1.2)
+	// and takes passive for full.
+	Mode gdoi.Mode
 	// SIDBits and SIDs are the sender ids for this member alone, RFC 6407 §5.6.4; never in a PUSH.
 	SIDBits int
 	SIDs    []gdoi.SID

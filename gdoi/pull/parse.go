@@ -188,6 +188,12 @@ func (o *Offer) parseGAP(g *isakmp.GAP) error {
 				return fmt.Errorf("%w: access list: %w", ErrUnsupported, err)
 			}
 			o.AccessList = l
+		case isakmp.GAPGetVPNMode:
+			v, err := number("GAP", a, uint64(gdoi.ModeReceiveOnly))
+			if err != nil {
+				return err
+			}
+			o.Mode = gdoi.Mode(v)
 		default:
 			return unsupported("GAP attribute %d", a.Type)
 		}
@@ -197,9 +203,17 @@ func (o *Offer) parseGAP(g *isakmp.GAP) error {
 
 // addSAT adds one selector, to the TEK of its SPI.
 func (o *Offer) addSAT(s *isakmp.SAT) error {
-	t, err := parseSAT(s)
+	t, receiveOnly, err := parseSAT(s)
 	if err != nil {
 		return err
+	}
+	if len(o.TEKs) > 0 && receiveOnly != (o.Mode == gdoi.ModeReceiveOnly) {
+		return unsupported("SPI %08x has another SA direction than those before; a group has one", s.SPI)
+	}
+	if receiveOnly {
+		o.Mode = gdoi.ModeReceiveOnly
+	} else if o.Mode == gdoi.ModeReceiveOnly {
+		return malformed("SPI %08x is symmetric in a group that is receive-only", s.SPI)
 	}
 	for i := range o.TEKs {
 		e := &o.TEKs[i]
@@ -216,24 +230,24 @@ func (o *Offer) addSAT(s *isakmp.SAT) error {
 	return nil
 }
 
-func parseSAT(s *isakmp.SAT) (t TEKOffer, err error) {
+func parseSAT(s *isakmp.SAT) (t TEKOffer, receiveOnly bool, err error) {
 	if s.ProtocolID != isakmp.ProtocolESP {
-		return t, unsupported("SAT with security protocol %d; only 1 (ESP)", s.ProtocolID)
+		return t, false, unsupported("SAT with security protocol %d; only 1 (ESP)", s.ProtocolID)
 	}
 	// RFC 4303 §2.1: 0 is for local use and 1 to 255 are reserved.
 	if s.SPI < 256 {
-		return t, malformed("SPI %08x is reserved", s.SPI)
+		return t, false, malformed("SPI %08x is reserved", s.SPI)
 	}
 	rule, err := ruleOf(s)
 	if err != nil {
-		return t, err
+		return t, false, err
 	}
 	t = TEKOffer{SPI: gdoi.SPI(s.SPI), Lifetime: defaultLifetime, Policy: policy.List{rule}}
 	var keyBits uint64
 	seen := once{}
 	for _, a := range s.Attributes {
 		if err := seen.see("SAT", a.Type); err != nil {
-			return t, err
+			return t, false, err
 		}
 		switch a.Type {
 		case isakmp.SAAttrLifeType:
@@ -253,18 +267,30 @@ func parseSAT(s *isakmp.SAT) (t TEKOffer, err error) {
 		case isakmp.SAAttrAddressPreservation:
 			err = only(a, "address preservation (source and destination)", uint64(isakmp.PreserveBoth))
 		case isakmp.SAAttrDirection:
-			err = only(a, "direction (symmetric)", uint64(isakmp.DirectionSymmetric))
+			receiveOnly, err = direction(a)
 		default:
 			err = unsupported("SA attribute %d", a.Type)
 		}
 		if err != nil {
-			return t, err
+			return t, false, err
 		}
 	}
 	if t.Suite, err = suite.ESPFromSAT(s.Transform, uint16(keyBits)); err != nil {
-		return t, errors.Join(ErrUnsupported, err)
+		return t, false, errors.Join(ErrUnsupported, err)
 	}
-	return t, nil
+	return t, receiveOnly, nil
+}
+
+// direction reads the SA Direction (RFC 6407 §5.5.1.1.2): symmetric, or receiver only.
+func direction(a isakmp.Attribute) (receiveOnly bool, err error) {
+	v, err := a.Uint()
+	switch {
+	case err != nil:
+		return false, err
+	case v == isakmp.DirectionSymmetric, v == isakmp.DirectionReceiver:
+		return v == isakmp.DirectionReceiver, nil
+	}
+	return false, unsupported("SA direction %d; only symmetric (3) and receiver only (2)", v)
 }
 
 // only refuses every value but one.

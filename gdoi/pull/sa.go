@@ -23,7 +23,7 @@ func (o *Offer) SA(sendAccessList bool) *isakmp.SAGDOI {
 		sa.SAK = o.KEK.sak()
 	}
 	for i := range o.TEKs {
-		sa.SATs = append(sa.SATs, o.TEKs[i].sats()...)
+		sa.SATs = append(sa.SATs, o.TEKs[i].sats(o.Mode)...)
 	}
 	return sa
 }
@@ -79,6 +79,9 @@ func (o *Offer) gap(sendAccessList bool) *isakmp.GAP {
 	if sendAccessList && o.AccessList != nil {
 		as = append(as, isakmp.LongAttr(isakmp.GAPGetVPNAccessList, []byte(o.AccessList.String())))
 	}
+	if sendAccessList && o.Mode != gdoi.ModeFull {
+		as = append(as, isakmp.BasicAttr(isakmp.GAPGetVPNMode, uint16(o.Mode)))
+	}
 	if as == nil {
 		return nil
 	}
@@ -92,16 +95,20 @@ func seconds(d time.Duration) uint16 {
 
 // sats describes one SA by as many SATs as it has selectors, all with its SPI. RFC 6407 does not say that SATs may
 // share an SPI; existing products do it.
-func (t *TEKOffer) sats() []isakmp.SAT {
+func (t *TEKOffer) sats(m gdoi.Mode) []isakmp.SAT {
 	permits := AsSATs(t.Policy)
 	sats := make([]isakmp.SAT, len(permits))
 	for i, r := range permits {
-		sats[i] = t.sat(r)
+		sats[i] = t.sat(r, m)
 	}
 	return sats
 }
 
-func (t *TEKOffer) sat(r policy.Rule) isakmp.SAT {
+func (t *TEKOffer) sat(r policy.Rule, m gdoi.Mode) isakmp.SAT {
+	direction := uint16(isakmp.DirectionSymmetric)
+	if m == gdoi.ModeReceiveOnly {
+		direction = isakmp.DirectionReceiver
+	}
 	return isakmp.SAT{
 		ProtocolID: isakmp.ProtocolESP,
 		IPProtocol: r.Proto,
@@ -115,7 +122,7 @@ func (t *TEKOffer) sat(r policy.Rule) isakmp.SAT {
 			isakmp.BasicAttr(isakmp.SAAttrEncapsulationMode, isakmp.EncapsulationTunnel),
 			isakmp.BasicAttr(isakmp.SAAttrKeyLength, t.Suite.KeyBits()),
 			isakmp.BasicAttr(isakmp.SAAttrAddressPreservation, isakmp.PreserveBoth),
-			isakmp.BasicAttr(isakmp.SAAttrDirection, isakmp.DirectionSymmetric),
+			isakmp.BasicAttr(isakmp.SAAttrDirection, direction),
 		},
 	}
 }
