@@ -13,13 +13,6 @@ import (
 	"github.com/getvpn/getvpn/gdoi/suite"
 )
 
-// Bounds of how long the TEKs of a policy that has been replaced live on; between them it is 5 % of their lifetime.
-const (
-	minDrain     = 90 * time.Second
-	maxDrain     = time.Hour
-	drainPercent = 5
-)
-
 // Change says what a new configuration does to a running group.
 type Change struct {
 	// Kept, Made and Dropped are the SAs (with PerSelector: the selectors) that go on untouched, that get a first key, and
@@ -149,7 +142,7 @@ func (g *Group) lives(now machine.Now, c *chain) SAChange {
 
 // drain is how long a TEK of a chain that is dropped lives on, if it does not end before.
 func drain(c *chain, delay time.Duration) time.Duration {
-	return max(minDrain, min(c.lifetime*drainPercent/100, maxDrain), 4*delay)
+	return max(minOldLife, min(c.lifetime/oldPart, maxOldLife), 4*delay)
 }
 
 // Reconfigure gives a running group another configuration. SAs that are the same go on untouched; others get their first
