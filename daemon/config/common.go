@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"strconv"
 	"time"
 
@@ -49,7 +50,12 @@ func (d *decoder) phase1(v *value, p *Phase1) {
 			d.list(func(v *value) {
 				var s suite.Phase1
 				n := len(d.errs)
-				word(d, &s, func(t string) (suite.Phase1, error) { return suite.ParsePhase1(t, opts...) })(v)
+				word(d, &s, func(t string) (suite.Phase1, error) {
+					if old, err := suite.ParseLegacyPhase1(t); err == nil {
+						return old, fmt.Errorf("%s is for old peers alone and can be broken; write it under phase1.allow if you must", t)
+					}
+					return suite.ParsePhase1(t, opts...)
+				})(v)
 				if len(d.errs) == n {
 					p.Suites = append(p.Suites, s)
 				}
@@ -58,6 +64,15 @@ func (d *decoder) phase1(v *value, p *Phase1) {
 				d.fail(v, "no suite; write one, as aes256-sha256-modp2048")
 			}
 		}),
+		opt("allow", d.list(func(v *value) {
+			var s suite.Phase1
+			n := len(d.errs)
+			if word(d, &s, suite.ParseLegacyPhase1)(v); len(d.errs) > n {
+				return
+			}
+			p.Allow = append(p.Allow, s)
+			d.warn(v, "phase1.allow: %s can be broken, and who breaks it has the group's keys; remove it when the last old peer is gone", s)
+		})),
 		opt("lifetime", d.seconds(&p.Lifetime, minLifetime, maxLifetime)),
 		opt("dpd", d.duration(&p.DPD, 0, maxDPD)))
 	if p.AllowSHA1 {

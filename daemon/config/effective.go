@@ -37,8 +37,12 @@ func (p *printer) common(c *Common) {
 	for _, s := range c.Phase1.Suites {
 		suites = append(suites, s.String())
 	}
-	p.line("phase1: {suites: [%s], lifetime: %s, dpd: %s, allow-sha1: %t}", strings.Join(suites, ", "),
-		short(c.Phase1.Lifetime), short(c.Phase1.DPD), c.Phase1.AllowSHA1)
+	var old []string
+	for _, s := range c.Phase1.Allow {
+		old = append(old, s.String())
+	}
+	p.line("phase1: {suites: [%s], lifetime: %s, dpd: %s, allow-sha1: %t, allow: [%s]}", strings.Join(suites, ", "),
+		short(c.Phase1.Lifetime), short(c.Phase1.DPD), c.Phase1.AllowSHA1, strings.Join(old, ", "))
 }
 
 // Effective is what the file means, defaults included and secrets left out.

@@ -34,6 +34,7 @@ type Phase1 struct {
 	Lifetime  time.Duration
 	DPD       time.Duration // how long a silent peer stays unasked; 0: never ask
 	AllowSHA1 bool
+	Allow     []suite.Phase1 // old suites, after all others
 }
 
 // Identity is this node's phase-1 identity: an address, or a host name.

@@ -75,7 +75,7 @@ func (x *Exchange) Open(msg []byte) (isakmp.Header, []byte, error) {
 	if err != nil {
 		return h, nil, malformed(err)
 	}
-	x.pending = lastBlock(msg)
+	x.pending = lastBlock(msg, len(x.iv))
 	return h, plain, nil
 }
 

@@ -118,7 +118,7 @@ func (s *Session) message6(now machine.Now, h isakmp.Header, msg []byte, out mac
 	}
 	s.peerID = id
 	s.noteInitialContact(p.notifies)
-	s.iv = lastBlock(msg)
+	s.iv = lastBlock(msg, len(s.iv))
 	s.lastIn, s.lastOut = bytes.Clone(msg), nil
 	s.establish(now)
 	return out, nil

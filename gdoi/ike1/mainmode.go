@@ -239,10 +239,11 @@ func seal(keys *suite.Phase1Keys, iv []byte, h isakmp.Header, payloads []byte) (
 	}
 	msg = append(h.AppendTo(make([]byte, 0, isakmp.HeaderLen+len(ct))), ct...)
 	isakmp.SetLength(msg)
-	return msg, lastBlock(msg)
+	return msg, lastBlock(msg, len(iv))
 }
 
-func lastBlock(msg []byte) []byte { return bytes.Clone(msg[len(msg)-suite.BlockLen:]) }
+// lastBlock is the last n octets, a block of the SA's cipher.
+func lastBlock(msg []byte, n int) []byte { return bytes.Clone(msg[len(msg)-n:]) }
 
 // acceptPeer judges an authenticated identity. An address identity must be the peer's address, because that is what
 // the pre-shared key stands for (RFC 4945 §3.1.1). With a certificate, the certificate must have the identity, whatever

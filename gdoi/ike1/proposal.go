@@ -11,15 +11,17 @@ import (
 
 // transform is the wire form of a suite (RFC 2409 App. A).
 func transform(number uint8, p suite.Phase1, life time.Duration) isakmp.Transform {
-	return isakmp.Transform{Number: number, ID: isakmp.TransformIKE, Attributes: []isakmp.Attribute{
-		isakmp.BasicAttr(isakmp.Phase1Encryption, suite.CipherIKEAES),
-		isakmp.BasicAttr(isakmp.Phase1KeyLength, p.Cipher.KeyBits()),
+	as := []isakmp.Attribute{isakmp.BasicAttr(isakmp.Phase1Encryption, p.Cipher.IKE())}
+	if bits := p.Cipher.KeyBits(); bits != 0 {
+		as = append(as, isakmp.BasicAttr(isakmp.Phase1KeyLength, bits))
+	}
+	return isakmp.Transform{Number: number, ID: isakmp.TransformIKE, Attributes: append(as,
 		isakmp.BasicAttr(isakmp.Phase1Hash, suite.HashIKE(p.Hash)),
 		isakmp.BasicAttr(isakmp.Phase1AuthMethod, p.Auth),
 		isakmp.BasicAttr(isakmp.Phase1Group, uint16(p.Group)),
 		isakmp.BasicAttr(isakmp.Phase1LifeType, isakmp.LifeSeconds),
 		isakmp.UintAttr(isakmp.Phase1LifeDuration, uint64(life/time.Second), 4),
-	}}
+	)}
 }
 
 // propose is the SA of message 1: DOI 2, situation 0, one proposal (RFC 6407 §2.1, RFC 2409 §5).

@@ -97,7 +97,7 @@ func (s *Session) message5(now machine.Now, h isakmp.Header, msg []byte, out mac
 	}
 	s.peerID = id
 	s.noteInitialContact(p.notifies)
-	s.iv = lastBlock(msg)
+	s.iv = lastBlock(msg, len(s.iv))
 	if s.suite.WithCertificate() {
 		return s.askSignature(now, msg, out), nil
 	}

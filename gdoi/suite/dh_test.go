@@ -80,23 +80,26 @@ func TestWycheproofECDH(t *testing.T) {
 }
 
 func TestMODPAgainstBig(t *testing.T) {
-	p := new(big.Int).SetBytes(group14.Nat().Bytes(group14))
-	if !p.ProbablyPrime(8) || !new(big.Int).Rsh(p, 1).ProbablyPrime(8) || p.BitLen() != 2048 {
-		t.Fatal("the modulus is not a safe prime of 2048 bits")
-	}
-	for seed := range byte(4) {
-		x := new(big.Int).SetBytes(testEnv(seed).Bytes(modpExponentLen))
-		d, err := MODP2048.New(testEnv(seed))
-		if err != nil {
-			t.Fatal(err)
+	for g, bits := range map[Group]int{MODP2048: 2048, MODP1024: 1024} {
+		m := g.modulus()
+		p := new(big.Int).SetBytes(m.Nat().Bytes(m))
+		if !p.ProbablyPrime(8) || !new(big.Int).Rsh(p, 1).ProbablyPrime(8) || p.BitLen() != bits || g.PublicLen() != bits/8 {
+			t.Fatalf("%v: the modulus is not a safe prime of %d bits", g, bits)
 		}
-		if want := new(big.Int).Exp(big.NewInt(2), x, p).FillBytes(make([]byte, 256)); !bytes.Equal(d.Public(), want) {
-			t.Errorf("seed %d: public value differs", seed)
-		}
-		peer := new(big.Int).Exp(big.NewInt(2), big.NewInt(int64(seed)*7919+12345), p)
-		s, err := d.Shared(peer.FillBytes(make([]byte, 256)))
-		if want := new(big.Int).Exp(peer, x, p).FillBytes(make([]byte, 256)); err != nil || !bytes.Equal(s.Bytes(), want) {
-			t.Errorf("seed %d: shared value differs (%v)", seed, err)
+		for seed := range byte(4) {
+			x := new(big.Int).SetBytes(testEnv(seed).Bytes(modpExponentLen))
+			d, err := g.New(testEnv(seed))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := new(big.Int).Exp(big.NewInt(2), x, p).FillBytes(make([]byte, bits/8)); !bytes.Equal(d.Public(), want) {
+				t.Errorf("%v seed %d: public value differs", g, seed)
+			}
+			peer := new(big.Int).Exp(big.NewInt(2), big.NewInt(int64(seed)*7919+12345), p)
+			s, err := d.Shared(peer.FillBytes(make([]byte, bits/8)))
+			if want := new(big.Int).Exp(peer, x, p).FillBytes(make([]byte, bits/8)); err != nil || !bytes.Equal(s.Bytes(), want) {
+				t.Errorf("%v seed %d: shared value differs (%v)", g, seed, err)
+			}
 		}
 	}
 }
@@ -169,8 +172,8 @@ func TestPeerValues(t *testing.T) {
 			}
 		})
 	}
-	if _, err := Group(2).New(testEnv(1)); !errors.Is(err, ErrUnknown) {
-		t.Errorf("group 2: %v", err)
+	if _, err := Group(5).New(testEnv(1)); !errors.Is(err, ErrUnknown) {
+		t.Errorf("group 5: %v", err)
 	}
 }
 

@@ -30,8 +30,8 @@ type DH interface {
 // New draws a private value from env.
 func (g Group) New(env *machine.Env) (DH, error) {
 	switch g {
-	case MODP2048:
-		return newMODP(env), nil
+	case MODP2048, MODP1024:
+		return newMODP(g, env), nil
 	case ECP256, ECP384:
 		return newECP(g, env), nil
 	default:
@@ -45,8 +45,8 @@ func (g Group) Check(peer []byte) error {
 		return fmt.Errorf("%w: %d octets, %s has %d", ErrPublicValue, len(peer), g, g.PublicLen())
 	}
 	var err error
-	if g == MODP2048 {
-		_, err = modpElement(peer)
+	if g.modulus() != nil {
+		_, err = modpElement(g.modulus(), peer)
 	} else {
 		_, err = ecpPoint(g, peer)
 	}
@@ -58,6 +58,8 @@ func (g Group) PublicLen() int {
 	switch g {
 	case MODP2048:
 		return 256
+	case MODP1024:
+		return 128
 	case ECP256:
 		return 64
 	case ECP384:
@@ -72,6 +74,8 @@ func (g Group) String() string {
 	switch g {
 	case MODP2048:
 		return "modp2048"
+	case MODP1024:
+		return "modp1024"
 	case ECP256:
 		return "ecp256"
 	case ECP384:

@@ -38,7 +38,7 @@ func (p Phase1) keys(skeyid *machine.Secret, in KeyInput) *Phase1Keys {
 	k := &Phase1Keys{SKEYID: skeyid}
 	k.D, k.A, k.E = DeriveDAE(p.Hash, skeyid, in)
 	k.CipherKey = ExpandKey(p.Hash, k.E, p.Cipher.KeyLen())
-	k.FirstIV = Sum(p.Hash, in.GXI, in.GXR)[:BlockLen]
+	k.FirstIV = Sum(p.Hash, in.GXI, in.GXR)[:p.Cipher.BlockLen()]
 	return k
 }
 

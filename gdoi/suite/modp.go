@@ -21,6 +21,18 @@ var group14 = mustModulus("" +
 	"E39E772C180E86039B2783A2EC07A28FB5C55DF06F4C52C9DE2BCBF6955817183995497CEA956AE515D2261898FA0510" +
 	"15728E5A8AACAA68FFFFFFFFFFFFFFFF")
 
+// modulus is the prime of a MODP group; nil for the others.
+func (g Group) modulus() *bigmod.Modulus {
+	switch g {
+	case MODP2048:
+		return group14
+	case MODP1024:
+		return group2
+	default:
+		return nil
+	}
+}
+
 func mustModulus(s string) *bigmod.Modulus {
 	b, err := hex.DecodeString(s)
 	if err != nil {
@@ -35,13 +47,14 @@ func mustModulus(s string) *bigmod.Modulus {
 
 // modp is an exchange in a MODP group; exponentiation is constant time.
 type modp struct {
+	g      Group
 	m      *bigmod.Modulus
 	x      *machine.Secret
 	public []byte
 }
 
-func newMODP(env *machine.Env) *modp {
-	d := &modp{m: group14, x: machine.TakeSecret(env.Bytes(modpExponentLen))}
+func newMODP(group Group, env *machine.Env) *modp {
+	d := &modp{g: group, m: group.modulus(), x: machine.TakeSecret(env.Bytes(modpExponentLen))}
 	g := bigmod.NewNat().SetUint(2).ExpandFor(d.m)
 	d.public = bigmod.NewNat().Exp(g, d.x.Bytes(), d.m).Bytes(d.m)
 	return d
@@ -50,13 +63,13 @@ func newMODP(env *machine.Env) *modp {
 func (d *modp) Public() []byte { return d.public }
 
 func (d *modp) Shared(peer []byte) (*machine.Secret, error) {
-	if err := MODP2048.Check(peer); err != nil {
+	if err := d.g.Check(peer); err != nil {
 		return nil, err
 	}
 	if d.x.Len() == 0 {
 		return nil, errOver
 	}
-	y, err := modpElement(peer)
+	y, err := modpElement(d.m, peer)
 	if err != nil {
 		return nil, err
 	}
@@ -64,9 +77,9 @@ func (d *modp) Shared(peer []byte) (*machine.Secret, error) {
 }
 
 // modpElement wants 1 < y < p-1: 0, 1 and p-1 would make the shared value known to anybody.
-func modpElement(peer []byte) (*bigmod.Nat, error) {
-	y, err := bigmod.NewNat().SetBytes(peer, group14) // refuses y >= p
-	if err != nil || y.IsZero() == 1 || y.IsOne() == 1 || y.IsMinusOne(group14) == 1 {
+func modpElement(m *bigmod.Modulus, peer []byte) (*bigmod.Nat, error) {
+	y, err := bigmod.NewNat().SetBytes(peer, m) // refuses y >= p
+	if err != nil || y.IsZero() == 1 || y.IsOne() == 1 || y.IsMinusOne(m) == 1 {
 		return nil, fmt.Errorf("%w: not between 2 and p-2", ErrPublicValue)
 	}
 	return y, nil
