@@ -296,19 +296,19 @@ func TestJunkKeepsNothing(t *testing.T) {
 	round := func(n int) (heap uint64) {
 		for i := range n {
 			var d machine.Datagram
-			switch k := i % 8; k {
+			switch k := i % 16; k {
 			case 0, 1:
 				d = f.first(k == 1)
 			case 2:
 				d = f.first(false)
 				d.Remote = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 848)
-			case 3:
+			case 3, 4, 5:
 				d = machine.Datagram{Local: ksAddr, Remote: gm1, Bytes: binary.BigEndian.AppendUint64(nil, uint64(i))}
 			default:
-				d = genuine[i/8%len(genuine)]
+				d = genuine[i/16%len(genuine)]
 				d.Bytes = bytes.Clone(d.Bytes)
-				if k > 5 {
-					d.Bytes[i/8%len(d.Bytes)] ^= byte(i/2048 | 1)
+				if k > 8 {
+					d.Bytes[i/16%len(d.Bytes)] ^= byte(i/2048 | 1)
 				}
 			}
 			out = w.nodes[d.Local].Step(w.now, d, out[:0])
