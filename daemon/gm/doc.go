@@ -2,7 +2,7 @@
 // effects to the data path:
 //
 //	node.GroupMember ──InstallSA, ActivateSA, RetireSA──▶ engine (esp/engine) ◀── pipeline ──▶ TUN, raw sockets
-//	        ▲        ──SetPolicy──────────────────────▶ engine, kernel (netcfg: guard, routes; its own goroutine)
+//	        ▲        ──SetPolicy──────────────────────▶ kernel (netcfg: guard, routes), engine, kernel (see applier)
 //	        └─────────DataPlaneReport────────────────── probe, once a second: sequence space low, unknown SPIs
 //
 // Start: the guard first, before anything could leak; then TUN, raw sockets, rules and routes, pipeline, and the

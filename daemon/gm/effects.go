@@ -64,12 +64,16 @@ func (d *Daemon) setPolicy(e gdoi.SetPolicy) error {
 		}
 	}
 	group := append(policy.List(nil), e.Policy[min(local, len(e.Policy)):]...)
-	d.kernel.set(e.Group, func(g *netcfg.Group) { g.Rules, g.Registered = group, e.Registered })
 	var classes []int
 	if e.Classes != nil {
 		classes = e.Classes[min(local, len(e.Classes)):]
 	}
-	return d.engine.SetPolicy(e.Group, engine.Policy{
-		Rules: rules(group), Classes: classes, ReceiveOnly: e.Mode == gdoi.ModeReceiveOnly, Registered: e.Registered,
+	return d.kernel.set(e.Group, func(g *netcfg.Group) {
+		g.Rules, g.Also, g.Registered = group, e.Also, e.Registered
+		g.AcceptClear, g.SendClear = e.Mode != gdoi.ModeFull, e.Mode == gdoi.ModeReceiveOnly
+	}, func() error {
+		return d.engine.SetPolicy(e.Group, engine.Policy{
+			Rules: rules(group), Classes: classes, ReceiveOnly: e.Mode == gdoi.ModeReceiveOnly, Registered: e.Registered,
+		})
 	})
 }

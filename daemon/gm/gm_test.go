@@ -3,6 +3,7 @@ package gm
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"net/netip"
 	"os"
@@ -64,41 +65,64 @@ func TestProbe(t *testing.T) {
 type flaky struct {
 	Kernel
 	fails int
-	got   []int // rules of the first group at each call
+	log   []string
 }
 
-func (f *flaky) SetGroups(g []netcfg.Group) error {
-	f.got = append(f.got, len(g[0].Rules))
+func (f *flaky) SetGroups(g []netcfg.Group) error { return f.note("set", g) }
+
+func (f *flaky) Prepare(g []netcfg.Group) (bool, error) { return true, f.note("prepare", g) }
+
+// note remembers how many rules the first group had.
+func (f *flaky) note(what string, g []netcfg.Group) error {
+	f.log = append(f.log, fmt.Sprintf("%s %d", what, len(g[0].Rules)))
 	if f.fails--; f.fails >= 0 {
 		return errors.New("busy")
 	}
 	return nil
 }
 
-func TestApplierRetries(t *testing.T) {
+func TestApplier(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var errs int
-		k := &flaky{fails: 2}
+		k := &flaky{}
 		a := newApplier(k, []netcfg.Group{{Name: "blue"}}, func(error) { errs++ })
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { a.run(ctx); close(done) }()
-		a.set("blue", func(g *netcfg.Group) { g.Rules = make(policy.List, 1) })
-		a.set("red", func(g *netcfg.Group) { t.Error("no such group") })
+		set := func(n int) {
+			t.Helper()
+			k.log = append(k.log, "")
+			if err := a.set("blue", func(g *netcfg.Group) { g.Rules = make(policy.List, n) }, func() error {
+				k.log = append(k.log, fmt.Sprintf("engine %d", n))
+				return nil
+			}); err != nil {
+				t.Error(err)
+			}
+		}
+		set(1)
+		time.Sleep(settle - 1)
+		set(2) // before the first has settled: one step less for the kernel
 		time.Sleep(time.Minute)
-		a.set("blue", func(g *netcfg.Group) { g.Rules = make(policy.List, 2) })
+		k.fails = 3
+		set(3)
+		time.Sleep(time.Minute)
+		set(4)
 		synctest.Wait()
 		cancel()
 		<-done
-		if d := cmp.Diff([]int{1, 1, 1, 2}, k.got); d != "" || errs != 2 {
+		k.log = append(k.log, "")
+		if err := a.flush(); err != nil {
+			t.Error(err)
+		}
+		want := []string{
+			"", "prepare 1", "engine 1",
+			"", "prepare 2", "engine 2", "set 2",
+			"", "prepare 3", "engine 3", "set 3", "set 3", "set 3",
+			"", "prepare 4", "engine 4", // what is missing comes with the end
+			"", "set 4",
+		}
+		if d := cmp.Diff(want, k.log); d != "" || errs != 3 {
 			t.Errorf("%d errors; calls %s", errs, d)
-		}
-		a.set("blue", func(g *netcfg.Group) { g.Rules = make(policy.List, 3) })
-		if err := a.flush(); err != nil || k.got[len(k.got)-1] != 3 {
-			t.Errorf("flush: %v, calls %v", err, k.got)
-		}
-		if n := len(k.got); a.flush() != nil || len(k.got) != n {
-			t.Error("flush without a change asked the kernel")
 		}
 	})
 }

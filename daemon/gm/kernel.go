@@ -2,6 +2,7 @@ package gm
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,10 +15,12 @@ import (
 // Kernel is what the member changes in the system; *netcfg.Net is one. Tests have one that changes nothing.
 type Kernel interface {
 	SetGroups([]netcfg.Group) error
+	Prepare([]netcfg.Group) (changed bool, err error)
 	Up() error
 	Down() error
 	Watch(ctx context.Context, report func(error)) error
 	MTU() (wan, tun int)
+	Drops() (map[string]uint64, error)
 }
 
 // System opens the system's side of the data path.
@@ -42,16 +45,23 @@ func Linux() System {
 	}
 }
 
-const kernelRetry = time.Second
+const (
+	kernelRetry = time.Second
+	// settle is how long after a change of policy the last packets that it did not concern yet are under way.
+	settle = 100 * time.Millisecond
+)
 
-// applier brings policies into the kernel from a goroutine of its own, the newest first of all: netlink and nftables may
-// take longer than the machine can wait. Until it has done so the older, stricter guard holds.
+// applier brings policies into the kernel. What a policy lets through, or routes into the TUN, that the one before did
+// not, must be there before the engine changes over: that is done at once. What it takes away follows from a goroutine of
+// its own, the newest policy first of all, when the packets decided by the old one are gone. So neither a packet of the old
+// policy nor one of the new is lost; and until the kernel has followed, it lets pass only what one of the two lets pass.
 type applier struct {
 	kernel Kernel
 	report func(error)
 
-	mu     sync.Mutex
+	mu     sync.Mutex // held by whoever is changing kernel or engine
 	groups []netcfg.Group
+	wait   time.Duration // until what is dirty may be applied
 	dirty  chan struct{}
 }
 
@@ -59,25 +69,32 @@ func newApplier(k Kernel, initial []netcfg.Group, report func(error)) *applier {
 	return &applier{kernel: k, groups: initial, report: report, dirty: make(chan struct{}, 1)}
 }
 
-// set changes one group.
-func (a *applier) set(name string, change func(*netcfg.Group)) {
+// set changes one group; over changes the engine over to it.
+func (a *applier) set(name string, change func(*netcfg.Group), over func() error) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for i := range a.groups {
-		if a.groups[i].Name == name {
-			change(&a.groups[i])
+	next := slices.Clone(a.groups)
+	for i := range next {
+		if next[i].Name == name {
+			change(&next[i])
 		}
 	}
-	select {
-	case a.dirty <- struct{}{}:
-	default:
+	a.groups = next
+	changed, err := a.kernel.Prepare(next)
+	if err != nil { // the stricter of both guards holds, and the goroutine tries again
+		a.report(err)
 	}
+	if changed {
+		a.wait = settle
+	}
+	a.touch()
+	return over()
 }
 
 func (a *applier) current() []netcfg.Group {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return append([]netcfg.Group(nil), a.groups...)
+	return slices.Clone(a.groups)
 }
 
 // run applies until ctx ends; what fails is tried again.
@@ -90,20 +107,36 @@ func (a *applier) run(ctx context.Context) {
 		case <-a.dirty:
 		case <-retry:
 		}
-		retry = nil
-		if err := a.kernel.SetGroups(a.current()); err != nil {
+		wait, err := a.apply()
+		switch {
+		case err != nil:
 			a.report(err)
 			retry = time.After(kernelRetry)
+		case wait > 0:
+			retry = time.After(wait)
+		default:
+			retry = nil
 		}
 	}
 }
 
-// flush applies what is still to be applied. Called when run has ended.
-func (a *applier) flush() error {
+// apply brings the groups into the kernel, or says how long it is too early for that.
+func (a *applier) apply() (wait time.Duration, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if wait, a.wait = a.wait, 0; wait > 0 {
+		return wait, nil
+	}
+	return 0, a.kernel.SetGroups(a.groups)
+}
+
+// touch says that there is something to apply.
+func (a *applier) touch() {
 	select {
-	case <-a.dirty:
-		return a.kernel.SetGroups(a.current())
+	case a.dirty <- struct{}{}:
 	default:
-		return nil
 	}
 }
+
+// flush applies what may still be to be applied. Called when run has ended.
+func (a *applier) flush() error { return a.kernel.SetGroups(a.current()) }

@@ -1,6 +1,9 @@
 package gm
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/getvpn/getvpn/daemon/config"
 	"github.com/getvpn/getvpn/daemon/control"
 	"github.com/getvpn/getvpn/daemon/translate"
@@ -79,6 +82,16 @@ func (d *Daemon) dataPath(e engine.Stats) control.DataPath {
 	for _, c := range e.Drops {
 		out.Drops = append(out.Drops, control.Counter(c))
 	}
+	kernel, err := d.kernel.kernel.Drops()
+	if err != nil {
+		d.log.Debug("the guard's counters", "error", err)
+	}
+	for name, count := range kernel {
+		if count > 0 {
+			out.Drops = append(out.Drops, control.Counter{Name: name, Count: count})
+		}
+	}
+	slices.SortFunc(out.Drops, func(a, b control.Counter) int { return strings.Compare(a.Name, b.Name) })
 	for _, sa := range e.SAs {
 		out.Senders += sa.Senders
 	}

@@ -173,9 +173,11 @@ func (k *kernel) SetGroups(g []netcfg.Group) error {
 	return nil
 }
 
-func (k *kernel) Up() error       { k.note("up"); k.mtu(1500); return nil }
-func (k *kernel) Down() error     { k.note("down"); return nil }
-func (k *kernel) MTU() (int, int) { return 1500, k.mtu(1500) }
+func (k *kernel) Prepare(g []netcfg.Group) (bool, error) { return false, nil }
+func (k *kernel) Drops() (map[string]uint64, error)      { return nil, nil }
+func (k *kernel) Up() error                              { k.note("up"); k.mtu(1500); return nil }
+func (k *kernel) Down() error                            { k.note("down"); return nil }
+func (k *kernel) MTU() (int, int)                        { return 1500, k.mtu(1500) }
 func (k *kernel) Watch(ctx context.Context, _ func(error)) error {
 	<-ctx.Done()
 	return nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/getvpn/getvpn/esp/tun"
@@ -78,6 +79,19 @@ type Group struct {
 	Local policy.List
 	// Rules is the group's access list: the one in force, or while not registered the last one known (or none).
 	Rules policy.List
+	// Also holds other lists that are in force at other members while the policy changes: what one of them lets pass in
+	// clear is accepted in clear.
+	Also []policy.List
+	// AcceptClear takes in clear what Rules would have encrypted, SendClear lets it leave so: a group that migrates.
+	AcceptClear, SendClear bool
+
+	before *Group // the policy that this one takes over from, while it does
+}
+
+// samePolicy says whether the policies of two groups let the same pass.
+func (g Group) samePolicy(o Group) bool {
+	return slices.Equal(g.Rules, o.Rules) && slices.EqualFunc(g.Also, o.Also, func(a, b policy.List) bool { return slices.Equal(a, b) }) &&
+		g.AcceptClear == o.AcceptClear && g.SendClear == o.SendClear
 }
 
 // guarded lists the destinations that are guarded besides what Rules permit.

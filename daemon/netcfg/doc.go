@@ -39,8 +39,12 @@
 // fail-closed group drops (see guard.go for the chains). It is put in place before anything else, replaced in one
 // transaction when the policy changes, survives SIGKILL (the TUN does not, so traffic falls back to the main table and
 // meets the guard), and goes only by an orderly Down, unless Config.KeepGuard. A fail-open group contributes nothing: its
-// traffic goes in clear by design while there are no keys. One thing is dropped whatever the mode: a decrypted packet that
-// the main table would send out through the WAN again.
+// traffic goes in clear by design while there are no keys. While it has keys, what arrives in clear is checked in a second
+// table that ends with the process (see live.go). One thing is dropped whatever the mode: a decrypted packet that the main
+// table would send out through the WAN again.
+//
+// A group that migrates (AcceptClear, SendClear) and one whose policy changes (Also) let more pass; Prepare and SetGroups
+// change over without a gap. What was dropped is counted by reason, and the counts outlive policies and daemons.
 //
 // Concurrency: methods may be called from any goroutine; they exclude each other.
 package netcfg

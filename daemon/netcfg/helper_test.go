@@ -49,12 +49,45 @@ type memberArg struct {
 	Registered bool
 	FailOpen   bool
 	Gateway    string
+	Mode       string // as gdoi.Mode's words; empty: full
+}
+
+// policyArg is a policy for a member that runs.
+type policyArg struct {
+	Rules []string
+	Also  [][]string
+	Mode  string
+}
+
+// group is the policy for the kernel, and for the engine.
+func (a policyArg) apply(g Group) (Group, engine.Policy, error) {
+	list, err := policy.ParseList(strings.Join(a.Rules, "\n"))
+	if err != nil {
+		return g, engine.Policy{}, err
+	}
+	g.Rules, g.Registered, g.Also = list, true, nil
+	g.AcceptClear, g.SendClear = a.Mode == "passive" || a.Mode == "receive-only", a.Mode == "receive-only"
+	for _, l := range a.Also {
+		list, err := policy.ParseList(strings.Join(l, "\n"))
+		if err != nil {
+			return g, engine.Policy{}, err
+		}
+		g.Also = append(g.Also, list)
+	}
+	p := engine.Policy{Registered: true, ReceiveOnly: g.SendClear}
+	for _, r := range g.Rules {
+		p.Rules = append(p.Rules, spd.Rule{
+			Action: spd.Action(r.Action), Proto: r.Proto, Src: r.Src, Dst: r.Dst,
+			SrcPorts: spd.Ports(r.SrcPorts), DstPorts: spd.Ports(r.DstPorts),
+		})
+	}
+	return g, p, nil
 }
 
 var testKey = []byte("0123456789abcdef0123456789abcdefsalt")
 
 // memberRole does what daemon/gm does, in its order, without a key server. Standard output: "ready", then an answer for
-// each "state" that it reads.
+// each "state" that it reads, and for each policyArg, which it changes over to.
 func memberRole(arg string) error {
 	var a memberArg
 	if err := json.Unmarshal([]byte(arg), &a); err != nil {
@@ -94,15 +127,26 @@ func memberRole(arg string) error {
 	if err := n.Up(); err != nil {
 		return err
 	}
+	change := func(to policyArg) error {
+		next, p, err := to.apply(group)
+		if err != nil {
+			return err
+		}
+		if _, err := n.Prepare([]Group{next}); err != nil {
+			return err
+		}
+		if err := eng.SetPolicy("blue", p); err != nil {
+			return err
+		}
+		time.Sleep(100 * time.Millisecond)
+		group = next
+		return n.SetGroups([]Group{group})
+	}
 	if a.Registered {
 		if err := register(eng, a); err != nil {
 			return err
 		}
-		if group.Rules, err = policy.ParseList(strings.Join(a.Rules, "\n")); err != nil {
-			return err
-		}
-		group.Registered = true
-		if err := n.SetGroups([]Group{group}); err != nil {
+		if err := change(policyArg{Rules: a.Rules, Mode: a.Mode}); err != nil {
 			return err
 		}
 	}
@@ -124,8 +168,16 @@ func memberRole(arg string) error {
 	fmt.Println("ready")
 	go func() {
 		for in := bufio.NewScanner(os.Stdin); in.Scan(); {
+			var to policyArg
+			if json.Unmarshal(in.Bytes(), &to) == nil {
+				_ = json.NewEncoder(os.Stdout).Encode(fmt.Sprint(change(to)))
+				continue
+			}
 			s, err := n.State()
-			_ = json.NewEncoder(os.Stdout).Encode(map[string]any{"net": s, "error": fmt.Sprint(err), "wire": conn.Stats(), "pipeline": p.Stats(), "engine": eng.Stats()})
+			drops, derr := n.Drops()
+			_ = json.NewEncoder(os.Stdout).Encode(map[string]any{
+				"net": s, "error": fmt.Sprint(errors.Join(err, derr)), "drops": drops, "wire": conn.Stats(), "pipeline": p.Stats(), "engine": eng.Stats(),
+			})
 		}
 	}()
 	<-ctx.Done()
@@ -133,22 +185,10 @@ func memberRole(arg string) error {
 }
 
 func register(eng *engine.Engine, a memberArg) error {
-	list, err := policy.ParseList(strings.Join(a.Rules, "\n"))
-	if err != nil {
-		return err
-	}
-	var rules []spd.Rule
-	for _, r := range list {
-		rules = append(rules, spd.Rule{
-			Action: spd.Action(r.Action), Proto: r.Proto, Src: r.Src, Dst: r.Dst,
-			SrcPorts: spd.Ports(r.SrcPorts), DstPorts: spd.Ports(r.DstPorts),
-		})
-	}
 	key := append([]byte(nil), testKey...)
 	return errors.Join(
 		eng.Install(engine.SA{Group: "blue", SPI: 0x1000, KeyMat: key, SIDBits: 24, SIDs: []uint32{a.SID}}),
 		eng.Activate("blue", 0, 0x1000),
-		eng.SetPolicy("blue", engine.Policy{Rules: rules, Registered: true}),
 	)
 }
 

@@ -33,7 +33,6 @@ func mark(mark uint32) []expr.Any {
 	return meta(expr.MetaKeyMARK, binaryutil.NativeEndian.PutUint32(mark))
 }
 
-func count() []expr.Any         { return []expr.Any{&expr.Counter{}} }
 func drop() []expr.Any          { return []expr.Any{&expr.Verdict{Kind: expr.VerdictDrop}} }
 func accept() []expr.Any        { return []expr.Any{&expr.Verdict{Kind: expr.VerdictAccept}} }
 func verdictReturn() []expr.Any { return []expr.Any{&expr.Verdict{Kind: expr.VerdictReturn}} }

@@ -252,9 +252,26 @@ func TestFailOpen(t *testing.T) {
 	// A registered fail-open member protects, and does not need its peer to fail closed.
 	open := memberOf("gm2", "10.2.2.1", 2)
 	open.FailOpen = true
-	l.run("gm2", "member", open)
+	gm2 = l.run("gm2", "member", open)
 	seen := l.captured(func() { l.probe("h2", probeArg{Dst: "10.1.1.2:7", Count: 2, Wait: 50}) })
 	if seen["10.2.2.2>10.1.1.2 50"] != 2 {
 		t.Errorf("registered, fail open: %v", seen)
+	}
+	// It does not accept in clear what its group encrypts, as long as it lives.
+	if r := l.probe("p1", probeArg{Src: "10.0.2.2:0", Dst: "10.2.2.2:7", Count: 3, Wait: 50}); r.Received != 0 {
+		t.Errorf("clear from outside, registered, fail open: %+v", r)
+	}
+	if s := gm2.state(); s.Drops[countInward] != 3 || s.Drops[countOutward] != 0 {
+		t.Errorf("drops: %v", s.Drops)
+	}
+	if r := l.probe("p1", probeArg{Src: "10.0.2.2:0", Dst: "10.2.2.2:7777", Count: 1, Wait: 50}); r.Received != 0 {
+		t.Errorf("nobody listens there: %+v", r)
+	}
+	_ = gm2.signal(syscall.SIGKILL)
+	eventually(t, "the kernel forgets the table of the dead", func() bool {
+		return !strings.Contains(l.in("gm2", "nft", "list", "tables"), "_live")
+	})
+	if r := l.probe("h1", probeArg{Dst: "10.2.2.2:7"}); r.Received != 5 {
+		t.Errorf("dead again, fail open: %+v", r)
 	}
 }

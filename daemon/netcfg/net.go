@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"github.com/vishvananda/netlink"
@@ -19,6 +20,7 @@ type Net struct {
 	up     bool
 	wan    int // MTU
 	tun    int
+	live   *live
 	saved  []sysctl
 }
 
@@ -36,6 +38,10 @@ func New(cfg Config) (*Net, error) {
 func (n *Net) SetGroups(groups []Group) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	return n.setGroups(groups)
+}
+
+func (n *Net) setGroups(groups []Group) error {
 	old := n.groups
 	n.groups = groups
 	if err := n.setGuard(); err != nil {
@@ -46,6 +52,27 @@ func (n *Net) SetGroups(groups []Group) error {
 		return nil
 	}
 	return n.syncRoutes()
+}
+
+// Prepare makes way for groups to come: from now on the kernel lets pass what either the policy in force or the one to
+// come lets pass, and routes into the TUN what either protects. Then the engine may change over, and SetGroups ends the
+// change. changed is false, and nothing was done, if no policy differs.
+func (n *Net) Prepare(groups []Group) (changed bool, err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	merged := slices.Clone(groups)
+	for i := range merged {
+		g := &merged[i]
+		for j := range n.groups {
+			if old := n.groups[j]; old.Name == g.Name && (old.before != nil || !old.samePolicy(*g)) {
+				g.before, changed = &old, true
+			}
+		}
+	}
+	if !changed {
+		return false, nil
+	}
+	return true, n.setGroups(merged)
 }
 
 // Up clears what a dead predecessor left, then sets up sysctls, TUN, rules and routes. The TUN must exist: opening it is
@@ -73,7 +100,7 @@ func (n *Net) Up() error {
 func (n *Net) Down() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	err := n.undo()
+	err := errors.Join(n.undo(), n.endLive())
 	n.up = false
 	if !n.cfg.KeepGuard {
 		err = errors.Join(err, n.removeGuard())

@@ -154,6 +154,23 @@ type memberState struct {
 	Error  string         `json:"error"`
 	Wire   map[string]any `json:"wire"`
 	Engine map[string]any `json:"engine"`
+	Drops  map[string]int `json:"drops"`
+}
+
+// change gives a running member another policy, as daemon/gm does.
+func (p *proc) change(a policyArg) {
+	p.t.Helper()
+	b, err := json.Marshal(a)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if _, err := p.in.Write(append(b, '\n')); err != nil {
+		p.t.Fatal(err)
+	}
+	var answer string
+	if p.decode(&answer); answer != "<nil>" {
+		p.t.Error(answer)
+	}
 }
 
 func (p *proc) state() memberState {

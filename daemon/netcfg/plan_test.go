@@ -86,7 +86,6 @@ func TestVerdicts(t *testing.T) {
 		{"nothing known", Group{Local: list[:1]},
 			[]string{"pass deny tcp any any eq 22", "drop permit ip any any", "drop permit ip any6 any6"},
 			[]string{"pass deny tcp any any eq 22", "drop permit ip any any", "drop permit ip any6 any6"}},
-		{"fail open", Group{Protect: protect, Rules: list, FailOpen: true}, nil, nil},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			for _, dir := range []struct {

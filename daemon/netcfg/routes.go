@@ -61,11 +61,13 @@ func destinations(groups []Group) []netip.Prefix {
 		}
 	}
 	for _, g := range groups {
-		for _, r := range g.Rules.Permits() {
-			add(r.Dst)
-		}
-		for _, p := range g.guarded() {
-			add(p)
+		for x := &g; x != nil; x = x.before {
+			for _, r := range x.Rules.Permits() {
+				add(r.Dst)
+			}
+			for _, p := range x.guarded() {
+				add(p)
+			}
 		}
 	}
 	slices.SortFunc(out, netip.Prefix.Compare)

@@ -6,7 +6,6 @@ import (
 	"sort"
 
 	"github.com/google/nftables"
-	"github.com/google/nftables/expr"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
@@ -18,7 +17,7 @@ type State struct {
 	Rules      []string `json:"rules"`
 	Routes     []string `json:"routes"`
 	Guard      string   `json:"guard"`       // name of the table, empty when there is none
-	GuardDrops uint64   `json:"guard_drops"` // since the guard was last replaced
+	GuardDrops uint64   `json:"guard_drops"` // since the guard was put in place
 	Sysctls    []string `json:"sysctls"`     // changed by us
 }
 
@@ -46,8 +45,11 @@ func (n *Net) State() (State, error) {
 	err = errors.Join(err, gerr)
 	if guard != nil {
 		s.Guard = "inet " + guard.Name
-		drops, derr := guardDrops(guard)
-		s.GuardDrops, err = drops, errors.Join(err, derr)
+		drops, derr := n.drops()
+		for _, count := range drops {
+			s.GuardDrops += count
+		}
+		err = errors.Join(err, derr)
 	}
 	return s, err
 }
@@ -67,32 +69,25 @@ func (n *Net) describeRoute(r netlink.Route) string {
 	return s
 }
 
-// guardDrops adds up the counters, which only dropping rules have.
-func guardDrops(table *nftables.Table) (uint64, error) {
+// Drops returns the counters of the guard by name, those of a dead predecessor included.
+func (n *Net) Drops() (map[string]uint64, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.drops()
+}
+
+func (n *Net) drops() (map[string]uint64, error) {
 	conn, err := nftables.New()
 	if err != nil {
-		return 0, fmt.Errorf("netcfg: nftables: %w", err)
+		return nil, fmt.Errorf("netcfg: nftables: %w", err)
 	}
-	chains, err := conn.ListChainsOfTableFamily(table.Family)
-	if err != nil {
-		return 0, fmt.Errorf("netcfg: list the guard's chains: %w", err)
+	out, err := counts(conn, n.guardTable())
+	if err != nil || n.live == nil {
+		return out, err
 	}
-	var total uint64
-	for _, chain := range chains {
-		if chain.Table.Name != table.Name {
-			continue
-		}
-		rules, err := conn.GetRules(table, chain)
-		if err != nil {
-			return total, fmt.Errorf("netcfg: read the guard's counters: %w", err)
-		}
-		for _, r := range rules {
-			for _, e := range r.Exprs {
-				if c, ok := e.(*expr.Counter); ok {
-					total += c.Packets
-				}
-			}
-		}
+	more, err := counts(n.live.conn, n.live.table)
+	for name, count := range more {
+		out[name] += count
 	}
-	return total, nil
+	return out, err
 }
