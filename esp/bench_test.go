@@ -52,3 +52,33 @@ func BenchmarkOpen(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkSuites(b *testing.B) {
+	for _, s := range []Suite{AES256GCM, AES256GMAC, AES256CBCSHA256, AES256CBCSHA512, AES256CTRSHA256, TripleDESCBCSHA1, NullSHA256} {
+		sa := suiteSA(b, s)
+		sealed := seal(b, sa, Ticket{1, 1}, ipv4(1380), NextIPv4)
+		work := make([]byte, len(sealed))
+		var ctx Context
+		b.Run("open/"+s.String(), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				copy(work, sealed)
+				sa.Ticket(&ctx, work)
+				if _, _, err := sa.Open(&ctx, work); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(1400*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "GB/s")
+		})
+		buf := make([]byte, Headroom+1400+Tailroom)
+		b.Run("seal/"+s.String(), func(b *testing.B) {
+			b.ReportAllocs()
+			for n := uint64(1); b.Loop(); n++ {
+				if _, _, err := sa.Seal(&ctx, Ticket{n, uint32(n)}, buf, Headroom, 1400, NextIPv4); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(1400*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "GB/s")
+		})
+	}
+}

@@ -1,5 +1,5 @@
 // Package esp is one group security association of the data path: it seals IP packets into ESP and opens them, in
-// place, with AES-GCM. The packages beside and below it:
+// place, with one of the suites of suite.go. The packages beside and below it:
 //
 //	packet   IPv4 and IPv6 headers: parse, preserve addresses, fragment, ICMP, MSS
 //	replay   the exact window of one sender
@@ -8,13 +8,33 @@
 //	engine   the decision for one packet; pure, so the simulator uses it too
 //	tun wire pipeline   the I/O around it
 //
-// An ESP packet (RFC 4303 §2) as this package makes it, with the cipher of RFC 4106 and the IV of RFC 6054:
+// An ESP packet (RFC 4303 §2) as this package makes it, here with the cipher of RFC 4106 and the IV of RFC 6054:
 //
 //	 SPI 4 | sequence 4 | IV 8 = SID | counter        | inner packet | 1 2 3.. | pad length | next header | ICV 16
 //	`---- AAD --------'                              `------------ AES-GCM, nonce = salt 4 | IV ------'
 //
 // The sequence number and the counter in the IV are the same number, starting at 1 for each sender id (SID), so one
 // atomic addition hands out both. A Sender stops with ErrExhausted before either would repeat.
+//
+// # Who sent a packet
+//
+// With one key for many senders, each with its own numbers, RFC 4303 §3.4.3 has no anti-replay service and recommends to
+// switch it off. Here a receiver has an exact window for each sender under each SA, because every packet says whose it
+// is, in a way that other implementations need not know of:
+//
+//	GCM, GMAC, CTR   the IV is SID | counter, as RFC 6054 and RFC 6407 §3.5 want it
+//	CBC, 3DES        an IV must be unpredictable (RFC 3602 §3): SID | counter, encrypted under a key that is derived from
+//	                 the integrity key; holders of the group's key decrypt it (putIV)
+//	NULL             there is no IV: 8 octets of TFC padding (RFC 4303 §2.7) between the inner packet and the ESP padding
+//
+// Sender ids come from the key server for every suite, and new ones with every registration, so a sender that was
+// restarted starts a new window and is heard at once. The ICV covers all three; that SID and sequence number belong
+// together is checked, so a random IV is not taken for one of ours.
+//
+// A packet of another implementation, in CBC, 3DES or NULL, names no sender: for those the receiver has a window for each
+// source address (package engine), the inner one, which is authenticated. What it cannot know is that such a sender was
+// restarted: with numbers from 1 it is heard again under the next key. A member whose key server gives it no sender id
+// (allowed for these suites: RFC 6407 §3.5 asks for them with counter modes) draws one at random.
 //
 // The extended sequence number is not used: a member that joins late could not know its high half, and RFC 9838
 // forbids it for multicast SAs.
@@ -27,16 +47,16 @@ package esp
 // Sizes of the parts of an ESP packet in octets, RFC 4303 §2 and RFC 4106 §3.
 const (
 	HeaderLen  = 8  // SPI and sequence number
-	IVLen      = 8  // explicit IV
 	TrailerLen = 2  // pad length and next header
-	ICVLen     = 16 // the only ICV length that RFC 4106 makes mandatory
-	MinLen     = HeaderLen + IVLen + TrailerLen + 2 + ICVLen
+	MaxIVLen   = 16 // of all suites
+	ICVLen     = 16 // of AES-GCM and AES-GMAC: the only one that RFC 4106 makes mandatory
 
 	// Headroom is what a buffer must have in front of a packet that is to be sealed: the outer IPv4 header, the ESP
-	// header and the IV take 36; the rest is for the link header and the virtio header of the I/O around.
-	Headroom = 64
-	// Tailroom is what it must have behind: at most 3 of padding, 2 of trailer and 16 of ICV.
-	Tailroom = 32
+	// header and the IV take at most 44; the rest is for the link header and the virtio header of the I/O around.
+	Headroom = 80
+	// Tailroom is what it must have behind: at most 15 of padding, 8 of tag (with no more than 3 of padding), 2 of
+	// trailer and 32 of ICV.
+	Tailroom = 64
 )
 
 // Protocol numbers that appear in the next header field of the trailer.
@@ -45,13 +65,3 @@ const (
 	NextIPv6  = 41 // tunnel mode, IPv6 inside
 	NextDummy = 59 // RFC 4303 §2.6: a packet to be thrown away
 )
-
-// SealedLen returns the length of the ESP packet (from the SPI to the ICV) that carries n octets.
-func SealedLen(n int) int {
-	return HeaderLen + IVLen + (n+TrailerLen+3)&^3 + ICVLen
-}
-
-// InnerMax returns the longest packet whose ESP packet, with an outer header of outer octets, fits into mtu.
-func InnerMax(mtu, outer int) int {
-	return max(0, (mtu-outer-HeaderLen-IVLen-ICVLen)&^3-TrailerLen)
-}

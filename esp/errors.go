@@ -4,7 +4,8 @@ import "errors"
 
 // Errors. Those of Open come back as they are, so that a flood of bad packets costs no allocation.
 var (
-	ErrKeyMaterial = errors.New("esp: keying material must be an AES-128 or AES-256 key and 4 octets of salt (20 or 36 octets)")
+	ErrKeyMaterial = errors.New("esp: keying material of the wrong length")
+	ErrSuite       = errors.New("esp: no such suite")
 	ErrSenderID    = errors.New("esp: sender id does not fit into the group's number of sender id bits")
 	ErrNoSenderID  = errors.New("esp: no sender id, so this SA can only receive; register again to get one")
 	ErrExhausted   = errors.New("esp: sequence numbers and IVs of all sender ids are used up; a new TEK or new sender ids are needed")

@@ -3,6 +3,7 @@ package esp
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/subtle"
 	"encoding/binary"
 	"fmt"
 )
@@ -17,41 +18,78 @@ const maxSIDBits = 56
 type SA struct {
 	spi     uint32
 	sidBits uint8
+	suite   Suite
+	mode    mode
 	salt    [saltLen]byte
-	aead    cipher.AEAD
+	aead    cipher.AEAD // gcm and gmac
+
+	// The other modes.
+	block   cipher.Block // none for null
+	ivBlock cipher.Block // cbc and des3
+	mac     mac
+
+	// Lengths in octets, from the registry.
+	iv, align, tag, icv int
 }
 
-// Context is the scratch space of one goroutine: a nonce on the stack would escape to the heap for every packet.
+// Context is the scratch space of one goroutine: a nonce on the stack would escape to the heap for every packet. Its
+// zero value is ready.
 type Context struct {
-	nonce [saltLen + IVLen]byte
+	nonce   [saltLen + 8]byte
+	block   [aesBlock]byte
+	sum     [64]byte
+	stream  [16 * aesBlock]byte
+	digests [numHashes]digest
 }
 
-// NewSA makes the SA of an SPI from its keying material, key then salt (RFC 4106 §8.1), and the number of sender id
-// bits of the group (0 if there is only one sender). The caller keeps and wipes keymat.
-func NewSA(spi uint32, keymat []byte, sidBits uint8) (*SA, error) {
-	if len(keymat) != 16+saltLen && len(keymat) != 32+saltLen {
-		return nil, fmt.Errorf("%w: got %d octets", ErrKeyMaterial, len(keymat))
+// NewSA makes the SA of an SPI from its suite, its keying material (the cipher's key, the salt of counter modes, the
+// integrity key; Suite.KeyMatLen octets) and the number of sender id bits of the group (0 if there is only one
+// sender). The caller keeps and wipes keymat.
+func NewSA(spi uint32, suite Suite, keymat []byte, sidBits uint8) (*SA, error) {
+	if !suite.valid() {
+		return nil, fmt.Errorf("%w: number %d", ErrSuite, uint8(suite))
+	}
+	if len(keymat) != suite.KeyMatLen() {
+		return nil, fmt.Errorf("%w: %v takes %d octets, got %d", ErrKeyMaterial, suite, suite.KeyMatLen(), len(keymat))
 	}
 	if sidBits > maxSIDBits {
 		return nil, fmt.Errorf("%w: %d bits, at most %d are possible", ErrSenderID, sidBits, maxSIDBits)
 	}
-	key := keymat[:len(keymat)-saltLen]
+	info := &suites[suite]
+	m := &modes[info.mode]
+	s := &SA{spi: spi, sidBits: sidBits, suite: suite, mode: info.mode, iv: m.iv, align: m.align, tag: m.tag, icv: suite.ICVLen()}
+	key := keymat[:info.key]
+	copy(s.salt[:], keymat[len(key):suite.cipherKeyLen()])
+	var err error
+	if info.hash == noHash {
+		err = s.newAEAD(key)
+	} else if s.mac, err = newMAC(info.hash, keymat[suite.cipherKeyLen():]); err == nil {
+		err = s.newBlocks(key)
+	}
+	if err != nil {
+		s.Destroy()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *SA) newAEAD(key []byte) error {
 	block, err := aes.NewCipher(key)
 	if err != nil {
-		return nil, fmt.Errorf("esp: AES: %w", err)
+		return fmt.Errorf("esp: AES: %w", err)
 	}
-	aead, err := cipher.NewGCM(block)
-	if err != nil {
-		return nil, fmt.Errorf("esp: GCM: %w", err)
+	if s.aead, err = cipher.NewGCM(block); err != nil {
+		return fmt.Errorf("esp: GCM: %w", err)
 	}
 	wipe(block) // NewGCM copied the key schedule
-	s := &SA{spi: spi, sidBits: sidBits, aead: aead}
-	copy(s.salt[:], keymat[len(key):])
-	return s, nil
+	return nil
 }
 
 // SPI returns the security parameter index.
 func (s *SA) SPI() uint32 { return s.spi }
+
+// Suite returns what the SA does with packets.
+func (s *SA) Suite() Suite { return s.suite }
 
 // SIDBits returns the number of sender id bits.
 func (s *SA) SIDBits() uint8 { return s.sidBits }
@@ -59,53 +97,102 @@ func (s *SA) SIDBits() uint8 { return s.sidBits }
 // Destroy overwrites the key. No other call may be under way or follow.
 func (s *SA) Destroy() {
 	wipe(s.aead)
+	wipe(s.block)
+	wipe(s.ivBlock)
+	s.mac.destroy()
 	clear(s.salt[:])
 }
 
-// Ticket is one sequence number with its IV, good for exactly one packet.
-type Ticket struct {
-	IV  uint64 // SID in the high bits, RFC 6054 §3
-	Seq uint32
-}
-
 // Seal turns the n octets at buf[off:] into an ESP packet in place and returns where it starts and how long it is. It
-// writes HeaderLen+IVLen octets before off and up to 21 behind the payload. The ticket must be fresh from the
-// SA's Sender: the same ticket twice would give both packets away.
+// writes up to HeaderLen+MaxIVLen octets before off and up to Tailroom behind the payload. The ticket must be fresh from
+// the SA's Sender: with a counter mode the same ticket twice would give both packets away.
 func (s *SA) Seal(c *Context, t Ticket, buf []byte, off, n int, next uint8) (start, length int, err error) {
-	length = SealedLen(n)
-	start = off - HeaderLen - IVLen
+	start = off - HeaderLen - s.iv
+	length = HeaderLen + s.iv + roundUp(n+s.tag+TrailerLen, s.align) + s.icv
 	if start < 0 || n < 0 || start+length > len(buf) {
 		return 0, 0, ErrRoom
 	}
-	end := start + length - ICVLen
-	pad := end - off - n - TrailerLen
-	for i := range pad {
-		buf[off+n+i] = byte(i + 1) // RFC 4303 §2.4
+	end := start + length - s.icv
+	if s.tag != 0 {
+		binary.BigEndian.PutUint64(buf[off+n:], t.IV)
+	}
+	pad := end - off - n - s.tag - TrailerLen
+	for i, padding := 0, buf[end-TrailerLen-pad:]; i < pad; i++ {
+		padding[i] = byte(i + 1) // RFC 4303 §2.4
 	}
 	buf[end-2], buf[end-1] = byte(pad), next
 
 	binary.BigEndian.PutUint32(buf[start:], s.spi)
 	binary.BigEndian.PutUint32(buf[start+4:], t.Seq)
-	binary.BigEndian.PutUint64(buf[start+HeaderLen:], t.IV)
-	copy(c.nonce[:saltLen], s.salt[:])
-	binary.BigEndian.PutUint64(c.nonce[saltLen:], t.IV)
-	s.aead.Seal(buf[off:off], c.nonce[:], buf[off:end], buf[start:start+HeaderLen])
+	switch s.mode {
+	case gcm: // RFC 4106 §5: SPI and sequence number are authenticated only
+		s.counterNonce(c, t.IV, buf[start+HeaderLen:])
+		s.aead.Seal(buf[off:off], c.nonce[:], buf[off:end], buf[start:start+HeaderLen])
+		return start, length, nil
+	case gmac: // RFC 4543 §3.3: everything is
+		s.counterNonce(c, t.IV, buf[start+HeaderLen:])
+		s.aead.Seal(buf[end:end], c.nonce[:], nil, buf[start:end])
+		return start, length, nil
+	}
+	s.putIV(c, t, buf[start+HeaderLen:off])
+	switch s.mode {
+	case cbc, des3:
+		encryptCBC(s.block, buf[start+HeaderLen:off], buf[off:end])
+	case ctr:
+		s.xorCTR(c, buf[start+HeaderLen:off], buf[off:end])
+	}
+	copy(buf[end:], s.mac.sum(c, buf[start:end])[:s.icv])
 	return start, length, nil
+}
+
+func (s *SA) counterNonce(c *Context, iv uint64, packet []byte) {
+	binary.BigEndian.PutUint64(packet, iv)
+	copy(c.nonce[:saltLen], s.salt[:])
+	binary.BigEndian.PutUint64(c.nonce[saltLen:], iv)
+}
+
+// sound says whether b can be a packet of this SA by its length.
+func (s *SA) sound(b []byte) bool {
+	n := len(b) - HeaderLen - s.iv - s.icv
+	return n >= s.align && n&(s.align-1) == 0
 }
 
 // Open verifies and decrypts the ESP packet b (from its SPI on) in place and returns the payload within b and its next
 // header. ErrPadding means that the packet is authentic, so its sequence number is used up, but its sender is broken.
 func (s *SA) Open(c *Context, b []byte) (payload []byte, next uint8, err error) {
-	if len(b) < MinLen || len(b)%4 != 0 {
+	if !s.sound(b) {
 		return nil, 0, ErrMalformed
 	}
-	copy(c.nonce[:saltLen], s.salt[:])
-	copy(c.nonce[saltLen:], b[HeaderLen:HeaderLen+IVLen])
-	const skip = HeaderLen + IVLen
-	plain, err := s.aead.Open(b[skip:skip], c.nonce[:], b[skip:], b[:HeaderLen])
-	if err != nil {
-		return nil, 0, ErrAuth
+	skip, end := HeaderLen+s.iv, len(b)-s.icv
+	plain := b[skip:end]
+	switch s.mode {
+	case gcm, gmac:
+		copy(c.nonce[:saltLen], s.salt[:])
+		copy(c.nonce[saltLen:], b[HeaderLen:skip])
+		if s.mode == gcm {
+			plain, err = s.aead.Open(b[skip:skip], c.nonce[:], b[skip:], b[:HeaderLen])
+		} else {
+			_, err = s.aead.Open(b[end:end], c.nonce[:], b[end:], b[:end])
+		}
+		if err != nil {
+			return nil, 0, ErrAuth
+		}
+	default:
+		if subtle.ConstantTimeCompare(s.mac.sum(c, b[:end])[:s.icv], b[end:]) != 1 {
+			return nil, 0, ErrAuth
+		}
+		switch s.mode {
+		case cbc, des3:
+			decryptCBC(s.block, b[HeaderLen:skip], plain)
+		case ctr:
+			s.xorCTR(c, b[HeaderLen:skip], plain)
+		}
 	}
+	return s.unpad(plain)
+}
+
+// unpad takes the trailer off, and the tag of a suite without an IV.
+func (s *SA) unpad(plain []byte) (payload []byte, next uint8, err error) {
 	pad := int(plain[len(plain)-2])
 	n := len(plain) - TrailerLen - pad
 	if n < 0 {
@@ -116,20 +203,10 @@ func (s *SA) Open(c *Context, b []byte) (payload []byte, next uint8, err error) 
 			return nil, 0, ErrPadding
 		}
 	}
-	return plain[:n], plain[len(plain)-1], nil
-}
-
-// Peek returns the SPI, the sequence number and the IV of an ESP packet, without believing any of them.
-func Peek(b []byte) (spi uint32, t Ticket, ok bool) {
-	if len(b) < MinLen {
-		return 0, Ticket{}, false
+	if s.tag != 0 {
+		if at, tagged := s.tagged(plain); tagged {
+			n = at
+		}
 	}
-	t.Seq = binary.BigEndian.Uint32(b[4:])
-	t.IV = binary.BigEndian.Uint64(b[HeaderLen:])
-	return binary.BigEndian.Uint32(b), t, true
-}
-
-// SID returns the sender id in the IV of a packet of this SA.
-func (s *SA) SID(t Ticket) uint64 {
-	return t.IV >> (64 - s.sidBits)
+	return plain[:n], plain[len(plain)-1], nil
 }

@@ -20,7 +20,7 @@ func testKey(n int) []byte {
 
 func testSA(t testing.TB, keymat int) *SA {
 	t.Helper()
-	sa, err := NewSA(0xc0ffee01, testKey(keymat), 24)
+	sa, err := NewSA(0xc0ffee01, gcmOf(keymat), testKey(keymat), 24)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +28,7 @@ func testSA(t testing.TB, keymat int) *SA {
 }
 
 // seal returns the ESP packet that carries the payload.
-func seal(t testing.TB, sa *SA, ticket Ticket, payload []byte, next uint8) []byte {
+func seal(t tb, sa *SA, ticket Ticket, payload []byte, next uint8) []byte {
 	t.Helper()
 	buf := make([]byte, Headroom+len(payload)+Tailroom)
 	copy(buf[Headroom:], payload)
@@ -46,11 +46,12 @@ func TestSealOpenInPlace(t *testing.T) {
 		next := rapid.SampledFrom([]uint8{NextIPv4, NextIPv6, NextDummy}).Draw(rt, "next")
 		ticket := Ticket{IV: rapid.Uint64().Draw(rt, "iv"), Seq: rapid.Uint32().Draw(rt, "seq")}
 		b := seal(t, sa, ticket, payload, next)
-		if len(b) != SealedLen(len(payload)) || len(b)%4 != 0 {
+		if len(b) != sa.suite.SealedLen(len(payload)) || len(b)%4 != 0 {
 			rt.Fatalf("length %d of %d octets", len(b), len(payload))
 		}
-		spi, got, ok := Peek(b)
-		if !ok || spi != sa.SPI() || got != ticket || sa.SID(got) != ticket.IV>>40 {
+		spi, _ := Peek(b)
+		got, known, ok := sa.Ticket(new(Context), b)
+		if !ok || !known || spi != sa.SPI() || got != ticket || sa.SID(got) != ticket.IV>>40 {
 			rt.Fatalf("peek %08x %v", spi, got)
 		}
 		// Any changed bit is noticed.
@@ -63,7 +64,7 @@ func TestSealOpenInPlace(t *testing.T) {
 		if err != nil || gotNext != next || !bytes.Equal(out, payload) {
 			rt.Fatalf("%x %d %v", out, gotNext, err)
 		}
-		if len(out) > 0 && &out[0] != &b[HeaderLen+IVLen] {
+		if len(out) > 0 && &out[0] != &b[HeaderLen+8] {
 			rt.Fatal("not opened in place")
 		}
 	})
@@ -71,12 +72,14 @@ func TestSealOpenInPlace(t *testing.T) {
 
 func TestInnerMaxIsTight(t *testing.T) {
 	for mtu := 576; mtu < 2000; mtu++ {
-		n := InnerMax(mtu, 20)
-		if 20+SealedLen(n) > mtu || 20+SealedLen(n+1) <= mtu {
-			t.Fatalf("mtu %d: %d", mtu, n)
+		for _, s := range Suites() {
+			n := s.InnerMax(mtu, 20)
+			if 20+s.SealedLen(n) > mtu || 20+s.SealedLen(n+1) <= mtu {
+				t.Fatalf("%v: mtu %d: %d", s, mtu, n)
+			}
 		}
 	}
-	if InnerMax(1500, 20) != 1446 {
+	if AES256GCM.InnerMax(1500, 20) != 1446 {
 		t.Fatal("1500 must give 1446")
 	}
 }
@@ -85,7 +88,7 @@ func TestOpenRefuses(t *testing.T) {
 	sa := testSA(t, 20)
 	// authentic makes a packet whose plaintext, trailer included, is given.
 	authentic := func(plain []byte) []byte {
-		b := make([]byte, HeaderLen+IVLen)
+		b := make([]byte, HeaderLen+8)
 		binary.BigEndian.PutUint32(b, sa.SPI())
 		nonce := append(bytes.Clone(sa.salt[:]), b[HeaderLen:]...)
 		return sa.aead.Seal(b, nonce, plain, b[:HeaderLen])
@@ -136,12 +139,19 @@ func TestSealNeedsRoom(t *testing.T) {
 }
 
 func TestNewSARefuses(t *testing.T) {
-	for _, n := range []int{0, 16, 19, 21, 28, 32, 35, 37} {
-		if _, err := NewSA(1, testKey(n), 24); !errors.Is(err, ErrKeyMaterial) {
-			t.Errorf("%d octets: %v", n, err)
+	for _, s := range Suites() {
+		for _, n := range []int{0, s.KeyMatLen() - 1, s.KeyMatLen() + 1} {
+			if _, err := NewSA(1, s, testKey(n), 24); !errors.Is(err, ErrKeyMaterial) {
+				t.Errorf("%v: %d octets: %v", s, n, err)
+			}
 		}
 	}
-	if _, err := NewSA(1, testKey(20), 57); !errors.Is(err, ErrSenderID) {
+	for _, s := range []Suite{0, numSuites} {
+		if _, err := NewSA(1, s, testKey(20), 24); !errors.Is(err, ErrSuite) {
+			t.Errorf("%v: %v", s, err)
+		}
+	}
+	if _, err := NewSA(1, AES128GCM, testKey(20), 57); !errors.Is(err, ErrSenderID) {
 		t.Errorf("57 bits: %v", err)
 	}
 }
@@ -178,7 +188,12 @@ func cipherMemory(sa *SA) []byte {
 }
 
 func TestNoAllocations(t *testing.T) {
-	sa := testSA(t, 36)
+	for _, s := range Suites() {
+		t.Run(s.String(), func(t *testing.T) { noAllocations(t, suiteSA(t, s)) })
+	}
+}
+
+func noAllocations(t *testing.T, sa *SA) {
 	sender, err := sa.Sender([]uint32{7})
 	if err != nil {
 		t.Fatal(err)
@@ -193,6 +208,9 @@ func TestNoAllocations(t *testing.T) {
 		start, n, err := sa.Seal(&ctx, run.Next(), buf, Headroom, 1400, NextIPv4)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if _, _, ok := sa.Ticket(&ctx, buf[start:start+n]); !ok {
+			t.Fatal("no ticket")
 		}
 		if _, _, err := sa.Open(&ctx, buf[start:start+n]); err != nil {
 			t.Fatal(err)
@@ -209,19 +227,19 @@ func FuzzOpen(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		// As it comes: nobody without the key gets anything in, and nothing crashes.
 		orig := bytes.Clone(b)
-		if _, _, err := sa.Open(new(Context), bytes.Clone(b)); err == nil && len(b) != SealedLen(40) {
+		if _, _, err := sa.Open(new(Context), bytes.Clone(b)); err == nil && len(b) != AES128GCM.SealedLen(40) {
 			t.Fatal("opened a forged packet")
 		}
 		// As an authentic plaintext: accepted means that sealing gives the same packet, if the padding is the shortest.
-		if len(b) > HeaderLen+IVLen {
-			head := orig[:HeaderLen+IVLen]
+		if len(b) > HeaderLen+8 {
+			head := orig[:HeaderLen+8]
 			nonce := append(bytes.Clone(sa.salt[:]), head[HeaderLen:]...)
-			sealed := sa.aead.Seal(bytes.Clone(head), nonce, orig[HeaderLen+IVLen:], head[:HeaderLen])
+			sealed := sa.aead.Seal(bytes.Clone(head), nonce, orig[HeaderLen+8:], head[:HeaderLen])
 			payload, next, err := sa.Open(new(Context), bytes.Clone(sealed))
-			if err != nil || SealedLen(len(payload)) != len(sealed) || binary.BigEndian.Uint32(head) != sa.SPI() {
+			if err != nil || AES128GCM.SealedLen(len(payload)) != len(sealed) || binary.BigEndian.Uint32(head) != sa.SPI() {
 				return
 			}
-			_, ticket, _ := Peek(sealed)
+			ticket, _, _ := sa.Ticket(new(Context), sealed)
 			if again := seal(t, sa, ticket, payload, next); !bytes.Equal(again, sealed) {
 				t.Fatalf("%x\n%x", again, sealed)
 			}

@@ -8,7 +8,7 @@ import (
 
 func mustSender(t *testing.T, sidBits uint8, sids ...uint32) *Sender {
 	t.Helper()
-	sa, err := NewSA(1, testKey(20), sidBits)
+	sa, err := NewSA(1, AES128GCM, testKey(20), sidBits)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func TestNoTicketTwice(t *testing.T) {
 }
 
 func TestSenderRefuses(t *testing.T) {
-	sa, _ := NewSA(1, testKey(20), 8)
+	sa, _ := NewSA(1, AES128GCM, testKey(20), 8)
 	if _, err := sa.Sender(nil); !errors.Is(err, ErrNoSenderID) {
 		t.Error(err)
 	}

@@ -50,7 +50,7 @@ func TestESPVectors(t *testing.T) {
 		}
 		done++
 		t.Run(fmt.Sprint("case ", c.Case), func(t *testing.T) {
-			sa, err := NewSA(binary.BigEndian.Uint32(c.SPI), append(append([]byte{}, c.Key...), c.Salt...), 24)
+			sa, err := NewSA(binary.BigEndian.Uint32(c.SPI), gcmOf(len(c.Key)+saltLen), append(append([]byte{}, c.Key...), c.Salt...), 24)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -87,7 +87,7 @@ func TestWycheproof(t *testing.T) {
 	valid, invalid := 0, 0
 	for _, c := range file.Tests {
 		t.Run(fmt.Sprint(c.TcID, " ", c.Comment), func(t *testing.T) {
-			sa, err := NewSA(1, append(bytes.Clone(c.Key), c.IV[:saltLen]...), 24)
+			sa, err := NewSA(1, gcmOf(len(c.Key)+saltLen), append(bytes.Clone(c.Key), c.IV[:saltLen]...), 24)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -48,8 +48,8 @@ func Doctor(c *config.GM, w io.Writer) bool {
 		mtu = min(mtu, c.Interfaces.MTU)
 	}
 	if mtu > 0 {
-		inner := esp.InnerMax(mtu, 20)
-		d.say(inner >= 576, "mtu", "%d on the WAN leaves %d for packets in ESP", mtu, inner)
+		inner := esp.AES256GCM.InnerMax(mtu, 20)
+		d.say(inner >= 576, "mtu", "%d on the WAN leaves %d for packets in ESP with AES-GCM", mtu, inner)
 	}
 	d.address(c)
 	d.kernel(c)

@@ -3,6 +3,7 @@ package engine
 import (
 	"net/netip"
 
+	"github.com/getvpn/getvpn/esp"
 	"github.com/getvpn/getvpn/esp/spd"
 )
 
@@ -43,7 +44,8 @@ type Result struct {
 type SA struct {
 	Group   string
 	SPI     uint32
-	KeyMat  []byte // key, then salt; the caller wipes it after Install
+	Suite   esp.Suite // none: the AES-GCM that KeyMat is long enough for
+	KeyMat  []byte    // see esp.NewSA; the caller wipes it after Install
 	SIDBits uint8
 	SIDs    []uint32 // own sender ids, never used with this key before; none: receive only
 	Expires Instant  // hard end: neither sent with nor received from then on; 0 for none

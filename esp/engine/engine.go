@@ -51,6 +51,7 @@ type Engine struct {
 	windows  []int // by group
 
 	mu      sync.Mutex // of the control methods
+	wanMTU  int
 	groups  []spd.Group
 	classes classes
 	workers []*Worker
@@ -152,8 +153,12 @@ func (e *Engine) Install(sa SA) error {
 	if err != nil {
 		return err
 	}
+	if sa.Suite == 0 {
+		sa.Suite = gcmFor(sa.KeyMat)
+	}
+	defer e.fitMTU()
 	return e.db.Add(sadb.Params{
-		Group: i, SPI: sa.SPI, KeyMat: sa.KeyMat, SIDBits: sa.SIDBits, SIDs: sa.SIDs,
+		Group: i, SPI: sa.SPI, Suite: sa.Suite, KeyMat: sa.KeyMat, SIDBits: sa.SIDBits, SIDs: sa.SIDs,
 		Expires: int64(sa.Expires), Window: e.windows[i], Selectors: x,
 	})
 }
@@ -178,6 +183,7 @@ func (e *Engine) Retire(group string, spi uint32) error {
 	if err != nil {
 		return err
 	}
+	defer e.fitMTU()
 	defer e.forgetClasses()
 	return e.db.Retire(i, spi)
 }
@@ -187,11 +193,36 @@ func (e *Engine) SetMTU(mtu int) error {
 	if mtu < minMTU || mtu > math.MaxUint16 {
 		return fmt.Errorf("%w: MTU %d: it must be from %d to %d", ErrConfig, mtu, minMTU, math.MaxUint16)
 	}
-	e.innerMTU.Store(int64(esp.InnerMax(mtu, packet.IPv4HeaderLen)))
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.wanMTU = mtu
+	e.fitMTU()
 	return nil
 }
 
-// InnerMTU returns the longest packet that is sealed uncut. It is what the MTU of the TUN should be.
+// fitMTU leaves room for the suite that needs most of those that are installed; with none, for AES-GCM. Called with the
+// lock held.
+func (e *Engine) fitMTU() {
+	inner := esp.AES256GCM.InnerMax(e.wanMTU, packet.IPv4HeaderLen)
+	entries, _ := e.db.Entries()
+	for _, x := range entries {
+		inner = min(inner, x.SA.Suite().InnerMax(e.wanMTU, packet.IPv4HeaderLen))
+	}
+	e.innerMTU.Store(int64(inner))
+}
+
+// gcmFor is the AES-GCM whose keying material has this length; none if there is none.
+func gcmFor(keymat []byte) esp.Suite {
+	for _, s := range []esp.Suite{esp.AES128GCM, esp.AES192GCM, esp.AES256GCM} {
+		if s.KeyMatLen() == len(keymat) {
+			return s
+		}
+	}
+	return 0
+}
+
+// InnerMTU returns the longest packet that is sealed uncut. It is what the MTU of the TUN should be; it changes with the
+// WAN's MTU, and when Install or Retire bring or end a suite.
 func (e *Engine) InnerMTU() int { return int(e.innerMTU.Load()) }
 
 // maxMSS returns the largest MSS to let through, 0 for any.

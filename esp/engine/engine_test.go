@@ -134,7 +134,7 @@ func TestInboundDrops(t *testing.T) {
 	a := newMember(t, 1, engine.Config{})
 	// raw seals anything with the group's key as sender 9: a member gone bad.
 	seq := uint32(0)
-	sa, err := esp.NewSA(spi, keymat(1), 24)
+	sa, err := esp.NewSA(spi, esp.AES256GCM, keymat(1), 24)
 	must(t, err)
 	raw := func(payload []byte, next uint8, outer func([]byte)) []byte {
 		seq++

@@ -118,7 +118,7 @@ func FuzzInbound(f *testing.F) {
 	a := newMember(f, 1, engine.Config{})
 	f.Add(a.sealed(f, inner(17, 100)), []byte{4})
 	f.Add([]byte{0x45}, inner(6, 100))
-	sa, err := esp.NewSA(spi, keymat(1), 24)
+	sa, err := esp.NewSA(spi, esp.AES256GCM, keymat(1), 24)
 	must(f, err)
 	f.Fuzz(func(t *testing.T, wire, payload []byte) {
 		b := newMember(t, 2, engine.Config{MSS: 1000})

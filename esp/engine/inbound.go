@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"encoding/binary"
 	"errors"
 
 	"github.com/getvpn/getvpn/esp"
@@ -18,7 +19,7 @@ func (w *Worker) inbound(p *Packet, input int) Result {
 		return w.drop(Fragmented, input)
 	}
 	sealed := b[outer.HeaderLen:outer.TotalLen]
-	spi, ticket, ok := esp.Peek(sealed)
+	spi, ok := esp.Peek(sealed)
 	if !ok {
 		return w.drop(Malformed, input)
 	}
@@ -26,7 +27,7 @@ func (w *Worker) inbound(p *Packet, input int) Result {
 	if entry == nil {
 		return w.drop(UnknownSPI, input)
 	}
-	payload, next, reason := w.open(entry, ticket, sealed)
+	payload, next, reason := w.open(entry, &outer, sealed)
 	if reason != None {
 		return w.drop(reason, input)
 	}
@@ -54,13 +55,20 @@ func (w *Worker) inbound(p *Packet, input int) Result {
 	entry.InBytes.Add(uint64(len(payload)))
 	w.counts.inPackets++
 	w.counts.inBytes += uint64(len(payload))
-	off := p.Off + outer.HeaderLen + esp.HeaderLen + esp.IVLen
+	off := p.Off + outer.HeaderLen + esp.HeaderLen + entry.SA.Suite().IVLen()
 	return Result{Packet: Packet{Buf: p.Buf, Off: off, Len: len(payload)}, Action: Deliver, Input: input}
 }
 
 // open takes a packet through RFC 4303 §3.4: replay check, integrity, and only then the window moves.
-func (w *Worker) open(entry *sadb.Entry, t esp.Ticket, sealed []byte) (payload []byte, next uint8, r Reason) {
+func (w *Worker) open(entry *sadb.Entry, outer *packet.IPv4, sealed []byte) (payload []byte, next uint8, r Reason) {
+	t, known, ok := entry.SA.Ticket(&w.context, sealed)
+	if !ok {
+		return nil, 0, Malformed
+	}
 	sid := entry.SA.SID(t)
+	if !known {
+		sid = foreigner(outer.Src)
+	}
 	switch {
 	case entry.Expires != 0 && int64(w.now) >= entry.Expires:
 		return nil, 0, Expired
@@ -77,6 +85,10 @@ func (w *Worker) open(entry *sadb.Entry, t esp.Ticket, sealed []byte) (payload [
 		return nil, 0, AuthFailed
 	default:
 		return nil, 0, Malformed
+	}
+	if !known && len(payload) >= packet.IPv4HeaderLen {
+		// The outer source is not authenticated, the inner one is: nobody else can make or move a window.
+		sid = foreigner(binary.BigEndian.Uint32(payload[12:]))
 	}
 	switch fresh, room := entry.CommitReplay(sid, t.Seq); {
 	case !room:
@@ -96,6 +108,9 @@ func (w *Worker) permits(entry *sadb.Entry, flow *packet.Flow) bool {
 	}
 	return w.inCache.Permits(w.table, entry.Group, flow)
 }
+
+// foreigner is what stands for the sender id of a packet that has none: its source. Sender ids have at most 56 bits.
+func foreigner(src uint32) uint64 { return 1<<56 | uint64(src) }
 
 // judge says whether an opened packet may pass.
 func (w *Worker) judge(entry *sadb.Entry, outer, inner *packet.IPv4, payload []byte) Reason {

@@ -75,7 +75,7 @@ func (w *Worker) sending(class uint32) (*sadb.Entry, Reason) {
 
 // seal makes the tunnel packet of p, whose header is h, in place. tickets is nil for a packet that comes alone.
 func (w *Worker) seal(entry *sadb.Entry, h *packet.IPv4, p Packet, tickets *esp.Tickets) Result {
-	if p.Off < esp.HeaderLen+esp.IVLen+packet.IPv4HeaderLen || p.Off+p.Len+esp.Tailroom > len(p.Buf) {
+	if p.Off < esp.HeaderLen+esp.MaxIVLen+packet.IPv4HeaderLen || p.Off+p.Len+esp.Tailroom > len(p.Buf) {
 		return w.drop(NoRoom, 0)
 	}
 	if tickets == nil {

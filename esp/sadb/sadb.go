@@ -52,6 +52,7 @@ func New(maxSenders int) *DB {
 type Params struct {
 	Group   int
 	SPI     uint32
+	Suite   esp.Suite
 	KeyMat  []byte // the caller wipes it afterwards
 	SIDBits uint8
 	SIDs    []uint32 // none: receive only
@@ -75,7 +76,7 @@ func (db *DB) Add(p Params) error {
 	if old := v.inbound[p.SPI]; old != nil {
 		return old.refresh(p)
 	}
-	sa, err := esp.NewSA(p.SPI, p.KeyMat, p.SIDBits)
+	sa, err := esp.NewSA(p.SPI, p.Suite, p.KeyMat, p.SIDBits)
 	if err != nil {
 		return err
 	}
@@ -98,7 +99,7 @@ func (db *DB) Add(p Params) error {
 
 // refresh takes over the sender ids of a second registration under a key that is already in use.
 func (e *Entry) refresh(p Params) error {
-	if e.Group != p.Group || e.SA.SIDBits() != p.SIDBits || !e.sameKey(p.KeyMat) {
+	if e.Group != p.Group || e.SA.Suite() != p.Suite || e.SA.SIDBits() != p.SIDBits || !e.sameKey(p.KeyMat) {
 		return fmt.Errorf("%w: SPI %08x", ErrSPIInUse, p.SPI)
 	}
 	e.selectors.Store(p.Selectors)

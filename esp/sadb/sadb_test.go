@@ -12,7 +12,7 @@ import (
 )
 
 func params(spi uint32, sids ...uint32) sadb.Params {
-	return sadb.Params{SPI: spi, KeyMat: bytes.Repeat([]byte{byte(spi)}, 20), SIDBits: 24, SIDs: sids, Window: 64}
+	return sadb.Params{SPI: spi, Suite: esp.AES128GCM, KeyMat: bytes.Repeat([]byte{byte(spi)}, 20), SIDBits: 24, SIDs: sids, Window: 64}
 }
 
 func must(t *testing.T, err error) {
