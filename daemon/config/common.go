@@ -15,11 +15,16 @@ const (
 	maxDPD      = time.Hour
 )
 
-// common sets the defaults of both daemons and returns the keys that they share.
-func (d *decoder) common(c *Common) []field {
+// common sets the defaults of both daemons and returns the keys that they share. revocation is set where members can
+// be removed, on a key server.
+func (d *decoder) common(c *Common, revocation bool) []field {
 	c.Log = Log{Level: "info", Format: "auto"}
 	c.Phase1 = Phase1{Suites: suite.DefaultPhase1(), Lifetime: 24 * time.Hour, DPD: 30 * time.Second}
 	return []field{
+		opt("certificates", func(v *value) { // before identity, which may be a certificate's
+			c.Certificates = new(Certificates)
+			d.certificates(v, c.Certificates, revocation)
+		}),
 		must("name", d.name(&c.Name)),
 		must("control", d.path(&c.Control)),
 		must("state", d.path(&c.State)),
@@ -30,9 +35,16 @@ func (d *decoder) common(c *Common) []field {
 		}),
 		opt("phase1", func(v *value) { d.phase1(v, &c.Phase1) }),
 		must("identity", func(v *value) {
-			d.object(v, opt("address", d.addr(&c.Identity.Address)), opt("fqdn", d.str(&c.Identity.FQDN)))
-			if v.kind == mapping && c.Identity.Address.IsValid() == (c.Identity.FQDN != "") {
-				d.fail(v, "give one of address and fqdn")
+			i := &c.Identity
+			d.object(v, opt("address", d.addr(&i.Address)), opt("fqdn", d.str(&i.FQDN)), opt("email", d.str(&i.Email)), opt("dn", d.str(&i.DN)))
+			n := 0
+			for _, given := range []bool{i.Address.IsValid(), i.FQDN != "", i.Email != "", i.DN != ""} {
+				if given {
+					n++
+				}
+			}
+			if v.kind == mapping && n != 1 {
+				d.fail(v, "give one of address, fqdn, email and dn")
 			}
 		}),
 	}
@@ -46,7 +58,7 @@ func (d *decoder) phase1(v *value, p *Phase1) {
 			if p.AllowSHA1 {
 				opts = append(opts, suite.AllowSHA1)
 			}
-			p.Suites = nil
+			p.Suites, p.at = nil, v
 			d.list(func(v *value) {
 				var s suite.Phase1
 				n := len(d.errs)

@@ -23,6 +23,7 @@ type decoder struct {
 	warnings []string
 	hints    []string
 	listsAt  map[string][]*value // access lists by group, for what is said about them when all are known
+	now      time.Time           // zero: the clock's; for the validity of certificates
 	open     bool                // others than the owner may read the configuration file
 }
 
@@ -163,7 +164,7 @@ func word[T any](d *decoder, into *T, f func(string) (T, error)) func(*value) {
 // trim takes package prefixes off an error's text: the place says enough.
 func trim(err error) string {
 	s := err.Error()
-	for _, p := range []string{"suite: ", "policy: ", "netip: "} {
+	for _, p := range []string{"suite: ", "policy: ", "pki: ", "netip: "} {
 		s = strings.TrimPrefix(s, p)
 	}
 	return s

@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/pki"
+	"github.com/getvpn/getvpn/gdoi/policy"
 	"github.com/getvpn/getvpn/gdoi/suite"
 )
 
@@ -33,6 +36,9 @@ func (p *printer) common(c *Common) {
 	p.line("state: %s", c.State)
 	p.line("log: {level: %s, format: %s}", c.Log.Level, c.Log.Format)
 	p.line("identity: %s", c.Identity)
+	if c.Certificates != nil {
+		p.in("certificates", func() { p.certificates(c.Certificates) })
+	}
 	var suites []string
 	for _, s := range c.Phase1.Suites {
 		suites = append(suites, s.String())
@@ -76,6 +82,7 @@ func (p *printer) ksGroup(g *KSGroup) {
 			if a.ID != "" {
 				parts = append(parts, "identity: "+a.ID)
 			}
+			parts = append(parts, certRule(a.Cert)...)
 			p.line("- {%s}", strings.Join(parts, ", "))
 		}
 	})
@@ -155,6 +162,43 @@ func (m MSSClamp) String() string {
 	default:
 		return fmt.Sprint(m.Value)
 	}
+}
+
+func (p *printer) certificates(c *Certificates) {
+	p.in("own", func() {
+		for _, o := range c.Own {
+			leaf := o.Chain[0]
+			p.line("- {file: %s, key-file: %s, subject: %q, issuer: %q, method: %s, expires: %s, chain: %d}", o.File, o.KeyFile,
+				pki.NameString(leaf.RawSubject), pki.NameString(leaf.RawIssuer), suite.AuthName(o.Method), leaf.NotAfter.UTC().Format(time.DateOnly), len(o.Chain)-1)
+		}
+	})
+	p.line("ca: [%s]", strings.Join(c.CAFiles, ", "))
+	strict, revocation := "warn", "remove"
+	if c.StrictCRL {
+		strict = "strict"
+	}
+	if c.RevokeRefuse {
+		revocation = "refuse"
+	}
+	p.line("crl: [%s]", strings.Join(c.CRLFiles, ", "))
+	p.line("crl-policy: %s", strict)
+	p.line("on-revocation: %s", revocation)
+	p.line("fragmentation: %t", c.Fragmentation)
+}
+
+func certRule(r policy.CertRule) []string {
+	var parts []string
+	for _, f := range []struct{ key, value string }{
+		{"subject", r.Subject}, {"issuer", r.Issuer}, {"o", r.O}, {"ou", r.OU}, {"cn", r.CN}, {"san", r.SAN},
+	} {
+		if f.value != "" {
+			parts = append(parts, fmt.Sprintf("%s: %q", f.key, f.value))
+		}
+	}
+	if parts == nil {
+		return nil
+	}
+	return []string{"certificate: {" + strings.Join(parts, ", ") + "}"}
 }
 
 func secretSize(s *machine.Secret) string { return fmt.Sprintf("(%d octets)", s.Len()) }

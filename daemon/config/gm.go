@@ -22,7 +22,7 @@ const (
 func (d *decoder) gm(v *value, c *GM) {
 	c.OnExit = "remove"
 	c.Interfaces.TUN = "gv0"
-	d.object(v, append(d.common(&c.Common),
+	d.object(v, append(d.common(&c.Common, false),
 		must("local", func(v *value) {
 			d.endpoint(&c.Local)(v)
 			if a := c.Local.Addr(); a.IsValid() && a.IsUnspecified() {
@@ -44,7 +44,7 @@ func (d *decoder) gm(v *value, c *GM) {
 		must("groups", func(v *value) {
 			seen := map[string]bool{}
 			d.list(func(v *value) {
-				g := d.gmGroup(v)
+				g := d.gmGroup(v, c.Certificates != nil)
 				d.sameSecrets(v, c.Groups, g)
 				d.uniqueGroups(seen, v, g.Name, g.ID)
 				c.Groups = append(c.Groups, g)
@@ -53,6 +53,15 @@ func (d *decoder) gm(v *value, c *GM) {
 				d.fail(v, "no group")
 			}
 		}))...)
+	psk := false
+	for _, g := range c.Groups {
+		for _, k := range g.KeyServers {
+			psk = psk || k.Secret != nil
+		}
+	}
+	if v.kind == mapping {
+		d.authentication(v, &c.Common, psk)
+	}
 }
 
 func (d *decoder) ifname(into *string) func(*value) {
@@ -64,7 +73,7 @@ func (d *decoder) ifname(into *string) func(*value) {
 	}
 }
 
-func (d *decoder) gmGroup(v *value) GMGroup {
+func (d *decoder) gmGroup(v *value, certificates bool) GMGroup {
 	g := GMGroup{ReplayWindow: defaultWindow}
 	fail, order := "closed", "listed"
 	d.object(v,
@@ -77,7 +86,7 @@ func (d *decoder) gmGroup(v *value) GMGroup {
 					s secretText
 				)
 				d.object(v, append(d.secretFields(&s), must("address", d.endpoint(&k.Address)), opt("preferred", d.boolean(&k.Preferred)))...)
-				if v.kind == mapping {
+				if v.kind == mapping && (s.at != nil || !certificates) {
 					k.Secret = d.secret(v, s)
 				}
 				if slices.ContainsFunc(g.KeyServers, func(o KeyServer) bool { return k.Address.IsValid() && o.Address == k.Address }) {

@@ -25,14 +25,14 @@ const (
 )
 
 func (d *decoder) ks(v *value, c *KS) {
-	d.object(v, append(d.common(&c.Common),
+	d.object(v, append(d.common(&c.Common, true),
 		must("listen", func(v *value) {
 			d.endpoint(&c.Listen)(v)
 			if a := c.Listen.Addr(); a.IsValid() && a.IsUnspecified() && !c.Identity.Address.IsValid() {
 				d.fail(v, "listening on every address takes an identity.address, from which rekeys are sent")
 			}
 		}),
-		must("pre-shared-keys", d.psks(c)),
+		opt("pre-shared-keys", d.psks(c)),
 		must("groups", func(v *value) {
 			seen := map[string]bool{}
 			d.list(func(v *value) {
@@ -45,6 +45,13 @@ func (d *decoder) ks(v *value, c *KS) {
 			}
 			d.lint(c)
 		}))...)
+	if v.kind != mapping {
+		return
+	}
+	if len(c.PSKs) == 0 && c.Certificates == nil && !v.has("pre-shared-keys") {
+		d.fail(v, "missing here: pre-shared-keys, or certificates")
+	}
+	d.authentication(v, &c.Common, len(c.PSKs) > 0)
 }
 
 func (d *decoder) psks(c *KS) func(*value) {
@@ -90,9 +97,15 @@ func (d *decoder) ksGroup(v *value) KSGroup {
 		must("id", d.groupID(&g.ID)),
 		must("authorise", d.list(func(v *value) {
 			var r policy.AuthRule
-			d.object(v, opt("address", d.prefix(&r.Prefix)), opt("identity", d.str(&r.ID)))
+			d.object(v, opt("address", d.prefix(&r.Prefix)), opt("identity", d.str(&r.ID)), opt("certificate", func(v *value) {
+				d.object(v, opt("subject", d.str(&r.Cert.Subject)), opt("issuer", d.str(&r.Cert.Issuer)), opt("o", d.str(&r.Cert.O)),
+					opt("ou", d.str(&r.Cert.OU)), opt("cn", d.str(&r.Cert.CN)), opt("san", d.str(&r.Cert.SAN)))
+				if v.kind == mapping && len(v.pairs) == 0 {
+					d.fail(v, "say what the certificate must have: subject, issuer, o, ou, cn or san")
+				}
+			}))
 			if v.kind == mapping && len(v.pairs) == 0 {
-				d.fail(v, "give address, identity or both")
+				d.fail(v, "give address, identity or certificate, or several of them")
 			}
 			g.Authorise = append(g.Authorise, r)
 		})),

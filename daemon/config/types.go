@@ -18,8 +18,10 @@ type Common struct {
 	Log      Log
 	Phase1   Phase1
 	Identity Identity
-	Warnings []string // with places; a daemon logs them loudly
-	Hints    []string // with places; what is right in some networks, for whoever checks the file
+	// Certificates is nil when phase 1 goes by pre-shared keys alone.
+	Certificates *Certificates
+	Warnings     []string // with places; a daemon logs them loudly
+	Hints        []string // with places; what is right in some networks, for whoever checks the file
 }
 
 // Log says what is logged, and how.
@@ -35,18 +37,27 @@ type Phase1 struct {
 	DPD       time.Duration // how long a silent peer stays unasked; 0: never ask
 	AllowSHA1 bool
 	Allow     []suite.Phase1 // old suites, after all others
+
+	at *value // where the suites are written; nil: nowhere
 }
 
-// Identity is this node's phase-1 identity: an address, or a host name.
+// Identity is this node's phase-1 identity: one of these.
 type Identity struct {
 	Address netip.Addr
 	FQDN    string
+	Email   string
+	DN      string // the subject of the certificate (RFC 4514), or the word "subject"
 }
 
 // String is the identity as text.
 func (i Identity) String() string {
-	if i.FQDN != "" {
+	switch {
+	case i.FQDN != "":
 		return i.FQDN
+	case i.Email != "":
+		return i.Email
+	case i.DN != "":
+		return i.DN
 	}
 	return i.Address.String()
 }

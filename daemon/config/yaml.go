@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -107,6 +108,11 @@ func (d *decoder) convert(n *yaml.Node, depth int) *value {
 		d.fail(v, "anchors and aliases (&name, *name) are not supported; write the value out")
 	}
 	return v
+}
+
+// has tells whether a mapping has a key, whatever its value.
+func (v *value) has(key string) bool {
+	return slices.ContainsFunc(v.pairs, func(p pair) bool { return p.key.text == key })
 }
 
 func (v *value) null() bool { return v.kind == scalar && v.tag == "!!null" }

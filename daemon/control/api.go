@@ -134,6 +134,7 @@ type TEK struct {
 // KSMember is a registered member as the key server sees it.
 type KSMember struct {
 	Address       string    `json:"address"`
+	Certificate   string    `json:"certificate,omitempty"` // its subject; empty for a pre-shared key
 	Identity      string    `json:"identity"`
 	State         string    `json:"state"` // "registered" or "left"
 	RegisteredAt  time.Time `json:"registered_at"`

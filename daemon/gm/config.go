@@ -24,7 +24,9 @@ func nodeConfig(c *config.GM, local netip.AddrPort) (node.GMConfig, error) {
 		m := member.Config{Name: g.Name, ID: gdoi.GroupID(g.ID.Octets), LocalPolicy: g.Clear}
 		for _, k := range g.KeyServers {
 			m.KeyServers = append(m.KeyServers, k.Address)
-			secrets[k.Address.Addr()] = k.Secret
+			if k.Secret != nil {
+				secrets[k.Address.Addr()] = k.Secret
+			}
 		}
 		m.KeyServers = member.Order(m.KeyServers, func(i int) bool { return g.KeyServers[i].Preferred }, g.Spread, c.Identity.String())
 		out.Groups = append(out.Groups, m)

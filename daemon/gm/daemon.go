@@ -8,10 +8,12 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/getvpn/getvpn/daemon/config"
 	"github.com/getvpn/getvpn/daemon/control"
+	"github.com/getvpn/getvpn/daemon/custody"
 	"github.com/getvpn/getvpn/daemon/loop"
 	"github.com/getvpn/getvpn/daemon/process"
 	"github.com/getvpn/getvpn/daemon/translate"
@@ -49,12 +51,13 @@ type Daemon struct {
 	loop     *loop.Loop
 	listener *net.UnixListener
 	server   *control.Server
+	trust    *translate.Trust
 	stop     chan struct{} // a value: somebody asked for a stop
 }
 
 // New checks everything and opens the sockets of the control plane. The system is not touched before Run.
 func New(cfg *config.GM, log *slog.Logger, opts Options) (_ *Daemon, err error) {
-	d := &Daemon{cfg: cfg, log: log, clock: opts.Clock, system: Linux(), stop: make(chan struct{}, 1)}
+	d := &Daemon{cfg: cfg, log: log, clock: opts.Clock, system: Linux(), trust: translate.NewTrust(cfg.Certificates), stop: make(chan struct{}, 1)}
 	if opts.System != nil {
 		d.system = *opts.System
 	}
@@ -92,7 +95,7 @@ func New(cfg *config.GM, log *slog.Logger, opts Options) (_ *Daemon, err error) 
 	if d.node, err = node.NewGroupMember(machine.NewEnv(rand.Reader), nc); err != nil {
 		return nil, err
 	}
-	d.loop = loop.New(loop.Config{Machine: d.node, Clock: d.clock, Send: d.send, Note: d.sink.Note, Effect: d.effect})
+	d.loop = loop.New(loop.Config{Machine: d.node, Clock: d.clock, Send: d.send, Note: d.sink.Note, Effect: d.effect, Sign: custody.New(cfg.Certificates).Sign})
 	d.server = control.NewServer(control.Handlers{Snapshot: d.Snapshot, Reregister: d.reregister, Stop: d.askStop}, &d.journal)
 	return d, nil
 }
@@ -231,7 +234,8 @@ func (d *Daemon) raise(system, traffic *stage, fault chan<- error) error {
 func (d *Daemon) Snapshot(ctx context.Context) (*control.Snapshot, error) {
 	s := &control.Snapshot{
 		Name: d.cfg.Name, Role: control.RoleGroupMember, Version: control.Version, PID: os.Getpid(),
-		Started: d.started, Local: d.conn.Local().String(), LastSeq: d.journal.Last(), Warn: d.cfg.Warnings,
+		Started: d.started, Local: d.conn.Local().String(), LastSeq: d.journal.Last(),
+		Warn: append(slices.Clone(d.cfg.Warnings), d.trust.Warnings(d.clock.Now().Wall)...),
 	}
 	e := d.engine.Stats()
 	err := d.loop.Do(ctx, func(now machine.Now) {
@@ -247,6 +251,9 @@ func (d *Daemon) Snapshot(ctx context.Context) (*control.Snapshot, error) {
 func (d *Daemon) reregister(ctx context.Context, r control.ReregisterRequest) (string, error) {
 	return translate.Command(ctx, d.loop, func(id uint64) machine.Event { return gdoi.CmdReregister{Group: r.Group, ID: id} })
 }
+
+// Reload implements process.Reloader: the revocation lists are read again.
+func (d *Daemon) Reload(ctx context.Context) (string, error) { return d.trust.Reload(ctx, d.loop) }
 
 func (d *Daemon) askStop(context.Context) (string, error) {
 	select {

@@ -20,6 +20,9 @@ import (
 // nodeConfig translates the configuration. public gives the DER of a signature key.
 func nodeConfig(c *config.KS, local netip.AddrPort, public func(config.KEK) ([]byte, error)) (node.KSConfig, error) {
 	out := node.KSConfig{Local: local, Phase1: translate.Phase1(&c.Common, psks(c.PSKs))}
+	if c.Certificates != nil && c.Certificates.RevokeRefuse {
+		out.OnRevocation = node.RevokeRefuse
+	}
 	for i := range c.Groups {
 		g := &c.Groups[i]
 		der, err := public(g.KEK)
@@ -70,14 +73,14 @@ func Check(c *config.KS) error {
 	return err
 }
 
-// custody is what the key server needs of one.
-type custody interface {
+// keyStore is what the key server needs of a custody.
+type keyStore interface {
 	hsm.Signer
 	hsm.Generator
 }
 
 // publicKey makes sure that the key is there.
-func publicKey(ctx context.Context, h custody, k config.KEK) ([]byte, error) {
+func publicKey(ctx context.Context, h keyStore, k config.KEK) ([]byte, error) {
 	if err := h.EnsureRSA(ctx, k.SignatureKey, k.SignatureBits); err != nil {
 		return nil, err
 	}

@@ -86,10 +86,10 @@ func TestSignTranslation(t *testing.T) {
 		t.Fatal(err)
 	}
 	digest := make([]byte, crypto.SHA256.Size())
-	if sig, err := sign(keys)(t.Context(), machine.Sign{Key: "k", Scheme: machine.SignRSAPKCS1, Hash: machine.SHA256, Digest: digest}); err != nil || len(sig) != 256 {
+	if sig, err := sign(keys, nil)(t.Context(), machine.Sign{Key: "k", Scheme: machine.SignRSAPKCS1, Hash: machine.SHA256, Digest: digest}); err != nil || len(sig) != 256 {
 		t.Errorf("%d octets, %v", len(sig), err)
 	}
-	if _, err := sign(keys)(t.Context(), machine.Sign{Key: "k", Scheme: machine.SignECDSAConcat, Hash: machine.SHA256, Digest: digest}); !errors.Is(err, hsm.ErrUnsupported) {
+	if _, err := sign(keys, nil)(t.Context(), machine.Sign{Key: "k", Scheme: machine.SignECDSAConcat, Hash: machine.SHA256, Digest: digest}); !errors.Is(err, hsm.ErrUnsupported) {
 		t.Errorf("ECDSA: %v", err)
 	}
 }

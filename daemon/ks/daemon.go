@@ -13,6 +13,7 @@ import (
 
 	"github.com/getvpn/getvpn/daemon/config"
 	"github.com/getvpn/getvpn/daemon/control"
+	"github.com/getvpn/getvpn/daemon/custody"
 	"github.com/getvpn/getvpn/daemon/loop"
 	"github.com/getvpn/getvpn/daemon/process"
 	"github.com/getvpn/getvpn/daemon/store"
@@ -47,12 +48,13 @@ type Daemon struct {
 	loop     *loop.Loop
 	listener *net.UnixListener
 	server   *control.Server
+	trust    *translate.Trust
 	stop     chan struct{} // a value: somebody asked for a stop
 }
 
 // New opens everything that a key server needs; what it opened is closed by Run, or at once on error.
 func New(cfg *config.KS, log *slog.Logger, opts Options) (_ *Daemon, err error) {
-	d := &Daemon{cfg: cfg, log: log, clock: opts.Clock, stop: make(chan struct{}, 1)}
+	d := &Daemon{cfg: cfg, log: log, clock: opts.Clock, trust: translate.NewTrust(cfg.Certificates), stop: make(chan struct{}, 1)}
 	if d.clock == nil {
 		d.clock = loop.NewSystemClock()
 	}
@@ -91,7 +93,7 @@ func New(cfg *config.KS, log *slog.Logger, opts Options) (_ *Daemon, err error) 
 		return nil, err
 	}
 	d.loop = loop.New(loop.Config{
-		Machine: d.node, Clock: d.clock, Send: d.send, Persist: d.store.Write, Sign: sign(keys), Note: d.sink.Note,
+		Machine: d.node, Clock: d.clock, Send: d.send, Persist: d.store.Write, Sign: sign(keys, custody.New(cfg.Certificates)), Note: d.sink.Note,
 	})
 	d.server = control.NewServer(control.Handlers{
 		Snapshot: d.Snapshot, Rekey: d.rekey, ClearMember: d.clearMember, Stop: d.askStop,
@@ -162,6 +164,7 @@ func (d *Daemon) Snapshot(ctx context.Context) (*control.Snapshot, error) {
 		Started: d.started, Local: d.conn.Local().String(), LastSeq: d.journal.Last(),
 		Warn: append([]string{soft.Notice}, d.cfg.Warnings...),
 	}
+	s.Warn = append(s.Warn, d.trust.Warnings(d.clock.Now().Wall)...)
 	err := d.loop.Do(ctx, func(now machine.Now) {
 		n := d.node.Snapshot(now)
 		s.Time, s.Drops, s.KS = now.Wall, translate.Drops(n.Drops), keyServer(d.cfg, n, d.store.Path())
@@ -178,6 +181,9 @@ func (d *Daemon) clearMember(ctx context.Context, r control.ClearMemberRequest) 
 		return gdoi.CmdClearMember{Group: r.Group, Member: r.Member, ID: id}
 	})
 }
+
+// Reload implements process.Reloader: the revocation lists are read again.
+func (d *Daemon) Reload(ctx context.Context) (string, error) { return d.trust.Reload(ctx, d.loop) }
 
 func (d *Daemon) askStop(context.Context) (string, error) {
 	select {

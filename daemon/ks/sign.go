@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"fmt"
 
+	"github.com/getvpn/getvpn/daemon/custody"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/hsm"
 )
@@ -18,9 +19,12 @@ var hashes = map[machine.Hash]crypto.Hash{
 	machine.SHA1: crypto.SHA1, machine.SHA256: crypto.SHA256, machine.SHA384: crypto.SHA384, machine.SHA512: crypto.SHA512,
 }
 
-// sign translates a Sign effect into a call of the custody.
-func sign(h hsm.Signer) func(context.Context, machine.Sign) ([]byte, error) {
+// sign translates a Sign effect into a call of the custody; the keys of certificates are in files.
+func sign(h hsm.Signer, certificates custody.Keys) func(context.Context, machine.Sign) ([]byte, error) {
 	return func(ctx context.Context, s machine.Sign) ([]byte, error) {
+		if certificates.Has(s.Key) {
+			return certificates.Sign(ctx, s)
+		}
 		scheme, ok := schemes[s.Scheme]
 		hash, okh := hashes[s.Hash]
 		if !ok || !okh {

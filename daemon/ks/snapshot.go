@@ -48,7 +48,7 @@ func group(c *config.KSGroup, s keyserver.Snapshot) control.KSGroup {
 			state = control.StateLeft
 		}
 		g.Members = append(g.Members, control.KSMember{
-			Address: m.Addr.Addr().String(), Identity: m.Identity, State: state,
+			Address: m.Addr.Addr().String(), Identity: m.Identity, Certificate: m.Certificate, State: state,
 			RegisteredAt: m.RegisteredAt, Registrations: m.Registrations, RekeysSent: m.RekeysSent,
 			LastSeq: m.LastSeq, SIDs: translate.SIDs(m.SIDs),
 		})

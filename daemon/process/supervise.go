@@ -24,10 +24,30 @@ type Daemon interface {
 	Snapshot(ctx context.Context) (*control.Snapshot, error)
 }
 
+// Reloader is a daemon that takes up, at SIGHUP, what may change without a restart: revocation lists.
+type Reloader interface {
+	// Reload says what it did; empty when there is nothing of the kind.
+	Reload(ctx context.Context) (string, error)
+}
+
+// reloadFiles has a daemon do so.
+func reloadFiles(d Daemon, log *slog.Logger) {
+	r, ok := d.(Reloader)
+	if !ok {
+		return
+	}
+	switch text, err := r.Reload(context.Background()); {
+	case err != nil:
+		log.Error("not reloaded", "error", err)
+	case text != "":
+		log.Info(text)
+	}
+}
+
 // Supervise runs d under the signals of a service:
 //
 //	SIGTERM, SIGINT  end in order; the second one ends at once
-//	SIGHUP           reload: read the configuration again and say what would need a restart
+//	SIGHUP           reload: take up new revocation lists, read the configuration again and say what would need a restart
 //	SIGUSR1          write a snapshot into the log
 func Supervise(d Daemon, log *slog.Logger, reload func()) error {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -45,6 +65,7 @@ func Supervise(d Daemon, log *slog.Logger, reload func()) error {
 		case s := <-sig:
 			switch s {
 			case syscall.SIGHUP:
+				reloadFiles(d, log)
 				reload()
 			case syscall.SIGUSR1:
 				dump(ctx, d, log)

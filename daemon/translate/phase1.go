@@ -6,18 +6,26 @@ import (
 	"slices"
 
 	"github.com/getvpn/getvpn/daemon/config"
+	"github.com/getvpn/getvpn/daemon/custody"
 	"github.com/getvpn/getvpn/gdoi/ike1"
-	"github.com/getvpn/getvpn/gdoi/isakmp"
 	"github.com/getvpn/getvpn/gdoi/machine"
 )
 
 // Phase1 translates what both daemons have in common.
 func Phase1(c *config.Common, psk func(netip.Addr) *machine.Secret) ike1.Config {
 	p := ike1.Config{Suites: slices.Concat(c.Phase1.Suites, c.Phase1.Allow), Lifetime: c.Phase1.Lifetime, DPDInterval: c.Phase1.DPD, PSK: psk}
-	if c.Identity.FQDN != "" {
-		p.Local = isakmp.ID{IDType: isakmp.IDFQDN, Data: []byte(c.Identity.FQDN)}
-	} else {
-		p.Local = ike1.AddressID(c.Identity.Address)
+	p.Local = c.Identity.ID()
+	if c.Certificates == nil {
+		return p
+	}
+	p.Trust, p.OmitFragmentation = c.Certificates.Trust, !c.Certificates.Fragmentation
+	for i := range c.Certificates.Own {
+		own := &c.Certificates.Own[i]
+		cred := ike1.Credential{Key: custody.KeyName(own), Method: own.Method, Subject: own.Chain[0].RawSubject}
+		for _, cert := range own.Chain {
+			cred.Chain, cred.Issuers = append(cred.Chain, cert.Raw), append(cred.Issuers, cert.RawIssuer)
+		}
+		p.Credentials = append(p.Credentials, cred)
 	}
 	return p
 }
