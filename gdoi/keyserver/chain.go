@@ -115,17 +115,18 @@ func (g *Group) newest(c *chain) *tek {
 	return nil
 }
 
-// inOrder lists all TEKs as members get them: chain after chain in the order of the access list, each oldest first, so
-// that a member that knows nothing but SATs finds the selectors in their order; at last what is being dropped.
+// inOrder lists all TEKs as members get them: what is being dropped, then chain after chain in the order of the access
+// list, each oldest first. So the last TEK that has a selector is its newest, and a member that knows nothing but SATs
+// finds the selectors in their order.
 func (g *Group) inOrder() []*tek {
 	out := make([]*tek, 0, len(g.teks))
-	for _, c := range g.chains {
-		out = append(out, g.of(c)...)
-	}
 	for _, t := range g.teks {
 		if t.chain.dropped {
 			out = append(out, t)
 		}
+	}
+	for _, c := range g.chains {
+		out = append(out, g.of(c)...)
 	}
 	return out
 }

@@ -94,7 +94,7 @@ func TestReconfigureTimes(t *testing.T) {
 	if n := len(s.sends(mark)); n != 1 {
 		t.Errorf("%d datagrams at once; want 1", n)
 	}
-	if o := s.g.offer(s.now); o.ATD != time.Minute || len(o.TEKs) != 5 || o.TEKs[4].SPI != data || o.TEKs[4].Lifetime != 180 || len(o.AccessList) != 7 {
+	if o := s.g.offer(s.now); o.ATD != time.Minute || len(o.TEKs) != 5 || o.TEKs[0].SPI != data || o.TEKs[0].Lifetime != 180 || len(o.AccessList) != 7 {
 		t.Errorf("offer %+v", o)
 	}
 	for _, step := range []struct {

@@ -40,6 +40,8 @@ type Config struct {
 	KeyServers []netip.AddrPort
 	// LocalPolicy holds local exceptions, deny rules only; they come before the group's list.
 	LocalPolicy policy.List
+	// Mode, if set, overrides that of the group for this member.
+	Mode *gdoi.Mode
 	// SIDs is how many sender ids to ask for; 0 and 1 mean one.
 	SIDs int
 	// Backoff and BackoffMax; zero means the defaults.

@@ -8,7 +8,6 @@ import (
 	"github.com/getvpn/getvpn/gdoi/ike1"
 	"github.com/getvpn/getvpn/gdoi/isakmp"
 	"github.com/getvpn/getvpn/gdoi/machine"
-	"github.com/getvpn/getvpn/gdoi/policy"
 	"github.com/getvpn/getvpn/gdoi/pull"
 	"github.com/getvpn/getvpn/gdoi/push"
 )
@@ -54,17 +53,18 @@ type Group struct {
 	sawUnknown              bool
 
 	// Keys.
-	base      time.Duration // A
-	keks      []*kek        // oldest first
-	kekLife   time.Duration // the longest seen: the lifetime of a new KEK
-	teks      []*tek        // oldest first
-	epoch     uint64
-	sending   gdoi.SPI
-	retired   []gdoi.SPI // the last ones
-	sidBits   int
-	sids      []gdoi.SID
-	group     policy.List // as the key server said
-	effective policy.List // local exceptions, then that
+	base     time.Duration // A
+	keks     []*kek        // oldest first
+	kekLife  time.Duration // the longest seen: the lifetime of a new KEK
+	teks     []*tek        // oldest first
+	epoch    uint64
+	sending  map[int]gdoi.SPI // by class, of those that the access list in force uses
+	retired  []gdoi.SPI       // the last ones
+	sidBits  int
+	sids     []gdoi.SID
+	classes  classes
+	policies policies
+	told     *gdoi.SetPolicy // the last
 }
 
 // cause is why a registration is tried.
@@ -80,6 +80,7 @@ const (
 	causeCounters
 	causeUnknownSPI
 	causeUnreadable
+	causePolicy
 )
 
 var causeTexts = [...]string{
@@ -92,6 +93,7 @@ var causeTexts = [...]string{
 	causeCounters:   "the data plane runs out of IVs",
 	causeUnknownSPI: "traffic arrives under a key that this member does not have",
 	causeUnreadable: "a genuine rekey could not be used",
+	causePolicy:     "the policy has changed, and the rekey could not say how",
 }
 
 func (c cause) String() string { return causeTexts[c] }
@@ -111,7 +113,7 @@ func (g *Group) Name() string { return g.cfg.Name }
 // Start fails closed and begins to register.
 func (g *Group) Start(now machine.Now, out machine.Effects) machine.Effects {
 	g.attempt.Set(now.Mono)
-	return g.setPolicy(nil, false, out)
+	return g.publish(now, out)
 }
 
 // Deadline says when Timeout wants to be called.
@@ -122,6 +124,8 @@ func (g *Group) Deadline() (machine.Instant, bool) {
 	n.Add(g.impatient.Deadline())
 	n.Add(g.withdraw.Deadline())
 	n.Add(g.renewal.Deadline())
+	n.Add(g.policies.nextAt.Deadline())
+	n.Add(g.policies.until.Deadline())
 	if g.exchange != nil {
 		n.Add(g.exchange.Deadline())
 	}
@@ -183,12 +187,13 @@ func (g *Group) Farewell(ks netip.AddrPort) (out []isakmp.Payload) {
 }
 
 // Stop forgets everything. The data plane fails closed, or as configured.
-func (g *Group) Stop(_ machine.Now, out machine.Effects) machine.Effects {
+func (g *Group) Stop(now machine.Now, out machine.Effects) machine.Effects {
 	for _, t := range g.teks {
 		out = append(out, gdoi.RetireSA{Group: g.cfg.Name, SPI: t.spi, Reason: "stopped"})
 	}
 	if len(g.teks) > 0 {
-		out = g.setPolicy(g.group, false, out)
+		g.state = Unregistered
+		out = g.publish(now, out)
 	}
 	out = append(out, g.note(gdoi.NoteStopped, machine.Info, "stopped in order; the keys are forgotten"))
 	for _, k := range g.keks {
@@ -213,15 +218,4 @@ func (g *Group) jitter(d time.Duration) time.Duration {
 		return 0
 	}
 	return time.Duration(uint64(g.env.Uint32()) * uint64(d) >> 32)
-}
-
-// setPolicy tells the data plane when something changed.
-func (g *Group) setPolicy(group policy.List, registered bool, out machine.Effects) machine.Effects {
-	g.group = group
-	effective, err := group.WithLocal(g.cfg.LocalPolicy)
-	if err != nil {
-		effective = group // cannot be: Validate has seen the local rules
-	}
-	g.effective = effective
-	return append(out, gdoi.SetPolicy{Group: g.cfg.Name, Policy: append(policy.List(nil), effective...), Registered: registered})
 }

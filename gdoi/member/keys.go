@@ -7,6 +7,7 @@ import (
 
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/policy"
 	"github.com/getvpn/getvpn/gdoi/pull"
 	"github.com/getvpn/getvpn/gdoi/push"
 	"github.com/getvpn/getvpn/gdoi/suite"
@@ -16,6 +17,8 @@ import (
 type tek struct {
 	spi                         gdoi.SPI
 	suite                       suite.ESP
+	permits                     policy.List
+	class                       int
 	epoch                       uint64
 	created, sendAfter, expires machine.Instant
 	waiting                     bool // sendAfter has not been acted upon
@@ -30,8 +33,8 @@ type kek struct {
 // Limits: what a key server can make a member keep.
 const (
 	maxKEKs       = 4
-	maxTEKs       = 16
-	rememberedOld = 32
+	maxTEKs       = 512
+	rememberedOld = 512
 )
 
 func (g *Group) tek(spi gdoi.SPI) *tek {
@@ -108,22 +111,22 @@ func (g *Group) takeTEKs(now machine.Now, o *pull.Offer, fresh bool, out machine
 		t := g.tek(e.SPI)
 		if t == nil {
 			g.epoch++
-			t = &tek{spi: e.SPI, suite: e.Suite, epoch: g.epoch, created: now.Mono, sendAfter: now.Mono.Add(o.ATD), expires: end, waiting: true}
+			t = &tek{spi: e.SPI, suite: e.Suite, permits: e.Policy, class: g.classOf(e.Policy), epoch: g.epoch, created: now.Mono, sendAfter: now.Mono.Add(o.ATD), expires: end, waiting: true}
 			unknown = append(unknown, e.SPI)
 		}
 		t.expires = min(t.expires, end)
 		listed, keys = append(listed, t), append(keys, e.Key)
 	}
 	held := slices.DeleteFunc(g.teks, func(t *tek) bool { return slices.Contains(listed, t) })
-	if n := len(listed); !fresh && n > 0 && slices.Contains(unknown, listed[n-1].spi) && o.DTD > 0 {
-		// The newest one is news: its predecessors end as the key server says (RFC 6407 §5.4.1.2).
+	if !fresh && len(unknown) > 0 && o.DTD > 0 {
+		// There is news: what the key server does not list any more ends as it says (RFC 6407 §5.4.1.2). What it lists ends
+		// with its lifetime.
 		end := now.Mono.Add(max(o.DTD, o.ATD))
-		for _, t := range append(held, listed[:n-1]...) {
+		for _, t := range held {
 			t.expires = min(t.expires, end)
 		}
 	}
 	g.teks = append(slices.Clone(held), listed...)
-	next := g.choose(now)
 	for i, t := range listed {
 		if !fresh && !slices.Contains(unknown, t.spi) {
 			continue
@@ -133,7 +136,8 @@ func (g *Group) takeTEKs(now machine.Now, o *pull.Offer, fresh bool, out machine
 				SPI: t.spi, Suite: t.suite, Key: keys[i].Clone(), Created: now.WallAt(t.created),
 				SendAfter: now.WallAt(t.sendAfter), Expires: now.WallAt(t.expires), Epoch: t.epoch,
 			},
-			SIDBits: g.sidBits, SIDs: slices.Clone(g.sids), Send: t == next && t.spi == g.sending,
+			Selectors: slices.Clone(t.permits), Class: t.class,
+			SIDBits: g.sidBits, SIDs: slices.Clone(g.sids), Send: t.spi == g.sending[t.class] && t == choose(now, g.ofClass(t.class)),
 		})
 		if slices.Contains(unknown, t.spi) {
 			out = append(out, g.note(gdoi.NoteSAInstalled, machine.Info, fmt.Sprintf("receiving with %v, sending with it in %v", t.spi, max(0, t.sendAfter.Sub(now.Mono))),
@@ -146,16 +150,26 @@ func (g *Group) takeTEKs(now machine.Now, o *pull.Offer, fresh bool, out machine
 	return g.activate(now, out)
 }
 
+// ofClass lists the TEKs of a class, oldest first.
+func (g *Group) ofClass(c int) (out []*tek) {
+	for _, t := range g.teks {
+		if t.class == c {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
 // choose picks the key to send with: the newest whose time has come, else the one whose time comes first; among equals,
 // as after a registration, the oldest, which all others have.
-func (g *Group) choose(now machine.Now) *tek {
-	for i := len(g.teks) - 1; i >= 0; i-- {
-		if t := g.teks[i]; t.sendAfter <= now.Mono && t.expires > now.Mono {
+func choose(now machine.Now, teks []*tek) *tek {
+	for i := len(teks) - 1; i >= 0; i-- {
+		if t := teks[i]; t.sendAfter <= now.Mono && t.expires > now.Mono {
 			return t
 		}
 	}
 	var first *tek
-	for _, t := range g.teks {
+	for _, t := range teks {
 		if t.expires > now.Mono && (first == nil || t.sendAfter < first.sendAfter) {
 			first = t
 		}
@@ -163,25 +177,34 @@ func (g *Group) choose(now machine.Now) *tek {
 	return first
 }
 
-// activate tells the data plane when the choice has changed.
+// activate tells the data plane when the choice has changed, for each class that the access list in force uses.
 func (g *Group) activate(now machine.Now, out machine.Effects) machine.Effects {
 	for _, t := range g.teks {
 		t.waiting = t.waiting && now.Mono < t.sendAfter
 	}
-	t := g.choose(now)
-	if t == nil || t.spi == g.sending {
-		return out
+	was := g.sending
+	g.sending = map[int]gdoi.SPI{}
+	for _, c := range g.classify(now, g.policies.current.list) {
+		t := choose(now, g.ofClass(c))
+		if t == nil || g.sending[c] != 0 {
+			continue
+		}
+		g.sending[c] = t.spi
+		if was[c] != t.spi {
+			out = append(out, gdoi.ActivateSA{Group: g.cfg.Name, Class: c, SPI: t.spi},
+				g.note(gdoi.NoteSAActivated, machine.Info, fmt.Sprintf("sending with %v", t.spi), machine.F("spi", t.spi.String())))
+		}
 	}
-	g.sending = t.spi
-	return append(out, gdoi.ActivateSA{Group: g.cfg.Name, SPI: t.spi},
-		g.note(gdoi.NoteSAActivated, machine.Info, fmt.Sprintf("sending with %v", t.spi), machine.F("spi", t.spi.String())))
+	return out
 }
 
 // age retires what has ended and activates what is due.
 func (g *Group) age(now machine.Now, out machine.Effects) machine.Effects {
 	had := len(g.teks)
 	// The successor first, so that there is no moment without a key to send with.
+	out = g.turn(now, out)
 	out = g.activate(now, out)
+	out = g.publish(now, out)
 	for i := 0; i < len(g.teks); {
 		if g.teks[i].expires > now.Mono {
 			i++
@@ -198,8 +221,14 @@ func (g *Group) age(now machine.Now, out machine.Effects) machine.Effects {
 		g.dropKEK(i)
 		out = append(out, n)
 	}
-	if had > 0 && len(g.teks) == 0 {
-		out = g.keysGone(now, causeMissed, 0, out)
+	switch {
+	case had > 0 && len(g.teks) == 0:
+		return g.keysGone(now, causeMissed, 0, out)
+	case had > len(g.teks):
+		out = g.publish(now, g.activate(now, out))
+		if g.lacking() {
+			out = g.renew(now, causeMissed, 0, out)
+		}
 	}
 	return out
 }
@@ -207,8 +236,8 @@ func (g *Group) age(now machine.Now, out machine.Effects) machine.Effects {
 func (g *Group) retire(_ machine.Now, i int, why string, out machine.Effects) machine.Effects {
 	t := g.teks[i]
 	g.teks = slices.Delete(g.teks, i, i+1)
-	if g.sending == t.spi {
-		g.sending = 0
+	if g.sending[t.class] == t.spi {
+		delete(g.sending, t.class)
 	}
 	if len(g.retired) == rememberedOld {
 		g.retired = g.retired[1:]
@@ -236,13 +265,13 @@ func (g *Group) keysGone(now machine.Now, c cause, within time.Duration, out mac
 	g.renewal.Stop()
 	g.withdraw.Stop()
 	out = append(out, g.note(gdoi.NoteKeysExpired, machine.Error, "no keys left: protected traffic stops until this member has registered"))
-	out = g.setPolicy(g.group, false, out)
+	out = g.publish(now, out)
 	return g.renew(now, c, within, out)
 }
 
 func (g *Group) phase(t *tek) gdoi.Phase {
 	switch {
-	case t.spi == g.sending:
+	case t.spi == g.sending[t.class]:
 		return gdoi.PhaseSending
 	case t.waiting:
 		return gdoi.PhaseWaiting
@@ -253,7 +282,7 @@ func (g *Group) phase(t *tek) gdoi.Phase {
 
 func (t *tek) info(now machine.Now, p gdoi.Phase) gdoi.TEKInfo {
 	return gdoi.TEKInfo{
-		SPI: t.spi, Suite: t.suite.String(), Epoch: t.epoch, Phase: p, Created: now.WallAt(t.created),
+		SPI: t.spi, Selectors: slices.Clone(t.permits), Suite: t.suite.String(), Epoch: t.epoch, Phase: p, Created: now.WallAt(t.created),
 		SendAfter: now.WallAt(t.sendAfter), Expires: now.WallAt(t.expires), Lifetime: t.expires.Sub(t.created),
 		Remaining: max(0, t.expires.Sub(now.Mono)),
 	}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/machine"
-	"github.com/getvpn/getvpn/gdoi/policy"
 	"github.com/getvpn/getvpn/gdoi/pull"
 	"github.com/getvpn/getvpn/gdoi/push"
 )
@@ -28,25 +27,19 @@ func (g *Group) granted(now machine.Now, o *pull.Offer, out machine.Effects) mac
 	g.sidBits, g.sids = o.SIDBits, slices.Clone(o.SIDs)
 	g.learnBase(o)
 	out = append(out, g.note(gdoi.NoteGMRegistered, machine.Info, fmt.Sprintf("registered, %d TEKs", len(o.TEKs)), machine.F("seq", fmt.Sprint(o.Seq))))
+	g.learn(now, o, true)
 	out = g.takeTEKs(now, o, true, out)
-	out = g.registered(o.Policy(g.group), out)
+	out = g.registered(now, out)
 	g.schedule(now)
 	return out
 }
 
 // registered notes that there are keys.
-func (g *Group) registered(p policy.List, out machine.Effects) machine.Effects {
-	was := g.state.HoldsKeys()
-	if !was || !g.busy() {
+func (g *Group) registered(now machine.Now, out machine.Effects) machine.Effects {
+	if !g.state.HoldsKeys() || !g.busy() {
 		g.state = Registered
 	}
-	if was && p.Equal(g.group) {
-		return out
-	}
-	if was {
-		out = append(out, g.note(gdoi.NotePolicyChanged, machine.Info, fmt.Sprintf("new access list, %d rules", len(p))))
-	}
-	return g.setPolicy(p, true, out)
+	return g.publish(now, g.activate(now, g.turn(now, out)))
 }
 
 // HoldsKEK says whether a PUSH under this KEK is for us.
@@ -91,6 +84,7 @@ func (g *Group) rekeyed(now machine.Now, o *pull.Offer, out machine.Effects) mac
 		return g.renew(now, causeDeleted, g.base/2, out)
 	}
 	g.learnBase(o)
+	enough := g.learn(now, o, false)
 	out = g.takeTEKs(now, o, false, out)
 	if len(g.teks) == 0 {
 		// Nothing but keys that we had given up: only a registration, with new sender ids, brings them back.
@@ -101,8 +95,11 @@ func (g *Group) rekeyed(now machine.Now, o *pull.Offer, out machine.Effects) mac
 		g.attempt.Stop()
 		g.failures, g.reason = 0, ""
 	}
-	out = g.registered(o.Policy(g.group), out)
+	out = g.registered(now, out)
 	g.schedule(now)
+	if !enough {
+		out = g.renew(now, causePolicy, g.base/2, out)
+	}
 	return out
 }
 
@@ -150,8 +147,12 @@ func (g *Group) schedule(now machine.Now) {
 		return at
 	}
 	g.renewal.Stop()
-	if n := len(g.teks); n > 0 {
-		g.renewal.Set(overdue(g.teks[n-1].expires))
+	var first machine.Next
+	for _, t := range g.wanted(g.policies.latest().list) {
+		first.Add(t.expires, true)
+	}
+	if first.OK {
+		g.renewal.Set(overdue(first.At))
 		g.renewalCause = causeMissed
 	}
 	if n := len(g.keks); n > 0 {

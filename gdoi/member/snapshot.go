@@ -60,7 +60,8 @@ type Snapshot struct {
 	// KEKs and TEKs are those alive, oldest first.
 	KEKs            []gdoi.KEKInfo
 	TEKs            []gdoi.TEKInfo
-	Sending         gdoi.SPI // 0: none
+	Mode            gdoi.Mode
+	Sending         gdoi.SPI // what the first permit is sent with; 0: nothing
 	SIDBits         int
 	SIDs            []gdoi.SID
 	ActivationDelay time.Duration // as learnt from the key server
@@ -72,8 +73,8 @@ func (g *Group) Snapshot(now machine.Now) Snapshot {
 		Name: g.cfg.Name, ID: g.cfg.ID, State: g.state, Reason: g.reason, AuthFailure: g.authFailure,
 		KeyServers: append([]netip.AddrPort(nil), g.cfg.KeyServers...), Unreachable: g.servers.unreachables(now), RegisteredWith: g.registeredWith,
 		Registrations: g.registrations, Attempts: g.attempts, RekeysReceived: g.rekeys,
-		Policy: append(policy.List(nil), g.effective...), LocalRules: len(g.cfg.LocalPolicy),
-		Sending: g.sending, SIDBits: g.sidBits, SIDs: append([]gdoi.SID(nil), g.sids...), ActivationDelay: g.base,
+		Policy: g.withLocal(g.policies.current.list), LocalRules: len(g.cfg.LocalPolicy),
+		Mode: g.mode(g.policies.current), Sending: g.anySending(), SIDBits: g.sidBits, SIDs: append([]gdoi.SID(nil), g.sids...), ActivationDelay: g.base,
 	}
 	if g.registrations > 0 {
 		s.RegisteredAt = now.WallAt(g.registeredAt)
@@ -94,4 +95,16 @@ func (g *Group) Snapshot(now machine.Now) Snapshot {
 		s.TEKs = append(s.TEKs, t.info(now, g.phase(t)))
 	}
 	return s
+}
+
+// anySending is the SPI of the first permit that has one.
+func (g *Group) anySending() gdoi.SPI {
+	if g.told != nil {
+		for i, c := range g.told.Classes {
+			if spi := g.sending[c]; spi != 0 && g.told.Policy[i].Action == policy.Permit {
+				return spi
+			}
+		}
+	}
+	return 0
 }

@@ -77,7 +77,7 @@ func (o *Offer) Destroy() {
 }
 
 // Policy is the access list that a member should apply, given the one that it applies now (nil: none). An explicit
-// list wins. Without one, the permits of the newest TEK are the policy, unless they are those of the current list:
+// list wins. Without one, the permits of all TEKs are the policy, each once, unless they are those of the current list:
 // then that list, which may also deny, stays. An offer without TEKs changes nothing.
 func (o *Offer) Policy(current policy.List) policy.List {
 	if o.AccessList != nil {
@@ -86,11 +86,27 @@ func (o *Offer) Policy(current policy.List) policy.List {
 	if len(o.TEKs) == 0 {
 		return current
 	}
-	permits := o.TEKs[len(o.TEKs)-1].Policy
-	if AsSATs(current).Equal(permits) {
-		return current
+	var permits policy.List
+	seen := map[policy.Rule]bool{}
+	for _, t := range o.TEKs {
+		for _, r := range t.Policy {
+			if !seen[r] {
+				seen[r] = true
+				permits = append(permits, r)
+			}
+		}
 	}
-	return permits
+	known := map[policy.Rule]bool{}
+	for _, r := range AsSATs(current) {
+		if !seen[r] {
+			return permits
+		}
+		known[r] = true
+	}
+	if len(known) < len(seen) {
+		return permits
+	}
+	return current
 }
 
 // sameSAs says whether both offers announce the same SPIs in the same order.
