@@ -47,6 +47,7 @@ func (d *decoder) gm(v *value, c *GM) {
 				g := d.gmGroup(v, c.Certificates != nil)
 				d.sameSecrets(v, c.Groups, g)
 				d.uniqueGroups(seen, v, g.Name, g.ID)
+				d.overlaps(v, c.Groups, g)
 				c.Groups = append(c.Groups, g)
 			})(v)
 			if v.kind == sequence && len(v.items) == 0 {
@@ -131,6 +132,27 @@ func (d *decoder) gmGroup(v *value, certificates bool) GMGroup {
 		d.warn(v, "protect is empty: while this member has no keys nothing is held back; write the group's address range")
 	}
 	return g
+}
+
+// overlaps: two groups may guard the same addresses, but then neither opens them for the other.
+func (d *decoder) overlaps(v *value, others []GMGroup, g GMGroup) {
+	for _, o := range others {
+		for _, a := range o.Protect {
+			for _, b := range g.Protect {
+				if !o.FailOpen && !g.FailOpen && a.Overlaps(b) {
+					d.warn(v, "groups %s and %s both protect %s: until both have keys, it is held back unless %s, which comes first, encrypts it; an address range belongs to one group",
+						o.Name, g.Name, narrower(a, b), o.Name)
+				}
+			}
+		}
+	}
+}
+
+func narrower(a, b netip.Prefix) netip.Prefix {
+	if a.Bits() > b.Bits() {
+		return a
+	}
+	return b
 }
 
 // sameSecrets: phase 1 with a key server is one session for all groups, so there is one secret.

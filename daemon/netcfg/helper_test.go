@@ -49,7 +49,8 @@ type memberArg struct {
 	Registered bool
 	FailOpen   bool
 	Gateway    string
-	Mode       string // as gdoi.Mode's words; empty: full
+	Mode       string         // as gdoi.Mode's words; empty: full
+	Second     []netip.Prefix // what a second group, red, protects
 }
 
 // policyArg is a policy for a member that runs.
@@ -57,6 +58,7 @@ type policyArg struct {
 	Rules []string
 	Also  [][]string
 	Mode  string
+	Group string // default blue
 }
 
 // group is the policy for the kernel, and for the engine.
@@ -97,7 +99,7 @@ func memberRole(arg string) error {
 	defer stop()
 	protect := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 	eng, err := engine.New(engine.Config{
-		Groups:  []engine.GroupConfig{{Name: "blue", Protect: protect, FailOpen: a.FailOpen}},
+		Groups:  []engine.GroupConfig{{Name: "blue", Protect: protect, FailOpen: a.FailOpen}, {Name: "red", Protect: a.Second, FailOpen: a.Second == nil}},
 		Gateway: netip.MustParseAddr(a.Gateway),
 	})
 	if err != nil {
@@ -112,8 +114,8 @@ func memberRole(arg string) error {
 	if err != nil {
 		return err
 	}
-	group := Group{Name: "blue", Protect: protect, FailOpen: a.FailOpen}
-	if err := n.SetGroups([]Group{group}); err != nil {
+	groups := []Group{{Name: "blue", Protect: protect, FailOpen: a.FailOpen}, {Name: "red", Protect: a.Second, FailOpen: a.Second == nil}}
+	if err := n.SetGroups(groups); err != nil {
 		return err
 	}
 	dev, err := tun.OpenWater("gv0")
@@ -128,19 +130,23 @@ func memberRole(arg string) error {
 		return err
 	}
 	change := func(to policyArg) error {
-		next, p, err := to.apply(group)
+		which := 0
+		if to.Group == "red" {
+			which = 1
+		}
+		group, p, err := to.apply(groups[which])
 		if err != nil {
 			return err
 		}
-		if _, err := n.Prepare([]Group{next}); err != nil {
+		groups[which] = group
+		if _, err := n.Prepare(groups); err != nil {
 			return err
 		}
-		if err := eng.SetPolicy("blue", p); err != nil {
+		if err := eng.SetPolicy(group.Name, p); err != nil {
 			return err
 		}
 		time.Sleep(100 * time.Millisecond)
-		group = next
-		return n.SetGroups([]Group{group})
+		return n.SetGroups(groups)
 	}
 	if a.Registered {
 		if err := register(eng, a); err != nil {
@@ -189,6 +195,8 @@ func register(eng *engine.Engine, a memberArg) error {
 	return errors.Join(
 		eng.Install(engine.SA{Group: "blue", SPI: 0x1000, KeyMat: key, SIDBits: 24, SIDs: []uint32{a.SID}}),
 		eng.Activate("blue", 0, 0x1000),
+		eng.Install(engine.SA{Group: "red", SPI: 0x2000, KeyMat: append([]byte{1}, testKey[1:]...), SIDBits: 24, SIDs: []uint32{a.SID}}),
+		eng.Activate("red", 0, 0x2000),
 	)
 }
 

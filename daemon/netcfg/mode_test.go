@@ -1,6 +1,7 @@
 package netcfg
 
 import (
+	"net/netip"
 	"slices"
 	"syscall"
 	"testing"
@@ -47,8 +48,8 @@ func TestModes(t *testing.T) {
 	}
 	expect("receive-only", 3, 3, 0)
 	seen := l.captured(func() {
-		there := l.run("h1", "probe", probeArg{Dst: "10.2.2.2:7", Count: 900, Wait: 300, Gap: 1})
-		back := l.run("h2", "probe", probeArg{Dst: "10.1.1.2:7", Count: 900, Wait: 300, Gap: 1})
+		there := l.run("h1", "probe", probeArg{Dst: "10.2.2.2:7", Count: 900, Wait: 1000, Gap: 1})
+		back := l.run("h2", "probe", probeArg{Dst: "10.1.1.2:7", Count: 900, Wait: 1000, Gap: 1})
 		for _, mode := range []string{"passive", "receive-only", "passive", "full", "passive", "receive-only", "passive", "full"} {
 			// One after the other: between the two they are in different modes.
 			for _, m := range []*proc{gm1, gm2} {
@@ -84,6 +85,55 @@ func TestModes(t *testing.T) {
 	if s := gm2.state(); s.Drops[countInward] != 12 {
 		t.Errorf("after the restart: %v", s.Drops)
 	}
+}
+
+// TestTwoGroups: each group's guard is its own. What red protects stays held back while red has no policy, though blue has
+// one; and what blue lets pass in clear is red's to protect.
+func TestTwoGroups(t *testing.T) {
+	l := newLab(t)
+	l.in("p1", "ip", "addr", "add", "192.168.7.1/24", "dev", "p10")
+	l.run("p1", "echo", "192.168.7.1:7 192.168.7.1:848")
+	l.run("h2", "echo", "10.2.2.2:7 10.2.2.2:7777")
+	for i, n := range [][2]string{{"gm1", "10.1.1.1"}, {"gm2", "10.2.2.1"}} {
+		a := memberOf(n[0], n[1], uint32(i+1))
+		a.Second = []netip.Prefix{netip.MustParsePrefix("192.168.0.0/16")}
+		m := l.run(n[0], "member", a)
+		defer func() {
+			if err := m.signal(syscall.SIGTERM); err != nil {
+				t.Error(err)
+			}
+		}()
+		probe := func(src, dst string, want int) {
+			t.Helper()
+			if r := l.probe(src, probeArg{Dst: dst, Count: 2, Wait: 100}); r.Received != want {
+				t.Errorf("%s: %s to %s: %+v, want %d", n[0], src, dst, r, want)
+			}
+		}
+		if n[0] == "gm2" {
+			break
+		}
+		seen := l.captured(func() {
+			probe("h1", "192.168.7.1:7", 0)
+			probe("gm1", "192.168.7.1:7", 0)
+		})
+		if len(seen) != 0 {
+			t.Errorf("red has no policy: %v", seen)
+		}
+		if s := m.state(); s.Drops[countOutward] != 0 {
+			t.Errorf("what the engine should see met the guard: %v", s.Drops)
+		}
+		m.change(policyArg{Group: "red", Rules: []string{"permit udp any eq 7777 any", "permit udp any any eq 7777"}})
+		probe("h1", "192.168.7.1:7", 2) // red has a policy, which lets it pass
+		seen = l.captured(func() { probe("h1", "10.2.2.2:7777", 0) })
+		if len(seen) != 1 || seen["10.1.1.2>10.2.2.2 50"] != 2 {
+			t.Errorf("denied by blue, permitted by red: %v", seen)
+		}
+	}
+	onlyESP(t, l.captured(func() {
+		if r := l.probe("h1", probeArg{Dst: "10.2.2.2:7"}); r.Received != 5 {
+			t.Errorf("blue: %+v", r)
+		}
+	}), "10.1.1.2-10.2.2.2")
 }
 
 func TestChains(t *testing.T) {

@@ -43,7 +43,7 @@ func (n *Net) SetGroups(groups []Group) error {
 
 func (n *Net) setGroups(groups []Group) error {
 	old := n.groups
-	n.groups = groups
+	n.groups = slices.Clone(groups)
 	if err := n.setGuard(); err != nil {
 		n.groups = old
 		return err
