@@ -150,7 +150,11 @@ func (w *world) step(a netip.AddrPort, ev machine.Event) {
 				w.step(a, machine.Signed{ID: e.ID, Signature: sig, Err: err})
 				continue
 			}
-			sig, err := rsa.SignPKCS1v15(nil, rsaKey(), crypto.SHA256, e.Digest)
+			hash := crypto.SHA256
+			if e.Scheme == machine.SignRSABare {
+				hash = 0
+			}
+			sig, err := rsa.SignPKCS1v15(nil, rsaKey(), hash, e.Digest)
 			w.step(a, machine.Signed{ID: e.ID, Signature: sig, Err: err})
 		}
 	}
