@@ -27,6 +27,11 @@ const (
 	NoteStateDiscarded  = "state-discarded"     // KS: stored state was unusable
 	NoteSIDsExhausted   = "sids-exhausted"      // KS: no sender ids left under the current keys; new generation
 	NoteGroupReset      = "group-reset"         // KS: everybody was told to register again
+	NotePolicyPlanned   = "policy-planned"      // KS: an operator asked what the configuration file would change
+	NotePolicyApplied   = "policy-applied"      // KS: a group has another configuration; digest names its access list
+	NoteConfigRefused   = "config-refused"      // the configuration file, read again, cannot be used; the old one stays
+	NoteNeedsRestart    = "needs-restart"       // the configuration file says what only a restart changes
+	NoteGroupRemoved    = "group-removed"       // KS: a group has ended
 	NoteRegistering     = "registering"         // GM: an attempt begins
 	NoteRegisterFailed  = "register-failed"     // GM: it failed
 	NoteReregister      = "reregister"          // GM: registering again, and why

@@ -54,8 +54,7 @@ func (p *printer) common(c *Common) {
 // Effective is what the file means, defaults included and secrets left out.
 func (c *KS) Effective() string {
 	p := new(printer)
-	p.common(&c.Common)
-	p.line("listen: %s", c.Listen)
+	p.fixed(c)
 	p.in("pre-shared-keys", func() {
 		for _, k := range c.PSKs {
 			p.line("- {peer: %s, secret: %s}", k.Peer, secretSize(k.Secret))
@@ -101,6 +100,18 @@ func (p *printer) ksGroup(g *KSGroup) {
 	p.line("rekey: {transport: %s, activation-delay: %s, retransmits: %d}", g.Rekey.Transport, short(g.Rekey.ActivationDelay), g.Rekey.Retransmits)
 	p.line("sender-ids: {bits: %d, first: %d, count: %d}", g.SenderIDs.Bits, g.SenderIDs.First, g.SenderIDs.Count)
 	p.depth--
+}
+
+// Fixed is the part of Effective that a running key server cannot change.
+func (c *KS) Fixed() string {
+	p := new(printer)
+	p.fixed(c)
+	return p.b.String()
+}
+
+func (p *printer) fixed(c *KS) {
+	p.common(&c.Common)
+	p.line("listen: %s", c.Listen)
 }
 
 // Effective is what the file means, defaults included and secrets left out.

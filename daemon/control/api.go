@@ -8,6 +8,8 @@
 //	POST /v1/rekey        RekeyRequest         (key server)
 //	POST /v1/clear-member ClearMemberRequest   (key server)
 //	POST /v1/reregister   ReregisterRequest    (group member)
+//	POST /v1/plan         PlanRequest          (key server) what the configuration file, read again, would change
+//	POST /v1/apply        PlanRequest          (key server) and change it
 //	POST /v1/stop                              orderly stop
 //
 // A failure is {"error": "what, where, what to do"} with a 4xx or 5xx status. The role comes from the peer's
@@ -61,6 +63,7 @@ type KSGroup struct {
 	Health       string     `json:"health"` // OK, DEGRADED, EXPIRING
 	HealthReason string     `json:"health_reason,omitempty"`
 	Policy       []Rule     `json:"policy"`
+	PolicyDigest string     `json:"policy_digest"` // of the access list; members with the same list show the same
 	KEK          *KEK       `json:"kek,omitempty"`
 	TEKs         []TEK      `json:"teks"` // oldest first
 	Members      []KSMember `json:"members"`
@@ -176,6 +179,7 @@ type GMGroup struct {
 	RekeysReceived  uint64    `json:"rekeys_received"`
 	LastRekey       time.Time `json:"last_rekey"`
 	Policy          []Rule    `json:"policy"`
+	PolicyDigest    string    `json:"policy_digest"` // of the group's access list, without local rules; empty: there is none
 	KEK             *KEK      `json:"kek,omitempty"`
 	TEKs            []TEK     `json:"teks"`
 	SIDBits         int       `json:"sid_bits"`
@@ -244,4 +248,5 @@ type ReregisterRequest struct {
 type Reply struct {
 	Text  string `json:"text,omitempty"`
 	Error string `json:"error,omitempty"`
+	Plan  *Plan  `json:"plan,omitempty"` // of plan and apply
 }

@@ -44,6 +44,8 @@ type Handlers struct {
 	Rekey       func(context.Context, RekeyRequest) (string, error)
 	ClearMember func(context.Context, ClearMemberRequest) (string, error)
 	Reregister  func(context.Context, ReregisterRequest) (string, error)
+	Plan        func(context.Context, PlanRequest) (*Plan, error)
+	Apply       func(context.Context, PlanRequest) (*Plan, error)
 	Stop        func(context.Context) (string, error)
 }
 
@@ -70,6 +72,8 @@ func NewServer(h Handlers, j *Journal) *Server {
 	mux.HandleFunc("POST /v1/rekey", post(h.Rekey))
 	mux.HandleFunc("POST /v1/clear-member", post(h.ClearMember))
 	mux.HandleFunc("POST /v1/reregister", post(h.Reregister))
+	mux.HandleFunc("POST /v1/plan", command(planned(h.Plan)))
+	mux.HandleFunc("POST /v1/apply", command(planned(h.Apply)))
 	var stop func(context.Context, struct{}) (string, error)
 	if h.Stop != nil {
 		stop = func(ctx context.Context, _ struct{}) (string, error) { return h.Stop(ctx) }
@@ -110,15 +114,40 @@ func answer(w http.ResponseWriter, status int, v any) {
 
 func fail(w http.ResponseWriter, status int, text string) { answer(w, status, Reply{Error: text}) }
 
-// post makes the handler of one command.
+// post makes the handler of a command that answers with a sentence.
 func post[T any](f func(context.Context, T) (string, error)) http.HandlerFunc {
+	if f == nil {
+		return command[T](nil)
+	}
+	return command(func(ctx context.Context, req T) (Reply, error) {
+		text, err := f(ctx, req)
+		return Reply{Text: text}, err
+	})
+}
+
+// planned makes a reply of a plan.
+func planned(f func(context.Context, PlanRequest) (*Plan, error)) func(context.Context, PlanRequest) (Reply, error) {
+	if f == nil {
+		return nil
+	}
+	return func(ctx context.Context, req PlanRequest) (Reply, error) {
+		p, err := f(ctx, req)
+		if err != nil {
+			return Reply{}, err
+		}
+		return Reply{Text: p.Summary(), Plan: p}, nil
+	}
+}
+
+// command makes the handler of one command.
+func command[T any](f func(context.Context, T) (Reply, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if !operator(r.Context()) {
 			fail(w, http.StatusForbidden, "only root and the daemon's own user may command; you may look on")
 			return
 		}
 		if f == nil {
-			fail(w, http.StatusNotFound, r.URL.Path+" is not for this kind of daemon: rekey and clear-member go to a key server, reregister to a group member")
+			fail(w, http.StatusNotFound, r.URL.Path+" is not for this kind of daemon: rekey, clear-member, plan and apply go to a key server, reregister to a group member")
 			return
 		}
 		var req T
@@ -128,14 +157,14 @@ func post[T any](f func(context.Context, T) (string, error)) http.HandlerFunc {
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
 		defer cancel()
-		text, err := f(ctx, req)
+		reply, err := f(ctx, req)
 		switch {
 		case errors.Is(err, ErrRefused):
 			fail(w, http.StatusBadRequest, err.Error())
 		case err != nil:
 			fail(w, http.StatusInternalServerError, err.Error())
 		default:
-			answer(w, http.StatusOK, Reply{Text: text})
+			answer(w, http.StatusOK, reply)
 		}
 	}
 }

@@ -41,6 +41,9 @@ func group(c *config.GMGroup, s member.Snapshot, e engine.Stats) control.GMGroup
 	if s.RegisteredWith.IsValid() {
 		g.RegisteredWith = s.RegisteredWith.String()
 	}
+	if group := s.Policy[min(s.LocalRules, len(s.Policy)):]; len(group) > 0 {
+		g.PolicyDigest = group.Digest()
+	}
 	for i, r := range s.Policy {
 		rule := control.Rule{Text: r.String(), Owner: "group"}
 		index := i - s.LocalRules

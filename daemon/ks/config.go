@@ -84,7 +84,12 @@ func publicKey(ctx context.Context, h keyStore, k config.KEK) ([]byte, error) {
 	if err := h.EnsureRSA(ctx, k.SignatureKey, k.SignatureBits); err != nil {
 		return nil, err
 	}
-	pub, err := h.Public(ctx, k.SignatureKey)
+	return knownKey(ctx, h, k.SignatureKey)
+}
+
+// knownKey is the public half of a key that is there.
+func knownKey(ctx context.Context, h keyStore, name string) ([]byte, error) {
+	pub, err := h.Public(ctx, name)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,9 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/getvpn/getvpn/daemon/config"
@@ -35,13 +38,18 @@ type Options struct {
 
 // Daemon is a key server.
 type Daemon struct {
-	cfg     *config.KS
+	cfg     *config.KS // in force; once it runs, replaced on the loop's goroutine only
 	log     *slog.Logger
 	sink    process.Sink
 	journal control.Journal
 	clock   loop.Clock
 	started time.Time
 
+	// secrets are the pre-shared keys in force; reloading is held while the configuration file is read and applied.
+	secrets   atomic.Pointer[[]config.PSK]
+	reloading sync.Mutex
+
+	keys     keyStore
 	store    *store.Store
 	conn     *transport.Conn
 	node     *node.KeyServer
@@ -72,6 +80,7 @@ func New(cfg *config.KS, log *slog.Logger, opts Options) (_ *Daemon, err error) 
 	if err != nil {
 		return nil, err
 	}
+	d.keys = keys
 	log.Warn(soft.Notice, "directory", filepath.Join(cfg.State, "keys"))
 	if d.store, err = store.Open(cfg.State, "ks "+cfg.Name, keys); err != nil {
 		return nil, err
@@ -89,6 +98,8 @@ func New(cfg *config.KS, log *slog.Logger, opts Options) (_ *Daemon, err error) 
 	if err != nil {
 		return nil, err
 	}
+	d.secrets.Store(&cfg.PSKs)
+	nc.Phase1.PSK = d.secret
 	if d.node, err = node.NewKeyServer(machine.NewEnv(rand.Reader), nc, records); err != nil {
 		return nil, err
 	}
@@ -97,6 +108,7 @@ func New(cfg *config.KS, log *slog.Logger, opts Options) (_ *Daemon, err error) 
 	})
 	d.server = control.NewServer(control.Handlers{
 		Snapshot: d.Snapshot, Rekey: d.rekey, ClearMember: d.clearMember, Stop: d.askStop,
+		Plan: d.plan, Apply: d.apply,
 	}, &d.journal)
 	return d, nil
 }
@@ -162,11 +174,10 @@ func (d *Daemon) Snapshot(ctx context.Context) (*control.Snapshot, error) {
 	s := &control.Snapshot{
 		Name: d.cfg.Name, Role: control.RoleKeyServer, Version: control.Version, PID: os.Getpid(),
 		Started: d.started, Local: d.conn.Local().String(), LastSeq: d.journal.Last(),
-		Warn: append([]string{soft.Notice}, d.cfg.Warnings...),
 	}
-	s.Warn = append(s.Warn, d.trust.Warnings(d.clock.Now().Wall)...)
 	err := d.loop.Do(ctx, func(now machine.Now) {
 		n := d.node.Snapshot(now)
+		s.Warn = slices.Concat([]string{soft.Notice}, d.cfg.Warnings, d.trust.Warnings(now.Wall))
 		s.Time, s.Drops, s.KS = now.Wall, translate.Drops(n.Drops), keyServer(d.cfg, n, d.store.Path())
 	})
 	return s, err
@@ -190,5 +201,5 @@ func (d *Daemon) askStop(context.Context) (string, error) {
 	case d.stop <- struct{}{}:
 	default:
 	}
-	return d.cfg.Name + " is stopping", nil
+	return d.sink.Node + " is stopping", nil
 }

@@ -21,10 +21,20 @@ const (
 
 func keyServer(c *config.KS, s node.KSSnapshot, stateFile string) *control.KeyServer {
 	k := &control.KeyServer{Groups: []control.KSGroup{}, Sessions: s.Sessions, HalfOpen: s.HalfOpen, StateFile: stateFile}
-	for i, g := range s.Groups {
-		k.Groups = append(k.Groups, group(&c.Groups[i], g))
+	for _, g := range s.Groups {
+		k.Groups = append(k.Groups, group(groupNamed(c, g.Name), g))
 	}
 	return k
+}
+
+// groupNamed finds a group's configuration. One that was added or removed in this very moment may have none.
+func groupNamed(c *config.KS, name string) *config.KSGroup {
+	for i := range c.Groups {
+		if c.Groups[i].Name == name {
+			return &c.Groups[i]
+		}
+	}
+	return new(config.KSGroup)
 }
 
 func group(c *config.KSGroup, s keyserver.Snapshot) control.KSGroup {
@@ -32,7 +42,7 @@ func group(c *config.KSGroup, s keyserver.Snapshot) control.KSGroup {
 		Name: s.Name, ID: c.ID.Text, Role: "primary", RekeyKind: c.Rekey.Transport,
 		Policy: []control.Rule{}, TEKs: []control.TEK{}, Members: []control.KSMember{},
 		NextRekey: s.NextRekey, LastRekey: s.LastRekey, RekeysSent: s.RekeysSent, Transmitting: s.Transmitting,
-		SIDBits: s.SIDBits, SIDsUsed: s.SIDsUsed, SIDsTotal: s.SIDsTotal,
+		PolicyDigest: s.Policy.Digest(), SIDBits: s.SIDBits, SIDsUsed: s.SIDsUsed, SIDsTotal: s.SIDsTotal,
 	}
 	g.Health, g.HealthReason = health(s)
 	for _, r := range s.Policy {

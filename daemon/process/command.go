@@ -1,6 +1,7 @@
 package process
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -70,8 +71,8 @@ func Command[C any](s Spec[C]) *cobra.Command {
 		Use: s.Name + " --config FILE", Short: s.Short, Version: control.Version, Args: cobra.NoArgs,
 		Long: s.Short + `.
 
-Signals: SIGTERM and SIGINT end in order, SIGHUP reads revocation lists again, checks the
-configuration file and says what a restart would change,
+Signals: SIGTERM and SIGINT end in order, SIGHUP reads revocation lists again, takes up what can change of the
+configuration file and says what needs a restart,
 SIGUSR1 writes a snapshot into the log.
 
 Exit codes: 0 ended in order, 1 the configuration or a check failed, 2 wrong command line, 3 could not start or fault.`,
@@ -156,6 +157,10 @@ func (s Spec[C]) run(c *C) error {
 	}
 	inForce := s.Effective(c)
 	err = Supervise(d, log, func() {
+		if r, ok := d.(Reconfigurer); ok {
+			r.Reconfigure(context.Background())
+			return
+		}
 		Reload(log, inForce, func() (string, []string, error) {
 			c, err := s.load(common.File)
 			if err != nil {

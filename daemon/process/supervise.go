@@ -44,10 +44,16 @@ func reloadFiles(d Daemon, log *slog.Logger) {
 	}
 }
 
+// Reconfigurer is a daemon that takes up what can change of its configuration file at SIGHUP.
+type Reconfigurer interface {
+	// Reconfigure reads the file again and tells the journal what came of it.
+	Reconfigure(ctx context.Context)
+}
+
 // Supervise runs d under the signals of a service:
 //
 //	SIGTERM, SIGINT  end in order; the second one ends at once
-//	SIGHUP           reload: take up new revocation lists, read the configuration again and say what would need a restart
+//	SIGHUP           reload: take up new revocation lists, and what can change of the configuration; say what needs a restart
 //	SIGUSR1          write a snapshot into the log
 func Supervise(d Daemon, log *slog.Logger, reload func()) error {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -101,7 +107,7 @@ func dump(ctx context.Context, d Daemon, log *slog.Logger) {
 }
 
 // Reload compares the configuration in force with the file as it is now, both as effective text, and says what a
-// restart would change. Nothing is changed: group state is not worth a half-applied configuration.
+// restart would change. Nothing is changed.
 func Reload(log *slog.Logger, inForce string, load func() (effective string, warnings []string, err error)) {
 	now, warnings, err := load()
 	if err != nil {
@@ -111,21 +117,30 @@ func Reload(log *slog.Logger, inForce string, load func() (effective string, war
 	for _, w := range warnings {
 		log.Warn(w)
 	}
-	old, fresh := strings.Split(inForce, "\n"), strings.Split(now, "\n")
-	changed := false
+	fresh, gone := Differences(inForce, now)
 	for _, l := range fresh {
+		log.Warn("the configuration file says something new; restart to apply", "line", l)
+	}
+	for _, l := range gone {
+		log.Warn("the configuration file no longer says this; restart to apply", "line", l)
+	}
+	if len(fresh)+len(gone) == 0 {
+		log.Info("the configuration file is valid and says what is in force")
+	}
+}
+
+// Differences lists the lines that only the new text has, and those that only the old one has, without indentation.
+func Differences(was, is string) (fresh, gone []string) {
+	old, now := strings.Split(was, "\n"), strings.Split(is, "\n")
+	for _, l := range now {
 		if !slices.Contains(old, l) {
-			log.Warn("the configuration file says something new; restart to apply", "line", strings.TrimSpace(l))
-			changed = true
+			fresh = append(fresh, strings.TrimSpace(l))
 		}
 	}
 	for _, l := range old {
-		if !slices.Contains(fresh, l) {
-			log.Warn("the configuration file no longer says this; restart to apply", "line", strings.TrimSpace(l))
-			changed = true
+		if !slices.Contains(now, l) {
+			gone = append(gone, strings.TrimSpace(l))
 		}
 	}
-	if !changed {
-		log.Info("the configuration file is valid and says what is in force")
-	}
+	return fresh, gone
 }

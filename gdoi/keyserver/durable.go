@@ -61,7 +61,9 @@ func (g *Group) persist(now machine.Now, out machine.Effects) (machine.Effects, 
 	d := &g.durable
 	id := d.reserve(g.env)
 	records := []machine.Record{g.countersRecord()}
-	if d.policy {
+	if g.withdrawn {
+		records = []machine.Record{g.record(countersKey, nil), g.record(policyKey, nil)}
+	} else if d.policy {
 		records = append(records, g.policyRecord(now))
 	}
 	for spi, t := range d.teks {

@@ -44,6 +44,7 @@ type Group struct {
 	durable    durable
 
 	started       bool
+	withdrawn     bool
 	lastRekey     machine.Instant
 	rekeysSent    uint64
 	registrations uint64
@@ -161,7 +162,7 @@ func (g *Group) Timeout(now machine.Now, out machine.Effects) machine.Effects {
 		return out
 	}
 	out = g.retire(now, out)
-	if r := g.due(now); r.any() {
+	if r := g.due(now); r.any() && !g.withdrawn {
 		out = g.rekey(now, r, out)
 	}
 	if g.again.Due(now.Mono) {

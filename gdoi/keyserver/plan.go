@@ -34,8 +34,6 @@ type Plan struct {
 	Text []string
 	// Lists compares the access lists that change, by SA.
 	Lists []ListDiff
-	// Restart names what cannot change while the group runs, and stays as it was.
-	Restart []string
 	// Refused says why the change cannot be made at all; empty: it can.
 	Refused string
 }
@@ -53,32 +51,39 @@ const (
 	oldPart    = 20 // a twentieth of the lifetime, between the two
 )
 
-// oldLife is how long a TEK goes on to be received when its SA is gone: long enough for every member to hear of it, and
-// short for everything else. lifetime is that of its chain.
-func (g *Group) oldLife(now machine.Now, t *tek, lifetime time.Duration) time.Duration {
-	return min(t.expires.Sub(now.Mono), max(4*g.cfg.ActivationDelay, minOldLife, min(lifetime/oldPart, maxOldLife)))
-}
-
-// Plan says what the change to cfg would do; atOnce ends old SAs without their grace. Nothing changes. The error says what
-// is wrong with cfg.
+// Plan says what Reconfigure would do; atOnce is its immediately. Nothing changes. The error says what is wrong with cfg.
 func (g *Group) Plan(now machine.Now, cfg Config, atOnce bool) (Plan, error) {
 	if err := cfg.Validate(); err != nil {
 		return Plan{}, err
 	}
-	cfg = cfg.withDefaults()
-	w := planning{g: g, now: now, is: cfg, atOnce: atOnce, p: Plan{
-		Group: cfg.Name, Action: Unchanged, Was: g.cfg.AccessList().Digest(), Is: cfg.AccessList().Digest(),
+	ch, full, _, err := g.compare(now, cfg, atOnce)
+	w := planning{g: g, now: now, is: full, atOnce: atOnce, ch: ch, p: Plan{
+		Group: cfg.Name, Action: Unchanged, Was: g.cfg.AccessList().Digest(), Is: full.AccessList().Digest(),
 	}}
-	w.restarts()
+	if err != nil {
+		w.p.Refused = err.Error()
+		return w.p, nil
+	}
 	w.sas()
 	w.kek()
 	w.members()
-	w.timers()
-	if len(w.p.Text) > 0 {
-		w.p.Action = Changed
-	}
-	if w.p.Action == Unchanged && len(w.p.Restart) == 0 && w.p.Refused == "" {
+	w.others()
+	w.p.Rekeys = ch.Rekeys()
+	if len(w.p.Text) == 0 {
 		w.p.Text = []string{"nothing changes"}
+		return w.p, nil
+	}
+	w.p.Action = Changed
+	switch {
+	case !ch.Announce:
+		w.say("nothing goes out to members now")
+	case ch.Rekeys():
+		w.say("a rekey message with the new keys goes out now")
+	default:
+		w.say("no new keys; a rekey message goes out now")
+	}
+	if (ch.Policy || ch.Mode) && ch.In > 0 {
+		w.p.Text[len(w.p.Text)-1] += fmt.Sprintf(", members act on it in %v", round(ch.In))
 	}
 	return w.p, nil
 }
@@ -113,31 +118,12 @@ type planning struct {
 	now    machine.Now
 	is     Config
 	atOnce bool
+	ch     Change
 	p      Plan
 }
 
 func (w *planning) say(format string, args ...any) {
 	w.p.Text = append(w.p.Text, fmt.Sprintf(format, args...))
-}
-
-// restarts: what members and records hold on to.
-func (w *planning) restarts() {
-	a, b := &w.g.cfg, &w.is
-	add := func(what string, was, is any) {
-		w.p.Restart = append(w.p.Restart, fmt.Sprintf("%s: %v stays until a restart says %v", what, was, is))
-	}
-	if a.ID != b.ID {
-		w.p.Refused = fmt.Sprintf("the group's id changes from %v to %v: members ask for it, so it is another group; give it another name, or restart", a.ID, b.ID)
-	}
-	if a.SIDBits != b.SIDBits {
-		add("sender-ids bits", a.SIDBits, b.SIDBits)
-	}
-	if a.SIDFirst != b.SIDFirst || a.SIDCount != b.SIDCount {
-		add("sender-ids range", fmt.Sprintf("%d+%d", a.SIDFirst, a.SIDCount), fmt.Sprintf("%d+%d", b.SIDFirst, b.SIDCount))
-	}
-	if a.SignKey != b.SignKey || a.SignHash != b.SignHash || a.SignForm != b.SignForm {
-		add("signature of rekeys", a.SignKey+" "+suite.HashName(a.SignHash), b.SignKey+" "+suite.HashName(b.SignHash))
-	}
 }
 
 // sas compares the SAs, in the order of the new configuration, then those that go.
@@ -156,9 +142,6 @@ func (w *planning) sas() {
 		if find(is, was[i].Name) == nil {
 			w.sa(&was[i], nil)
 		}
-	}
-	if w.p.Was != w.p.Is && !w.p.Rekeys {
-		w.say("this edit makes no new keys: the new access list goes to all members in a rekey message now")
 	}
 }
 
@@ -215,14 +198,13 @@ func (w *planning) sa(was, is *SAConfig) {
 // configuration is neither: it stays.
 func (w *planning) chainsOf(was, is *SAConfig) (fresh, dropped []*chain) {
 	want := w.is.chains()
-	among := func(c *chain, in []*chain) bool { return slices.ContainsFunc(in, c.same) }
 	for _, c := range want {
-		if is != nil && c.sa == is.Name && !among(c, w.g.chains) {
+		if is != nil && c.sa == is.Name && w.g.find(c) == nil {
 			fresh = append(fresh, c)
 		}
 	}
 	for _, c := range w.g.chains {
-		if was != nil && c.sa == was.Name && !among(c, want) {
+		if was != nil && c.sa == was.Name && !slices.ContainsFunc(want, c.same) {
 			dropped = append(dropped, c)
 		}
 	}
@@ -231,18 +213,18 @@ func (w *planning) chainsOf(was, is *SAConfig) (fresh, dropped []*chain) {
 
 // makes says what becomes of new chains.
 func (w *planning) makes(fresh []*chain) string {
-	if len(fresh) == 0 {
-		return "its keys stay"
-	}
-	w.p.Rekeys = true
-	when := fmt.Sprintf("sent with in %v", 2*w.is.ActivationDelay)
+	when := fmt.Sprintf("sent with in %v", round(w.ch.In))
 	if w.atOnce {
 		when = "sent with as soon as a member has it"
 	}
-	if len(fresh) == 1 {
+	switch len(fresh) {
+	case 0:
+		return "its keys stay"
+	case 1:
 		return "new TEK now, " + when
+	default:
+		return fmt.Sprintf("%d new TEKs now, %s", len(fresh), when)
 	}
-	return fmt.Sprintf("%d new TEKs now, %s", len(fresh), when)
 }
 
 // ends says what becomes of chains that the policy no longer has.
@@ -251,7 +233,7 @@ func (w *planning) ends(dropped []*chain) string {
 	n := 0
 	for _, c := range dropped {
 		for _, t := range w.g.of(c) {
-			longest = max(longest, w.g.oldLife(w.now, t, c.lifetime))
+			longest = max(longest, min(t.expires.Sub(w.now.Mono), drain(c, w.is.ActivationDelay)))
 			n++
 		}
 	}
@@ -295,10 +277,17 @@ func (w *planning) kek() {
 	if a.KEK != b.KEK {
 		what = append(what, fmt.Sprintf("suite %v instead of %v", b.KEK, a.KEK))
 	}
+	if w.ch.KEK && a.KEK == b.KEK {
+		what = append(what, fmt.Sprintf("rekeys are signed with %s %s instead of %s %s", b.SignKey, suite.HashName(b.SignHash), a.SignKey, suite.HashName(a.SignHash)))
+	}
 	if a.KEKLifetime != b.KEKLifetime {
 		what = append(what, fmt.Sprintf("lifetime %v instead of %v", b.KEKLifetime, a.KEKLifetime))
 	}
-	if n := len(w.g.keks); len(what) > 0 && n > 0 {
+	switch n := len(w.g.keks); {
+	case len(what) == 0:
+	case w.ch.KEK:
+		w.say("KEK: %s: new KEK now", strings.Join(what, ", "))
+	case n > 0:
 		w.say("KEK: %s; this does not rekey, it takes effect with the next KEK in %v (sooner: rekey --kek)",
 			strings.Join(what, ", "), round(w.g.rekeyAt(w.g.keks[n-1].expires).Sub(w.now.Mono)))
 	}
@@ -312,10 +301,8 @@ func (w *planning) members() {
 		return
 	}
 	var gone []string
-	for _, m := range w.g.members.sorted {
-		if !w.is.Authorise.Allows(m.peer.policyPeer()) {
-			gone = append(gone, fmt.Sprintf("%s (%s)", m.peer.Identity, m.peer.Addr.Addr().Unmap()))
-		}
+	for _, p := range w.ch.Unauthorised {
+		gone = append(gone, fmt.Sprintf("%s (%s)", p.Identity, p.Addr.Addr().Unmap()))
 	}
 	if len(gone) == 0 {
 		w.say("other peers may register than before; all %d members stay", w.g.members.len())
@@ -326,16 +313,22 @@ func (w *planning) members() {
 		more = fmt.Sprintf(" and %d more", len(gone)-maxNamed)
 		gone = gone[:maxNamed]
 	}
-	w.say("members no longer authorised: %s%s; they leave the list and get no more rekeys", strings.Join(gone, ", "), more)
+	w.say("members no longer authorised: %s%s; they cannot register again, and keep their keys until they are removed", strings.Join(gone, ", "), more)
 }
 
-func (w *planning) timers() {
+func (w *planning) others() {
 	a, b := &w.g.cfg, &w.is
+	if a.Mode != b.Mode {
+		w.say("mode %v instead of %v", b.Mode, a.Mode)
+	}
 	if a.ActivationDelay != b.ActivationDelay {
 		w.say("activation-delay %v instead of %v, from the next rekey on", b.ActivationDelay, a.ActivationDelay)
 	}
 	if a.Retransmits != b.Retransmits {
 		w.say("%d retransmits instead of %d, from the next rekey on", max(b.Retransmits, 0), max(a.Retransmits, 0))
+	}
+	if a.SIDFirst != b.SIDFirst || a.SIDCount != b.SIDCount {
+		w.say("sender ids %d to %d instead of %d to %d, for the next registrations", b.SIDFirst, b.SIDFirst+b.SIDCount-1, a.SIDFirst, a.SIDFirst+a.SIDCount-1)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/policy"
 	"github.com/getvpn/getvpn/gdoi/suite"
 )
@@ -36,9 +37,6 @@ func planText(p Plan) string {
 		for _, d := range l.Lines {
 			fmt.Fprintf(&b, "    %s %s\n", d.Op, d.Text)
 		}
-	}
-	for _, r := range p.Restart {
-		fmt.Fprintln(&b, "  restart:", r)
 	}
 	if p.Refused != "" {
 		fmt.Fprintln(&b, "  refused:", p.Refused)
@@ -94,7 +92,10 @@ func TestPlan(t *testing.T) {
 		}, false},
 		{"the KEK", single, func(c *Config) { c.KEK, c.KEKLifetime = suite.KEKAES128CBC, 12*time.Hour }, false},
 		{"timers", single, func(c *Config) { c.ActivationDelay, c.Retransmits = 20*time.Second, -1 }, false},
-		{"what cannot change", single, func(c *Config) { c.SIDBits, c.SIDCount, c.SignKey = 16, 0, "other" }, false},
+		{"the signing key", single, func(c *Config) { c.SignKey = "other" }, false},
+		{"sender ids", single, func(c *Config) { c.SIDFirst, c.SIDCount = 100, 50 }, false},
+		{"the width of sender ids", single, func(c *Config) { c.SIDBits, c.SIDCount = 16, 0 }, false},
+		{"the mode", single, func(c *Config) { c.Mode = gdoi.ModePassive }, false},
 		{"another id", single, func(c *Config) { c.ID = "green" }, false},
 	} {
 		s := newShell(t, row.from())
@@ -144,21 +145,87 @@ func TestPlanRefusesNonsense(t *testing.T) {
 	}
 }
 
-// TestOldLife: MIN(remaining, MAX(90 s, MIN(5 % of the lifetime, 3600 s))), and never less than a rollover.
-func TestOldLife(t *testing.T) {
-	for _, row := range []struct{ remaining, lifetime, delay, want time.Duration }{
-		{time.Hour, time.Hour, 10 * time.Second, 180 * time.Second},
-		{time.Minute, time.Hour, 10 * time.Second, time.Minute},
-		{10 * time.Minute, 20 * time.Minute, 10 * time.Second, 90 * time.Second},
-		{100 * time.Hour, 100 * time.Hour, 10 * time.Second, time.Hour},
-		{time.Hour, time.Hour, time.Minute, 4 * time.Minute},
+// TestPlanAndReconfigure: what a plan says is what happens.
+func TestPlanAndReconfigure(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		edit func(*Config)
+	}{
+		{"nothing", func(*Config) {}},
+		{"rule", func(c *Config) { c.Policy = append(c.Policy, testList(t, "permit ip 172.16.0.0/16 172.16.0.0/16")...) }},
+		{"exception", func(c *Config) { c.Policy = append(testList(t, "deny tcp any any eq 22"), c.Policy...) }},
+		{"suite", func(c *Config) { c.TEK = suite.ESPAES128GCM16 }},
+		{"lifetime", func(c *Config) { c.TEKLifetime = 30 * time.Minute }},
+		{"KEK", func(c *Config) { c.KEK = suite.KEKAES128CBC }},
+		{"SAs", func(c *Config) {
+			c.SAs = []SAConfig{{Name: "a", Policy: testList(t, "permit udp 10.0.0.0/8 10.0.0.0/8")}, {Name: "b", Policy: c.Policy}}
+			c.Policy = nil
+		}},
 	} {
+		s := newShell(t, testConfig(t))
+		s.mustRegister(testPeer(1))
+		s.run(5 * time.Minute)
 		c := testConfig(t)
-		c.ActivationDelay = row.delay
-		s := newShell(t, c)
-		k := &tek{expires: s.now.Mono.Add(row.remaining)}
-		if got := s.g.oldLife(s.now, k, row.lifetime); got != row.want {
-			t.Errorf("%+v: %v", row, got)
+		row.edit(&c)
+		p, err := s.g.Plan(s.now, c, false)
+		if err != nil || p.Refused != "" {
+			t.Fatal(row.name, err, p.Refused)
 		}
+		teks, pushes := s.notes(gdoi.NoteTEKCreated)+s.notes(gdoi.NoteKEKCreated), s.notes(gdoi.NoteRekeySent)
+		_, out, err := s.g.Reconfigure(s.now, c, false, nil)
+		if err != nil {
+			t.Fatal(row.name, err)
+		}
+		s.do(out)
+		made, sent := s.notes(gdoi.NoteTEKCreated)+s.notes(gdoi.NoteKEKCreated)-teks, s.notes(gdoi.NoteRekeySent)-pushes
+		text := strings.Join(p.Text, "; ")
+		if (made > 0) != p.Rekeys || (sent > 0) != strings.Contains(text, "a rekey message") {
+			t.Errorf("%s: %d keys and %d messages, but the plan says %q", row.name, made, sent, text)
+		}
+		if got := s.g.Snapshot(s.now).Policy.Digest(); got != p.Is {
+			t.Errorf("%s: digest %s, the plan says %s", row.name, got, p.Is)
+		}
+		again, err := s.g.Plan(s.now, c, false)
+		if err != nil || again.Action != Unchanged {
+			t.Errorf("%s: planned again: %+v %v", row.name, again, err)
+		}
+	}
+}
+
+// TestWithdraw: a group that is removed tells its members, and leaves no keys and no records.
+func TestWithdraw(t *testing.T) {
+	s := newShell(t, testConfig(t))
+	s.mustRegister(testPeer(1))
+	s.mustRegister(testPeer(2))
+	s.run(time.Minute)
+	from := len(s.out)
+	s.do(s.g.Withdraw(s.now, nil))
+	if s.g.Ended() {
+		t.Error("it has ended before its message was repeated")
+	}
+	if len(s.disk) != 0 {
+		t.Errorf("records are left: %v", s.disk)
+	}
+	s.run(time.Minute)
+	if !s.g.Ended() {
+		t.Error("it does not end")
+	}
+	if at, ok := s.g.Deadline(); ok {
+		t.Errorf("it wants to be called at %v", at)
+	}
+	to := map[netip.AddrPort]int{}
+	for _, d := range s.sends(from) {
+		to[d.Remote]++
+	}
+	if want := 1 + DefaultRetransmits; len(to) != 2 || to[testPeer(1).Addr] != want || to[testPeer(2).Addr] != want {
+		t.Errorf("datagrams %v, want %d to each member", to, want)
+	}
+	if len(s.disk) != 0 || s.notes(gdoi.NoteGroupRemoved) != 1 {
+		t.Errorf("records %v, %d notes", s.disk, s.notes(gdoi.NoteGroupRemoved))
+	}
+	empty := newShell(t, testConfig(t))
+	empty.do(empty.g.Withdraw(empty.now, nil))
+	if !empty.g.Ended() {
+		t.Error("a group without members has nothing to wait for")
 	}
 }

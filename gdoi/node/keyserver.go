@@ -17,7 +17,11 @@ type KeyServer struct {
 	cfg    KSConfig
 	limits Limits
 	groups []*keyserver.Group
-	stored []machine.Record // until the start
+	// leaving are groups that were removed and still tell their members.
+	leaving []*keyserver.Group
+	// orphans are records of groups that are not configured, without their values, by bucket.
+	orphans map[string][]machine.Record
+	stored  []machine.Record // until the start
 	// storedSPIs are those of all groups: each is in use until its group has started and can say so itself.
 	storedSPIs map[gdoi.SPI]bool
 
@@ -74,7 +78,7 @@ func (n *KeyServer) Deadline() (machine.Instant, bool) {
 	}
 	var d machine.Next
 	d.Add(n.deadlines.Next())
-	for _, g := range n.groups {
+	for _, g := range n.living() {
 		d.Add(g.Deadline())
 	}
 	return d.At, d.OK
@@ -90,6 +94,7 @@ func (n *KeyServer) Step(now machine.Now, ev machine.Event, out machine.Effects)
 		for _, g := range n.groups {
 			out = g.Start(now, n.stored, out)
 		}
+		n.orphans = orphaned(n.stored, n.cfg.Groups)
 		for _, r := range n.stored {
 			clear(r.Value)
 		}
@@ -106,7 +111,7 @@ func (n *KeyServer) Step(now machine.Now, ev machine.Event, out machine.Effects)
 		if s := n.signing[ev.ID]; s != nil {
 			return n.phase1Signed(now, s, ev, out)
 		}
-		for _, g := range n.groups {
+		for _, g := range n.living() {
 			var mine bool
 			if out, mine = g.Signed(now, ev, out); mine {
 				break
@@ -120,7 +125,7 @@ func (n *KeyServer) Step(now machine.Now, ev machine.Event, out machine.Effects)
 
 // spiInUse says whether any group has a TEK with this SPI.
 func (n *KeyServer) spiInUse(s gdoi.SPI) bool {
-	return n.storedSPIs[s] || slices.ContainsFunc(n.groups, func(g *keyserver.Group) bool { return g.HasSPI(s) })
+	return n.storedSPIs[s] || slices.ContainsFunc(n.living(), func(g *keyserver.Group) bool { return g.HasSPI(s) })
 }
 
 func (n *KeyServer) timeout(now machine.Now, out machine.Effects) machine.Effects {
@@ -131,18 +136,18 @@ func (n *KeyServer) timeout(now machine.Now, out machine.Effects) machine.Effect
 		}
 		out = n.sessionTimeout(now, s, out)
 	}
-	for _, g := range n.groups {
+	for _, g := range n.living() {
 		if at, ok := g.Deadline(); ok && at <= now.Mono {
 			out = g.Timeout(now, out)
 		}
 	}
-	return out
+	return n.buryGroups(out)
 }
 
 // persisted tells the group. An answer that waited for a failed write is never sent, so its exchange ends, and the
 // member starts another.
 func (n *KeyServer) persisted(now machine.Now, ev machine.Persisted, out machine.Effects) machine.Effects {
-	for _, g := range n.groups {
+	for _, g := range n.living() {
 		var mine bool
 		if out, mine = g.Persisted(now, ev, out); mine {
 			break
@@ -171,6 +176,8 @@ func (n *KeyServer) command(now machine.Now, ev machine.Event, out machine.Effec
 		return append(out, gdoi.CommandResult{ID: c.ID, Text: text})
 	case gdoi.CmdClearMember:
 		return n.clearMember(now, c, out)
+	case Reconfigure:
+		return n.reconfigure(now, c, out)
 	case gdoi.CmdTrust:
 		return n.trust(now, c, out)
 	case gdoi.CmdStop:
@@ -193,7 +200,7 @@ func (n *KeyServer) stop(now machine.Now, out machine.Effects) machine.Effects {
 		n.remove(s)
 	}
 	clear(n.unwritten)
-	for _, g := range n.groups {
+	for _, g := range n.living() {
 		g.Stop()
 	}
 	return out

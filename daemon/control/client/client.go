@@ -76,6 +76,16 @@ func (c *Client) Reregister(ctx context.Context, req control.ReregisterRequest) 
 	return c.post(ctx, "/v1/reregister", req)
 }
 
+// Plan asks a key server what its configuration file, read again, would change.
+func (c *Client) Plan(ctx context.Context, req control.PlanRequest) (control.Reply, error) {
+	return c.post(ctx, "/v1/plan", req)
+}
+
+// Apply has a key server read its configuration file again and change what it can.
+func (c *Client) Apply(ctx context.Context, req control.PlanRequest) (control.Reply, error) {
+	return c.post(ctx, "/v1/apply", req)
+}
+
 // Stop asks the daemon to end in order.
 func (c *Client) Stop(ctx context.Context) (control.Reply, error) {
 	return c.post(ctx, "/v1/stop", struct{}{})

@@ -1,0 +1,199 @@
+package ks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/getvpn/getvpn/daemon/config"
+	"github.com/getvpn/getvpn/daemon/control"
+	"github.com/getvpn/getvpn/daemon/loop"
+	"github.com/getvpn/getvpn/daemon/process"
+	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/keyserver"
+	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/node"
+	"github.com/getvpn/getvpn/gdoi/policy"
+)
+
+// secret is the pre-shared key of a peer, of the configuration that is in force now.
+func (d *Daemon) secret(peer netip.Addr) *machine.Secret { return psks(*d.secrets.Load())(peer) }
+
+// Reconfigure implements process.Reconfigurer: what can change of the configuration file changes. What cannot, and a file
+// that is not valid, is said in the journal.
+func (d *Daemon) Reconfigure(ctx context.Context) {
+	_, _ = d.apply(ctx, control.PlanRequest{}) // both ways end in the journal
+}
+
+// read loads the configuration file again. Keys that it names and the custody does not have are made with create;
+// without, a key of another group stands for them.
+func (d *Daemon) read(ctx context.Context, create bool) (*config.KS, node.KSConfig, error) {
+	c, err := config.LoadKS(d.cfg.File)
+	if err != nil {
+		return nil, node.KSConfig{}, err
+	}
+	if err := Check(c); err != nil {
+		return nil, node.KSConfig{}, fmt.Errorf("%s: %w", d.cfg.File, err)
+	}
+	nc, err := nodeConfig(c, d.source(), func(k config.KEK) ([]byte, error) {
+		if create {
+			return publicKey(ctx, d.keys, k)
+		}
+		if der, err := knownKey(ctx, d.keys, k.SignatureKey); err == nil {
+			return der, nil
+		}
+		return knownKey(ctx, d.keys, d.cfg.Groups[0].KEK.SignatureKey)
+	})
+	return c, nc, err
+}
+
+// plan says what the configuration file, read again, would change.
+func (d *Daemon) plan(ctx context.Context, r control.PlanRequest) (*control.Plan, error) {
+	d.reloading.Lock()
+	defer d.reloading.Unlock()
+	c, nc, err := d.read(ctx, false)
+	if err != nil {
+		return nil, d.refuse(err)
+	}
+	p, err := d.planned(ctx, r, c, nc)
+	if err != nil {
+		return nil, d.refuse(err)
+	}
+	for i := range p.Groups {
+		g := &p.Groups[i]
+		d.note(machine.Note{
+			Name: gdoi.NotePolicyPlanned, Severity: machine.Info, Group: g.Group, Text: strings.Join(append(slices.Clone(g.Consequences), g.Refused), "; "),
+			Fields: []machine.Field{machine.F("was", g.Was), machine.F("digest", g.Is)},
+		})
+	}
+	return p, nil
+}
+
+// apply reads the configuration file again and changes what can change. After an error all is as it was.
+func (d *Daemon) apply(ctx context.Context, r control.PlanRequest) (*control.Plan, error) {
+	d.reloading.Lock()
+	defer d.reloading.Unlock()
+	c, nc, err := d.read(ctx, true)
+	if err != nil {
+		return nil, d.refuse(err)
+	}
+	p, err := d.planned(ctx, r, c, nc)
+	if err != nil {
+		return nil, d.refuse(err)
+	}
+	if why := p.Refused(); why != "" {
+		return nil, d.refuse(errors.New(why))
+	}
+	_, err = d.loop.Command(ctx, func(id uint64) machine.Event {
+		return node.Reconfigure{Groups: nc.Groups, Only: r.Group, Now: r.Now, ID: id}
+	})
+	if err != nil {
+		return nil, d.refuse(err)
+	}
+	if r.Group == "" {
+		d.secrets.Store(&c.PSKs)
+	}
+	if err := d.loop.Do(ctx, func(machine.Now) { d.cfg = merged(d.cfg, c, r.Group) }); err != nil {
+		return nil, err
+	}
+	for _, w := range p.Restart {
+		d.note(machine.Note{Name: gdoi.NoteNeedsRestart, Severity: machine.Warning, Text: "needs a restart: " + w})
+	}
+	p.Applied = true
+	return p, nil
+}
+
+// refuse tells the journal, and makes an error the operator's to repair.
+func (d *Daemon) refuse(err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, loop.ErrStopped) {
+		return err
+	}
+	d.note(machine.Note{Name: gdoi.NoteConfigRefused, Severity: machine.Error, Text: err.Error() + "\nthe old configuration stays in force"})
+	return control.Refused(err.Error() + "\nthe old configuration stays in force")
+}
+
+func (d *Daemon) note(n machine.Note) { d.sink.Note(d.clock.Now(), n) }
+
+// planned puts a plan together.
+func (d *Daemon) planned(ctx context.Context, r control.PlanRequest, c *config.KS, nc node.KSConfig) (*control.Plan, error) {
+	out := &control.Plan{Node: d.cfg.Name, File: d.cfg.File, Now: r.Now, Groups: []control.GroupPlan{}, Warnings: c.Warnings}
+	var plans []keyserver.Plan
+	var err error
+	derr := d.loop.Do(ctx, func(now machine.Now) {
+		plans, err = d.node.Plan(now, node.Reconfigure{Groups: nc.Groups, Only: r.Group, Now: r.Now})
+	})
+	if err = errors.Join(derr, err); err != nil {
+		return nil, err
+	}
+	for _, p := range plans {
+		out.Groups = append(out.Groups, groupPlan(p))
+	}
+	if r.Group == "" {
+		out.Restart = restarts(d.cfg, c)
+	}
+	return out, nil
+}
+
+// restarts lists what a running key server cannot change.
+func restarts(was, is *config.KS) (out []string) {
+	fresh, gone := process.Differences(was.Fixed(), is.Fixed())
+	for _, l := range fresh {
+		key, _, _ := strings.Cut(l, ":")
+		i := slices.IndexFunc(gone, func(g string) bool { return strings.HasPrefix(g, key+":") })
+		if i < 0 {
+			out = append(out, l)
+			continue
+		}
+		out = append(out, fmt.Sprintf("%s, now %s", l, strings.TrimSpace(strings.TrimPrefix(gone[i], key+":"))))
+		gone = slices.Delete(gone, i, i+1)
+	}
+	for _, g := range gone {
+		out = append(out, "no longer "+g)
+	}
+	return out
+}
+
+// merged is the configuration in force after one was applied: what cannot change stays. only limits it to a group.
+func merged(was, is *config.KS, only string) *config.KS {
+	c := *was
+	c.Warnings, c.Hints, c.PSKs = is.Warnings, is.Hints, is.PSKs
+	if only == "" {
+		c.Groups = is.Groups
+		return &c
+	}
+	c.PSKs, c.Groups = was.PSKs, slices.Clone(was.Groups)
+	at := slices.IndexFunc(c.Groups, func(g config.KSGroup) bool { return g.Name == only })
+	from := slices.IndexFunc(is.Groups, func(g config.KSGroup) bool { return g.Name == only })
+	switch {
+	case from < 0:
+		c.Groups = slices.Delete(c.Groups, at, at+1)
+	case at < 0:
+		c.Groups = append(c.Groups, is.Groups[from])
+	default:
+		c.Groups[at] = is.Groups[from]
+	}
+	return &c
+}
+
+// groupPlan translates for consoles.
+func groupPlan(p keyserver.Plan) control.GroupPlan {
+	g := control.GroupPlan{
+		Group: p.Group, Action: string(p.Action), Rekeys: p.Rekeys, Was: p.Was, Is: p.Is,
+		Consequences: append([]string{}, p.Text...), Refused: p.Refused,
+	}
+	for _, l := range p.Lists {
+		g.Lists = append(g.Lists, control.ListDiff{SA: l.SA, Lines: diffLines(l.Lines)})
+	}
+	return g
+}
+
+func diffLines(in []policy.DiffLine) []control.DiffLine {
+	out := make([]control.DiffLine, len(in))
+	for i, l := range in {
+		out[i] = control.DiffLine(l)
+	}
+	return out
+}
