@@ -2,6 +2,7 @@ package gdoi
 
 import (
 	"fmt"
+	"net/netip"
 
 	"github.com/getvpn/getvpn/gdoi/pki"
 	"github.com/getvpn/getvpn/gdoi/policy"
@@ -80,6 +81,19 @@ type SetPolicy struct {
 	Registered bool
 }
 
+// JoinMulticast is an effect: receive what is sent to a multicast group from now on, as rekeys are. Address is the group's
+// with the UDP port. It names no interface: that is where the key servers are.
+type JoinMulticast struct {
+	Group   string
+	Address netip.AddrPort
+}
+
+// LeaveMulticast is an effect: the contrary.
+type LeaveMulticast struct {
+	Group   string
+	Address netip.AddrPort
+}
+
 // CmdRekey is an operator's command to a key server: new keys now, through an ordinary rollover. Answered by
 // CommandResult, as all commands.
 type CmdRekey struct {
@@ -139,6 +153,12 @@ type DataPlaneReport struct {
 	SPI   SPI
 	Kind  DataPlaneKind
 }
+
+// MachineEffect marks the type.
+func (JoinMulticast) MachineEffect() {}
+
+// MachineEffect marks the type.
+func (LeaveMulticast) MachineEffect() {}
 
 // MachineEffect marks the type.
 func (InstallSA) MachineEffect() {}

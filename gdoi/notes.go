@@ -45,3 +45,9 @@ const (
 	NoteUnknownSPI      = "unknown-spi"         // GM: the data plane sees keys that we do not have
 	NoteSenderSpaceLow  = "sender-counters-low" // GM: the data plane runs out of IVs
 )
+
+// Names of journal events about acknowledgements.
+const (
+	NoteGMEjected    = "gm-ejected"           // KS: a member did not acknowledge several rekeys in a row
+	NoteRekeyUnacked = "rekey-unacknowledged" // KS: some members did not acknowledge a rekey
+)

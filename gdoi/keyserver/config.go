@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/isakmp"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/policy"
 	"github.com/getvpn/getvpn/gdoi/push"
@@ -19,6 +20,7 @@ const (
 	DefaultKEKLifetime     = 24 * time.Hour
 	DefaultActivationDelay = 30 * time.Second
 	DefaultRetransmits     = 2
+	DefaultRetransmit      = 10 * time.Second
 	DefaultSIDBits         = 24
 	// minLifetimeInDelays: a rollover takes 4 activation delays, and the next one begins no earlier than the old key is
 	// gone.
@@ -62,9 +64,15 @@ type Config struct {
 
 	// ActivationDelay is the A of the rollover; see the package comment. Whole seconds.
 	ActivationDelay time.Duration
-	// Retransmits is how often a PUSH is repeated, evenly within A/2; negative for never.
+	// Retransmits is how often a PUSH is repeated to members that have not acknowledged it, Retransmit apart or less: the
+	// last one by A/2. Negative for never.
 	Retransmits int
+	Retransmit  time.Duration
 	Pacing      push.Pacing
+	// Ack is how members that know our vendor id are asked to acknowledge; zero for SHA-256, AckNever for not at all.
+	Ack push.AckType
+	// Multicast is the group address and port that rekeys go to; invalid: to each member by unicast.
+	Multicast netip.AddrPort
 
 	// SIDBits is the width of sender ids: 8, 12, 16 or 24. SIDFirst and SIDCount bound the range that this key server
 	// allocates from; a zero SIDCount is the rest of the space.
@@ -74,6 +82,11 @@ type Config struct {
 	// SPIInUse says which SPIs of TEKs other groups of the key server have; nil: there are none. The node sets it.
 	SPIInUse func(gdoi.SPI) bool
 }
+
+// AckNever is the Config.Ack of a group that asks for no acknowledgements.
+const AckNever push.AckType = 0xffff
+
+func (c *Config) multicast() bool { return c.Multicast.IsValid() }
 
 // ErrConfig is what Validate wraps.
 var ErrConfig = errors.New("keyserver: invalid group")
@@ -90,6 +103,12 @@ func (c Config) withDefaults() Config {
 	def(&c.ActivationDelay, DefaultActivationDelay)
 	if c.Retransmits == 0 {
 		c.Retransmits = DefaultRetransmits
+	}
+	if c.Retransmit == 0 {
+		c.Retransmit = DefaultRetransmit
+	}
+	if c.Ack == 0 {
+		c.Ack = isakmp.AckKEKSHA256
 	}
 	if c.TEK == 0 {
 		c.TEK = suite.ESPAES256GCM16
@@ -137,6 +156,12 @@ func (c Config) Validate() error {
 		return bad("%d retransmits; at most 10", c.Retransmits)
 	case c.Mode > gdoi.ModeReceiveOnly:
 		return bad("unknown mode %d", c.Mode)
+	case c.Retransmit < 100*time.Millisecond:
+		return bad("retransmit %v: use at least 100ms", c.Retransmit)
+	case c.Ack != AckNever && (!c.Ack.Known() || c.Ack.Leaf()):
+		return bad("acknowledgement %v: use sha256, sha512 or off", c.Ack)
+	case c.multicast() && (!c.Multicast.Addr().Is4() || !c.Multicast.Addr().IsMulticast() || c.Multicast.Port() == 0):
+		return bad("multicast address %v: use an IPv4 group address, such as 239.192.1.1, and a port", c.Multicast)
 	case c.KEK.KeyLen() == 0:
 		return bad("unknown suite")
 	case c.SIDBits != 8 && c.SIDBits != 12 && c.SIDBits != 16 && c.SIDBits != 24:

@@ -27,7 +27,10 @@ type delivery struct {
 	unsigned *push.Unsigned
 	after    machine.PersistID
 	to       []netip.AddrPort
-	what     string
+	campaign *campaign
+	// multicast: to is the address of a multicast group.
+	multicast bool
+	what      string
 
 	op     machine.OpID  // the signature asked for
 	retry  machine.Timer // when to ask again
@@ -72,11 +75,17 @@ func (g *Group) Signed(now machine.Now, ev machine.Signed, out machine.Effects) 
 		}
 		d.destroy()
 		d.failed = ""
-		d.tx = push.NewTransmission(now, g.local, d.to, datagram, g.offsets(), d.after, g.cfg.Pacing)
+		offsets := g.offsets(d.multicast)
+		d.tx = push.NewTransmission(now, g.local, d.to, datagram, offsets, d.after, g.cfg.Pacing)
+		end := now.Mono.Add(g.ackPatience())
+		if n := len(offsets); n > 0 {
+			end = end.Add(offsets[n-1])
+		}
+		d.campaign.end.Set(end)
 		g.rekeysSent++
 		g.lastRekey = now.Mono
-		out = append(out, g.note(gdoi.NoteRekeySent, machine.Info, fmt.Sprintf("rekey %d to %d members: %s", d.seq, len(d.to), d.what),
-			machine.F("seq", fmt.Sprint(d.seq)), machine.F("kek", d.kek.String()), machine.F("members", fmt.Sprint(len(d.to)))))
+		out = append(out, g.note(gdoi.NoteRekeySent, machine.Info, fmt.Sprintf("rekey %d to %d members: %s", d.seq, len(d.campaign.asked), d.what),
+			machine.F("seq", fmt.Sprint(d.seq)), machine.F("kek", d.kek.String()), machine.F("members", fmt.Sprint(len(d.campaign.asked)))))
 		return g.deliver(now, out), true
 	}
 	return out, false
@@ -97,7 +106,8 @@ func (g *Group) deliver(now machine.Now, out machine.Effects) machine.Effects {
 		case d.tx != nil:
 			from := len(out)
 			out = d.tx.Timeout(now, out)
-			g.count(d, out[from:])
+			g.count(now, d, out[from:])
+			g.enough(d)
 		case d.retry.Due(now.Mono):
 			if d.failed == "" {
 				out = append(out, g.signFailed(d, errPatience))
@@ -116,17 +126,54 @@ func (g *Group) deliver(now machine.Now, out machine.Effects) machine.Effects {
 var errPatience = fmt.Errorf("no answer from the key custody in %v", signPatience)
 
 // count keeps the members' statistics.
-func (g *Group) count(d *delivery, sent machine.Effects) {
+func (g *Group) count(now machine.Now, d *delivery, sent machine.Effects) {
 	for _, e := range sent {
 		s, ok := e.(machine.Send)
 		if !ok {
 			continue
 		}
+		if d.multicast {
+			d.campaign.sent = now.Mono
+			for _, a := range d.campaign.asked {
+				a.m.rekeysSent++
+				a.m.lastSeq = d.seq
+			}
+			continue
+		}
+		d.campaign.transmitted(now, s.Remote)
 		if m := g.members.byAddr[s.Remote]; m != nil {
 			m.rekeysSent++
 			m.lastSeq = d.seq
 		}
 	}
+}
+
+// destinations is where messages under k go: to the members one by one, or to the multicast group that k came with.
+func (g *Group) destinations(k *kek) []netip.AddrPort {
+	if k.dst.IsValid() {
+		return []netip.AddrPort{k.dst}
+	}
+	return g.members.addresses()
+}
+
+// offsets are when a PUSH is repeated to those who have not acknowledged it. With unicast that ends by A/2, with
+// multicast it goes on while somebody is silent, but not beyond A: from then on members register again by themselves.
+func (g *Group) offsets(multicast bool) []time.Duration {
+	n := g.cfg.Retransmits
+	if n <= 0 {
+		return nil
+	}
+	gap := min(g.cfg.Retransmit, g.cfg.ActivationDelay/2/time.Duration(n))
+	var o []time.Duration
+	for at := gap; multicast && at < g.cfg.ActivationDelay || len(o) < n; at += gap {
+		o = append(o, at)
+	}
+	return o
+}
+
+// ackPatience is how long after the last repeat an acknowledgement may come.
+func (g *Group) ackPatience() time.Duration {
+	return min(ackPatience, ackPatienceInDelays*g.cfg.ActivationDelay)
 }
 
 // cancel ends deliveries that were overtaken.

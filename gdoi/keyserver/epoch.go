@@ -3,6 +3,7 @@ package keyserver
 import (
 	"crypto/rsa"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -29,6 +30,10 @@ type kek struct {
 	key, iv *machine.Secret
 	seq     uint32
 	sign    signing
+	// asks is the acknowledgement that the SAK of the PUSH which brings the key asks for; 0: none.
+	asks push.AckType
+	// dst is the multicast group that messages under the key go to; invalid: unicast.
+	dst netip.AddrPort
 	// active is when PUSH messages no longer need the predecessor.
 	created, active, expires machine.Instant
 }
@@ -72,6 +77,7 @@ func (g *Group) newKEK(now machine.Now, out machine.Effects) machine.Effects {
 		sign:    g.signing(),
 		created: now.Mono, active: now.Mono, expires: now.Mono.Add(g.cfg.KEKLifetime),
 	}
+	k.asks, k.dst = g.askable(g.members.allGetVPN()), g.cfg.Multicast
 	for k.spi.IsZero() {
 		g.env.Read(k.spi[:])
 	}

@@ -41,6 +41,7 @@ type Group struct {
 	members    memberList
 	pacing     pacing
 	deliveries []*delivery
+	campaigns  []*campaign // oldest first
 	durable    durable
 
 	started       bool
@@ -49,6 +50,7 @@ type Group struct {
 	rekeysSent    uint64
 	registrations uint64
 	resets        uint64
+	ejected       uint64
 }
 
 // New prepares a group; Start begins its life.
@@ -125,7 +127,8 @@ func (g *Group) resume(now machine.Now, out machine.Effects) machine.Effects {
 		}
 	}
 	r := g.due(now)
-	r.kek = r.kek || kek
+	// Another transport comes with another KEK: those who hold this one listen elsewhere.
+	r.kek = r.kek || kek || g.keks[len(g.keks)-1].dst != g.cfg.Multicast
 	return g.rekey(now, r, out)
 }
 
@@ -150,6 +153,9 @@ func (g *Group) Deadline() (machine.Instant, bool) {
 	for _, d := range g.deliveries {
 		n.Add(d.deadline())
 	}
+	for _, c := range g.campaigns {
+		n.Add(c.end.Deadline())
+	}
 	n.Add(g.members.expiry.Deadline())
 	n.Add(g.again.Deadline())
 	n.Add(g.durable.retry.Deadline())
@@ -169,6 +175,7 @@ func (g *Group) Timeout(now machine.Now, out machine.Effects) machine.Effects {
 		out = g.repeatPolicy(now, out)
 	}
 	out = g.deliver(now, out)
+	out = g.judge(now, out)
 	out = g.expireMembers(now, out)
 	if g.durable.retry.Due(now.Mono) {
 		out = g.persistAll(now, out)

@@ -166,7 +166,9 @@ func TestSenderIDsAreNeverReused(t *testing.T) {
 }
 
 func TestMemberExpires(t *testing.T) {
-	s := newShell(t, testConfig(t))
+	cfg := testConfig(t)
+	cfg.Ack = AckNever
+	s := newShell(t, cfg)
 	if _, err := s.register(testPeer(1), 1); err != nil {
 		t.Fatal(err)
 	}

@@ -73,6 +73,9 @@ func (m *member) before(o *member) bool {
 // Stop wipes all keys. Records stay: the next start goes on from them.
 func (g *Group) Stop() {
 	g.cancel(func(*delivery) bool { return true })
+	for _, c := range g.campaigns {
+		c.destroy()
+	}
 	g.forget()
 	*g = Group{env: g.env, cfg: g.cfg, local: g.local, public: g.public, sidNext: g.cfg.SIDFirst}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/push"
 )
 
 // member is who registered.
@@ -21,6 +22,14 @@ type member struct {
 	left          bool // it said that it has stopped
 	rekeysSent    uint64
 	lastSeq       uint32
+
+	// Acknowledgements, since start.
+	asked       push.AckType // by its registration; 0: nothing
+	acks        uint64
+	ackedSeq    uint32        // the last one
+	rtt         time.Duration // from the last transmission to it
+	missed      int           // rekeys in a row that it did not acknowledge
+	missedTotal uint64
 }
 
 // memberList is sorted by key: its order reaches the wire.
@@ -144,13 +153,10 @@ func (g *Group) dropMember(m *member, out machine.Effects) machine.Effects {
 
 // stopSending takes an address off what is being transmitted.
 func (g *Group) stopSending(a netip.AddrPort) {
-	for _, d := range g.deliveries {
-		if d.tx != nil {
-			d.tx.Drop(a)
-		} else {
-			d.to = slices.DeleteFunc(d.to, func(o netip.AddrPort) bool { return o == a })
-		}
+	for _, c := range g.campaigns {
+		c.settle(a)
 	}
+	g.stopRepeating(a, g.campaigns)
 }
 
 // dropAllMembers empties the list; what is being transmitted goes on.

@@ -101,7 +101,8 @@ func (g *Group) compare(now machine.Now, cfg Config, immediately bool) (ch Chang
 	ch.Mode = cfg.Mode != g.cfg.Mode
 	ch.Delay = cfg.ActivationDelay != g.cfg.ActivationDelay
 	ch.Lifetimes = ch.Lifetimes || cfg.KEKLifetime != g.cfg.KEKLifetime
-	ch.KEK = cfg.KEK != g.cfg.KEK || cfg.SignKey != g.cfg.SignKey || cfg.SignHash != g.cfg.SignHash || !bytes.Equal(cfg.SignPublic, g.cfg.SignPublic)
+	ch.KEK = cfg.KEK != g.cfg.KEK || cfg.SignKey != g.cfg.SignKey || cfg.SignHash != g.cfg.SignHash || !bytes.Equal(cfg.SignPublic, g.cfg.SignPublic) ||
+		cfg.Multicast != g.cfg.Multicast || cfg.Ack != g.cfg.Ack
 	ch.Announce = ch.Policy || ch.Mode || ch.Delay || ch.KEK
 	if (ch.Policy || ch.Mode) && !immediately {
 		ch.In = min(2*cfg.ActivationDelay, left/2)

@@ -14,6 +14,7 @@ import (
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/policy"
+	"github.com/getvpn/getvpn/gdoi/push"
 	"github.com/getvpn/getvpn/gdoi/suite"
 )
 
@@ -54,6 +55,8 @@ type kekRecord struct {
 	SignHash                 machine.Hash `json:",omitempty"`
 	SignPublic               []byte       `json:",omitempty"`
 	Created, Active, Expires time.Time
+	Asks                     push.AckType   `json:",omitempty"`
+	Multicast                netip.AddrPort `json:",omitzero"`
 }
 
 type memberRecord struct {
@@ -66,6 +69,7 @@ type memberRecord struct {
 	SIDs          []gdoi.SID
 	Left          bool                `json:",omitempty"`
 	Cert          *policy.Certificate `json:",omitempty"`
+	Asked         push.AckType        `json:",omitempty"`
 }
 
 const (
@@ -113,7 +117,7 @@ func encodeKEK(now machine.Now, k *kek) []byte {
 	if k == nil {
 		return nil
 	}
-	return encode(kekRecord{k.suite, k.key.Bytes(), k.iv.Bytes(), k.seq, k.sign.key, k.sign.hash, k.sign.der, now.WallAt(k.created), now.WallAt(k.active), now.WallAt(k.expires)})
+	return encode(kekRecord{k.suite, k.key.Bytes(), k.iv.Bytes(), k.seq, k.sign.key, k.sign.hash, k.sign.der, now.WallAt(k.created), now.WallAt(k.active), now.WallAt(k.expires), k.asks, k.dst})
 }
 
 func encodeMember(now machine.Now, m *member) []byte {
@@ -122,7 +126,7 @@ func encodeMember(now machine.Now, m *member) []byte {
 	}
 	return encode(memberRecord{
 		Addr: m.peer.Addr, IDType: m.peer.IDType, Identity: m.peer.Identity, GetVPN: m.peer.GetVPN, Cert: m.peer.Cert,
-		Registered: now.WallAt(m.registered), Registrations: m.registrations, SIDs: m.sids, Left: m.left,
+		Registered: now.WallAt(m.registered), Registrations: m.registrations, SIDs: m.sids, Left: m.left, Asked: m.asked,
 	})
 }
 
@@ -248,7 +252,7 @@ func (g *Group) restoreKEK(now machine.Now, name string, b []byte) error {
 	if err != nil || len(spi) != len(gdoi.KEKSPI{}) || r.Suite.KeyLen() == 0 || len(r.Key) != r.Suite.KeyLen() || len(r.IV) != r.Suite.IVLen() {
 		return errRecord
 	}
-	k := &kek{spi: gdoi.KEKSPI(spi), suite: r.Suite, key: machine.TakeSecret(r.Key), iv: machine.TakeSecret(r.IV), seq: r.Seq}
+	k := &kek{spi: gdoi.KEKSPI(spi), suite: r.Suite, key: machine.TakeSecret(r.Key), iv: machine.TakeSecret(r.IV), seq: r.Seq, asks: r.Asks, dst: r.Multicast}
 	k.sign = g.signing()
 	if r.SignKey != "" {
 		k.sign = signing{key: r.SignKey, hash: r.SignHash, der: r.SignPublic}
@@ -273,6 +277,7 @@ func (g *Group) restoreMember(now machine.Now, key string, b []byte) error {
 	}
 	m := g.members.put(p)
 	m.registered, m.registrations, m.sids, m.left = min(now.MonoAt(r.Registered), now.Mono), r.Registrations, slices.Clone(r.SIDs), r.Left
+	m.asked = r.Asked
 	g.watch(m)
 	return nil
 }

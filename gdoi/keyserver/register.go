@@ -29,7 +29,17 @@ func (g *Group) Policy(now machine.Now, p Peer, out machine.Effects) (*pull.Offe
 		return nil, out, ErrTooOften
 	}
 	out = g.replaceDue(now, out)
-	return g.offer(now), g.flush(now, out), nil
+	return g.offerTo(now, p), g.flush(now, out), nil
+}
+
+// offerTo is the offer for one member: it is asked to acknowledge rekeys if it knows how to. Others would have to refuse
+// the whole policy (RFC 6407 §5.3.2).
+func (g *Group) offerTo(now machine.Now, p Peer) *pull.Offer {
+	o := g.offer(now)
+	if o.KEK != nil {
+		o.KEK.Ack = uint16(g.askable(p.GetVPN))
+	}
+	return o
 }
 
 // replaceDue makes keys before they are granted, if their time has come in this very step.
@@ -68,14 +78,14 @@ func (g *Group) Register(now machine.Now, p Peer, sids int, version uint64, out 
 		m.sids = append(m.sids, gdoi.SID(g.sidNext))
 		g.sidNext++
 	}
-	m.registered, m.left = now.Mono, false
+	m.registered, m.left, m.missed, m.asked = now.Mono, false, 0, g.askable(p.GetVPN)
 	m.registrations++
 	g.registrations++
 	g.watch(m)
 	g.stopSending(p.Addr)
 	out = g.crowdedOut(m, out)
 	g.durable.member(m)
-	o := g.offer(now)
+	o := g.offerTo(now, p)
 	o.SIDs = append([]gdoi.SID(nil), m.sids...)
 	n := g.note(gdoi.NoteGMRegistered, machine.Info, fmt.Sprintf("%s registered, %d TEKs", p.Identity, len(o.TEKs)), machine.F("seq", fmt.Sprint(o.Seq)))
 	n.Peer = p.Addr.String()

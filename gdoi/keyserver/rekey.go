@@ -44,8 +44,9 @@ func (g *Group) rekeyUnder(now machine.Now, under []*kek, r rekeying, gone []gdo
 		g.durable.kek(k)
 	}
 	out, after := g.persist(now, out)
+	c := g.newCampaign()
 	for _, k := range under {
-		out = g.announce(now, k, push.Message{Seq: k.seq, Deletes: withdrawals(gone), Offer: g.announcement(now, k)}, after, out)
+		out = g.announceIn(now, c, k, push.Message{Seq: k.seq, Deletes: withdrawals(gone), Offer: g.announcement(now, k)}, after, out)
 	}
 	return out
 }
@@ -68,6 +69,8 @@ func (g *Group) announcement(now machine.Now, k *kek) *pull.Offer {
 	if g.keks[len(g.keks)-1] == k {
 		// Everybody who can read this has it.
 		o.KEK = nil
+	} else {
+		o.KEK.Ack = uint16(g.keks[len(g.keks)-1].asks)
 	}
 	return o
 }
@@ -80,7 +83,7 @@ func (g *Group) offer(now machine.Now) *pull.Offer {
 		o.Seq = k.seq
 		o.KEK = &pull.KEKOffer{
 			SPI: k.spi, Suite: k.suite, Key: k.key, IV: k.iv, Lifetime: seconds(k.expires.Sub(now.Mono)),
-			SigHash: k.sign.hash, SigKeyDER: k.sign.der, SigKeyBits: k.sign.public.N.BitLen(), Src: g.local,
+			SigHash: k.sign.hash, SigKeyDER: k.sign.der, SigKeyBits: k.sign.public.N.BitLen(), Src: g.local, Dst: k.dst,
 		}
 	}
 	for _, t := range g.inOrder() {
@@ -98,6 +101,11 @@ func seconds(d time.Duration) uint32 { return uint32(max(1, d/time.Second)) }
 
 // announce has a message built and signed; delivery follows when the signature is there.
 func (g *Group) announce(now machine.Now, k *kek, m push.Message, after machine.PersistID, out machine.Effects) machine.Effects {
+	return g.announceIn(now, g.newCampaign(), k, m, after, out)
+}
+
+// announceIn is announce for one of the messages that a campaign has.
+func (g *Group) announceIn(now machine.Now, c *campaign, k *kek, m push.Message, after machine.PersistID, out machine.Effects) machine.Effects {
 	m.SendAccessList = m.Offer != nil && g.members.allGetVPN()
 	key := k.pushKey()
 	u, err := push.Build(key, &m, g.cfg.SignForm)
@@ -107,7 +115,8 @@ func (g *Group) announce(now machine.Now, k *kek, m push.Message, after machine.
 		n.Reason = "build"
 		return append(out, n)
 	}
-	d := &delivery{kek: k.spi, signKey: k.sign.key, key: key, seq: m.Seq, unsigned: u, after: after, to: g.members.addresses(), what: describe(m)}
+	c.add(g, k, m.Seq)
+	d := &delivery{kek: k.spi, signKey: k.sign.key, key: key, seq: m.Seq, unsigned: u, after: after, to: g.destinations(k), multicast: k.dst.IsValid(), campaign: c, what: describe(m)}
 	// A newer message under the same KEK says all that an older one did.
 	g.cancel(func(o *delivery) bool { return o.kek == k.spi })
 	g.deliveries = append(g.deliveries, d)
@@ -137,9 +146,10 @@ func (g *Group) reset(now machine.Now, out machine.Effects) machine.Effects {
 	// What withdraws the keys must not leave before their successors are durable.
 	id := g.durable.reserve(g.env)
 	if len(g.members.addresses()) > 0 {
+		c := g.newCampaign()
 		for _, k := range under {
 			m := push.Message{Seq: k.seq, Deletes: []isakmp.Delete{push.DeleteTEKs(), push.DeleteKEK(gdoi.KEKSPI{})}}
-			out = g.announce(now, k, m, id, out)
+			out = g.announceIn(now, c, k, m, id, out)
 		}
 	}
 	for len(g.teks) > 0 {
@@ -156,15 +166,6 @@ func (g *Group) reset(now machine.Now, out machine.Effects) machine.Effects {
 	}
 	out, _ = g.persist(now, out)
 	return out
-}
-
-// offsets are when a PUSH is repeated: evenly until A/2.
-func (g *Group) offsets() []time.Duration {
-	var o []time.Duration
-	for i := 1; i <= g.cfg.Retransmits; i++ {
-		o = append(o, g.cfg.ActivationDelay/2*time.Duration(i)/time.Duration(g.cfg.Retransmits))
-	}
-	return o
 }
 
 // Clear takes a member off the list by address or identity and returns where it is and which KEKs it had,

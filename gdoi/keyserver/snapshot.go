@@ -7,6 +7,7 @@ import (
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/policy"
+	"github.com/getvpn/getvpn/gdoi/push"
 )
 
 // Snapshot is a group for operators; a value.
@@ -23,7 +24,12 @@ type Snapshot struct {
 	// RekeysSent counts distinct PUSH messages since start.
 	RekeysSent uint64
 	// Transmitting is the number of datagrams of the current PUSH that are still to be sent.
-	Transmitting         int
+	Transmitting int
+	// Multicast is where rekeys go; invalid for unicast.
+	Multicast netip.AddrPort
+	// Ack is how members are asked to acknowledge rekeys; Ejected how many left the list since start because they did not.
+	Ack                  push.AckType
+	Ejected              uint64
 	SIDBits              int
 	SIDsUsed, SIDsTotal  uint64
 	ActivationDelay      time.Duration
@@ -44,6 +50,13 @@ type MemberInfo struct {
 	LastSeq       uint32 // of the last PUSH sent to it since start
 	SIDs          []gdoi.SID
 	Left          bool // it has stopped in order, and gets no rekeys until it registers again
+	// Acks says that it is asked to acknowledge rekeys; the rest is about that, since start.
+	Acks        bool
+	AckedSeq    uint32        // of the last PUSH that it acknowledged
+	AckCount    uint64        // rekeys that it acknowledged
+	Missed      int           // rekeys in a row that it did not acknowledge
+	MissedTotal uint64        // all of them
+	RTT         time.Duration // of the last acknowledgement, its jitter included
 }
 
 // Snapshot returns the state at now.
@@ -52,6 +65,13 @@ func (g *Group) Snapshot(now machine.Now) Snapshot {
 		Name: g.cfg.Name, ID: g.cfg.ID, Policy: append(policy.List(nil), g.cfg.AccessList()...),
 		RekeysSent: g.rekeysSent, SIDBits: g.cfg.SIDBits, SIDsUsed: g.sidNext - g.cfg.SIDFirst, SIDsTotal: g.cfg.SIDCount,
 		ActivationDelay: g.cfg.ActivationDelay, Problems: g.problems(), Registrations: g.registrations, Reset: g.resets,
+		Ejected: g.ejected,
+	}
+	if g.cfg.Ack.Known() {
+		s.Ack = g.cfg.Ack
+	}
+	if n := len(g.keks); n > 0 {
+		s.Multicast = g.keks[n-1].dst
 	}
 	for _, k := range g.keks {
 		s.KEKs = append(s.KEKs, k.info(now, g))
@@ -87,5 +107,7 @@ func (m *member) info(now machine.Now, g *Group) MemberInfo {
 		RegisteredAt: now.WallAt(m.registered), ExpiresAt: now.WallAt(g.memberEnd(m)),
 		Registrations: m.registrations, RekeysSent: m.rekeysSent, LastSeq: m.lastSeq,
 		SIDs: append([]gdoi.SID(nil), m.sids...), Left: m.left,
+		Acks: len(g.keks) > 0 && g.asks(g.keks[len(g.keks)-1], m), AckedSeq: m.ackedSeq, AckCount: m.acks, Missed: m.missed,
+		MissedTotal: m.missedTotal, RTT: m.rtt,
 	}
 }

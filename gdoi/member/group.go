@@ -65,6 +65,8 @@ type Group struct {
 	classes  classes
 	policies policies
 	told     *gdoi.SetPolicy // the last
+	acks     acks
+	joined   []netip.AddrPort // multicast groups
 }
 
 // cause is why a registration is tried.
@@ -126,6 +128,7 @@ func (g *Group) Deadline() (machine.Instant, bool) {
 	n.Add(g.renewal.Deadline())
 	n.Add(g.policies.nextAt.Deadline())
 	n.Add(g.policies.until.Deadline())
+	n.Add(g.acks.deadline())
 	if g.exchange != nil {
 		n.Add(g.exchange.Deadline())
 	}
@@ -143,7 +146,7 @@ func (g *Group) Deadline() (machine.Instant, bool) {
 
 // Timeout does what is due.
 func (g *Group) Timeout(now machine.Now, out machine.Effects) machine.Effects {
-	out = g.age(now, out)
+	out = g.acks.flush(now, g.syncMulticast(g.age(now, out)))
 	if g.withdraw.Due(now.Mono) {
 		out = g.retireAll(now, "cleared", out)
 	}
@@ -199,6 +202,8 @@ func (g *Group) Stop(now machine.Now, out machine.Effects) machine.Effects {
 	for _, k := range g.keks {
 		k.receiver.Destroy()
 	}
+	g.keks = nil
+	out = g.syncMulticast(out)
 	if g.exchange != nil {
 		g.exchange.Destroy()
 	}

@@ -2,6 +2,7 @@ package member
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -28,6 +29,7 @@ type tek struct {
 type kek struct {
 	receiver         *push.Receiver
 	created, expires machine.Instant
+	from             netip.AddrPort // the multicast group that messages under it go to; invalid: unicast
 }
 
 // Limits: what a key server can make a member keep.
@@ -77,6 +79,7 @@ func (g *Group) takeKEK(now machine.Now, o *pull.KEKOffer, seq uint32) error {
 	g.kekLife = max(g.kekLife, life)
 	if k := g.kek(o.SPI); k != nil {
 		k.receiver.Raise(seq)
+		k.receiver.Key().Ack, k.from = push.AckType(o.Ack), multicast(o.Dst)
 		k.expires = min(k.expires, now.Mono.Add(life))
 		return nil
 	}
@@ -84,7 +87,7 @@ func (g *Group) takeKEK(now machine.Now, o *pull.KEKOffer, seq uint32) error {
 	if err != nil {
 		return err
 	}
-	g.keks = append(g.keks, &kek{push.NewReceiver(key, seq), now.Mono, now.Mono.Add(life)})
+	g.keks = append(g.keks, &kek{push.NewReceiver(key, seq), now.Mono, now.Mono.Add(life), multicast(o.Dst)})
 	for len(g.keks) > maxKEKs {
 		g.dropKEK(0)
 	}

@@ -31,7 +31,7 @@ func (g *Group) granted(now machine.Now, o *pull.Offer, out machine.Effects) mac
 	out = g.takeTEKs(now, o, true, out)
 	out = g.registered(now, out)
 	g.schedule(now)
-	return out
+	return g.syncMulticast(out)
 }
 
 // registered notes that there are keys.
@@ -46,8 +46,12 @@ func (g *Group) registered(now machine.Now, out machine.Effects) machine.Effects
 func (g *Group) HoldsKEK(spi gdoi.KEKSPI) bool { return g.kek(spi) != nil }
 
 // PushMessage takes a GROUPKEY-PUSH under a KEK that HoldsKEK knows.
-func (g *Group) PushMessage(now machine.Now, spi gdoi.KEKSPI, datagram []byte, out machine.Effects) (machine.Effects, error) {
-	m, err := g.kek(spi).receiver.Open(datagram)
+func (g *Group) PushMessage(now machine.Now, spi gdoi.KEKSPI, ev machine.Datagram, out machine.Effects) (machine.Effects, error) {
+	receiver := g.kek(spi).receiver
+	m, err := receiver.Open(ev.Bytes)
+	if errors.Is(err, push.ErrDuplicate) {
+		g.acknowledgeAgain(now, ev)
+	}
 	var e *push.Error
 	if errors.As(err, &e) && e.Genuine {
 		// Only a registration can tell what it said (RFC 6407 §5.3.2).
@@ -57,17 +61,23 @@ func (g *Group) PushMessage(now machine.Now, spi gdoi.KEKSPI, datagram []byte, o
 	if err != nil {
 		return out, err
 	}
+	// Now, because the message may delete the very key that it came under.
+	ack := receiver.Key().AckKey(nil)
+	defer ack.Destroy()
 	g.rekeys++
 	g.lastRekey = now.Mono
 	out = append(out, g.note(gdoi.NoteRekeyReceived, machine.Info, fmt.Sprintf("rekey %d", m.Seq), machine.F("seq", fmt.Sprint(m.Seq)), machine.F("kek", spi.String())))
 	if len(m.Deletes) > 0 {
 		out = g.deleted(now, m, out)
 	}
-	if m.Offer == nil {
-		return out, nil
+	if m.Offer != nil {
+		defer m.Offer.Destroy()
+		out = g.rekeyed(now, m.Offer, out)
 	}
-	defer m.Offer.Destroy()
-	return g.rekeyed(now, m.Offer, out), nil
+	if ack != nil && g.carriedOut(m) {
+		g.acknowledge(now, ack, m.Seq, ev)
+	}
+	return g.syncMulticast(out), nil
 }
 
 // rekeyed takes the keys of a PUSH.

@@ -2,11 +2,13 @@ package member
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/policy"
+	"github.com/getvpn/getvpn/gdoi/push"
 )
 
 // State is where a member is with its group.
@@ -65,6 +67,11 @@ type Snapshot struct {
 	SIDBits         int
 	SIDs            []gdoi.SID
 	ActivationDelay time.Duration // as learnt from the key server
+	// Multicast lists the groups that rekeys come from; none: they come by unicast. Ack is how they are acknowledged, and
+	// AcksSent how often that was done.
+	Multicast []netip.AddrPort
+	Ack       push.AckType
+	AcksSent  uint64
 }
 
 // Snapshot returns the state at now.
@@ -75,6 +82,10 @@ func (g *Group) Snapshot(now machine.Now) Snapshot {
 		Registrations: g.registrations, Attempts: g.attempts, RekeysReceived: g.rekeys,
 		Policy: g.withLocal(g.policies.current.list), LocalRules: len(g.cfg.LocalPolicy),
 		Mode: g.mode(g.policies.current), Sending: g.anySending(), SIDBits: g.sidBits, SIDs: append([]gdoi.SID(nil), g.sids...), ActivationDelay: g.base,
+		Multicast: slices.Clone(g.joined), AcksSent: g.acks.sent,
+	}
+	if n := len(g.keks); n > 0 {
+		s.Ack = g.keks[n-1].receiver.Key().Ack
 	}
 	if g.registrations > 0 {
 		s.RegisteredAt = now.WallAt(g.registeredAt)

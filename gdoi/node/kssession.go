@@ -13,6 +13,7 @@ import (
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/pki"
 	"github.com/getvpn/getvpn/gdoi/pull"
+	"github.com/getvpn/getvpn/gdoi/push"
 )
 
 // session is a phase-1 SA of a key server with the registrations over it.
@@ -35,7 +36,9 @@ func (n *KeyServer) datagram(now machine.Now, ev machine.Datagram, out machine.E
 	}
 	switch h.Exchange {
 	case isakmp.ExchangeMainMode, isakmp.ExchangeInformational, isakmp.ExchangeGroupkeyPull:
-	case isakmp.ExchangeGroupkeyPush, isakmp.ExchangeGroupkeyPushAck:
+	case isakmp.ExchangeGroupkeyPushAck:
+		return n.acknowledged(now, push.SPIOf(h), ev, out)
+	case isakmp.ExchangeGroupkeyPush:
 		return n.drops.drop(now, gdoi.DropNotForUs, ev.Remote, fmt.Sprintf("%v is not for a key server", h.Exchange), out)
 	default:
 		return n.drops.drop(now, gdoi.DropUnknownExch, ev.Remote, fmt.Sprintf("exchange type %v", h.Exchange), out)

@@ -99,6 +99,7 @@ func (n *GroupMember) pull(now machine.Now, l *link, h isakmp.Header, ev machine
 	}
 	for _, g := range n.groups {
 		if id, ok := g.Exchange(l.session); ok && id == h.MessageID {
+			g.ReachedAt(ev.Local.Addr())
 			out, err := g.PullMessage(now, ev.Bytes, out)
 			if err != nil {
 				out = n.drops.failed(now, err, ev.Remote, out)

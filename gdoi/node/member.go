@@ -184,7 +184,7 @@ func (n *GroupMember) push(now machine.Now, spi gdoi.KEKSPI, ev machine.Datagram
 		if !g.HoldsKEK(spi) {
 			continue
 		}
-		out, err := g.PushMessage(now, spi, ev.Bytes, out)
+		out, err := g.PushMessage(now, spi, ev, out)
 		if err != nil {
 			out = n.drops.failed(now, err, ev.Remote, out)
 		}

@@ -17,8 +17,8 @@ type Pacing struct {
 // DefaultPacing is used where a field of Pacing is zero.
 var DefaultPacing = Pacing{Burst: 50, Gap: 10 * time.Millisecond}
 
-// Transmission delivers one datagram by unicast to a list of members, several times: GROUPKEY-PUSH is not
-// acknowledged, so that loss is met by repetition of identical octets.
+// Transmission delivers one datagram to a list of members, or to the one address of a multicast group, several times: loss
+// is met by repetition of identical octets. Who has acknowledged it is taken off the list.
 type Transmission struct {
 	local    netip.AddrPort
 	members  []netip.AddrPort
@@ -58,6 +58,9 @@ func (t *Transmission) Deadline() (machine.Instant, bool) { return t.at, t.round
 
 // Done says that everything has been sent.
 func (t *Transmission) Done() bool { return t.round == len(t.rounds) }
+
+// Stop ends it: nothing more is sent.
+func (t *Transmission) Stop() { t.round, t.next = len(t.rounds), 0 }
 
 // Pending is how many datagrams are still to be sent.
 func (t *Transmission) Pending() int { return (len(t.rounds)-t.round)*len(t.members) - t.next }

@@ -9,6 +9,7 @@ import (
 	"sort"
 	"time"
 
+	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/node"
 )
@@ -21,6 +22,8 @@ type Node struct {
 	Addr   netip.AddrPort
 	disk   map[diskKey][]byte
 	island int
+	joined map[netip.AddrPort]bool // multicast groups
+	deaf   bool                    // no multicast reaches it
 
 	life    int // counts starts: what was asked in an earlier life is not answered in this one
 	m       machine.Machine
@@ -56,6 +59,7 @@ func (n *Node) Start() {
 	binary.BigEndian.PutUint64(seed[8:], uint64(n.index))
 	binary.BigEndian.PutUint64(seed[16:], uint64(n.life))
 	env := machine.NewEnv(rand.NewChaCha8(seed))
+	n.joined = map[netip.AddrPort]bool{}
 	n.held, n.written, n.timed, n.crashIn = map[machine.PersistID][]machine.Send{}, map[machine.PersistID]bool{}, false, -1
 	var err error
 	if n.index == 0 {
@@ -97,6 +101,9 @@ func (n *Node) CrashAfter(effects int) { n.crashIn = effects }
 
 // Erase wipes the disk.
 func (n *Node) Erase() { clear(n.disk) }
+
+// Deafen cuts the node off from multicast, or ends that.
+func (n *Node) Deafen(on bool) { n.deaf = on }
 
 // FailStore makes the store fail with an error from now on; nil repairs it.
 func (n *Node) FailStore(err error) { n.store = err }
@@ -170,6 +177,10 @@ func (n *Node) effect(e machine.Effect) {
 		n.s.record("note "+e.Name, n.index, []byte(e.Reason+e.Text))
 		n.s.stats.Notes[e.Name]++
 		n.s.Check.note(n, e)
+	case gdoi.JoinMulticast:
+		n.joined[e.Address] = true
+	case gdoi.LeaveMulticast:
+		delete(n.joined, e.Address)
 	default:
 		n.s.record(fmt.Sprintf("%T", e), n.index, nil)
 		n.s.Check.effect(n, e)

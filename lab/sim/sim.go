@@ -134,13 +134,26 @@ func (s *Sim) transmit(from *Node, to netip.AddrPort, b []byte) {
 	if s.Tap != nil {
 		s.Tap(from.Addr, to, b)
 	}
+	if to.Addr().IsMulticast() {
+		// The core replicates: each member that has joined gets a copy with a fate of its own.
+		for _, n := range s.nodes {
+			if n.joined[to] && n != from {
+				s.carry(from, n, to, b)
+			}
+		}
+		return
+	}
+	s.carry(from, s.byAddr[to], to, b)
+}
+
+// carry brings a datagram that was sent to an address to one node, or not.
+func (s *Sim) carry(from, dst *Node, to netip.AddrPort, b []byte) {
 	copies := 1
 	if s.rng.Float64() < s.network.Duplicate {
 		copies = 2
 	}
 	for range copies {
-		dst := s.byAddr[to]
-		if dst == nil || s.rng.Float64() < s.network.Loss {
+		if dst == nil || dst.deaf && to.Addr().IsMulticast() || s.rng.Float64() < s.network.Loss {
 			s.stats.Lost++
 			continue
 		}
@@ -154,7 +167,7 @@ func (s *Sim) transmit(from *Node, to netip.AddrPort, b []byte) {
 				return
 			}
 			s.stats.Delivered++
-			dst.step(machine.Datagram{Local: dst.Addr, Remote: from.Addr, Bytes: b})
+			dst.step(machine.Datagram{Local: to, Remote: from.Addr, Bytes: b})
 		})
 	}
 }
