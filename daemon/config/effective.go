@@ -85,12 +85,13 @@ func (p *printer) ksGroup(g *KSGroup) {
 			p.line("- {%s}", strings.Join(parts, ", "))
 		}
 	})
-	p.in("policy", func() {
-		for _, r := range g.Policy {
-			p.line("- %q", r.String())
-		}
-	})
-	p.line("tek: {suite: %s, lifetime: %s}", g.TEK.Suite, short(g.TEK.Lifetime))
+	if len(g.SAs) == 0 {
+		p.rules("policy", g.Policy)
+		p.line("tek: {suite: %s, lifetime: %s}", g.TEK.Suite, short(g.TEK.Lifetime))
+	} else {
+		p.in("sas", func() { p.sas(g.SAs) })
+	}
+	p.line("mode: %s", g.Mode)
 	form := "rfc6407"
 	if g.KEK.SignatureForm == machine.SignRSABare {
 		form = "bare"
@@ -152,15 +153,33 @@ func (p *printer) gmGroup(g *GMGroup) {
 		fail = "open"
 	}
 	p.line("fail: %s", fail)
-	p.in("clear", func() {
-		for _, r := range g.Clear {
-			p.line("- %q", r.String())
-		}
-	})
+	if g.Mode != nil {
+		p.line("mode: %s", *g.Mode)
+	}
+	p.rules("clear", g.Clear)
 	p.line("replay-window: %d", g.ReplayWindow)
 	p.line("mss-clamp: %s", g.MSSClamp)
 	p.line("protect: [%s]", join(g.Protect))
 	p.depth--
+}
+
+func (p *printer) rules(title string, l policy.List) {
+	p.in(title, func() {
+		for _, r := range l {
+			p.line("- %q", r.String())
+		}
+	})
+}
+
+func (p *printer) sas(list []SA) {
+	for _, s := range list {
+		p.line("- name: %s", s.Name)
+		p.depth++
+		p.rules("match", s.Match)
+		p.line("tek: {suite: %s, lifetime: %s}", s.TEK.Suite, short(s.TEK.Lifetime))
+		p.line("spi: %s", map[bool]string{false: "shared", true: "per-selector"}[s.PerSelector])
+		p.depth--
+	}
 }
 
 // String is the word that the file has for it.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/policy"
 )
 
@@ -101,6 +102,10 @@ func (d *decoder) gmGroup(v *value, certificates bool) GMGroup {
 		}),
 		opt("key-server-order", d.oneOf(&order, "listed", "spread")),
 		opt("fail", d.oneOf(&fail, "closed", "open")),
+		opt("mode", func(v *value) {
+			g.Mode = new(gdoi.Mode)
+			word(d, g.Mode, gdoi.ParseMode)(v)
+		}),
 		opt("clear", func(v *value) {
 			d.rules(&g.Clear)(v)
 			for _, i := range v.items {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/policy"
 	"github.com/getvpn/getvpn/gdoi/suite"
@@ -91,7 +92,7 @@ func (d *decoder) ksGroup(v *value) KSGroup {
 		Rekey:     Rekey{Transport: "unicast", ActivationDelay: 30 * time.Second, Retransmits: 2},
 		SenderIDs: SenderIDs{Bits: 24},
 	}
-	var tekAt, policyAt *value
+	var tekAt, policyAt, sasAt *value
 	d.object(v,
 		must("name", d.name(&g.Name)),
 		must("id", d.groupID(&g.ID)),
@@ -109,13 +110,10 @@ func (d *decoder) ksGroup(v *value) KSGroup {
 			}
 			g.Authorise = append(g.Authorise, r)
 		})),
-		must("policy", func(v *value) { policyAt = v; d.rules(&g.Policy)(v) }),
-		opt("tek", func(v *value) {
-			tekAt = v
-			d.object(v,
-				opt("suite", word(d, &g.TEK.Suite, suite.ParseESP)),
-				opt("lifetime", d.seconds(&g.TEK.Lifetime, minLifetime, maxLifetime)))
-		}),
+		opt("policy", func(v *value) { policyAt = v; d.rules(&g.Policy)(v) }),
+		opt("tek", func(v *value) { tekAt = v; d.tek(v, &g.TEK) }),
+		opt("sas", func(v *value) { sasAt = v }), // when the rest is known
+		opt("mode", word(d, &g.Mode, gdoi.ParseMode)),
 		opt("kek", func(v *value) { d.kek(v, &g.KEK) }),
 		opt("rekey", func(v *value) {
 			d.object(v,
@@ -130,17 +128,67 @@ func (d *decoder) ksGroup(v *value) KSGroup {
 	if tekAt == nil {
 		tekAt = v
 	}
-	if least := rolloverParts * g.Rekey.ActivationDelay; g.TEK.Lifetime < least {
-		d.fail(tekAt, "the TEK lifetime %s is too short for an activation delay of %s; use at least %s, or a shorter rekey.activation-delay",
-			short(g.TEK.Lifetime), short(g.Rekey.ActivationDelay), short(least))
-	}
-	if g.KEK.Lifetime < max(g.TEK.Lifetime, rolloverParts*g.Rekey.ActivationDelay) {
-		d.fail(tekAt, "the KEK lifetime %s is shorter than the TEK's (%s); make kek.lifetime longer", short(g.KEK.Lifetime), short(g.TEK.Lifetime))
-	}
-	if policyAt != nil {
-		d.accessList(&g, policyAt, "", g.Policy)
+	switch {
+	case policyAt != nil && sasAt != nil:
+		d.fail(sasAt, "the group has a policy too; write its rules into the match of one of the sas")
+	case sasAt != nil:
+		d.sas(sasAt, &g)
+	case policyAt != nil:
+		d.lifetimes(tekAt, &g, g.TEK)
+		d.accessList(&g, policyAt, "", g.Policy, g.TEK.Suite)
+	case v.kind == mapping:
+		d.fail(v, "missing policy, or sas")
 	}
 	return g
+}
+
+func (d *decoder) tek(v *value, t *TEK) {
+	d.object(v,
+		opt("suite", word(d, &t.Suite, suite.ParseESP)),
+		opt("lifetime", d.seconds(&t.Lifetime, minLifetime, maxLifetime)))
+}
+
+// lifetimes checks how long the TEKs of an SA live.
+func (d *decoder) lifetimes(at *value, g *KSGroup, t TEK) {
+	if least := rolloverParts * g.Rekey.ActivationDelay; t.Lifetime < least {
+		d.fail(at, "the TEK lifetime %s is too short for an activation delay of %s; use at least %s, or a shorter rekey.activation-delay",
+			short(t.Lifetime), short(g.Rekey.ActivationDelay), short(least))
+	}
+	if g.KEK.Lifetime < max(t.Lifetime, rolloverParts*g.Rekey.ActivationDelay) {
+		d.fail(at, "the KEK lifetime %s is shorter than the TEK's (%s); make kek.lifetime longer", short(g.KEK.Lifetime), short(t.Lifetime))
+	}
+}
+
+// sas reads the SAs of a group. What one does not say about its TEKs is that of the group.
+func (d *decoder) sas(v *value, g *KSGroup) {
+	names := map[string]bool{}
+	d.list(func(v *value) {
+		s := SA{TEK: g.TEK}
+		spi := "shared"
+		at := v
+		var match *value
+		d.object(v,
+			must("name", d.name(&s.Name)),
+			must("match", func(v *value) { match = v; d.rules(&s.Match)(v) }),
+			opt("tek", func(v *value) { at = v; d.tek(v, &s.TEK) }),
+			opt("spi", d.oneOf(&spi, "shared", "per-selector")))
+		if v.kind != mapping {
+			return
+		}
+		if names[s.Name] {
+			d.fail(v, "another SA has the name %s", s.Name)
+		}
+		names[s.Name] = true
+		s.PerSelector = spi == "per-selector"
+		d.lifetimes(at, g, s.TEK)
+		if match != nil {
+			d.accessList(g, match, s.Name, s.Match, s.TEK.Suite)
+		}
+		g.SAs = append(g.SAs, s)
+	})(v)
+	if v.kind == sequence && len(v.items) == 0 {
+		d.fail(v, "no SA")
+	}
 }
 
 func (d *decoder) kek(v *value, k *KEK) {

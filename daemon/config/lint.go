@@ -6,10 +6,11 @@ import (
 	"strings"
 
 	"github.com/getvpn/getvpn/gdoi/policy"
+	"github.com/getvpn/getvpn/gdoi/suite"
 )
 
 // accessList checks the access list of an SA and notes where its rules stand.
-func (d *decoder) accessList(g *KSGroup, v *value, sa string, l policy.List) {
+func (d *decoder) accessList(g *KSGroup, v *value, sa string, l policy.List, esp suite.ESP) {
 	if len(l) != len(v.items) {
 		return // rules are missing because they are wrong: reported
 	}
@@ -17,7 +18,7 @@ func (d *decoder) accessList(g *KSGroup, v *value, sa string, l policy.List) {
 		d.fail(v, "%s", strings.TrimPrefix(err.Error(), policy.ErrInvalid.Error()+": "))
 		return
 	}
-	a := AccessList{SA: sa, Rules: l, Suite: g.TEK.Suite}
+	a := AccessList{SA: sa, Rules: l, Suite: esp}
 	for _, i := range v.items {
 		a.Lines = append(a.Lines, i.line)
 	}

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/policy"
 	"github.com/getvpn/getvpn/gdoi/suite"
@@ -87,8 +88,10 @@ type KSGroup struct {
 	Name      string
 	ID        GroupID
 	Authorise policy.Authorisation
-	Policy    policy.List
-	TEK       TEK
+	Policy    policy.List // nil with SAs
+	TEK       TEK         // of SAs that name none
+	SAs       []SA
+	Mode      gdoi.Mode
 	KEK       KEK
 	Rekey     Rekey
 	SenderIDs SenderIDs
@@ -102,6 +105,14 @@ type AccessList struct {
 	Rules policy.List
 	Lines []int // of the rules, in the file
 	Suite suite.ESP
+}
+
+// SA is one of several security associations of a group.
+type SA struct {
+	Name        string
+	Match       policy.List
+	TEK         TEK
+	PerSelector bool // an SPI for each permit
 }
 
 // TEK says how traffic keys are made.
@@ -158,6 +169,7 @@ type GMGroup struct {
 	KeyServers   []KeyServer // as in the file
 	Spread       bool        // each member has an order of its own; otherwise it is the file's
 	FailOpen     bool
+	Mode         *gdoi.Mode  // nil: what the key server says
 	Clear        policy.List // local exceptions, deny rules only
 	ClearLines   []int       // of these rules, in the file
 	ReplayWindow int

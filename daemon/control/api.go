@@ -62,6 +62,7 @@ type KSGroup struct {
 	Role         string     `json:"role"`   // "primary" (COOP comes later)
 	Health       string     `json:"health"` // OK, DEGRADED, EXPIRING
 	HealthReason string     `json:"health_reason,omitempty"`
+	Mode         string     `json:"mode"` // full, passive or receive-only
 	Policy       []Rule     `json:"policy"`
 	PolicyDigest string     `json:"policy_digest"` // of the access list; members with the same list show the same
 	KEK          *KEK       `json:"kek,omitempty"`
@@ -119,7 +120,9 @@ const (
 
 // TEK is a traffic-encryption key, without the key.
 type TEK struct {
-	SPI        string    `json:"spi"` // 8 hex digits
+	SPI        string    `json:"spi"`                 // 8 hex digits
+	SA         string    `json:"sa,omitempty"`        // name of the SA, on a key server whose group has several
+	Selectors  []string  `json:"selectors,omitempty"` // the permits that it protects
 	Suite      string    `json:"suite"`
 	Epoch      uint64    `json:"epoch"`
 	Phase      string    `json:"phase"`
@@ -178,6 +181,7 @@ type GMGroup struct {
 	Attempts        uint64    `json:"attempts"`
 	RekeysReceived  uint64    `json:"rekeys_received"`
 	LastRekey       time.Time `json:"last_rekey"`
+	Mode            string    `json:"mode"` // in force here: full, passive or receive-only
 	Policy          []Rule    `json:"policy"`
 	PolicyDigest    string    `json:"policy_digest"` // of the group's access list, without local rules; empty: there is none
 	KEK             *KEK      `json:"kek,omitempty"`

@@ -21,7 +21,7 @@ func nodeConfig(c *config.GM, local netip.AddrPort) (node.GMConfig, error) {
 	out := node.GMConfig{Local: local}
 	for i := range c.Groups {
 		g := &c.Groups[i]
-		m := member.Config{Name: g.Name, ID: gdoi.GroupID(g.ID.Octets), LocalPolicy: g.Clear}
+		m := member.Config{Name: g.Name, ID: gdoi.GroupID(g.ID.Octets), LocalPolicy: g.Clear, Mode: g.Mode}
 		for _, k := range g.KeyServers {
 			m.KeyServers = append(m.KeyServers, k.Address)
 			if k.Secret != nil {

@@ -23,7 +23,7 @@ func groupMember(c *config.GM, s node.GMSnapshot, e engine.Stats) *control.Group
 
 func group(c *config.GMGroup, s member.Snapshot, e engine.Stats) control.GMGroup {
 	g := control.GMGroup{
-		Name: s.Name, ID: c.ID.Text, State: s.State.String(), StateReason: s.Reason, FailMode: "closed",
+		Name: s.Name, ID: c.ID.Text, State: s.State.String(), StateReason: s.Reason, FailMode: "closed", Mode: s.Mode.String(),
 		KeyServers: []string{}, RegisteredAt: s.RegisteredAt, ReregisterAt: s.ReregisterAt,
 		Registrations: s.Registrations, Attempts: s.Attempts, RekeysReceived: s.RekeysReceived, LastRekey: s.LastRekey,
 		Policy: []control.Rule{}, KEK: translate.KEK(s.KEKs), TEKs: []control.TEK{}, SIDBits: s.SIDBits,

@@ -30,11 +30,14 @@ func nodeConfig(c *config.KS, local netip.AddrPort, public func(config.KEK) ([]b
 			return out, fmt.Errorf("group %s: signature key %s: %w", g.Name, g.KEK.SignatureKey, err)
 		}
 		k := keyserver.Config{
-			Name: g.Name, ID: gdoi.GroupID(g.ID.Octets), Authorise: g.Authorise, Policy: g.Policy,
+			Name: g.Name, ID: gdoi.GroupID(g.ID.Octets), Authorise: g.Authorise, Policy: g.Policy, Mode: g.Mode,
 			TEK: g.TEK.Suite, TEKLifetime: g.TEK.Lifetime, KEK: g.KEK.Suite, KEKLifetime: g.KEK.Lifetime,
 			SignKey: g.KEK.SignatureKey, SignPublic: der, SignHash: g.KEK.SignatureHash, SignForm: g.KEK.SignatureForm,
 			ActivationDelay: g.Rekey.ActivationDelay, Retransmits: g.Rekey.Retransmits,
 			SIDBits: g.SenderIDs.Bits, SIDFirst: uint64(g.SenderIDs.First), SIDCount: uint64(g.SenderIDs.Count),
+		}
+		for _, s := range g.SAs {
+			k.SAs = append(k.SAs, keyserver.SAConfig{Name: s.Name, Policy: s.Match, TEK: s.TEK.Suite, Lifetime: s.TEK.Lifetime, PerSelector: s.PerSelector})
 		}
 		if k.Retransmits == 0 {
 			k.Retransmits = -1 // the machine's way to say never

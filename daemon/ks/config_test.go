@@ -102,10 +102,10 @@ func TestHealth(t *testing.T) {
 		want   string
 		reason string
 	}{
-		{"well", keyserver.Snapshot{TEKs: tek(time.Hour), ActivationDelay: time.Minute}, healthOK, ""},
-		{"in a rollover", keyserver.Snapshot{TEKs: append(tek(time.Minute), tek(time.Hour)...), ActivationDelay: time.Minute}, healthOK, ""},
-		{"no new key", keyserver.Snapshot{TEKs: tek(90 * time.Second), ActivationDelay: time.Minute, Problems: []string{"the token is gone"}}, healthExpiring, "1m30s; the token is gone"},
-		{"no token", keyserver.Snapshot{TEKs: tek(time.Hour), ActivationDelay: time.Minute, Problems: []string{"the token is gone"}}, healthDegraded, "the token is gone"},
+		{"well", keyserver.Snapshot{TEKs: tek(time.Hour), Least: time.Hour, ActivationDelay: time.Minute}, healthOK, ""},
+		{"in a rollover", keyserver.Snapshot{TEKs: append(tek(time.Minute), tek(time.Hour)...), Least: time.Hour, ActivationDelay: time.Minute}, healthOK, ""},
+		{"no new key", keyserver.Snapshot{TEKs: tek(90 * time.Second), Least: 90 * time.Second, ActivationDelay: time.Minute, Problems: []string{"the token is gone"}}, healthExpiring, "1m30s; the token is gone"},
+		{"no token", keyserver.Snapshot{TEKs: tek(time.Hour), Least: time.Hour, ActivationDelay: time.Minute, Problems: []string{"the token is gone"}}, healthDegraded, "the token is gone"},
 		{"not begun", keyserver.Snapshot{}, healthOK, ""},
 	} {
 		if got, reason := health(row.s); got != row.want || !strings.HasSuffix(reason, row.reason) {

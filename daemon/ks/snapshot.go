@@ -39,7 +39,7 @@ func groupNamed(c *config.KS, name string) *config.KSGroup {
 
 func group(c *config.KSGroup, s keyserver.Snapshot) control.KSGroup {
 	g := control.KSGroup{
-		Name: s.Name, ID: c.ID.Text, Role: "primary", RekeyKind: c.Rekey.Transport,
+		Name: s.Name, ID: c.ID.Text, Role: "primary", RekeyKind: c.Rekey.Transport, Mode: s.Mode.String(),
 		Policy: []control.Rule{}, TEKs: []control.TEK{}, Members: []control.KSMember{},
 		NextRekey: s.NextRekey, LastRekey: s.LastRekey, RekeysSent: s.RekeysSent, Transmitting: s.Transmitting,
 		PolicyDigest: s.Policy.Digest(), SIDBits: s.SIDBits, SIDsUsed: s.SIDsUsed, SIDsTotal: s.SIDsTotal,
@@ -69,8 +69,8 @@ func group(c *config.KSGroup, s keyserver.Snapshot) control.KSGroup {
 // health: a rollover begins four activation delays before the end of a key, so with less than two left and no newer key
 // the members are about to lose theirs.
 func health(s keyserver.Snapshot) (state, reason string) {
-	if n := len(s.TEKs); n > 0 && s.TEKs[n-1].Remaining < 2*s.ActivationDelay {
-		reason = fmt.Sprintf("the newest TEK ends in %s", s.TEKs[n-1].Remaining.Round(time.Second))
+	if len(s.TEKs) > 0 && s.Least < 2*s.ActivationDelay {
+		reason = fmt.Sprintf("the newest TEK ends in %s", s.Least.Round(time.Second))
 		return healthExpiring, strings.Join(append([]string{reason}, s.Problems...), "; ")
 	}
 	if len(s.Problems) > 0 {

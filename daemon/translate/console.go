@@ -32,7 +32,7 @@ func KEK(list []gdoi.KEKInfo) *control.KEK {
 // TEK shows a TEK.
 func TEK(t gdoi.TEKInfo) control.TEK {
 	return control.TEK{
-		SPI: t.SPI.String(), Suite: t.Suite, Epoch: t.Epoch, Phase: t.Phase.String(), Created: t.Created,
+		SPI: t.SPI.String(), SA: t.SA, Selectors: t.Selectors.Strings(), Suite: t.Suite, Epoch: t.Epoch, Phase: t.Phase.String(), Created: t.Created,
 		SendAfter: t.SendAfter, Expires: t.Expires, Lifetime: seconds(t.Lifetime), Remaining: seconds(t.Remaining),
 	}
 }

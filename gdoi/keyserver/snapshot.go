@@ -15,10 +15,13 @@ type Snapshot struct {
 	Name   string
 	ID     gdoi.GroupID
 	Policy policy.List
-	// KEKs and TEKs are those alive, oldest first; the last is the newest.
+	Mode   gdoi.Mode
+	// KEKs and TEKs are those alive, oldest first; of each SA the last is the newest.
 	KEKs    []gdoi.KEKInfo
 	TEKs    []gdoi.TEKInfo
 	Members []MemberInfo // sorted by address, then identity
+	// Least is what remains of the newest TEK of the SA that is worst off.
+	Least time.Duration
 	// NextRekey is the next scheduled TEK rekey; LastRekey the last PUSH, zero if none since start.
 	NextRekey, LastRekey time.Time
 	// RekeysSent counts distinct PUSH messages since start.
@@ -62,7 +65,7 @@ type MemberInfo struct {
 // Snapshot returns the state at now.
 func (g *Group) Snapshot(now machine.Now) Snapshot {
 	s := Snapshot{
-		Name: g.cfg.Name, ID: g.cfg.ID, Policy: append(policy.List(nil), g.cfg.AccessList()...),
+		Name: g.cfg.Name, ID: g.cfg.ID, Policy: append(policy.List(nil), g.cfg.AccessList()...), Mode: g.cfg.Mode,
 		RekeysSent: g.rekeysSent, SIDBits: g.cfg.SIDBits, SIDsUsed: g.sidNext - g.cfg.SIDFirst, SIDsTotal: g.cfg.SIDCount,
 		ActivationDelay: g.cfg.ActivationDelay, Problems: g.problems(), Registrations: g.registrations, Reset: g.resets,
 		Ejected: g.ejected,
@@ -81,6 +84,7 @@ func (g *Group) Snapshot(now machine.Now) Snapshot {
 	}
 	if at, ok := g.nextRekey(); ok {
 		s.NextRekey = now.WallAt(at)
+		s.Least = max(0, at.Add(4*g.cfg.ActivationDelay).Sub(now.Mono))
 	}
 	if g.rekeysSent > 0 {
 		s.LastRekey = now.WallAt(g.lastRekey)
