@@ -36,6 +36,15 @@ var verbs = map[string]verb{
 		}
 		return func(_ context.Context, l Lab) (string, error) { return "", l.Heal() }, nil
 	}},
+	"revoke": {"revoke CERTIFICATE", func(s *scenario.Scenario, w []string) (act, error) {
+		if len(w) != 1 {
+			return nil, errUsage
+		}
+		if err := s.HasCertificate(w[0]); err != nil {
+			return nil, err
+		}
+		return func(_ context.Context, l Lab) (string, error) { return "", l.Revoke(w[0]) }, nil
+	}},
 	"wait":      {"wait 5s", parseWait},
 	"partition": {"partition A,B/C [for 30s]", parsePartition},
 	"configure": {"configure NODE [program=NAME] [VAR=VALUE]...", parseConfigure},

@@ -120,6 +120,10 @@ func (r *rules) classify(b []byte, p *Packet) {
 		p.SPI = binary.BigEndian.Uint32(body)
 	}
 	p.Class = r.class(p, body)
+	if !first && p.Class == GatewayClear && p.Proto == protoUDP && slices.Contains(r.gateways, p.Src) && slices.Contains(r.gateways, p.Dst) {
+		// The rest of a long datagram between gateways: its first fragment has the ports and is judged by them.
+		p.Class = GDOI
+	}
 }
 
 func (r *rules) class(p *Packet, body []byte) Class {

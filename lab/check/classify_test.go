@@ -67,6 +67,11 @@ func TestClassify(t *testing.T) {
 	}
 	later := ip(protoTCP, "10.1.1.10", "10.1.2.10", ports(22, 22)...)
 	later[7] = 9 // a later fragment: what looks like port 22 is payload
+	piece := func(src, dst string) []byte {
+		b := ip(protoUDP, src, dst, ports(0, 0)...)
+		b[7] = 185 // at 1480
+		return b
+	}
 	esp := append([]byte{0xde, 0xad, 0xbe, 0xef, 0, 0, 0, 1}, make([]byte, 40)...)
 	about := func(quoted []byte) []byte { return append([]byte{3, 3, 0, 0, 0, 0, 0, 0}, quoted[:28]...) }
 	gdoi := ip(protoUDP, "172.16.1.1", "172.16.100.1", ports(848, 848)...)
@@ -75,6 +80,8 @@ func TestClassify(t *testing.T) {
 		packet []byte
 		want   Class
 	}{
+		{"the rest of a long datagram between gateways", piece("172.16.1.1", "172.16.100.1"), GDOI},
+		{"the rest of a long datagram to a host", piece("172.16.1.1", "10.1.2.10"), GatewayClear},
 		{"ESP between hosts", ip(protoESP, "10.1.1.10", "10.1.2.10", esp...), ESP},
 		{"ESP between gateways", ip(protoESP, "172.16.1.1", "172.16.2.1", esp...), ForeignESP},
 		{"ESP from a gateway to a host", ip(protoESP, "172.16.1.1", "10.1.2.10", esp...), ForeignESP},

@@ -19,6 +19,7 @@
 // Actions are the steps "do: ..." and what the last five do:
 //
 //	kill, stop, start, reload NODE                     reload is SIGHUP
+//	revoke CERTIFICATE                                 onto its authority's revocation list, to be read at a reload
 //	configure NODE [program=NAME] [VAR=VALUE]...       the daemon's file is written anew, to be read at a start or reload
 //	operator NODE VERB [ARGUMENT]...                   getvpn-tui at that daemon: operator ks1 rekey blue --kek
 //	exec NODE COMMAND [ARGUMENT]...                    any program inside a node; exec h1 sh -c "..."

@@ -27,6 +27,7 @@ type Lab interface {
 	Partition(p scenario.Partition, d time.Duration) error
 	Heal() error
 	Reload(node string) error                                                       // SIGHUP
+	Revoke(certificate string) error                                                // onto its authority's list
 	Configure(node, program string, vars map[string]string) error                   // writes the daemon's file anew
 	Operate(ctx context.Context, node string, args []string) (string, error)        // getvpn-tui VERB at the node's daemon
 	Run(ctx context.Context, node string, argv []string) (output string, err error) // a program inside the node
@@ -114,6 +115,7 @@ func (p *Pairs) UnmarshalYAML(n *yaml.Node) error {
 		*p = Pairs{All: true}
 		return nil
 	}
+	*p = Pairs{} // without a default of all
 	return n.Load(&p.List, yaml.WithKnownFields())
 }
 

@@ -9,7 +9,7 @@
 //	lab.json             what there is; see State. Consoles read it.
 //	sockets/NODE.sock    control sockets of the daemons
 //	config/NODE.yaml     configuration files, as rendered
-//	secrets/NAME         pre-shared keys of this run, mode 0600
+//	secrets/NAME         pre-shared keys of this run, mode 0600; certificates, their keys and revocation lists
 //	state/NODE/          state directories of the daemons
 //	logs/NODE.log        standard output and error of the daemons
 //	scenario.yaml        the scenario file, as it was read

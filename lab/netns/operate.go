@@ -10,9 +10,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/getvpn/getvpn/lab/pki"
 	"github.com/getvpn/getvpn/lab/scenario"
 )
 
@@ -83,6 +85,11 @@ func (l *Lab) Configure(node, program string, vars map[string]string) error {
 		return err
 	}
 	return os.WriteFile(l.configFile(node), []byte(text), 0o600)
+}
+
+// Revoke puts a certificate of the lab on its authority's revocation list. Daemons see it when they reload.
+func (l *Lab) Revoke(certificate string) error {
+	return pki.Revoke(filepath.Join(Dir(l.name), "secrets"), l.s.PKI, certificate, time.Now())
 }
 
 func (l *Lab) places(node string) scenario.Places {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/getvpn/getvpn/lab/pki"
 	"github.com/getvpn/getvpn/lab/scenario"
 )
 
@@ -74,6 +75,9 @@ func (l *Lab) build(programs map[string]string) error {
 	}
 	if err := writeSecrets(dir, l.s.Secrets); err != nil {
 		return err
+	}
+	if err := pki.Make(filepath.Join(dir, "secrets"), l.s.PKI, time.Now()); err != nil {
+		return fmt.Errorf("certificates: %w", err)
 	}
 	if err := buildNetwork(l.name, l.s); err != nil {
 		return err

@@ -11,6 +11,7 @@
 //	protected: [10.1.0.0/16]                        what must never be seen in clear in the core
 //	policy:    ["deny tcp any any eq 22", ...]      the group's access list; ${policy} in a program's configuration
 //	secrets:   [gm1, gm2]                           fresh random keys of each run, files of mode 0600 under ${secrets}
+//	pki:       {authorities: [...], certificates: [...]}   fresh certificates of each run, there too (see pki.go)
 //	programs:  {gm: {binary: getvpn-gm, config: "text with ${node}"}}
 //	nodes:     [{name: gm1, kind: gm, program: gm, routes: ["default via 172.16.1.2"]}]
 //	links:     [{ends: [gm1 wan0 172.16.1.1/30, p1 gm1 172.16.1.2/30], mtu: 1500}]

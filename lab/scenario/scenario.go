@@ -29,6 +29,7 @@ type Scenario struct {
 	Protected   []netip.Prefix               `yaml:"protected"`
 	Policy      []string                     `yaml:"policy"`
 	Secrets     []string                     `yaml:"secrets"`
+	PKI         *PKI                         `yaml:"pki"`
 	Programs    map[string]Program           `yaml:"programs"`
 	Nodes       []Node                       `yaml:"nodes"`
 	Links       []Link                       `yaml:"links"`

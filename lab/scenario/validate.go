@@ -37,6 +37,7 @@ func (s *Scenario) validate() (errs []error) {
 			bad(0, "secrets: %q is no plain file name", n)
 		}
 	}
+	s.validatePKI(bad)
 	for i, p := range s.Policy {
 		if _, err := policy.ParseRule(p); err != nil {
 			bad(0, "policy, rule %d: %v", i+1, err)

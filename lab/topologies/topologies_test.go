@@ -4,9 +4,11 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/getvpn/getvpn/daemon/config"
 	"github.com/getvpn/getvpn/lab/check"
+	"github.com/getvpn/getvpn/lab/pki"
 	"github.com/getvpn/getvpn/lab/scenario"
 )
 
@@ -55,6 +57,9 @@ func accepted(t *testing.T, s *scenario.Scenario) {
 		if err := os.WriteFile(filepath.Join(dir, secret), []byte("a secret for tests alone\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := pki.Make(dir, s.PKI, time.Now()); err != nil {
+		t.Fatal(err)
 	}
 	for _, n := range s.Nodes {
 		if n.Program == "" {

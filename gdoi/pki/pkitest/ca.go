@@ -148,3 +148,8 @@ func (ca *CA) List(from, next time.Time) ([]byte, error) {
 	}
 	return der, nil
 }
+
+// Resume takes up an authority from its certificate, its key and its last list, to revoke more.
+func Resume(cert *x509.Certificate, key crypto.Signer, last *x509.RevocationList) *CA {
+	return &CA{Cert: cert, Key: key, revoked: last.RevokedCertificateEntries, lists: last.Number.Int64()}
+}
