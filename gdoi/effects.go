@@ -121,6 +121,32 @@ type CmdTrust struct {
 // MachineEvent marks the type.
 func (CmdTrust) MachineEvent() {}
 
+// CmdRemoveMember is an operator's command to a key server: exclude members from the group. They are refused from now on,
+// and all others get keys that the removed cannot have.
+type CmdRemoveMember struct {
+	Group string
+	// Members are addresses or identities; several are removed at once.
+	Members []string
+	// Now ends the old keys at once, which loses packets; otherwise they end as in any rollover.
+	Now bool
+	ID  uint64
+}
+
+// CmdReadmit is an operator's command to a key server: who was removed may register again.
+type CmdReadmit struct {
+	Group  string
+	Member string
+	ID     uint64
+}
+
+// CmdClearMembers is an operator's command to a key server: everybody must register again, keeping the keys meanwhile, or,
+// with Now, losing them at once.
+type CmdClearMembers struct {
+	Group string
+	Now   bool
+	ID    uint64
+}
+
 // CmdReregister is an operator's command to a member: register again now, keeping the keys until then.
 type CmdReregister struct {
 	Group string
@@ -193,3 +219,12 @@ type CmdStop struct{ ID uint64 }
 
 // MachineEvent marks the type.
 func (CmdStop) MachineEvent() {}
+
+// MachineEvent marks the type.
+func (CmdRemoveMember) MachineEvent() {}
+
+// MachineEvent marks the type.
+func (CmdReadmit) MachineEvent() {}
+
+// MachineEvent marks the type.
+func (CmdClearMembers) MachineEvent() {}

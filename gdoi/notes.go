@@ -6,6 +6,8 @@ const (
 	NoteGMRegistered    = "gm-registered"       // KS: a member got its keys; GM: we got ours
 	NoteGMExpired       = "gm-expired"          // KS: a member did not come back in time
 	NoteGMCleared       = "gm-cleared"          // KS: an operator took a member off the list
+	NoteGMRemoved       = "gm-removed"          // KS: a member was removed from the group; it is refused from now on
+	NoteGMReadmitted    = "gm-readmitted"       // KS: a removed one may register again
 	NoteGMLeft          = "gm-left"             // KS: a member has stopped in order; it gets no rekeys
 	NoteStopped         = "stopped"             // GM: it has stopped in order and forgotten its keys
 	NoteNotAuthorised   = "not-authorised"      // an authenticated peer may not join the group
@@ -19,6 +21,7 @@ const (
 	NoteTEKRetired      = "tek-retired"         // KS
 	NoteKEKCreated      = "kek-created"         // KS
 	NoteKEKRetired      = "kek-retired"         // both
+	NoteKEKUpdated      = "kek-updated"         // GM: somebody was removed; the new KEK was derived from the key tree
 	NoteRekeySent       = "rekey-sent"          // KS: first transmission of a GROUPKEY-PUSH
 	NoteRekeyReceived   = "rekey-received"      // GM: it was accepted
 	NoteRekeyMissed     = "rekey-missed"        // GM: one was due and did not come

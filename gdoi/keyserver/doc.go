@@ -34,6 +34,22 @@
 // Sender ids are handed out one after the other, new ones at every registration, never twice under one key. When they
 // are used up, all keys are withdrawn by a DELETE to everybody and counting begins again under new ones (RFC 6407 §3.5).
 //
+// # Removal
+//
+// Removing members (Group.Remove) puts them on a durable list of peers that are refused until Readmit, and gives everybody
+// else keys that the removed cannot have. They hold the KEK, so nothing new may travel under it alone. Members that know our
+// extensions got a place in the key tree (package lkh) with their registration, whose root is the KEK:
+//
+//	T0        a new KEK, by update arrays that only those who stay can open, pushed under the old KEK (all that are in use)
+//	T0+d      new TEKs, under the new KEK alone, when everybody was sent the first message once (RFC 6407 §7.4.1)
+//	T0+2A     everybody sends with the new TEKs; at T0+4A the old ones end, or at once if so commanded
+//
+// Both are repeated like any PUSH. A member that missed the first cannot read the second and registers again because
+// it sees a KEK that it does not know; one that has the first alone registers again at T0+A. A member without a place in the
+// tree is told that its KEK has ended, and registers again while it keeps its TEKs. What is on its way is durable,
+// so that a key server that dies between the two goes on. An ordinary rollover of the KEK replaces the root alone, under the
+// old KEK as ever; all that is below stays. A new member gets the keys above its leaf, and the KEK, as they are.
+//
 // A member leaves the list when an operator clears it, or when it has not registered for a KEK lifetime and a margin
 // (Group.memberEnd); members register at least once in a KEK lifetime. One that
 // stops in order says so (Group.Leaves) and stays on the list, marked, without getting rekeys, until then or until it

@@ -13,15 +13,18 @@ const persistRetry = 2 * time.Second
 
 // durable collects what must be written: each step marks what it changed, and persist makes one transaction of it.
 type durable struct {
-	teks     map[gdoi.SPI]*tek // nil: deleted
-	keks     map[gdoi.KEKSPI]*kek
-	members  map[string]*member
-	policy   bool
-	reserved machine.PersistID
-	waiting  map[machine.PersistID]bool
-	full     machine.PersistID // the last transaction that held everything
-	retry    machine.Timer
-	failing  bool
+	teks    map[gdoi.SPI]*tek // nil: deleted
+	keks    map[gdoi.KEKSPI]*kek
+	members map[string]*member
+	removed map[string]*removal
+	// exclusion says that it has changed.
+	exclusion bool
+	policy    bool
+	reserved  machine.PersistID
+	waiting   map[machine.PersistID]bool
+	full      machine.PersistID // the last transaction that held everything
+	retry     machine.Timer
+	failing   bool
 }
 
 func mark[K comparable, V any](m *map[K]V, k K, v V) {
@@ -37,8 +40,12 @@ func (d *durable) kek(k *kek)              { mark(&d.keks, k.spi, k) }
 func (d *durable) deleteKEK(s gdoi.KEKSPI) { mark(&d.keks, s, nil) }
 func (d *durable) member(m *member)        { mark(&d.members, m.key, m) }
 func (d *durable) deleteMember(key string) { mark(&d.members, key, nil) }
-func (d *durable) dirty() bool             { return d.policy || len(d.teks)+len(d.keks)+len(d.members) > 0 }
-func (d *durable) clean()                  { d.teks, d.keks, d.members, d.policy, d.reserved = nil, nil, nil, false, 0 }
+func (d *durable) dirty() bool {
+	return len(d.teks)+len(d.keks)+len(d.members)+len(d.removed) > 0 || d.exclusion || d.policy
+}
+func (d *durable) clean() {
+	d.teks, d.keks, d.members, d.removed, d.exclusion, d.policy, d.reserved = nil, nil, nil, nil, false, false, 0
+}
 
 // reserve names the next transaction before it is made.
 func (d *durable) reserve(env *machine.Env) machine.PersistID {
@@ -75,6 +82,13 @@ func (g *Group) persist(now machine.Now, out machine.Effects) (machine.Effects, 
 	for key, m := range d.members {
 		records = append(records, g.record(memberKey(key), encodeMember(now, m)))
 	}
+	for key, r := range d.removed {
+		records = append(records, g.record(removedKey(key), encodeRemoval(now, r)))
+	}
+	if d.exclusion {
+		records = append(records, g.record(exclusionKey, encodeExclusion(now, g.exclusion)))
+	}
+	records = append(records, g.treeRecords()...)
 	sort.Slice(records, func(i, j int) bool { return records[i].Key < records[j].Key })
 	d.clean()
 	mark(&d.waiting, id, true)
@@ -93,6 +107,11 @@ func (g *Group) persistAll(now machine.Now, out machine.Effects) machine.Effects
 	for _, m := range g.members.sorted {
 		g.durable.member(m)
 	}
+	for _, r := range g.removed {
+		mark(&g.durable.removed, r.peer.key(), r)
+	}
+	g.durable.exclusion = true
+	g.tree.TouchAll()
 	out, g.durable.full = g.persist(now, out)
 	return out
 }
@@ -115,7 +134,7 @@ func (g *Group) Persisted(now machine.Now, ev machine.Persisted, out machine.Eff
 	}
 	if d.failing && ev.ID == d.full {
 		d.failing = false
-		return g.rekey(now, rekeying{}, out), true
+		return g.announceAgain(now, rekeying{}, out), true
 	}
 	return out, true
 }

@@ -72,6 +72,7 @@ func (g *Group) newTEK(now machine.Now, c *chain, out machine.Effects) machine.E
 
 // newKEK makes a KEK.
 func (g *Group) newKEK(now machine.Now, out machine.Effects) machine.Effects {
+	g.fitTree()
 	k := &kek{
 		suite: g.cfg.KEK, key: machine.TakeSecret(g.env.Bytes(g.cfg.KEK.KeyLen())), iv: machine.TakeSecret(g.env.Bytes(g.cfg.KEK.IVLen())),
 		sign:    g.signing(),

@@ -4,10 +4,10 @@ import (
 	"crypto/rsa"
 	"fmt"
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/lkh"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/suite"
 )
@@ -39,6 +39,9 @@ type Group struct {
 	told     bool // the records say the same
 
 	members    memberList
+	tree       keyTree
+	removed    []*removal // sorted by key
+	exclusion  *exclusion // nil: none is under way
 	pacing     pacing
 	deliveries []*delivery
 	campaigns  []*campaign // oldest first
@@ -63,7 +66,7 @@ func New(env *machine.Env, cfg Config, local netip.AddrPort) (*Group, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w %q: signature key: %w", ErrConfig, cfg.Name, err)
 	}
-	return &Group{env: env, cfg: cfg, local: local, public: public, chains: cfg.chains(), sidNext: cfg.SIDFirst}, nil
+	return &Group{env: env, tree: keyTree{Tree: lkh.New(env, cfg.KEK, 0)}, cfg: cfg, local: local, public: public, chains: cfg.chains(), sidNext: cfg.SIDFirst}, nil
 }
 
 // Name is the configured name.
@@ -107,16 +110,17 @@ func (g *Group) resume(now machine.Now, out machine.Effects) machine.Effects {
 	g.newPolicy(now)
 	out = g.retire(now, out)
 	kek := len(g.keks) == 0
-	for _, m := range slices.Clone(g.members.sorted) {
+	var gone []*member
+	for _, m := range g.members.sorted {
 		if !g.cfg.Authorise.Allows(m.peer.policyPeer()) {
-			n := g.note(gdoi.NoteNotAuthorised, machine.Warning, fmt.Sprintf("%s is no longer authorised and left the list; rekey the KEK to exclude it", m.peer.Identity))
+			n := g.note(gdoi.NoteNotAuthorised, machine.Warning, fmt.Sprintf("%s is no longer authorised and is removed", m.peer.Identity))
 			n.Peer, n.Reason = m.peer.Addr.String(), "not-authorised"
-			out = g.dropMember(m, append(out, n))
+			gone, out = append(gone, m), append(out, n)
 		}
 	}
 	if kek {
 		// Nobody on the list can read a PUSH any more.
-		out = g.dropAllMembers(out)
+		gone, out = nil, g.dropAllMembers(out)
 	}
 	for _, c := range g.chains {
 		// Those who have not heard of the newest TEK need time to.
@@ -126,10 +130,14 @@ func (g *Group) resume(now machine.Now, out machine.Effects) machine.Effects {
 			g.durable.tek(t)
 		}
 	}
+	if len(gone) > 0 {
+		_, out = g.exclude(now, gone, false, out)
+		return out
+	}
 	r := g.due(now)
 	// Another transport comes with another KEK: those who hold this one listen elsewhere.
 	r.kek = r.kek || kek || g.keks[len(g.keks)-1].dst != g.cfg.Multicast
-	return g.rekey(now, r, out)
+	return g.announceAgain(now, r, out)
 }
 
 // Deadline says when Timeout wants to be called.
@@ -159,6 +167,10 @@ func (g *Group) Deadline() (machine.Instant, bool) {
 	n.Add(g.members.expiry.Deadline())
 	n.Add(g.again.Deadline())
 	n.Add(g.durable.retry.Deadline())
+	if x := g.exclusion; x != nil {
+		n.Add(x.second.Deadline())
+		n.Add(x.until, true)
+	}
 	return n.At, n.OK
 }
 
@@ -175,6 +187,7 @@ func (g *Group) Timeout(now machine.Now, out machine.Effects) machine.Effects {
 		out = g.repeatPolicy(now, out)
 	}
 	out = g.deliver(now, out)
+	out = g.followExclusion(now, out)
 	out = g.judge(now, out)
 	out = g.expireMembers(now, out)
 	if g.durable.retry.Due(now.Mono) {

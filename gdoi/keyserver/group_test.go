@@ -117,7 +117,7 @@ func TestDurableFirst(t *testing.T) {
 					t.Errorf("counters are %s; want the three ids taken", r.Value)
 				}
 			}
-			found = keys == "counters member/10.1.0.1 10.1.0.1 "
+			found = keys == "counters lkh/00/00000000 member/10.1.0.1 10.1.0.1 "
 		}
 	}
 	if !found {

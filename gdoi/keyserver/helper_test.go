@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"math/rand/v2"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -43,6 +44,16 @@ func testConfig(t testing.TB) Config {
 		Name: "blue", ID: gdoi.GroupIDFromUint32(1), SignKey: "sig", SignPublic: der, Policy: l,
 		Authorise: policy.Authorisation{{Prefix: netip.MustParsePrefix("10.0.0.0/8")}},
 	}
+}
+
+// records counts what is written besides the key tree.
+func (s *shell) records() (n int) {
+	for k := range s.disk {
+		if !strings.HasPrefix(k, "lkh") {
+			n++
+		}
+	}
+	return n
 }
 
 // shell runs one group: it writes and signs at once, and keeps what happens.

@@ -114,8 +114,8 @@ func TestMembersOfOneAddress(t *testing.T) {
 	if want := "name01 name02 name03 name04 10.1.0.10 10.1.0.2 "; got != want {
 		t.Errorf("members %q; want the last four of the address, and the others: %q", got, want)
 	}
-	if len(s.g.members.byAddr) != 6 || len(s.disk) != 2+2+6 {
-		t.Errorf("%d addresses, %d records; want 6, and 10", len(s.g.members.byAddr), len(s.disk))
+	if len(s.g.members.byAddr) != 6 || s.records() != 2+2+6 {
+		t.Errorf("%d addresses, %d records; want 6, and 10", len(s.g.members.byAddr), s.records())
 	}
 	kek := push.DeleteKEK(s.g.keks[0].spi)
 	p.Identity, p.Addr = "name02", netip.AddrPortFrom(p.Addr.Addr(), 1013)

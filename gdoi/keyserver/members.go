@@ -19,6 +19,7 @@ type member struct {
 	registered    machine.Instant
 	registrations uint64
 	sids          []gdoi.SID
+	slot          int  // in the key tree, or noSlot
 	left          bool // it said that it has stopped
 	rekeysSent    uint64
 	lastSeq       uint32
@@ -50,7 +51,7 @@ func (l *memberList) put(p Peer) *member {
 	key := p.key()
 	i, ok := l.search(key)
 	if !ok {
-		l.sorted = slices.Insert(l.sorted, i, &member{key: key})
+		l.sorted = slices.Insert(l.sorted, i, &member{key: key, slot: noSlot})
 	}
 	m := l.sorted[i]
 	l.moveTo(m, p)
@@ -102,11 +103,15 @@ func (l *memberList) allGetVPN() bool {
 // find looks for an address, with or without port, or an identity.
 func (l *memberList) find(who string) *member {
 	for _, m := range l.sorted {
-		if who == m.peer.Identity || who == m.peer.Addr.String() || who == m.peer.Addr.Addr().Unmap().String() {
+		if m.peer.is(who) {
 			return m
 		}
 	}
 	return nil
+}
+
+func (p Peer) is(who string) bool {
+	return who == p.Identity || who == p.Addr.String() || who == p.Addr.Addr().Unmap().String()
 }
 
 // memberEnd is when a member that does not register again leaves the list: a KEK lifetime and a margin of 4A, or a
@@ -145,6 +150,7 @@ func (g *Group) expireMembers(now machine.Now, out machine.Effects) machine.Effe
 }
 
 func (g *Group) dropMember(m *member, out machine.Effects) machine.Effects {
+	g.vacate(m)
 	g.members.remove(m)
 	g.durable.deleteMember(m.key)
 	g.stopSending(m.peer.Addr)
@@ -165,6 +171,7 @@ func (g *Group) dropAllMembers(out machine.Effects) machine.Effects {
 		g.durable.deleteMember(m.key)
 	}
 	g.members = memberList{}
+	g.clearTree()
 	return out
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/lkh"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/policy"
 	"github.com/getvpn/getvpn/gdoi/push"
@@ -25,10 +26,15 @@ import (
 //	                      tek/SPI           tekRecord
 //	                      kek/SPI           kekRecord
 //	                      member/KEY        memberRecord
+//	                      removed/KEY       removalRecord
+//	                      lkh/HEIGHT/POS    nodeRecord
+//	                      lkh-stale         []lkh.NodeID
+//	                      exclusion         exclusionRecord
 type counters struct {
 	Epoch            uint64
 	SPINext, SPIStep uint32
 	SIDNext          uint64
+	LKHHandle        uint32 `json:",omitempty"`
 }
 
 // policyRecord is what members were told last, and when it comes into force.
@@ -68,6 +74,7 @@ type memberRecord struct {
 	Registrations uint64
 	SIDs          []gdoi.SID
 	Left          bool                `json:",omitempty"`
+	Slot          *int                `json:",omitempty"`
 	Cert          *policy.Certificate `json:",omitempty"`
 	Asked         push.AckType        `json:",omitempty"`
 }
@@ -75,12 +82,16 @@ type memberRecord struct {
 const (
 	countersKey  = "counters"
 	policyKey    = "policy"
+	exclusionKey = "exclusion"
+	staleKey     = "lkh-stale"
 	tekKeyFormat = "tek/%08x"
 )
 
 func tekKey(s gdoi.SPI) string    { return fmt.Sprintf(tekKeyFormat, uint32(s)) }
 func kekKey(s gdoi.KEKSPI) string { return "kek/" + s.String() }
 func memberKey(key string) string { return "member/" + key }
+
+func removedKey(key string) string { return "removed/" + key }
 
 // Bucket is where the records of a group are.
 func Bucket(group string) string { return "group/" + group }
@@ -99,7 +110,7 @@ func encode(v any) []byte {
 }
 
 func (g *Group) countersRecord() machine.Record {
-	return g.record(countersKey, encode(counters{g.epoch, g.spis.at, g.spis.stride, g.sidNext}))
+	return g.record(countersKey, encode(counters{g.epoch, g.spis.at, g.spis.stride, g.sidNext, g.tree.Handle()}))
 }
 
 func (g *Group) policyRecord(now machine.Now) machine.Record {
@@ -124,10 +135,14 @@ func encodeMember(now machine.Now, m *member) []byte {
 	if m == nil {
 		return nil
 	}
-	return encode(memberRecord{
+	r := memberRecord{
 		Addr: m.peer.Addr, IDType: m.peer.IDType, Identity: m.peer.Identity, GetVPN: m.peer.GetVPN, Cert: m.peer.Cert,
 		Registered: now.WallAt(m.registered), Registrations: m.registrations, SIDs: m.sids, Left: m.left, Asked: m.asked,
-	})
+	}
+	if m.slot != noSlot {
+		r.Slot = &m.slot
+	}
+	return encode(r)
 }
 
 // restore reads the records of this group; false means that there are none. After an error nothing of them is used.
@@ -153,6 +168,8 @@ func (g *Group) restore(now machine.Now, stored []machine.Record) (bool, error) 
 		a, b := g.keks[i], g.keks[j]
 		return a.created < b.created || a.created == b.created && a.expires < b.expires
 	})
+	slices.SortFunc(g.removed, func(a, b *removal) int { return strings.Compare(a.peer.key(), b.peer.key()) })
+	g.restoreTree()
 	return true, nil
 }
 
@@ -165,6 +182,12 @@ func (g *Group) forget() {
 		k.key.Destroy()
 		k.iv.Destroy()
 	}
+	g.tree.Destroy()
+	for _, n := range g.tree.restored {
+		n.Key.Destroy()
+	}
+	g.tree = keyTree{Tree: lkh.New(g.env, g.cfg.KEK, 0)}
+	g.removed, g.exclusion = nil, nil
 	g.teks, g.keks, g.members, g.epoch, g.sidNext, g.told, g.policyAt = nil, nil, memberList{}, 0, g.cfg.SIDFirst, true, 0
 }
 
@@ -183,6 +206,14 @@ func (g *Group) restoreRecord(now machine.Now, r machine.Record) error {
 		return g.restoreKEK(now, name, r.Value)
 	case "member":
 		return g.restoreMember(now, name, r.Value)
+	case "removed":
+		return g.restoreRemoval(now, name, r.Value)
+	case "lkh":
+		return g.restoreNode(name, r.Value)
+	case staleKey:
+		return json.Unmarshal(r.Value, &g.tree.stale)
+	case exclusionKey:
+		return g.restoreExclusion(now, r.Value)
 	}
 	return errRecord
 }
@@ -198,6 +229,7 @@ func (g *Group) restoreCounters(b []byte) error {
 	g.epoch, g.spis = c.Epoch, spiWalk{c.SPINext, c.SPIStep}
 	// The operator may have moved the range; ids of the old one must not come again under the same keys.
 	g.sidNext = max(g.cfg.SIDFirst, c.SIDNext)
+	g.tree.restoredHandle = c.LKHHandle
 	return nil
 }
 
@@ -278,6 +310,9 @@ func (g *Group) restoreMember(now machine.Now, key string, b []byte) error {
 	m := g.members.put(p)
 	m.registered, m.registrations, m.sids, m.left = min(now.MonoAt(r.Registered), now.Mono), r.Registrations, slices.Clone(r.SIDs), r.Left
 	m.asked = r.Asked
+	if r.Slot != nil {
+		m.slot = *r.Slot
+	}
 	g.watch(m)
 	return nil
 }

@@ -25,6 +25,9 @@ func (g *Group) Policy(now machine.Now, p Peer, out machine.Effects) (*pull.Offe
 	if !g.cfg.Authorise.Allows(p.policyPeer()) {
 		return nil, out, ErrNotAuthorised
 	}
+	if g.wasRemoved(p) {
+		return nil, out, ErrRemoved
+	}
 	if !g.pacing.allows(now, p.Addr.Addr()) {
 		return nil, out, ErrTooOften
 	}
@@ -57,6 +60,9 @@ func (g *Group) Register(now machine.Now, p Peer, sids int, version uint64, out 
 	if !g.cfg.Authorise.Allows(p.policyPeer()) {
 		return nil, 0, out, ErrNotAuthorised
 	}
+	if g.wasRemoved(p) {
+		return nil, 0, out, ErrRemoved
+	}
 	if !g.pacing.take(now, p.Addr.Addr()) {
 		return nil, 0, out, ErrTooOften
 	}
@@ -84,8 +90,12 @@ func (g *Group) Register(now machine.Now, p Peer, sids int, version uint64, out 
 	g.watch(m)
 	g.stopSending(p.Addr)
 	out = g.crowdedOut(m, out)
-	g.durable.member(m)
 	o := g.offerTo(now, p)
+	if err := g.place(m, o); err != nil {
+		// It registers again whenever somebody is removed.
+		out = append(out, g.note(gdoi.NoteRegisterFailed, machine.Warning, "no place in the key tree: "+err.Error()))
+	}
+	g.durable.member(m)
 	o.SIDs = append([]gdoi.SID(nil), m.sids...)
 	n := g.note(gdoi.NoteGMRegistered, machine.Info, fmt.Sprintf("%s registered, %d TEKs", p.Identity, len(o.TEKs)), machine.F("seq", fmt.Sprint(o.Seq)))
 	n.Peer = p.Addr.String()

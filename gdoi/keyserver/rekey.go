@@ -3,6 +3,7 @@ package keyserver
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,7 +47,7 @@ func (g *Group) rekeyUnder(now machine.Now, under []*kek, r rekeying, gone []gdo
 	out, after := g.persist(now, out)
 	c := g.newCampaign()
 	for _, k := range under {
-		out = g.announceIn(now, c, k, push.Message{Seq: k.seq, Deletes: withdrawals(gone), Offer: g.announcement(now, k)}, after, out)
+		out = g.announceIn(now, c, k, push.Message{Seq: k.seq, Deletes: withdrawals(append(g.withdrawing(), gone...)), Offer: g.announcement(now, k)}, after, out)
 	}
 	return out
 }
@@ -106,6 +107,13 @@ func (g *Group) announce(now machine.Now, k *kek, m push.Message, after machine.
 
 // announceIn is announce for one of the messages that a campaign has.
 func (g *Group) announceIn(now machine.Now, c *campaign, k *kek, m push.Message, after machine.PersistID, out machine.Effects) machine.Effects {
+	// A newer message under the same KEK says all that an older one did.
+	g.cancel(func(o *delivery) bool { return o.kek == k.spi })
+	return g.announceTo(now, c, k, m, g.destinations(k), after, out)
+}
+
+// announceTo is announceIn beside what goes to other members under the same KEK.
+func (g *Group) announceTo(now machine.Now, c *campaign, k *kek, m push.Message, to []netip.AddrPort, after machine.PersistID, out machine.Effects) machine.Effects {
 	m.SendAccessList = m.Offer != nil && g.members.allGetVPN()
 	key := k.pushKey()
 	u, err := push.Build(key, &m, g.cfg.SignForm)
@@ -116,17 +124,20 @@ func (g *Group) announceIn(now machine.Now, c *campaign, k *kek, m push.Message,
 		return append(out, n)
 	}
 	c.add(g, k, m.Seq)
-	d := &delivery{kek: k.spi, signKey: k.sign.key, key: key, seq: m.Seq, unsigned: u, after: after, to: g.destinations(k), multicast: k.dst.IsValid(), campaign: c, what: describe(m)}
-	// A newer message under the same KEK says all that an older one did.
-	g.cancel(func(o *delivery) bool { return o.kek == k.spi })
+	d := &delivery{kek: k.spi, signKey: k.sign.key, key: key, seq: m.Seq, unsigned: u, after: after, to: to, campaign: c, what: describe(m)}
+	d.multicast = k.dst.IsValid() && slices.Equal(to, g.destinations(k))
 	g.deliveries = append(g.deliveries, d)
 	return g.requestSignature(now, d, out)
 }
 
 func describe(m push.Message) string {
 	switch {
-	case m.Offer == nil:
+	case m.Offer == nil && m.DeletesTEK(gdoi.MinSPI):
 		return "withdraws all keys"
+	case m.Offer == nil:
+		return "withdraws the KEK"
+	case m.Offer.LKH != nil:
+		return fmt.Sprintf("a new KEK by %d update arrays", len(m.Offer.LKH.Updates))
 	case m.Offer.KEK != nil:
 		return fmt.Sprintf("%d TEKs and a new KEK", len(m.Offer.TEKs))
 	default:
@@ -141,6 +152,7 @@ func (g *Group) reset(now machine.Now, out machine.Effects) machine.Effects {
 		k.seq++
 	}
 	g.resets++
+	g.endExclusion()
 	out = append(out, g.note(gdoi.NoteGroupReset, machine.Warning, "all keys are withdrawn; all members must register again"))
 	g.cancel(func(*delivery) bool { return true })
 	// What withdraws the keys must not leave before their successors are durable.
@@ -188,11 +200,8 @@ func (g *Group) Clear(now machine.Now, who string, out machine.Effects) (netip.A
 
 // Rekey replaces keys now, at an operator's wish.
 func (g *Group) Rekey(now machine.Now, kek bool, out machine.Effects) (string, machine.Effects, error) {
-	for _, c := range g.chains {
-		if of := g.of(c); len(of) >= maxTEKs {
-			return "", out, fmt.Errorf("group %s has %d TEKs alive from rekeys before this one; the oldest ends in %v, try again then",
-				g.cfg.Name, len(of), of[0].expires.Sub(now.Mono).Round(time.Second))
-		}
+	if err := g.room(now); err != nil {
+		return "", out, err
 	}
 	out = g.rekey(now, rekeying{chains: g.chains, kek: kek}, out)
 	return g.made(now, kek), out, nil

@@ -153,7 +153,7 @@ func TestRecordsHoldNoMore(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.run(50 * time.Hour)
-	if n, want := len(s.disk), 2+len(s.g.teks)+len(s.g.keks)+s.g.members.len(); n != want {
+	if n, want := s.records(), 2+len(s.g.teks)+len(s.g.keks)+s.g.members.len(); n != want {
 		t.Errorf("%d records; want %d", n, want)
 	}
 }

@@ -21,7 +21,10 @@ type Snapshot struct {
 	TEKs    []gdoi.TEKInfo
 	Members []MemberInfo // sorted by address, then identity
 	// Least is what remains of the newest TEK of the SA that is worst off.
-	Least time.Duration
+	Least   time.Duration
+	Removed []RemovedInfo
+	// KeyTree is how many members have a place in the key tree, and its height.
+	KeyTree KeyTreeInfo
 	// NextRekey is the next scheduled TEK rekey; LastRekey the last PUSH, zero if none since start.
 	NextRekey, LastRekey time.Time
 	// RekeysSent counts distinct PUSH messages since start.
@@ -40,6 +43,16 @@ type Snapshot struct {
 	Registrations, Reset uint64   // since start: registrations granted; times that everybody had to register again
 }
 
+// RemovedInfo is somebody who was removed and is refused.
+type RemovedInfo struct {
+	Addr     netip.AddrPort
+	Identity string
+	At       time.Time
+}
+
+// KeyTreeInfo describes the key tree of package lkh.
+type KeyTreeInfo struct{ Members, Height int }
+
 // MemberInfo is one registered member.
 type MemberInfo struct {
 	Addr          netip.AddrPort
@@ -52,6 +65,7 @@ type MemberInfo struct {
 	RekeysSent    uint64 // datagrams, repeats included, since start
 	LastSeq       uint32 // of the last PUSH sent to it since start
 	SIDs          []gdoi.SID
+	KeyTree       bool // it has a place in the key tree
 	Left          bool // it has stopped in order, and gets no rekeys until it registers again
 	// Acks says that it is asked to acknowledge rekeys; the rest is about that, since start.
 	Acks        bool
@@ -94,6 +108,10 @@ func (g *Group) Snapshot(now machine.Now) Snapshot {
 			s.Transmitting += d.tx.Pending()
 		}
 	}
+	s.KeyTree = KeyTreeInfo{g.tree.Len(), g.tree.Height()}
+	for _, r := range g.removed {
+		s.Removed = append(s.Removed, RemovedInfo{r.peer.Addr, r.peer.Identity, now.WallAt(r.at)})
+	}
 	for _, m := range g.members.sorted {
 		s.Members = append(s.Members, m.info(now, g))
 	}
@@ -110,7 +128,7 @@ func (m *member) info(now machine.Now, g *Group) MemberInfo {
 		Addr:        m.peer.Addr, Identity: m.peer.Identity, GetVPN: m.peer.GetVPN,
 		RegisteredAt: now.WallAt(m.registered), ExpiresAt: now.WallAt(g.memberEnd(m)),
 		Registrations: m.registrations, RekeysSent: m.rekeysSent, LastSeq: m.lastSeq,
-		SIDs: append([]gdoi.SID(nil), m.sids...), Left: m.left,
+		SIDs: append([]gdoi.SID(nil), m.sids...), Left: m.left, KeyTree: m.slot != noSlot,
 		Acks: len(g.keks) > 0 && g.asks(g.keks[len(g.keks)-1], m), AckedSeq: m.ackedSeq, AckCount: m.acks, Missed: m.missed,
 		MissedTotal: m.missedTotal, RTT: m.rtt,
 	}

@@ -30,6 +30,9 @@
 // too much for a datagram, each key is written once, and arrays continue in each other. A Path, the member's side, reads
 // both: to it an array is a list of keys each of which is encrypted under the one before it.
 //
+// A slot that somebody leaves without being excluded is free at once. What that member knew above its leaf is remembered
+// as stale and replaced with one of the next removals, so that members who come and go cost nothing by themselves.
+//
 // # Form of a key
 //
 // Key data are "IV | key". The RFC does not say which IV encrypts an entry: it is the one stored with the key that

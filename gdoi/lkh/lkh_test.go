@@ -135,7 +135,9 @@ func TestExclusion(t *testing.T) {
 				w := newWorld(t, form.limit)
 				for range rapid.IntRange(1, 25).Draw(r, "steps") {
 					slots := w.tree.Slots()
-					switch op := rapid.IntRange(0, 4).Draw(r, "op"); {
+					switch op := rapid.IntRange(0, 5).Draw(r, "op"); {
+					case op == 5 && len(slots) > 0:
+						w.leave(rapid.SampledFrom(slots).Draw(r, "leaves"))
 					case op < 3 || len(slots) == 0:
 						for range rapid.IntRange(1, 9).Draw(r, "joiners") {
 							w.add()
@@ -169,12 +171,16 @@ func (w *world) restart() {
 	for _, n := range w.stored {
 		nodes = append(nodes, &Node{n.ID, n.Handle, n.Key.Clone()})
 	}
-	handle := w.tree.Handle()
+	handle, stale := w.tree.Handle(), w.tree.Stale()
 	slots := w.tree.Slots()
 	w.tree.Destroy()
 	var err error
 	if w.tree, err = Restore(w.env, suite.KEKAES256CBC, handle, nodes); err != nil {
 		w.t.Fatal(err)
+	}
+	w.tree.SetStale(stale)
+	if got := w.tree.Stale(); !slices.Equal(got, stale) {
+		w.t.Fatalf("stale nodes %v, want %v", got, stale)
 	}
 	if got := w.tree.Slots(); !slices.Equal(got, slots) {
 		w.t.Fatalf("restored slots %v, want %v", got, slots)
@@ -312,6 +318,28 @@ func clone(as []isakmp.LKHUpdate) (out []isakmp.LKHUpdate) {
 		out = append(out, u)
 	}
 	return out
+}
+
+// TestLeavingCostsNothing: who leaves is not excluded at once, but by the next removal, and its slot is used again.
+func TestLeavingCostsNothing(t *testing.T) {
+	w := newWorld(t, 1<<16)
+	for range 16 {
+		w.add()
+	}
+	w.tree.Changed()
+	gone := newSpy(w.path(9))
+	w.leave(9)
+	if n := w.tree.Changed(); len(n) != 1 || n[0].Key != nil {
+		t.Errorf("%d nodes have changed, want the leaf alone", len(n))
+	}
+	if s := w.add(); s != 9 {
+		t.Errorf("slot %d, want 9 again", s)
+	}
+	w.spies = append(w.spies, gone)
+	w.remove(2)
+	if s := w.tree.Stale(); len(s) != 0 {
+		t.Errorf("%v are still stale", s)
+	}
 }
 
 func TestKeysAreWiped(t *testing.T) {

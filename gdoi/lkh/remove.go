@@ -2,7 +2,6 @@ package lkh
 
 import (
 	"cmp"
-	"container/heap"
 	"fmt"
 	"slices"
 
@@ -30,8 +29,12 @@ type link struct {
 	key         isakmp.LKHKey
 }
 
+// maxStale stale nodes are replaced with one removal, the oldest first.
+const maxStale = 16
+
 // Remove takes the slots out of the tree, gives new keys to everything above them, and encrypts those and the new KEK
-// for everybody who stays. A slot that is not in use is an error, and then nothing has changed.
+// for everybody who stays. A slot that is not in use is an error, and then nothing has changed. On the way it replaces
+// some keys of those who left before.
 func (t *Tree) Remove(slots []Slot, kekHandle uint32, iv, key *machine.Secret) (*Change, error) {
 	slots = slices.Compact(slices.Sorted(slices.Values(slots)))
 	for _, s := range slots {
@@ -40,12 +43,17 @@ func (t *Tree) Remove(slots []Slot, kekHandle uint32, iv, key *machine.Secret) (
 		}
 	}
 	changed := map[NodeID]bool{}
-	for _, s := range slots {
-		t.drop(leaf(s))
-		heap.Push(&t.free, s)
-		for id, ok := leaf(s).parent(); ok && !changed[id]; id, ok = id.parent() {
+	climb := func(id NodeID, ok bool) {
+		for ; ok && !changed[id]; id, ok = id.parent() {
 			changed[id] = true
 		}
+	}
+	for _, s := range slots {
+		t.release(s)
+		climb(leaf(s).parent())
+	}
+	for _, id := range t.stale[:min(maxStale, len(t.stale))] {
+		climb(id, true)
 	}
 	order := make([]NodeID, 0, len(changed))
 	for id := range changed {
@@ -55,7 +63,7 @@ func (t *Tree) Remove(slots []Slot, kekHandle uint32, iv, key *machine.Secret) (
 	c := &Change{Replaced: 1, above: map[NodeID]int{}}
 	fresh := map[NodeID]bool{}
 	for _, id := range order {
-		l, r := NodeID{id.Height - 1, 2 * id.Pos}, NodeID{id.Height - 1, 2*id.Pos + 1}
+		l, r := id.children()
 		if t.nodes[l] == nil && t.nodes[r] == nil {
 			t.drop(id)
 			continue

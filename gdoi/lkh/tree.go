@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"slices"
 
 	"github.com/getvpn/getvpn/gdoi/isakmp"
 	"github.com/getvpn/getvpn/gdoi/machine"
@@ -60,6 +61,8 @@ type Tree struct {
 	free   slotHeap // below next
 	handle uint32   // the last one given
 	dirty  map[NodeID]bool
+	// stale nodes, oldest first: somebody who left without having been removed has their keys, and those above them.
+	stale []NodeID
 }
 
 // New makes an empty tree with keys for s. handle is the last one that was given under the group's name.
@@ -162,6 +165,7 @@ func (t *Tree) Add() (Slot, error) {
 func (t *Tree) renew(id NodeID) *Node {
 	if old := t.nodes[id]; old != nil {
 		old.Key.Destroy()
+		t.stale = slices.DeleteFunc(t.stale, func(o NodeID) bool { return o == id })
 	}
 	t.handle++
 	n := &Node{ID: id, Handle: t.handle, Key: machine.TakeSecret(t.env.Bytes(t.keyLen()))}
@@ -170,7 +174,45 @@ func (t *Tree) renew(id NodeID) *Node {
 	return n
 }
 
+// Vacate frees the slot of somebody who is gone but not excluded, which costs nothing: nobody else hears of it, and
+// who left may still have the keys above the leaf. They are replaced by one of the next removals.
+func (t *Tree) Vacate(s Slot) {
+	if !t.Has(s) {
+		return
+	}
+	t.release(s)
+	for id, ok := leaf(s).parent(); ok; id, ok = id.parent() {
+		if l, r := id.children(); t.nodes[l] != nil || t.nodes[r] != nil {
+			if !slices.Contains(t.stale, id) {
+				t.stale = append(t.stale, id)
+			}
+			return
+		}
+		t.drop(id)
+	}
+}
+
+func (t *Tree) release(s Slot) {
+	t.drop(leaf(s))
+	heap.Push(&t.free, s)
+}
+
+func (n NodeID) children() (l, r NodeID) {
+	return NodeID{n.Height - 1, 2 * n.Pos}, NodeID{n.Height - 1, 2*n.Pos + 1}
+}
+
+// Stale lists the nodes whose keys somebody has who left, to be kept with the nodes.
+func (t *Tree) Stale() []NodeID { return slices.Clone(t.stale) }
+
+// SetStale restores that list.
+func (t *Tree) SetStale(ids []NodeID) {
+	t.stale = slices.DeleteFunc(slices.Clone(ids), func(id NodeID) bool { return t.nodes[id] == nil || id.Height == 0 })
+}
+
+// drop takes a node away. It is stale no longer; whoever knows its key knows those above it, which are either replaced by
+// the same change or stale then.
 func (t *Tree) drop(id NodeID) {
+	t.stale = slices.DeleteFunc(t.stale, func(o NodeID) bool { return o == id })
 	t.nodes[id].Key.Destroy()
 	delete(t.nodes, id)
 	t.dirty[id] = true
@@ -224,6 +266,28 @@ func (t *Tree) Changed() []Node {
 // TouchAll makes Changed list all nodes.
 func (t *Tree) TouchAll() {
 	for id := range t.nodes {
+		t.dirty[id] = true
+	}
+}
+
+// Clear takes everything out of the tree; handles go on.
+func (t *Tree) Clear() {
+	for id := range t.nodes {
+		t.drop(id)
+	}
+	t.next, t.free, t.stale = 0, nil, nil
+}
+
+// Retune makes an empty tree one for keys of another suite.
+func (t *Tree) Retune(s suite.KEK) {
+	if t.Len() == 0 {
+		t.suite = s
+	}
+}
+
+// Forget makes Changed list a node that is not there.
+func (t *Tree) Forget(id NodeID) {
+	if t.nodes[id] == nil {
 		t.dirty[id] = true
 	}
 }

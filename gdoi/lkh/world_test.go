@@ -21,6 +21,7 @@ type world struct {
 
 	members map[Slot]*Path
 	spies   []*spy
+	leavers []*spy
 	stored  map[NodeID]Node
 }
 
@@ -67,6 +68,13 @@ func (w *world) add() Slot {
 	return s
 }
 
+// leave frees a slot; who had it is a spy as soon as nothing is stale any more.
+func (w *world) leave(s Slot) {
+	w.leavers = append(w.leavers, newSpy(w.path(s)))
+	w.tree.Vacate(s)
+	delete(w.members, s)
+}
+
 // remove excludes slots; all others must find the new KEK, and no spy.
 func (w *world) remove(slots ...Slot) *Change {
 	w.t.Helper()
@@ -88,6 +96,9 @@ func (w *world) remove(slots ...Slot) *Change {
 		if !iv.Equal(w.iv) || !key.Equal(w.key) {
 			w.t.Fatalf("slot %d has another KEK", s)
 		}
+	}
+	if len(w.tree.Stale()) == 0 {
+		w.spies, w.leavers = append(w.spies, w.leavers...), nil
 	}
 	for i, s := range w.spies {
 		if s.listen(arrays, w.iv, w.key, w.tree) {

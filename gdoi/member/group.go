@@ -7,6 +7,7 @@ import (
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/ike1"
 	"github.com/getvpn/getvpn/gdoi/isakmp"
+	"github.com/getvpn/getvpn/gdoi/lkh"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/pull"
 	"github.com/getvpn/getvpn/gdoi/push"
@@ -56,6 +57,8 @@ type Group struct {
 	base     time.Duration // A
 	keks     []*kek        // oldest first
 	kekLife  time.Duration // the longest seen: the lifetime of a new KEK
+	path     *lkh.Path     // in the key tree; nil: none
+	lostKEKs []gdoi.KEKSPI // the last ones
 	teks     []*tek        // oldest first
 	epoch    uint64
 	sending  map[int]gdoi.SPI // by class, of those that the access list in force uses
@@ -83,6 +86,7 @@ const (
 	causeUnknownSPI
 	causeUnreadable
 	causePolicy
+	causeUnknownKEK
 )
 
 var causeTexts = [...]string{
@@ -94,6 +98,7 @@ var causeTexts = [...]string{
 	causeOperator:   "operator's command",
 	causeCounters:   "the data plane runs out of IVs",
 	causeUnknownSPI: "traffic arrives under a key that this member does not have",
+	causeUnknownKEK: "a rekey came under a KEK that this member does not have",
 	causeUnreadable: "a genuine rekey could not be used",
 	causePolicy:     "the policy has changed, and the rekey could not say how",
 }
@@ -204,6 +209,7 @@ func (g *Group) Stop(now machine.Now, out machine.Effects) machine.Effects {
 	}
 	g.keks = nil
 	out = g.syncMulticast(out)
+	g.path.Destroy()
 	if g.exchange != nil {
 		g.exchange.Destroy()
 	}

@@ -95,6 +95,10 @@ func (g *Group) takeKEK(now machine.Now, o *pull.KEKOffer, seq uint32) error {
 }
 
 func (g *Group) dropKEK(i int) {
+	if len(g.lostKEKs) == rememberedOld {
+		g.lostKEKs = g.lostKEKs[1:]
+	}
+	g.lostKEKs = append(g.lostKEKs, g.keks[i].receiver.Key().SPI)
 	g.keks[i].receiver.Destroy()
 	g.keks = slices.Delete(g.keks, i, i+1)
 }

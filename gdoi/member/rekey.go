@@ -17,6 +17,7 @@ func (g *Group) granted(now machine.Now, o *pull.Offer, out machine.Effects) mac
 	if err := g.takeKEK(now, o.KEK, o.Seq); err != nil {
 		return g.failed(now, err, out)
 	}
+	out = g.takePath(o, out)
 	g.endExchange()
 	g.attempt.Stop()
 	g.withdraw.Stop()
@@ -82,11 +83,18 @@ func (g *Group) PushMessage(now machine.Now, spi gdoi.KEKSPI, ev machine.Datagra
 
 // rekeyed takes the keys of a PUSH.
 func (g *Group) rekeyed(now machine.Now, o *pull.Offer, out machine.Effects) machine.Effects {
-	if err := g.takeKEK(now, o.KEK, 0); err != nil {
+	updated, err := g.updateKEK(now, o)
+	if err == nil {
+		err = g.takeKEK(now, o.KEK, 0)
+	}
+	if err != nil {
 		return g.renew(now, causeUnreadable, g.base/2, append(out, g.note(gdoi.NoteRegisterFailed, machine.Warning, err.Error())))
 	}
 	if len(o.TEKs) == 0 {
 		g.schedule(now)
+		if updated {
+			out = g.rekeyedByTree(now, o, out)
+		}
 		return out
 	}
 	if len(g.sids) == 0 {
@@ -100,11 +108,7 @@ func (g *Group) rekeyed(now machine.Now, o *pull.Offer, out machine.Effects) mac
 		// Nothing but keys that we had given up: only a registration, with new sender ids, brings them back.
 		return g.renew(now, causeMissed, g.base/2, out)
 	}
-	if g.cause == causeMissed && !g.connecting && g.exchange == nil {
-		// What was missing has come.
-		g.attempt.Stop()
-		g.failures, g.reason = 0, ""
-	}
+	g.found()
 	out = g.registered(now, out)
 	g.schedule(now)
 	if !enough {

@@ -72,6 +72,7 @@ type Snapshot struct {
 	Multicast []netip.AddrPort
 	Ack       push.AckType
 	AcksSent  uint64
+	KeyTree   bool // it has a path in the key tree: when others are removed it need not register again
 }
 
 // Snapshot returns the state at now.
@@ -87,6 +88,7 @@ func (g *Group) Snapshot(now machine.Now) Snapshot {
 	if n := len(g.keks); n > 0 {
 		s.Ack = g.keks[n-1].receiver.Key().Ack
 	}
+	s.KeyTree = g.path != nil
 	if g.registrations > 0 {
 		s.RegisteredAt = now.WallAt(g.registeredAt)
 	}

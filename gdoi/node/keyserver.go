@@ -178,6 +178,8 @@ func (n *KeyServer) command(now machine.Now, ev machine.Event, out machine.Effec
 		return n.clearMember(now, c, out)
 	case Reconfigure:
 		return n.reconfigure(now, c, out)
+	case gdoi.CmdRemoveMember, gdoi.CmdReadmit, gdoi.CmdClearMembers:
+		return n.membership(now, c, out)
 	case gdoi.CmdTrust:
 		return n.trust(now, c, out)
 	case gdoi.CmdStop:

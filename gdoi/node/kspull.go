@@ -113,6 +113,7 @@ func (n *KeyServer) answer(now machine.Now, s *session, x *exchange, request pul
 		if offer, x.after, out, err = x.group.Register(now, peer(s.ike), r.SIDCount, x.version, out); err == nil {
 			n.unwritten[x.after] = s
 			out, err = x.responder.Keys(now, offer, x.after, out)
+			offer.WipePath()
 		}
 	}
 	switch {
@@ -121,6 +122,10 @@ func (n *KeyServer) answer(now machine.Now, s *session, x *exchange, request pul
 	case errors.Is(err, keyserver.ErrChanged):
 		// Our choice of type: the SPIs of message 2 are no longer valid. The member starts again at once.
 		return x.responder.Refuse(now, isakmp.InvalidSPI, out)
+	case errors.Is(err, keyserver.ErrRemoved):
+		out = n.refusal(now, s, x, gdoi.NoteNotAuthorised, "removed",
+			fmt.Sprintf("%s was removed from the group; readmit it if it should join again", identity(s.ike.PeerID())), out)
+		return x.responder.Refuse(now, isakmp.InvalidIDInformation, out)
 	case errors.Is(err, keyserver.ErrNotAuthorised):
 		out = n.refusal(now, s, x, gdoi.NoteNotAuthorised, "not-authorised",
 			fmt.Sprintf("%s may not join; add it to the group's authorise list if it should", identity(s.ike.PeerID())), out)

@@ -126,6 +126,12 @@ func (n *GroupMember) command(now machine.Now, ev machine.Event, out machine.Eff
 		return append(n.stop(now, out), gdoi.CommandResult{ID: c.ID, Text: "stopped"})
 	case gdoi.CmdRekey:
 		return append(out, gdoi.CommandResult{ID: c.ID, Err: "only a key server can rekey"})
+	case gdoi.CmdRemoveMember:
+		return append(out, gdoi.CommandResult{ID: c.ID, Err: "only a key server has a list of members"})
+	case gdoi.CmdReadmit:
+		return append(out, gdoi.CommandResult{ID: c.ID, Err: "only a key server has a list of members"})
+	case gdoi.CmdClearMembers:
+		return append(out, gdoi.CommandResult{ID: c.ID, Err: "only a key server has a list of members"})
 	case gdoi.CmdClearMember:
 		return append(out, gdoi.CommandResult{ID: c.ID, Err: "only a key server has a list of members"})
 	}
@@ -189,6 +195,9 @@ func (n *GroupMember) push(now machine.Now, spi gdoi.KEKSPI, ev machine.Datagram
 			out = n.drops.failed(now, err, ev.Remote, out)
 		}
 		return out
+	}
+	for _, g := range n.groups {
+		out = g.UnknownKEK(now, spi, ev.Remote, out)
 	}
 	return n.drops.drop(now, gdoi.DropUnknownKEK, ev.Remote, "no group has a KEK with this SPI", out)
 }

@@ -55,17 +55,20 @@ func (n *KeyServer) trust(now machine.Now, c gdoi.CmdTrust, out machine.Effects)
 	}
 	members := 0
 	for _, g := range n.groups {
+		var gone []keyserver.Peer
 		for _, p := range g.Peers() {
 			text, revoked := c.Trust.Revoked(p.Cert)
-			if !revoked {
+			if !revoked || n.cfg.OnRevocation == RevokeRefuse {
 				continue
 			}
-			if n.cfg.OnRevocation == RevokeRefuse {
-				continue
-			}
-			members++
-			out = n.exclude(now, g, p, text, out)
+			gone = append(gone, p)
+			out = append(out, machine.Note{
+				Name: gdoi.NoteRevoked, Severity: machine.Warning, Group: g.Name(), Peer: p.Addr.String(), Reason: ike1.ReasonRevoked,
+				Text: fmt.Sprintf("%s is removed from the group: its certificate is revoked, %s", p.Identity, text),
+			})
 		}
+		members += len(gone)
+		out = g.Exclude(now, gone, out)
 	}
 	return append(out, gdoi.CommandResult{ID: c.ID, Text: fmt.Sprintf("revocation lists taken up; %d sessions ended, %d members removed", sessions, members)})
 }
@@ -84,20 +87,6 @@ func (n *KeyServer) inOrder() []*session {
 	for _, op := range ops {
 		out = append(out, n.signing[op])
 	}
-	return out
-}
-
-// exclude takes a revoked member out of a group.
-func (n *KeyServer) exclude(now machine.Now, g *keyserver.Group, p keyserver.Peer, why string, out machine.Effects) machine.Effects {
-	out = append(out, machine.Note{
-		Name: gdoi.NoteRevoked, Severity: machine.Warning, Group: g.Name(), Peer: p.Addr.String(), Reason: ike1.ReasonRevoked,
-		Text: fmt.Sprintf("%s is removed from the group: its certificate is revoked, %s", p.Identity, why),
-	})
-	_, _, out, err := g.Clear(now, p.Addr.String(), out)
-	if err != nil {
-		return out
-	}
-	_, out, _ = g.Rekey(now, true, out)
 	return out
 }
 

@@ -36,6 +36,8 @@ type world struct {
 	effects map[netip.AddrPort]machine.Effects
 	disk    map[string]machine.Record
 
+	lose func(machine.Datagram) bool // what the network does not deliver
+
 	phase1Keys map[string]crypto.Signer // ECDSA keys of certificates, by name
 	phase1Sign func(machine.Sign) bool  // takes a request, which then is not answered
 }
@@ -165,7 +167,7 @@ func (w *world) drain() {
 	for len(w.queue) > 0 {
 		d := w.queue[0]
 		w.queue = w.queue[1:]
-		if w.nodes[d.Local] != nil {
+		if w.nodes[d.Local] != nil && (w.lose == nil || !w.lose(d)) {
 			w.step(d.Local, d)
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/isakmp"
+	"github.com/getvpn/getvpn/gdoi/lkh"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/policy"
 	"github.com/getvpn/getvpn/gdoi/suite"
@@ -28,6 +30,16 @@ type Offer struct {
 	// SIDBits and SIDs are the sender ids for this member alone, RFC 6407 §5.6.4; never in a PUSH.
 	SIDBits int
 	SIDs    []gdoi.SID
+	// LKH is what the key tree has for the members; nil: nothing.
+	LKH *LKHOffer
+}
+
+// LKHOffer is an LKH key packet, RFC 6407 §5.6.3: in a PULL the path of one member, in a PUSH the arrays from which members
+// with a path derive the KEK, which then has no key packet of its own.
+type LKHOffer struct {
+	// Path holds keys in clear; lkh.Wipe.
+	Path    *isakmp.LKHDownload
+	Updates []isakmp.LKHUpdate
 }
 
 // KEKOffer is a rekey SA: SAK and KEK key packet.
@@ -71,8 +83,16 @@ func (o *Offer) Destroy() {
 		o.KEK.Key.Destroy()
 		o.KEK.IV.Destroy()
 	}
+	o.WipePath()
 	for i := range o.TEKs {
 		o.TEKs[i].Key.Destroy()
+	}
+}
+
+// WipePath wipes what an offer that aliases a group's secrets has of its own: the path of one member.
+func (o *Offer) WipePath() {
+	if o != nil && o.LKH != nil {
+		lkh.Wipe(o.LKH.Path)
 	}
 }
 

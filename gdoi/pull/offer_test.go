@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/isakmp"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/policy"
@@ -27,6 +28,11 @@ func TestOfferRoundTrip(t *testing.T) {
 		{"full", func(*Offer) {}},
 		{"no KEK", func(o *Offer) { o.KEK, o.Seq = nil, 0 }},
 		{"KEK alone", func(o *Offer) { o.TEKs, o.ATD, o.DTD, o.SIDs, o.SIDBits = nil, 0, 0, nil, 0 }},
+		{"a path in the key tree", func(o *Offer) { o.LKH = &LKHOffer{Path: lkhPath()} }},
+		{"a KEK by update arrays", func(o *Offer) {
+			o.LKH = &LKHOffer{Updates: []isakmp.LKHUpdate{{ID: 3, Handle: 9, Keys: lkhPath().Keys}, {ID: 4, Handle: 8, Keys: lkhPath().Keys[1:]}}}
+			o.KEK.Key, o.KEK.IV = nil, nil
+		}},
 		{"no access list", func(o *Offer) { o.AccessList = nil }},
 		{"AES-128 KEK, SHA-512", func(o *Offer) {
 			o.KEK.Suite, o.KEK.SigHash, o.KEK.Key = suite.KEKAES128CBC, machine.SHA512, o.KEK.IV.Clone()
@@ -64,6 +70,19 @@ func TestOfferRoundTrip(t *testing.T) {
 			}
 		})
 	}
+}
+
+func lkhPath() *isakmp.LKHDownload {
+	return &isakmp.LKHDownload{Keys: []isakmp.LKHKey{
+		{ID: 5, KeyType: 3, Handle: 1, Data: bytes.Repeat([]byte{0x55}, 48)}, {ID: 0xffff, KeyType: 3, Handle: 2, Data: bytes.Repeat([]byte{0x66}, 48)},
+	}}
+}
+
+func lkhPacket() isakmp.KeyPacket {
+	spi := gdoi.KEKSPI{1, 2, 3, 15: 16}
+	return isakmp.KeyPacket{Type: isakmp.KDTypeLKH, SPI: spi[:], Attributes: []isakmp.Attribute{
+		isakmp.LongAttr(isakmp.LKHAttrDownloadArray, lkhPath().AppendTo(nil)),
+	}}
 }
 
 // TestSATsShareOneSPI: one SAT for each permit and SPI, one key packet for each SPI.
@@ -168,7 +187,23 @@ func TestParseOfferRefuses(t *testing.T) {
 			kd.Packets[1].Attributes = append(kd.Packets[1].Attributes, isakmp.LongAttr(isakmp.TEKAttrIntegrityKey, []byte{1}))
 		}, ErrUnsupported, "AEAD"},
 		{"no signature key", func(_ *isakmp.SAGDOI, kd *isakmp.KD) { kd.Packets[0].Attributes = kd.Packets[0].Attributes[:1] }, ErrUnsupported, "SIG_ALGORITHM_KEY"},
-		{"LKH", func(_ *isakmp.SAGDOI, kd *isakmp.KD) { kd.Packets[0].Type = isakmp.KDTypeLKH }, ErrUnsupported, "type 3"},
+		{"a KEK packet called LKH", func(_ *isakmp.SAGDOI, kd *isakmp.KD) { kd.Packets[0].Type = isakmp.KDTypeLKH }, ErrMalformed, "LKH version"},
+		{"two LKH packets", func(_ *isakmp.SAGDOI, kd *isakmp.KD) { kd.Packets = append(kd.Packets, lkhPacket(), lkhPacket()) }, ErrMalformed, "two LKH"},
+		{"LKH of no SAK", func(_ *isakmp.SAGDOI, kd *isakmp.KD) {
+			p := lkhPacket()
+			p.SPI = make([]byte, 16)
+			kd.Packets = append(kd.Packets, p)
+		}, ErrMalformed, "no SAK"},
+		{"two paths", func(_ *isakmp.SAGDOI, kd *isakmp.KD) {
+			p := lkhPacket()
+			p.Attributes = append(p.Attributes, p.Attributes[0])
+			kd.Packets = append(kd.Packets, p)
+		}, ErrUnsupported, "LKH attribute 1"},
+		{"update arrays and a KEK packet", func(_ *isakmp.SAGDOI, kd *isakmp.KD) {
+			kd.Packets = append(kd.Packets, isakmp.KeyPacket{Type: isakmp.KDTypeLKH, SPI: kd.Packets[0].SPI, Attributes: []isakmp.Attribute{
+				isakmp.LongAttr(isakmp.LKHAttrSigAlgorithmKey, []byte{1}),
+			}})
+		}, ErrUnsupported, "LKH attribute 3"},
 		{"sender id too wide", func(_ *isakmp.SAGDOI, kd *isakmp.KD) {
 			kd.Packets[3].Attributes[1] = isakmp.UintAttr(isakmp.SIDAttrValue, 1<<24, 4)
 		}, ErrMalformed, "24 bits"},

@@ -4,7 +4,6 @@ import (
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/isakmp"
 	"github.com/getvpn/getvpn/gdoi/machine"
-	"github.com/getvpn/getvpn/gdoi/suite"
 )
 
 // maxSIDs bounds what a member takes; far more than it ever asks for.
@@ -21,6 +20,8 @@ func (o *Offer) addKeys(kd *isakmp.KD) error {
 			err = o.addKEK(p)
 		case isakmp.KDTypeSID:
 			err = o.addSIDs(p)
+		case isakmp.KDTypeLKH:
+			err = o.addLKH(p)
 		default:
 			err = unsupported("key packet of type %d", p.Type)
 		}
@@ -28,8 +29,13 @@ func (o *Offer) addKeys(kd *isakmp.KD) error {
 			return err
 		}
 	}
-	if o.KEK != nil && o.KEK.Key == nil {
-		return malformed("SAK %x without a key packet", o.KEK.SPI)
+	if k := o.KEK; k != nil {
+		if k.Key == nil && !o.updates() {
+			return malformed("SAK %x without a key packet", k.SPI)
+		}
+		if err := k.checkSigKey(); err != nil {
+			return err
+		}
 	}
 	for i := range o.TEKs {
 		if o.TEKs[i].Key == nil {
@@ -87,15 +93,6 @@ func (o *Offer) addKEK(p isakmp.KeyPacket) error {
 		default:
 			return unsupported("KEK key attribute %d", a.Type)
 		}
-	}
-	pub, err := suite.ParseRSAPublicKey(k.SigKeyDER)
-	if err != nil {
-		return unsupported("SIG_ALGORITHM_KEY: %w", err)
-	}
-	if bits := pub.N.BitLen(); k.SigKeyBits == 0 {
-		k.SigKeyBits = bits // SIG_KEY_LENGTH is optional, §5.3
-	} else if k.SigKeyBits != bits {
-		return malformed("SIG_ALGORITHM_KEY has %d bits; the SAK said %d", bits, k.SigKeyBits)
 	}
 	return nil
 }

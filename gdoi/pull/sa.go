@@ -21,6 +21,10 @@ func (o *Offer) SA(sendAccessList bool) *isakmp.SAGDOI {
 	sa := &isakmp.SAGDOI{DOI: isakmp.DOIGDOI, GAP: o.gap(sendAccessList)}
 	if o.KEK != nil {
 		sa.SAK = o.KEK.sak()
+		if o.updates() {
+			// Not in a PULL, RFC 6407 §5.3.
+			sa.SAK.Attributes = append(sa.SAK.Attributes, isakmp.BasicAttr(isakmp.KEKAttrManagementAlgorithm, isakmp.KEKManagementLKH))
+		}
 	}
 	for i := range o.TEKs {
 		sa.SATs = append(sa.SATs, o.TEKs[i].sats(o.Mode)...)
@@ -131,12 +135,15 @@ func (t *TEKOffer) sat(r policy.Rule, m gdoi.Mode) isakmp.SAT {
 // attributes hold secrets in clear: WipeKD when it has been encoded.
 func (o *Offer) KD(withSID bool) *isakmp.KD {
 	kd := &isakmp.KD{}
-	if k := o.KEK; k != nil {
+	if k := o.KEK; k != nil && !o.updates() {
 		ivKey := append(append(make([]byte, 0, k.IV.Len()+k.Key.Len()), k.IV.Bytes()...), k.Key.Bytes()...)
 		kd.Packets = append(kd.Packets, isakmp.KeyPacket{Type: isakmp.KDTypeKEK, SPI: k.SPI[:], Attributes: []isakmp.Attribute{
 			isakmp.LongAttr(isakmp.KEKKeyAttrAlgorithmKey, ivKey),
 			isakmp.LongAttr(isakmp.KEKKeyAttrSigAlgorithmKey, k.SigKeyDER),
 		}})
+	}
+	if o.LKH != nil && o.KEK != nil {
+		kd.Packets = append(kd.Packets, o.LKH.packet(o.KEK))
 	}
 	for i := range o.TEKs {
 		t := &o.TEKs[i]
@@ -159,7 +166,8 @@ func (o *Offer) KD(withSID bool) *isakmp.KD {
 func WipeKD(kd *isakmp.KD) {
 	for _, p := range kd.Packets {
 		for _, a := range p.Attributes {
-			secret := p.Type == isakmp.KDTypeTEK || p.Type == isakmp.KDTypeKEK && a.Type == isakmp.KEKKeyAttrAlgorithmKey
+			secret := p.Type == isakmp.KDTypeTEK || p.Type == isakmp.KDTypeKEK && a.Type == isakmp.KEKKeyAttrAlgorithmKey ||
+				p.Type == isakmp.KDTypeLKH && a.Type == isakmp.LKHAttrDownloadArray
 			if secret {
 				clear(a.Value)
 			}

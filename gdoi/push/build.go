@@ -49,7 +49,7 @@ func Build(kek *Key, m *Message, form machine.SignScheme) (*Unsigned, error) {
 			return nil, fmt.Errorf("%w: %w", ErrMessage, err)
 		}
 		// One allocation that is large enough leaves no copies of keys behind.
-		size += len(sa.AppendBody(nil)) + 1024*len(kd.Packets)
+		size += len(sa.AppendBody(nil)) + kdLen(kd)
 	}
 	u := &Unsigned{kek: kek, form: form, seq: m.Seq}
 	// The last payload announces SIG, so a SIG of the right size is part of the chain that is encoded.
@@ -63,6 +63,17 @@ func Build(kek *Key, m *Message, form machine.SignScheme) (*Unsigned, error) {
 	signed := u.plain[:len(u.plain)-4] // without SIG's generic header
 	u.digest = kek.digest(kek.header(), isakmp.HeaderLen+len(chain), signed)
 	return u, nil
+}
+
+func kdLen(kd *isakmp.KD) int {
+	n := 64
+	for _, p := range kd.Packets {
+		n += 64
+		for _, a := range p.Attributes {
+			n += 4 + len(a.Value)
+		}
+	}
+	return n
 }
 
 // Seq is the sequence number of the message.

@@ -162,6 +162,10 @@ func (m *Message) parse(f *form) error {
 	if m.Offer, err = pull.ParseOffer(sa, kd, nil); err != nil {
 		return err
 	}
+	if l := m.Offer.LKH; l != nil && l.Path != nil {
+		m.Offer.Destroy()
+		return malformed("the path of one member in a PUSH (RFC 6407 §5.6.3.1)")
+	}
 	m.SendAccessList = m.Offer.AccessList != nil
 	return nil
 }

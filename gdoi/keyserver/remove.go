@@ -1,0 +1,395 @@
+package keyserver
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/isakmp"
+	"github.com/getvpn/getvpn/gdoi/lkh"
+	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/pull"
+	"github.com/getvpn/getvpn/gdoi/push"
+)
+
+const (
+	// rfcArrays is up to how many octets the update arrays have the form of the RFC; see package lkh.
+	rfcArrays = 8 << 10
+	// maxArrays is what fits into a datagram beside the rest.
+	maxArrays = 60 << 10
+	// secondPush is how long the TEKs follow after the KEK, unless a quarter of the repetition interval is less.
+	secondPush = time.Second
+)
+
+// ErrRemoved: the peer was removed from the group. It is an ErrNotAuthorised.
+var ErrRemoved = fmt.Errorf("%w: it was removed from the group", ErrNotAuthorised)
+
+// removal is an entry of the list of those who were removed.
+type removal struct {
+	peer Peer
+	at   machine.Instant
+}
+
+// exclusion is a KEK on its way to everybody but those who were removed.
+type exclusion struct {
+	under  []gdoi.KEKSPI // the KEKs that those who stay may have
+	arrays []isakmp.LKHUpdate
+	// withdrawn TEKs end with the second PUSH.
+	withdrawn []gdoi.SPI
+	second    machine.Timer // when the TEKs follow
+	until     machine.Instant
+}
+
+// Remove excludes members from the group, by address or identity, and refuses them from now on until Readmit. The others
+// get a new KEK that the removed cannot derive and then, in a second message under it, new TEKs (RFC 6407 §7.4.1). Old TEKs
+// end as in any rollover, or at once.
+func (g *Group) Remove(now machine.Now, who []string, atOnce bool, out machine.Effects) (string, machine.Effects, error) {
+	var gone []*member
+	for _, w := range who {
+		m := g.members.find(w)
+		if m == nil {
+			return "", out, fmt.Errorf("group %s has no member %q; see the list of members for addresses and identities", g.cfg.Name, w)
+		}
+		if !slices.Contains(gone, m) {
+			gone = append(gone, m)
+		}
+	}
+	if len(gone) == 0 {
+		return "", out, errors.New("nobody to remove: name members by address or identity")
+	}
+	if err := g.room(now); err != nil && !atOnce {
+		return "", out, err
+	}
+	for _, m := range gone {
+		r := &removal{m.peer, now.Mono}
+		g.removed = slices.DeleteFunc(g.removed, func(o *removal) bool { return o.peer.key() == m.key })
+		g.removed = append(g.removed, r)
+		mark(&g.durable.removed, m.key, r)
+		n := g.note(gdoi.NoteGMRemoved, machine.Warning, fmt.Sprintf("%s was removed from the group; it is refused until it is readmitted", m.peer.Identity))
+		n.Peer = m.peer.Addr.String()
+		out = append(out, n)
+	}
+	slices.SortFunc(g.removed, func(a, b *removal) int { return strings.Compare(a.peer.key(), b.peer.key()) })
+	text, out := g.exclude(now, gone, atOnce, out)
+	return text, out, nil
+}
+
+// Exclude is Remove for peers whom something else refuses already: their certificates are revoked, or the list of those who
+// may join has them no more. It never waits.
+func (g *Group) Exclude(now machine.Now, peers []Peer, out machine.Effects) machine.Effects {
+	var gone []*member
+	for _, p := range peers {
+		if i, ok := g.members.search(p.key()); ok {
+			m := g.members.sorted[i]
+			gone = append(gone, m)
+			n := g.note(gdoi.NoteGMRemoved, machine.Warning, fmt.Sprintf("%s was removed from the group", p.Identity))
+			n.Peer = p.Addr.String()
+			out = append(out, n)
+		}
+	}
+	if len(gone) > 0 {
+		_, out = g.exclude(now, gone, false, out)
+	}
+	return out
+}
+
+// room says whether a rollover can begin.
+func (g *Group) room(now machine.Now) error {
+	for _, c := range g.chains {
+		if of := g.of(c); len(of) >= maxTEKs {
+			return fmt.Errorf("group %s has %d TEKs alive from rekeys before this one; the oldest ends in %v, try again then",
+				g.cfg.Name, len(of), of[0].expires.Sub(now.Mono).Round(time.Second))
+		}
+	}
+	return nil
+}
+
+// exclude takes members off the list and gives all others new keys.
+func (g *Group) exclude(now machine.Now, gone []*member, atOnce bool, out machine.Effects) (string, machine.Effects) {
+	var slots []lkh.Slot
+	for _, m := range gone {
+		if m.slot != noSlot {
+			slots = append(slots, lkh.Slot(m.slot))
+			m.slot = noSlot
+		}
+		out = g.dropMember(m, out)
+	}
+	x := &exclusion{until: now.Mono.Add(g.cfg.ActivationDelay)}
+	for _, k := range g.announceUnder(now) {
+		x.under = append(x.under, k.spi)
+	}
+	out = g.newKEK(now, out)
+	k := g.keks[len(g.keks)-1]
+	// Nothing that is new goes under a KEK that the removed have.
+	k.active = now.Mono
+	change, err := g.tree.Remove(slots, k.handle(), k.iv, k.key)
+	text := fmt.Sprintf("new KEK %v", k.spi)
+	if err == nil {
+		x.arrays = change.Arrays(rfcArrays)
+		text += fmt.Sprintf(" by %d key encryptions", change.Encryptions)
+	}
+	if size := arraysLen(x.arrays); err != nil || size > maxArrays {
+		x.arrays = nil
+		text = fmt.Sprintf("new KEK %v; its update arrays have %d octets, too many for a message, so all members register again", k.spi, size)
+	}
+	for _, c := range g.chains {
+		out = g.newTEK(now, c, out)
+		if atOnce {
+			g.newest(c).sendAfter = now.Mono
+		}
+	}
+	for i := 0; atOnce && i < len(g.teks); {
+		if t := g.teks[i]; t == g.newest(t.chain) && !t.chain.dropped {
+			i++
+			continue
+		}
+		x.withdrawn = append(x.withdrawn, g.teks[i].spi)
+		out = g.retireTEK(i, "withdrawn", out)
+	}
+	g.exclusion = x
+	g.durable.exclusion = true
+	told, again := g.split()
+	return fmt.Sprintf("%d removed: %s; %d members derive it, %d must register again", len(gone), text, len(told), len(again)), g.pushExclusion(now, out)
+}
+
+func arraysLen(arrays []isakmp.LKHUpdate) (n int) {
+	for _, u := range arrays {
+		n += 4 + u.Len()
+	}
+	return n
+}
+
+// split says who can derive the new KEK, and who can not.
+func (g *Group) split() (told, again []netip.AddrPort) {
+	for _, m := range g.members.sorted {
+		switch {
+		case m.left:
+		case m.slot != noSlot && len(g.exclusion.arrays) > 0:
+			told = append(told, m.peer.Addr)
+		default:
+			again = append(again, m.peer.Addr)
+		}
+	}
+	return told, again
+}
+
+// pushExclusion sends the new KEK under the old ones: as update arrays to those who have a path in the tree, to others as
+// the end of their KEK, which makes them register again while they keep their TEKs.
+func (g *Group) pushExclusion(now machine.Now, out machine.Effects) machine.Effects {
+	x := g.exclusion
+	var under []*kek
+	told, again := g.split()
+	first := map[gdoi.KEKSPI]uint32{}
+	for _, k := range g.keks {
+		if slices.Contains(x.under, k.spi) {
+			under = append(under, k)
+			first[k.spi] = k.seq + 1
+			k.seq += uint32(min(1, len(told)) + min(1, len(again)))
+			g.durable.kek(k)
+		}
+	}
+	out, after := g.persist(now, out)
+	c := g.newCampaign()
+	for _, k := range under {
+		g.cancel(func(o *delivery) bool { return o.kek == k.spi })
+		if len(told) > 0 {
+			o := &pull.Offer{KEK: g.offer(now).KEK, DTD: 4 * g.cfg.ActivationDelay, LKH: &pull.LKHOffer{Updates: x.arrays}}
+			o.KEK.Ack = uint16(g.keks[len(g.keks)-1].asks)
+			to := told
+			if k.dst.IsValid() {
+				to = g.destinations(k)
+			}
+			out = g.announceTo(now, c, k, push.Message{Seq: first[k.spi], Offer: o}, to, after, out)
+		}
+		if len(again) > 0 {
+			// One by one, also where the group's messages are multicast: the others are to keep their KEK.
+			out = g.announceTo(now, c, k, push.Message{Seq: k.seq, Deletes: []isakmp.Delete{push.DeleteKEK(gdoi.KEKSPI{})}}, again, after, out)
+		}
+	}
+	x.second.Set(now.Mono.Add(min(secondPush, g.cfg.ActivationDelay/8)))
+	return out
+}
+
+// followExclusion sends the TEKs under the new KEK, when everybody was sent that.
+func (g *Group) followExclusion(now machine.Now, out machine.Effects) machine.Effects {
+	x := g.exclusion
+	if x == nil {
+		return out
+	}
+	if x.second.Due(now.Mono) {
+		busy := slices.ContainsFunc(g.deliveries, func(d *delivery) bool {
+			return slices.Contains(x.under, d.kek) && (d.tx == nil || d.tx.Round() == 0)
+		})
+		if busy {
+			x.second.Set(now.Mono.Add(min(secondPush, g.cfg.ActivationDelay/8)))
+			return out
+		}
+		x.second.Stop()
+		out = g.rekey(now, rekeying{}, out)
+	}
+	if _, waiting := x.second.Deadline(); !waiting && now.Mono >= x.until {
+		g.endExclusion()
+	}
+	return out
+}
+
+// withdrawing lists the TEKs that a PUSH under the new KEK deletes.
+func (g *Group) withdrawing() []gdoi.SPI {
+	if g.exclusion == nil {
+		return nil
+	}
+	return slices.Clone(g.exclusion.withdrawn)
+}
+
+func (g *Group) endExclusion() {
+	if g.exclusion != nil {
+		g.exclusion = nil
+		g.durable.exclusion = true
+	}
+}
+
+// announceAgain announces the keys once more, after a restart or when what was sent depended on records that were not written.
+func (g *Group) announceAgain(now machine.Now, r rekeying, out machine.Effects) machine.Effects {
+	if g.exclusion == nil || r.kek {
+		return g.rekey(now, r, out)
+	}
+	for _, c := range r.chains {
+		out = g.newTEK(now, c, out)
+	}
+	g.exclusion.until = now.Mono.Add(g.cfg.ActivationDelay)
+	return g.pushExclusion(now, out)
+}
+
+// wasRemoved says whether a peer is refused. Its identity counts, and its address: with a pre-shared key it can call itself
+// by any name. A member beside a removed one at the same address stays what it is.
+func (g *Group) wasRemoved(p Peer) bool {
+	_, member := g.members.search(p.key())
+	return slices.ContainsFunc(g.removed, func(r *removal) bool {
+		return r.peer.Identity == p.Identity && r.peer.IDType == p.IDType || !member && r.peer.Addr.Addr() == p.Addr.Addr()
+	})
+}
+
+// Readmit takes somebody off the list of the removed, by address or identity.
+func (g *Group) Readmit(now machine.Now, who string, out machine.Effects) (string, machine.Effects, error) {
+	n := len(g.removed)
+	g.removed = slices.DeleteFunc(g.removed, func(r *removal) bool {
+		if !r.peer.is(who) {
+			return false
+		}
+		mark(&g.durable.removed, r.peer.key(), nil)
+		note := g.note(gdoi.NoteGMReadmitted, machine.Info, fmt.Sprintf("%s may register again", r.peer.Identity))
+		note.Peer = r.peer.Addr.String()
+		out = append(out, note)
+		return true
+	})
+	if len(g.removed) == n {
+		return "", out, fmt.Errorf("group %s has not removed %q; see its list of removed members", g.cfg.Name, who)
+	}
+	return who + " may register again", g.flush(now, out), nil
+}
+
+// ClearAll makes everybody register again. At once means that all keys are withdrawn now (RFC 6407 §5.9); otherwise the KEK
+// alone is, members keep their TEKs while they register, each after a random wait, and there are new TEKs for them.
+func (g *Group) ClearAll(now machine.Now, atOnce bool, out machine.Effects) (string, machine.Effects, error) {
+	n := g.members.len()
+	if atOnce {
+		return fmt.Sprintf("all keys are withdrawn, %d members must register again", n), g.reset(now, out), nil
+	}
+	if err := g.room(now); err != nil {
+		return "", out, err
+	}
+	out = append(out, g.note(gdoi.NoteGMCleared, machine.Info, fmt.Sprintf("all %d members were cleared; they register again and keep their keys meanwhile", n)))
+	id, c := g.durable.reserve(g.env), g.newCampaign()
+	for _, k := range g.announceUnder(now) {
+		k.seq++
+		g.durable.kek(k)
+		out = g.announceIn(now, c, k, push.Message{Seq: k.seq, Deletes: []isakmp.Delete{push.DeleteKEK(gdoi.KEKSPI{})}}, id, out)
+	}
+	g.endExclusion()
+	out = g.newKEK(now, out)
+	g.keks[len(g.keks)-1].active = now.Mono
+	for _, c := range g.chains {
+		out = g.newTEK(now, c, out)
+	}
+	out = g.dropAllMembers(out)
+	out, _ = g.persist(now, out)
+	return fmt.Sprintf("%d members register again; old keys end in %v", n, 4*g.cfg.ActivationDelay), out, nil
+}
+
+type removalRecord struct {
+	Addr     netip.AddrPort
+	IDType   uint8
+	Identity string
+	At       time.Time
+}
+
+type exclusionRecord struct {
+	Under     []string
+	Arrays    [][]byte
+	Withdrawn []gdoi.SPI
+	Until     time.Time
+}
+
+func encodeRemoval(now machine.Now, r *removal) []byte {
+	if r == nil {
+		return nil
+	}
+	return encode(removalRecord{r.peer.Addr, r.peer.IDType, r.peer.Identity, now.WallAt(r.at)})
+}
+
+func encodeExclusion(now machine.Now, x *exclusion) []byte {
+	if x == nil {
+		return nil
+	}
+	r := exclusionRecord{Withdrawn: x.withdrawn, Until: now.WallAt(x.until)}
+	for _, s := range x.under {
+		r.Under = append(r.Under, s.String())
+	}
+	for _, u := range x.arrays {
+		r.Arrays = append(r.Arrays, u.AppendTo(nil))
+	}
+	return encode(r)
+}
+
+func (g *Group) restoreRemoval(now machine.Now, key string, b []byte) error {
+	var r removalRecord
+	if err := json.Unmarshal(b, &r); err != nil {
+		return err
+	}
+	p := Peer{Addr: r.Addr, IDType: r.IDType, Identity: r.Identity}
+	if !r.Addr.IsValid() || p.key() != key {
+		return errRecord
+	}
+	g.removed = append(g.removed, &removal{p, min(now.MonoAt(r.At), now.Mono)})
+	return nil
+}
+
+func (g *Group) restoreExclusion(now machine.Now, b []byte) error {
+	var r exclusionRecord
+	if err := json.Unmarshal(b, &r); err != nil {
+		return err
+	}
+	x := &exclusion{withdrawn: r.Withdrawn, until: min(now.MonoAt(r.Until), now.Mono.Add(g.cfg.ActivationDelay))}
+	for _, s := range r.Under {
+		spi, err := hex.DecodeString(s)
+		if err != nil || len(spi) != len(gdoi.KEKSPI{}) {
+			return errRecord
+		}
+		x.under = append(x.under, gdoi.KEKSPI(spi))
+	}
+	for _, b := range r.Arrays {
+		u, err := isakmp.ParseLKHUpdate(b)
+		if err != nil {
+			return err
+		}
+		x.arrays = append(x.arrays, u)
+	}
+	g.exclusion = x
+	return nil
+}

@@ -1,0 +1,152 @@
+package keyserver
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/getvpn/getvpn/gdoi/lkh"
+	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/pull"
+)
+
+// noSlot is the slot of a member without a place in the key tree.
+const noSlot = -1
+
+// keyTree is the key tree of a group.
+type keyTree struct {
+	*lkh.Tree
+	stale []lkh.NodeID // as it was written
+	// While records are read.
+	restored       []*lkh.Node
+	restoredHandle uint32
+}
+
+// handle names the KEK as a key of the tree's root; successive KEKs have different SPIs.
+func (k *kek) handle() uint32 { return binary.BigEndian.Uint32(k.spi[:4]) }
+
+// place gives a member that can use it a place in the tree, and the offer its path.
+func (g *Group) place(m *member, o *pull.Offer) error {
+	if !m.peer.GetVPN || len(g.keks) == 0 {
+		return nil
+	}
+	if m.slot == noSlot {
+		s, err := g.tree.Add()
+		if err != nil {
+			return err
+		}
+		m.slot = int(s)
+	}
+	k := g.keks[len(g.keks)-1]
+	path, err := g.tree.Path(lkh.Slot(m.slot), k.handle(), k.iv, k.key)
+	if err != nil {
+		return err
+	}
+	o.LKH = &pull.LKHOffer{Path: path}
+	return nil
+}
+
+// vacate notes that a member has gone.
+func (g *Group) vacate(m *member) {
+	if m.slot != noSlot {
+		g.tree.Vacate(lkh.Slot(m.slot))
+		m.slot = noSlot
+	}
+}
+
+// clearTree empties the tree: after it members have no places.
+func (g *Group) clearTree() {
+	g.tree.Clear()
+	for _, m := range g.members.sorted {
+		if m.slot != noSlot {
+			m.slot = noSlot
+			g.durable.member(m)
+		}
+	}
+}
+
+// fitTree empties a tree whose keys are for another KEK suite than the new KEK.
+func (g *Group) fitTree() {
+	if g.tree.Suite() == g.cfg.KEK {
+		return
+	}
+	g.clearTree()
+	g.tree.Retune(g.cfg.KEK)
+}
+
+type nodeRecord struct {
+	Handle uint32
+	Key    []byte
+}
+
+func nodeKey(n lkh.NodeID) string { return fmt.Sprintf("lkh/%02d/%08x", n.Height, n.Pos) }
+
+// treeRecords are the nodes that have changed: as many as the path of a member is long.
+func (g *Group) treeRecords() (out []machine.Record) {
+	for _, n := range g.tree.Changed() {
+		var value []byte
+		if n.Key != nil {
+			value = encode(nodeRecord{n.Handle, n.Key.Bytes()})
+		}
+		out = append(out, g.record(nodeKey(n.ID), value))
+	}
+	if s := g.tree.Stale(); !slices.Equal(s, g.tree.stale) {
+		g.tree.stale = s
+		var value []byte
+		if len(s) > 0 {
+			value = encode(s)
+		}
+		out = append(out, g.record(staleKey, value))
+	}
+	return out
+}
+
+func (g *Group) restoreNode(name string, b []byte) error {
+	var r nodeRecord
+	var n lkh.Node
+	if err := json.Unmarshal(b, &r); err != nil {
+		return err
+	}
+	if _, err := fmt.Sscanf(name, "%02d/%08x", &n.ID.Height, &n.ID.Pos); err != nil {
+		return errRecord
+	}
+	n.Handle, n.Key = r.Handle, machine.TakeSecret(r.Key)
+	g.tree.restored = append(g.tree.restored, &n)
+	return nil
+}
+
+// restoreTree makes a tree of what was read. If that does not fit together, members get new places when they register.
+func (g *Group) restoreTree() {
+	nodes, handle := g.tree.restored, g.tree.restoredHandle
+	g.tree.restored = nil
+	s := g.cfg.KEK
+	if n := len(g.keks); n > 0 {
+		s = g.keks[n-1].suite
+	}
+	t, err := lkh.Restore(g.env, s, handle, nodes)
+	if err != nil {
+		t = lkh.New(g.env, s, handle)
+		for _, n := range nodes {
+			t.Forget(n.ID)
+		}
+	}
+	t.SetStale(g.tree.stale)
+	g.tree.Tree = t
+	owned := map[lkh.Slot]bool{}
+	for _, m := range g.members.sorted {
+		if m.slot == noSlot {
+			continue
+		}
+		if s := lkh.Slot(m.slot); !t.Has(s) || owned[s] {
+			m.slot = noSlot
+			continue
+		}
+		owned[lkh.Slot(m.slot)] = true
+	}
+	for _, s := range t.Slots() {
+		if !owned[s] {
+			t.Vacate(s)
+		}
+	}
+}
