@@ -89,7 +89,7 @@ func (d *decoder) ksGroup(v *value) KSGroup {
 			Suite: suite.KEKAES256CBC, Lifetime: 24 * time.Hour,
 			SignatureBits: 2048, SignatureHash: machine.SHA256, SignatureForm: machine.SignRSAPKCS1,
 		},
-		Rekey:     Rekey{Transport: "unicast", ActivationDelay: 30 * time.Second, Retransmits: 2},
+		Rekey:     defaultRekey(),
 		SenderIDs: SenderIDs{Bits: 24},
 	}
 	var tekAt, policyAt, sasAt *value
@@ -115,12 +115,7 @@ func (d *decoder) ksGroup(v *value) KSGroup {
 		opt("sas", func(v *value) { sasAt = v }), // when the rest is known
 		opt("mode", word(d, &g.Mode, gdoi.ParseMode)),
 		opt("kek", func(v *value) { d.kek(v, &g.KEK) }),
-		opt("rekey", func(v *value) {
-			d.object(v,
-				opt("transport", d.oneOf(&g.Rekey.Transport, "unicast")),
-				opt("activation-delay", d.seconds(&g.Rekey.ActivationDelay, time.Second, maxActivationDelay)),
-				opt("retransmits", d.integer(&g.Rekey.Retransmits, 0, maxRetransmits)))
-		}),
+		opt("rekey", func(v *value) { d.rekey(v, &g.Rekey) }),
 		opt("sender-ids", func(v *value) { d.senderIDs(v, &g.SenderIDs) }))
 	if g.KEK.SignatureKey == "" {
 		g.KEK.SignatureKey = "rekey-" + g.Name

@@ -131,13 +131,6 @@ type KEK struct {
 	SignatureForm machine.SignScheme
 }
 
-// Rekey says how new keys reach the members.
-type Rekey struct {
-	Transport       string // unicast
-	ActivationDelay time.Duration
-	Retransmits     int
-}
-
 // SenderIDs is the range of RFC 6054 sender identifiers that this key server hands out.
 type SenderIDs struct {
 	Bits  int

@@ -71,7 +71,10 @@ type KSGroup struct {
 	NextRekey    time.Time  `json:"next_rekey"`   // the next scheduled TEK rekey
 	LastRekey    time.Time  `json:"last_rekey"`   // zero: none yet
 	RekeysSent   uint64     `json:"rekeys_sent"`  // distinct PUSH messages since start
-	RekeyKind    string     `json:"rekey_kind"`   // "unicast"
+	RekeyKind    string     `json:"rekey_kind"`   // "unicast" or "multicast"
+	Multicast    string     `json:"multicast"`    // the group's address and port
+	Acknowledge  string     `json:"acknowledge"`  // kek-sha256, or none
+	Ejected      uint64     `json:"ejected"`      // members that left the list since start because they were silent
 	SIDBits      int        `json:"sid_bits"`     //
 	SIDsUsed     uint64     `json:"sids_used"`    //
 	SIDsTotal    uint64     `json:"sids_total"`   //
@@ -139,15 +142,26 @@ type TEK struct {
 
 // KSMember is a registered member as the key server sees it.
 type KSMember struct {
-	Address       string    `json:"address"`
-	Certificate   string    `json:"certificate,omitempty"` // its subject; empty for a pre-shared key
-	Identity      string    `json:"identity"`
-	State         string    `json:"state"` // "registered" or "left"
-	RegisteredAt  time.Time `json:"registered_at"`
-	Registrations uint64    `json:"registrations"`
-	RekeysSent    uint64    `json:"rekeys_sent"` // datagrams, repeats included
-	LastSeq       uint32    `json:"last_seq"`    // last rekey sequence number sent to it
-	SIDs          []uint32  `json:"sids"`
+	Address       string     `json:"address"`
+	Certificate   string     `json:"certificate,omitempty"` // its subject; empty for a pre-shared key
+	Identity      string     `json:"identity"`
+	State         string     `json:"state"` // "registered" or "left"
+	RegisteredAt  time.Time  `json:"registered_at"`
+	Registrations uint64     `json:"registrations"`
+	RekeysSent    uint64     `json:"rekeys_sent"` // datagrams, repeats included
+	LastSeq       uint32     `json:"last_seq"`    // last rekey sequence number sent to it
+	Rekey         RekeyState `json:"rekey"`
+	SIDs          []uint32   `json:"sids"`
+}
+
+// RekeyState is what a key server knows about the rekeys of a member, since its start.
+type RekeyState struct {
+	Acks        bool    `json:"acks"`         // it is asked to acknowledge
+	Acked       uint32  `json:"acked"`        // last sequence number that it acknowledged
+	AckCount    uint64  `json:"ack_count"`    // rekeys that it acknowledged
+	Missed      int     `json:"missed"`       // rekeys in a row that it did not acknowledge
+	MissedTotal uint64  `json:"missed_total"` // all of those
+	RTT         float64 `json:"rtt_ms"`       // milliseconds, of the last acknowledgement, its jitter included
 }
 
 // Registration states of a member.
@@ -190,6 +204,9 @@ type GMGroup struct {
 	SIDs            []uint32  `json:"sids"`
 	ReplayWindow    int       `json:"replay_window"`
 	AuthFailureText string    `json:"auth_failure,omitempty"`
+	Multicast       []string  `json:"multicast"`   // groups that rekeys are expected from; none: unicast
+	Acknowledge     string    `json:"acknowledge"` // kek-sha256, or none
+	AcksSent        uint64    `json:"acks_sent"`
 
 	// KeyServers is the order in which this member tries them; these of them did not answer lately, and are tried last.
 	KeyServersUnreachable []string `json:"key_servers_unreachable,omitempty"`

@@ -28,6 +28,10 @@ func (d *Daemon) effect(now machine.Now, e machine.Effect) {
 		err = d.engine.Retire(e.Group, uint32(e.SPI))
 	case gdoi.SetPolicy:
 		err = d.setPolicy(e)
+	case gdoi.JoinMulticast:
+		err = d.conn.Join(e.Address, d.cfg.Interfaces.WAN)
+	case gdoi.LeaveMulticast:
+		err = d.conn.Leave(e.Address)
 	}
 	if err != nil {
 		d.sink.Note(now, machine.Note{

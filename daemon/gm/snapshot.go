@@ -29,6 +29,10 @@ func group(c *config.GMGroup, s member.Snapshot, e engine.Stats) control.GMGroup
 		Policy: []control.Rule{}, KEK: translate.KEK(s.KEKs), TEKs: []control.TEK{}, SIDBits: s.SIDBits,
 		SIDs: translate.SIDs(s.SIDs), ReplayWindow: c.ReplayWindow, AuthFailureText: s.AuthFailure,
 	}
+	g.Multicast, g.Acknowledge, g.AcksSent = []string{}, s.Ack.String(), s.AcksSent
+	for _, a := range s.Multicast {
+		g.Multicast = append(g.Multicast, a.String())
+	}
 	if c.FailOpen {
 		g.FailMode = "open"
 	}

@@ -11,11 +11,16 @@ import (
 	"github.com/getvpn/getvpn/daemon/config"
 	"github.com/getvpn/getvpn/daemon/translate"
 	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/isakmp"
 	"github.com/getvpn/getvpn/gdoi/keyserver"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/node"
+	"github.com/getvpn/getvpn/gdoi/push"
 	"github.com/getvpn/getvpn/hsm"
 )
+
+// acks are the words of rekey.acknowledge.
+var acks = map[string]push.AckType{"sha256": isakmp.AckKEKSHA256, "sha512": isakmp.AckKEKSHA512, "off": keyserver.AckNever}
 
 // nodeConfig translates the configuration. public gives the DER of a signature key.
 func nodeConfig(c *config.KS, local netip.AddrPort, public func(config.KEK) ([]byte, error)) (node.KSConfig, error) {
@@ -38,6 +43,10 @@ func nodeConfig(c *config.KS, local netip.AddrPort, public func(config.KEK) ([]b
 		}
 		for _, s := range g.SAs {
 			k.SAs = append(k.SAs, keyserver.SAConfig{Name: s.Name, Policy: s.Match, TEK: s.TEK.Suite, Lifetime: s.TEK.Lifetime, PerSelector: s.PerSelector})
+		}
+		k.Retransmit, k.Ack = g.Rekey.Retransmit, acks[g.Rekey.Acknowledge]
+		if g.Rekey.Transport == "multicast" {
+			k.Multicast = g.Rekey.Multicast.Address
 		}
 		if k.Retransmits == 0 {
 			k.Retransmits = -1 // the machine's way to say never

@@ -92,6 +92,9 @@ func New(cfg *config.KS, log *slog.Logger, opts Options) (_ *Daemon, err error) 
 	if d.conn, err = transport.Listen(cfg.Listen, transport.Options{}); err != nil {
 		return nil, err
 	}
+	if err = d.routeMulticast(cfg); err != nil {
+		return nil, err
+	}
 	nc, err := nodeConfig(cfg, d.source(), func(k config.KEK) ([]byte, error) {
 		return publicKey(context.Background(), keys, k)
 	})
@@ -123,6 +126,18 @@ func (d *Daemon) source() netip.AddrPort {
 		return netip.AddrPortFrom(d.cfg.Identity.Address, a.Port())
 	}
 	return a
+}
+
+// routeMulticast tells the transport how the groups' multicast leaves.
+func (d *Daemon) routeMulticast(cfg *config.KS) error {
+	for i := range cfg.Groups {
+		if r := cfg.Groups[i].Rekey; r.Transport == "multicast" {
+			if err := d.conn.SetRoute(r.Multicast.Address.Addr(), transport.Route{TTL: r.Multicast.TTL, Interface: r.Multicast.Interface}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (d *Daemon) send(local, remote netip.AddrPort, b []byte) {

@@ -87,6 +87,9 @@ func (d *Daemon) apply(ctx context.Context, r control.PlanRequest) (*control.Pla
 	if why := p.Refused(); why != "" {
 		return nil, d.refuse(errors.New(why))
 	}
+	if err := d.routeMulticast(c); err != nil {
+		return nil, d.refuse(err)
+	}
 	_, err = d.loop.Command(ctx, func(id uint64) machine.Event {
 		return node.Reconfigure{Groups: nc.Groups, Only: r.Group, Now: r.Now, ID: id}
 	})

@@ -39,10 +39,14 @@ func groupNamed(c *config.KS, name string) *config.KSGroup {
 
 func group(c *config.KSGroup, s keyserver.Snapshot) control.KSGroup {
 	g := control.KSGroup{
-		Name: s.Name, ID: c.ID.Text, Role: "primary", RekeyKind: c.Rekey.Transport, Mode: s.Mode.String(),
+		Name: s.Name, ID: c.ID.Text, Role: "primary", Mode: s.Mode.String(),
 		Policy: []control.Rule{}, TEKs: []control.TEK{}, Members: []control.KSMember{},
 		NextRekey: s.NextRekey, LastRekey: s.LastRekey, RekeysSent: s.RekeysSent, Transmitting: s.Transmitting,
 		PolicyDigest: s.Policy.Digest(), SIDBits: s.SIDBits, SIDsUsed: s.SIDsUsed, SIDsTotal: s.SIDsTotal,
+	}
+	g.Acknowledge, g.Ejected = s.Ack.String(), s.Ejected
+	if g.RekeyKind = "unicast"; s.Multicast.IsValid() {
+		g.RekeyKind, g.Multicast = "multicast", s.Multicast.String()
 	}
 	g.Health, g.HealthReason = health(s)
 	for _, r := range s.Policy {
@@ -61,6 +65,10 @@ func group(c *config.KSGroup, s keyserver.Snapshot) control.KSGroup {
 			Address: m.Addr.Addr().String(), Identity: m.Identity, Certificate: m.Certificate, State: state,
 			RegisteredAt: m.RegisteredAt, Registrations: m.Registrations, RekeysSent: m.RekeysSent,
 			LastSeq: m.LastSeq, SIDs: translate.SIDs(m.SIDs),
+			Rekey: control.RekeyState{
+				Acks: m.Acks, Acked: m.AckedSeq, AckCount: m.AckCount, Missed: m.Missed, MissedTotal: m.MissedTotal,
+				RTT: float64(m.RTT.Microseconds()) / 1000,
+			},
 		})
 	}
 	return g

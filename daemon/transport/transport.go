@@ -11,7 +11,9 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,6 +25,11 @@ const (
 	maxDatagram = 1<<16 - 1
 	readBuffer  = 4 << 20 // a burst of registrations of a large group
 	oobSize     = 64
+	// writeBuffer holds some dozens of rekeys: less than an interface queues (txqueuelen 1000).
+	writeBuffer = 256 << 10
+	// A kernel without memory for a datagram is asked again.
+	sendTries = 5
+	sendPause = time.Millisecond
 )
 
 // Options of Listen.
@@ -35,6 +42,11 @@ type Conn struct {
 	udp      *net.UDPConn
 	local    netip.AddrPort
 	wildcard bool
+	opts     Options
+	groups   groups
+
+	mu      sync.Mutex
+	deliver func(local, remote netip.AddrPort, b []byte) // Receive's
 }
 
 // Listen binds the address.
@@ -67,7 +79,7 @@ func Listen(addr netip.AddrPort, opts Options) (*Conn, error) {
 	}
 	udp := pc.(*net.UDPConn)
 	bound := udp.LocalAddr().(*net.UDPAddr).AddrPort()
-	return &Conn{udp: udp, local: netip.AddrPortFrom(bound.Addr().Unmap(), bound.Port()), wildcard: wildcard}, nil
+	return &Conn{udp: udp, local: netip.AddrPortFrom(bound.Addr().Unmap(), bound.Port()), wildcard: wildcard, opts: opts}, nil
 }
 
 func setOptions(fd int, v4, wildcard bool, opts Options) error {
@@ -79,6 +91,7 @@ func setOptions(fd int, v4, wildcard bool, opts Options) error {
 	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, readBuffer) != nil {
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, readBuffer) // as much as we may
 	}
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, writeBuffer)
 	if !v4 {
 		return unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_DONT)
 	}
@@ -93,11 +106,18 @@ func setOptions(fd int, v4, wildcard bool, opts Options) error {
 // Local is the bound address.
 func (c *Conn) Local() netip.AddrPort { return c.local }
 
-// Close ends Receive.
-func (c *Conn) Close() error { return c.udp.Close() }
+// Close ends Receive, and all memberships of multicast groups.
+func (c *Conn) Close() error {
+	c.leaveAll()
+	return c.udp.Close()
+}
 
-// Receive calls deliver for every datagram until Close; the octets are the callee's only during the call.
+// Receive calls deliver for every datagram until Close, those of multicast groups from other goroutines; the octets are
+// the callee's only during the call.
 func (c *Conn) Receive(deliver func(local, remote netip.AddrPort, b []byte)) error {
+	c.mu.Lock()
+	c.deliver = deliver
+	c.mu.Unlock()
 	buf := make([]byte, maxDatagram)
 	oob := make([]byte, oobSize)
 	for {
@@ -148,14 +168,20 @@ func destination(oob []byte) (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
-// Send transmits b, bound to 0.0.0.0 from the address local.
+// Send transmits b, bound to 0.0.0.0 from the address local; to a multicast group as SetRoute said. When the socket's
+// buffer is full it waits: that is smaller than what an interface queues, so a burst is slowed down here and not dropped
+// there.
 func (c *Conn) Send(local, remote netip.AddrPort, b []byte) error {
-	var oob []byte
-	if c.wildcard && local.Addr().Is4() && !local.Addr().IsUnspecified() {
-		oob = unix.PktInfo4(&unix.Inet4Pktinfo{Spec_dst: local.Addr().As4()})
+	oob := c.control(local, remote)
+	udp := c.socket(local)
+	for try := 0; ; try++ {
+		_, _, err := udp.WriteMsgUDPAddrPort(b, oob, remote)
+		switch {
+		case err == nil:
+			return nil
+		case !errors.Is(err, syscall.ENOBUFS) && !errors.Is(err, syscall.ENOMEM) || try == sendTries:
+			return fmt.Errorf("transport: to %s: %w", remote, err)
+		}
+		time.Sleep(sendPause)
 	}
-	if _, _, err := c.udp.WriteMsgUDPAddrPort(b, oob, remote); err != nil {
-		return fmt.Errorf("transport: to %s: %w", remote, err)
-	}
-	return nil
 }

@@ -113,3 +113,56 @@ func TestRefusals(t *testing.T) {
 		}
 	}
 }
+
+// TestMulticast goes over the loopback interface, where nobody routes: joined and left, with a socket of its own and on the
+// one that is bound to everything, on the port of the daemon and on another, and with answers that swap the ports.
+func TestMulticast(t *testing.T) {
+	group := netip.MustParseAddr("239.255.84.8")
+	for _, c := range []struct {
+		name, listen string
+		samePort     bool
+	}{{"bound", "127.0.0.1:0", true}, {"bound, another port", "127.0.0.1:0", false}, {"wildcard", "0.0.0.0:0", true}, {"wildcard, another port", "0.0.0.0:0", false}} {
+		t.Run(c.name, func(t *testing.T) {
+			sender, answers := listen(t, "127.0.0.2:0")
+			if err := sender.SetRoute(group, Route{TTL: 1, Interface: "lo"}); err != nil {
+				t.Fatal(err)
+			}
+			member, got := listen(t, c.listen)
+			to := netip.AddrPortFrom(group, member.Local().Port())
+			if !c.samePort {
+				to = netip.AddrPortFrom(group, member.Local().Port()^1)
+			}
+			for range 2 {
+				if err := member.Join(to, "lo"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := sender.Send(sender.Local(), to, []byte("rekey")); err != nil {
+				t.Fatal(err)
+			}
+			d := next(t, got)
+			if d != (datagram{to, sender.Local(), "rekey"}) {
+				t.Fatalf("got %+v", d)
+			}
+			self := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), to.Port())
+			if err := member.Send(self, d.remote, []byte("ack")); err != nil {
+				t.Fatal(err)
+			}
+			if d := next(t, answers); d.remote != self || d.text != "ack" {
+				t.Errorf("the answer is %+v; want it from %v", d, self)
+			}
+			if err := member.Leave(to); err != nil {
+				t.Fatal(err)
+			}
+			if err := sender.Send(sender.Local(), to, []byte("late")); err != nil {
+				t.Fatal(err)
+			}
+			if err := sender.Send(sender.Local(), netip.AddrPortFrom(self.Addr(), member.Local().Port()), []byte("last")); err != nil {
+				t.Fatal(err)
+			}
+			if d := next(t, got); d.text != "last" {
+				t.Errorf("%q arrived after the group was left", d.text)
+			}
+		})
+	}
+}
