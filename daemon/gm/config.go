@@ -53,6 +53,7 @@ func engineConfig(c *config.GM) engine.Config {
 		g := &c.Groups[i]
 		out.Groups = append(out.Groups, engine.GroupConfig{
 			Name: g.Name, FailOpen: g.FailOpen, Protect: g.Protect, Local: rules(g.Clear), ReplayWindow: g.ReplayWindow,
+			ReceiveOnly: ownMode(g) == gdoi.ModeReceiveOnly,
 		})
 	}
 	return out
@@ -88,9 +89,23 @@ func kernelGroups(c *config.GM) []netcfg.Group {
 	var out []netcfg.Group
 	for i := range c.Groups {
 		g := &c.Groups[i]
-		out = append(out, netcfg.Group{Name: g.Name, FailOpen: g.FailOpen, Protect: g.Protect, Local: g.Clear})
+		k := netcfg.Group{Name: g.Name, FailOpen: g.FailOpen, Protect: g.Protect, Local: g.Clear}
+		setMode(&k, ownMode(g))
+		out = append(out, k)
 	}
 	return out
+}
+
+// ownMode is the operator's own mode, which holds before there is a policy; else the strictest.
+func ownMode(g *config.GMGroup) gdoi.Mode {
+	if g.Mode != nil {
+		return *g.Mode
+	}
+	return gdoi.ModeFull
+}
+
+func setMode(k *netcfg.Group, m gdoi.Mode) {
+	k.AcceptClear, k.SendClear = m != gdoi.ModeFull, m == gdoi.ModeReceiveOnly
 }
 
 // selectors translates those of an SA; nil stays nil.

@@ -74,7 +74,7 @@ func (d *Daemon) setPolicy(e gdoi.SetPolicy) error {
 	}
 	return d.kernel.set(e.Group, func(g *netcfg.Group) {
 		g.Rules, g.Also, g.Registered = group, e.Also, e.Registered
-		g.AcceptClear, g.SendClear = e.Mode != gdoi.ModeFull, e.Mode == gdoi.ModeReceiveOnly
+		setMode(g, e.Mode)
 	}, func() error {
 		return d.engine.SetPolicy(e.Group, engine.Policy{
 			Rules: rules(group), Classes: classes, ReceiveOnly: e.Mode == gdoi.ModeReceiveOnly, Registered: e.Registered,

@@ -142,6 +142,24 @@ func TestRules(t *testing.T) {
 	}
 }
 
+// TestOwnMode: a mode of the member's own holds before the first registration.
+func TestOwnMode(t *testing.T) {
+	for _, row := range []struct {
+		mode          string
+		accept, clear bool
+	}{{"", false, false}, {"full", false, false}, {"passive", true, false}, {"receive-only", true, true}} {
+		g := config.GMGroup{Name: "blue"}
+		if m, err := gdoi.ParseMode(row.mode); err == nil {
+			g.Mode = &m
+		}
+		c := &config.GM{Groups: []config.GMGroup{g}}
+		k, e := kernelGroups(c)[0], engineConfig(c).Groups[0]
+		if k.AcceptClear != row.accept || k.SendClear != row.clear || e.ReceiveOnly != row.clear {
+			t.Errorf("mode %q: kernel %+v, engine %+v", row.mode, k, e)
+		}
+	}
+}
+
 func TestMSS(t *testing.T) {
 	off, auto, n := config.MSSClamp{Off: true}, config.MSSClamp{}, func(v int) config.MSSClamp { return config.MSSClamp{Value: v} }
 	for _, row := range []struct {

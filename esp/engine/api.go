@@ -72,6 +72,8 @@ type GroupConfig struct {
 	FailOpen bool
 	Protect  []netip.Prefix // guarded while the group is not registered, see spd.Group
 	Local    []spd.Rule     // the member's own exceptions, Deny only
+	// ReceiveOnly sends in clear until SetPolicy says otherwise.
+	ReceiveOnly bool
 	// ReplayWindow is in packets, a power of two; 0 for the Config's.
 	ReplayWindow int
 }

@@ -80,6 +80,10 @@ func TestClasses(t *testing.T) {
 	policy.Registered = false
 	must(t, m.SetPolicy("blue", policy))
 	expect("receive only, no keys", -2, -2, -2, -2)
+	quiet := bare(t, engine.Config{Groups: []engine.GroupConfig{{Name: "blue", ReceiveOnly: true}}})
+	if got, reason := quiet.sentWith(inner(17, 100)); got != -2 {
+		t.Errorf("receive only by configuration: %d, %v", got, reason)
+	}
 	if err := m.SetPolicy("blue", engine.Policy{Rules: list, Classes: []int{1}}); err == nil {
 		t.Error("four rules, one class")
 	}

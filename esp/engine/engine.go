@@ -92,7 +92,7 @@ func New(c Config) (*Engine, error) {
 		}
 		e.windows = append(e.windows, window)
 		e.groups = append(e.groups, spd.Group{
-			Name: g.Name, FailOpen: g.FailOpen, Local: slices.Clone(g.Local), Protect: slices.Clone(g.Protect),
+			Name: g.Name, FailOpen: g.FailOpen, ReceiveOnly: g.ReceiveOnly, Local: slices.Clone(g.Local), Protect: slices.Clone(g.Protect),
 		})
 	}
 	t, err := spd.New(e.groups, nil)

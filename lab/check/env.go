@@ -116,6 +116,7 @@ func (p *Pairs) UnmarshalYAML(n *yaml.Node) error {
 		return nil
 	}
 	*p = Pairs{} // without a default of all
+	*p = Pairs{} // not all, which a check may have as its default
 	return n.Load(&p.List, yaml.WithKnownFields())
 }
 
