@@ -31,7 +31,9 @@ type Member struct {
 	Seq            uint32    `json:"seq"`      // last rekey accepted by the member
 	SeqSent        uint32    `json:"seq_sent"` // last rekey sent to it
 	SIDs           []uint32  `json:"sids"`
-	Attached       bool      `json:"attached"`
+
+	Rekey    control.RekeyState `json:"rekey"` // what its key server knows
+	Attached bool               `json:"attached"`
 }
 
 // Name implements View.
@@ -75,7 +77,7 @@ func list(fleet *source.Fleet) []Member {
 					out = append(out, Member{Group: g.Name, Name: host(km.Address), Address: host(km.Address), State: km.State,
 						RegisteredWith: n.Name, RegisteredAt: km.RegisteredAt, Registrations: km.Registrations, SIDs: km.SIDs})
 				}
-				out[k].Identity, out[k].SeqSent = km.Identity, km.LastSeq
+				out[k].Identity, out[k].SeqSent, out[k].Rekey = km.Identity, km.LastSeq, km.Rekey
 			}
 		}
 	}
@@ -115,9 +117,9 @@ func (v Members) Draw(f *Frame) []string {
 		return nothing(f)
 	}
 	t := &widget.Table{Cursor: f.Cursor, Offset: f.Offset, Columns: []widget.Column{
-		{Title: " MEMBER"}, {Title: "GROUP", Drop: 1}, {Title: "STATE"}, {Title: "ADDRESS"}, {Title: "KEY SERVER", Drop: 2}, {Title: "SINCE", Drop: 3},
-		{Title: "AGAIN IN", Right: true}, {Title: "SEQ", Right: true}, {Title: "SENT", Right: true, Drop: 4}, {Title: "REKEYS", Right: true},
-		{Title: "REGS", Right: true, Drop: 5}, {Title: "SENDER IDS", Flex: true, Min: 10, Drop: 6},
+		{Title: " MEMBER"}, {Title: "GROUP", Drop: 1}, {Title: "STATE"}, {Title: "ADDRESS"}, {Title: "KEY SERVER", Drop: 3}, {Title: "SINCE", Drop: 4},
+		{Title: "AGAIN IN", Right: true}, {Title: "SEQ", Right: true}, {Title: "SENT", Right: true, Drop: 6}, {Title: "REKEYS", Right: true},
+		{Title: "MISSED", Right: true, Drop: 2}, {Title: "RTT", Right: true, Drop: 5}, {Title: "REGS", Right: true, Drop: 7}, {Title: "SENDER IDS", Flex: true, Min: 10, Drop: 8},
 	}}
 	for _, m := range v.shown(f) {
 		level := StateLevel(m.State)
@@ -125,7 +127,8 @@ func (v Members) Draw(f *Frame) []string {
 			level = theme.Neutral
 		}
 		t.Rows = append(t.Rows, []string{" " + m.Name, m.Group, f.Theme.State(level, m.State), m.Address, m.RegisteredWith, clock(m.RegisteredAt), until(m.ReregisterAt, f.Fleet.Time),
-			fmt.Sprint(m.Seq), fmt.Sprint(m.SeqSent), fmt.Sprint(m.RekeysReceived), fmt.Sprint(m.Registrations), sids(m.SIDs)})
+			fmt.Sprint(m.Seq), fmt.Sprint(m.SeqSent), fmt.Sprint(m.RekeysReceived), missed(f.Theme, m.Rekey), rtt(m.Rekey),
+			fmt.Sprint(m.Registrations), sids(m.SIDs)})
 	}
 	out := []string{f.section("MEMBERS", f.Theme.Dim.Render(fmt.Sprintf("%d shown", len(t.Rows))))}
 	out = append(out, t.View(f.Theme, f.Width, min(len(t.Rows)+1, f.Height-8))...)

@@ -42,10 +42,13 @@ func All() []View {
 	return []View{Overview{}, Members{}, Keys{}, Policy{}, Events{}}
 }
 
+// Printed returns the views that the show verb knows: those of the screen, and those that only scripts ask for.
+func Printed() []View { return append(All(), Rekey{}) }
+
 // ByName finds a view for the show verb.
 func ByName(name string) (View, error) {
 	var names []string
-	for _, v := range All() {
+	for _, v := range Printed() {
 		if v.Name() == name {
 			return v, nil
 		}
@@ -165,7 +168,7 @@ func top(counters []control.Counter) string {
 	best := control.Counter{}
 	for _, c := range counters {
 		// The key server repeats rekeys on purpose: copies are not a fault.
-		if c.Name != "duplicate" && c.Count > best.Count {
+		if c.Name != "duplicate" && c.Name != "ack-duplicate" && c.Count > best.Count {
 			best = c
 		}
 	}

@@ -122,15 +122,18 @@ func console(ctx context.Context, o *options) error {
 func showCommand(o *options) *cobra.Command {
 	var asJSON bool
 	var names []string
-	for _, v := range view.All() {
+	for _, v := range view.Printed() {
 		names = append(names, v.Name())
 	}
 	c := &cobra.Command{
-		Use:   "show {" + strings.Join(names, "|") + "}",
+		Use:   "show {" + strings.Join(names, "|") + "} [GROUP]",
 		Short: "Print a view once",
 		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 2 && args[0] == (view.Rekey{}).Name() {
+				return nil
+			}
 			if len(args) != 1 {
-				return fmt.Errorf("show needs one view: %s", strings.Join(names, ", "))
+				return fmt.Errorf("show needs one view: %s; rekey may name a group", strings.Join(names, ", "))
 			}
 			return nil
 		},
@@ -139,6 +142,9 @@ func showCommand(o *options) *cobra.Command {
 			v, err := view.ByName(args[0])
 			if err != nil {
 				return err
+			}
+			if len(args) == 2 {
+				v = view.Rekey{Group: args[1]}
 			}
 			src, err := o.source()
 			if err != nil {

@@ -60,7 +60,8 @@ func Fleet() *source.Fleet {
 		if i == 4 {
 			n.Connected, n.Problem, n.Seen = false, "not running (no socket)", Now.Add(-42*time.Second)
 		}
-		ks.KS.Groups[0].Members = append(ks.KS.Groups[0].Members, control.KSMember{Address: addr, Identity: addr, State: "registered", LastSeq: 12, SIDs: []uint32{uint32(i)}})
+		ks.KS.Groups[0].Members = append(ks.KS.Groups[0].Members, control.KSMember{Address: addr, Identity: addr, State: "registered", LastSeq: 12, SIDs: []uint32{uint32(i)},
+			Rekey: control.RekeyState{Acks: true, Acked: uint32(12 - i/3), AckCount: 11, Missed: i / 4, MissedTotal: uint64(i / 3), RTT: 18.4}})
 		f.Nodes = append(f.Nodes, n)
 	}
 	events := []struct{ node, name, sev, text, peer, reason string }{
