@@ -277,8 +277,17 @@ func (w *planning) kek() {
 	if a.KEK != b.KEK {
 		what = append(what, fmt.Sprintf("suite %v instead of %v", b.KEK, a.KEK))
 	}
-	if w.ch.KEK && a.KEK == b.KEK {
+	if a.SignKey != b.SignKey || a.SignHash != b.SignHash || a.SignForm != b.SignForm {
 		what = append(what, fmt.Sprintf("rekeys are signed with %s %s instead of %s %s", b.SignKey, suite.HashName(b.SignHash), a.SignKey, suite.HashName(a.SignHash)))
+	}
+	if a.Multicast != b.Multicast {
+		what = append(what, fmt.Sprintf("rekeys go %s instead of %s", transport(b), transport(a)))
+	}
+	if a.Ack != b.Ack {
+		what = append(what, "rekeys are acknowledged otherwise")
+	}
+	if w.ch.KEK && len(what) == 0 {
+		what = append(what, "the public key of its signatures changes")
 	}
 	if a.KEKLifetime != b.KEKLifetime {
 		what = append(what, fmt.Sprintf("lifetime %v instead of %v", b.KEKLifetime, a.KEKLifetime))
@@ -291,6 +300,14 @@ func (w *planning) kek() {
 		w.say("KEK: %s; this does not rekey, it takes effect with the next KEK in %v (sooner: rekey --kek)",
 			strings.Join(what, ", "), round(w.g.rekeyAt(w.g.keks[n-1].expires).Sub(w.now.Mono)))
 	}
+}
+
+// transport is where rekeys go.
+func transport(c *Config) string {
+	if c.multicast() {
+		return "to " + c.Multicast.String()
+	}
+	return "to each member"
 }
 
 // maxNamed is how many members a plan names.
@@ -326,6 +343,9 @@ func (w *planning) others() {
 	}
 	if a.Retransmits != b.Retransmits {
 		w.say("%d retransmits instead of %d, from the next rekey on", max(b.Retransmits, 0), max(a.Retransmits, 0))
+	}
+	if a.Retransmit != b.Retransmit {
+		w.say("a repeat every %v instead of %v, from the next rekey on", b.Retransmit, a.Retransmit)
 	}
 	if a.SIDFirst != b.SIDFirst || a.SIDCount != b.SIDCount {
 		w.say("sender ids %d to %d instead of %d to %d, for the next registrations", b.SIDFirst, b.SIDFirst+b.SIDCount-1, a.SIDFirst, a.SIDFirst+a.SIDCount-1)

@@ -93,6 +93,8 @@ func TestPlan(t *testing.T) {
 		{"the KEK", single, func(c *Config) { c.KEK, c.KEKLifetime = suite.KEKAES128CBC, 12*time.Hour }, false},
 		{"timers", single, func(c *Config) { c.ActivationDelay, c.Retransmits = 20*time.Second, -1 }, false},
 		{"the signing key", single, func(c *Config) { c.SignKey = "other" }, false},
+		{"multicast", single, func(c *Config) { c.Multicast = netip.MustParseAddrPort("239.192.1.1:848") }, false},
+		{"repeats", single, func(c *Config) { c.Retransmit = 5 * time.Second }, false},
 		{"sender ids", single, func(c *Config) { c.SIDFirst, c.SIDCount = 100, 50 }, false},
 		{"the width of sender ids", single, func(c *Config) { c.SIDBits, c.SIDCount = 16, 0 }, false},
 		{"the mode", single, func(c *Config) { c.Mode = gdoi.ModePassive }, false},
