@@ -101,6 +101,7 @@ func TestAbuse(t *testing.T) {
 		{"KS: a few octets", edited(toKS(pull, 0), func(d *machine.Datagram) { d.Bytes = d.Bytes[:20] }), gdoi.DropTooShort},
 		{"KS: first message, damaged", edited(toKS(main, 0), flip(isakmp.HeaderLen+2)), "malformed"},
 		{"KS: first message, no suite of ours", edited(toKS(main, 0), flip(isakmp.HeaderLen+35)), "no-proposal-chosen"},
+		{"KS: an old acknowledgement", toKS(ack, 0), gdoi.DropAckOld},
 		// At a member.
 		{"GM: message 2 again", toGM(main, 0), "unexpected-message"},
 		{"GM: message 4 again", toGM(main, 1), "unexpected-message"},
@@ -189,6 +190,93 @@ func TestAbuse(t *testing.T) {
 				t.Errorf("%d negotiations are left over", n)
 			}
 		})
+	}
+}
+
+// TestAbuseOfAcknowledgements, while a rekey waits for them: forgeries do not count, and neither do they keep the genuine
+// one from counting.
+func TestAbuseOfAcknowledgements(t *testing.T) {
+	w := newWorld(t)
+	ks := w.keyServer(Limits{}, blue(t))
+	w.member(gm1, rightPSK)
+	w.member(gm2, rightPSK)
+	w.run(time.Minute)
+	begin := len(w.log)
+	w.step(ksAddr, gdoi.CmdRekey{Group: "blue", ID: 1})
+	// Everything but gm1's acknowledgement arrives.
+	var genuine machine.Datagram
+	mine := func() bool {
+		i := slices.IndexFunc(w.queue, func(d machine.Datagram) bool {
+			return d.Remote == gm1 && isakmp.ExchangeType(d.Bytes[18]) == isakmp.ExchangeGroupkeyPushAck
+		})
+		if i >= 0 {
+			genuine = w.queue[i]
+			w.queue = slices.Delete(w.queue, i, i+1)
+		}
+		return i >= 0
+	}
+	for range 500 {
+		if len(w.queue) > 0 {
+			if mine() {
+				break
+			}
+			d := w.queue[0]
+			w.queue = w.queue[1:]
+			if w.nodes[d.Local] != nil {
+				w.step(d.Local, d)
+			}
+			continue
+		}
+		var next machine.Next
+		for _, a := range w.order {
+			next.Add(w.nodes[a].Deadline())
+		}
+		w.advance(max(next.At, w.now.Mono))
+		for _, a := range w.order {
+			if at, ok := w.nodes[a].Deadline(); ok && at <= w.now.Mono {
+				w.step(a, machine.Timeout{})
+			}
+		}
+	}
+	if genuine.Bytes == nil {
+		t.Fatalf("gm1 did not acknowledge; %d datagrams", len(w.log)-begin)
+	}
+	inject := func(from netip.AddrPort, edit func(b []byte), reason gdoi.DropReason) {
+		t.Helper()
+		before := drops(ks.Snapshot(w.now).Drops, reason)
+		for i := range 100 {
+			b := bytes.Clone(genuine.Bytes)
+			if edit != nil {
+				edit(b)
+				b[isakmp.HeaderLen+12] += byte(i)
+			}
+			w.step(ksAddr, machine.Datagram{Local: ksAddr, Remote: from, Bytes: b})
+		}
+		if n := drops(ks.Snapshot(w.now).Drops, reason) - before; n != 100 {
+			t.Errorf("%d %s; want 100; drops %v", n, reason, ks.Snapshot(w.now).Drops)
+		}
+	}
+	acked := func() uint64 {
+		for _, m := range ks.Snapshot(w.now).Groups[0].Members {
+			if m.Addr == gm1 {
+				return m.AckCount
+			}
+		}
+		return 0
+	}
+	inject(gm1, func(b []byte) { b[isakmp.HeaderLen+4] ^= 1 }, gdoi.DropAckForged)
+	if acked() != 0 {
+		t.Error("a forged acknowledgement counted")
+	}
+	inject(gm1, func(b []byte) { b[8] ^= 1 }, gdoi.DropUnknownKEK)
+	inject(gm1, func(b []byte) { b[len(b)-1] ^= 64 }, gdoi.DropAckUnasked) // for a member that does not exist
+	w.step(ksAddr, genuine)
+	if acked() != 1 {
+		t.Error("the genuine acknowledgement did not count")
+	}
+	inject(gm1, nil, gdoi.DropAckDuplicate)
+	if acked() != 1 {
+		t.Error("a repetition counted")
 	}
 }
 

@@ -24,7 +24,7 @@ func intruder(t *testing.T, s *Sim, index int, group gdoi.GroupID) *Node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &Node{s: s, index: index, Name: "intruder", Addr: address(index), disk: map[diskKey][]byte{}, crashIn: -1, life: 1, m: m,
+	n := &Node{s: s, index: index, Name: "intruder", Addr: address(index), disk: map[diskKey][]byte{}, crashIn: -1, life: 1, m: m, joined: map[netip.AddrPort]bool{},
 		held: map[machine.PersistID][]machine.Send{}, written: map[machine.PersistID]bool{}}
 	s.byAddr[n.Addr] = n
 	s.After(time.Second, n.schedule)
@@ -97,7 +97,9 @@ func TestAbuseForAnHour(t *testing.T) {
 	one := netip.MustParseAddrPort("192.0.2.7:848")
 	abuses := []func(){
 		func() { begin(one) },
-		func() { begin(netip.AddrPortFrom(netip.AddrFrom4([4]byte{172, 16, byte(flood >> 8), byte(flood)}), 848)) },
+		func() {
+			begin(netip.AddrPortFrom(netip.AddrFrom4([4]byte{172, 16, byte(flood >> 8), byte(flood)}), 848))
+		},
 		func() { begin(netip.AddrPortFrom(address(1+s.rng.IntN(members)).Addr(), uint16(1024+flood%60000))) },
 		func() { p := pick(old); inject(p, p.from) },
 		func() { p := recent[s.rng.IntN(min(n, len(recent)))]; inject(p, p.from) },
@@ -152,7 +154,7 @@ func TestAbuseForAnHour(t *testing.T) {
 	want(t, s)
 	wantAll(t, s)
 	wantLossless(t, s)
-	for _, name := range []string{gdoi.NoteRekeyMissed, gdoi.NoteGroupReset, gdoi.NoteUnknownSPI, gdoi.NoteKeysExpired} {
+	for _, name := range []string{gdoi.NoteRekeyMissed, gdoi.NoteGMEjected, gdoi.NoteGroupReset, gdoi.NoteUnknownSPI, gdoi.NoteKeysExpired} {
 		if n := s.Stats().Notes[name]; n != 0 {
 			t.Errorf("%d events %s", n, name)
 		}
