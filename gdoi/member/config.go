@@ -22,7 +22,7 @@ const (
 	staleSession = 4 * time.Second
 	// deleteJitter spreads the members of a group that was reset.
 	deleteJitter = 5 * time.Second
-	// unknownSPIPause is the least time between registrations that the data plane caused.
+	// unknownSPIPause is the least time between registrations that an alarm caused; see alarm.go.
 	unknownSPIPause = 30 * time.Second
 	// Where a key server sends no DEACTIVATION_TIME_DELAY, the activation delay is taken as a twentieth of the TEK's
 	// life, within these bounds.

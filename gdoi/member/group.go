@@ -50,8 +50,7 @@ type Group struct {
 	rekeys                  uint64
 	renewal                 machine.Timer // register again, unless a rekey comes
 	renewalCause            cause
-	lastUnknown             machine.Instant
-	sawUnknown              bool
+	alarm                   alarm
 
 	// Keys.
 	base     time.Duration // A

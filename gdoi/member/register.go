@@ -259,10 +259,9 @@ func (g *Group) Report(now machine.Now, r gdoi.DataPlaneReport, out machine.Effe
 	case gdoi.UnknownSPI:
 		// Anybody can send such packets, so they cause no more than a registration now and then; and a key that we had
 		// is no news.
-		if g.tek(r.SPI) != nil || g.wasRetired(r.SPI) || g.sawUnknown && now.Mono.Sub(g.lastUnknown) < unknownSPIPause {
+		if g.tek(r.SPI) != nil || g.wasRetired(r.SPI) || !g.heedAlarm(now) {
 			return out
 		}
-		g.sawUnknown, g.lastUnknown = true, now.Mono
 		n := g.note(gdoi.NoteUnknownSPI, machine.Warning, causeUnknownSPI.String(), machine.F("spi", r.SPI.String()))
 		return g.renew(now, causeUnknownSPI, min(g.base/2, 2*time.Second), append(out, n))
 	}

@@ -31,6 +31,7 @@ func (g *Group) granted(now machine.Now, o *pull.Offer, out machine.Effects) mac
 	g.learn(now, o, true)
 	out = g.takeTEKs(now, o, true, out)
 	out = g.registered(now, out)
+	g.checkAlarm()
 	g.schedule(now)
 	return g.syncMulticast(out)
 }

@@ -74,11 +74,9 @@ func (g *Group) found() {
 // that we had, the message with the KEK was lost, unless one of its repetitions still comes. Anybody can send such
 // datagrams, so they cause no more than a registration now and then.
 func (g *Group) UnknownKEK(now machine.Now, spi gdoi.KEKSPI, from netip.AddrPort, out machine.Effects) machine.Effects {
-	if !g.state.HoldsKeys() || g.busy() || from != g.registeredWith || slices.Contains(g.lostKEKs, spi) ||
-		g.sawUnknown && now.Mono.Sub(g.lastUnknown) < unknownSPIPause {
+	if !g.state.HoldsKeys() || g.busy() || from != g.registeredWith || slices.Contains(g.lostKEKs, spi) || !g.heedAlarm(now) {
 		return out
 	}
-	g.sawUnknown, g.lastUnknown = true, now.Mono
 	out = g.renew(now, causeUnknownKEK, 0, out)
 	g.attempt.Set(now.Mono.Add(g.base/2 + g.jitter(g.base/2)))
 	return out

@@ -59,8 +59,9 @@ func TestBadInput(t *testing.T) {
 		t.Errorf("%d rekeys were missed", n)
 	}
 	ks := s.KS().KeyServer().Snapshot(s.clock())
-	if len(ks.Groups[0].Members) != 4 || ks.Groups[0].Registrations != 4 {
-		t.Errorf("%d members, %d registrations; want 4, 4", len(ks.Groups[0].Members), ks.Groups[0].Registrations)
+	// A forged rekey under an unknown KEK makes a member ask, once in a while.
+	if n := ks.Groups[0].Registrations; len(ks.Groups[0].Members) != 4 || n < 4 || n > 8 {
+		t.Errorf("%d members, %d registrations; want 4, and few more than 4", len(ks.Groups[0].Members), n)
 	}
 	var drops uint64
 	for _, d := range ks.Drops {
