@@ -59,7 +59,7 @@ type SID uint32
 type TEK struct {
 	SPI   SPI
 	Suite suite.ESP
-	// Key is key then salt (RFC 4106 §8.1).
+	// Key is the algorithm key, then the integrity key: Suite.KeymatLen octets.
 	Key *machine.Secret
 	// Created is when the key came into being (key server) or was first heard of (member).
 	Created time.Time

@@ -157,6 +157,15 @@ func (p *printer) gmGroup(g *GMGroup) {
 		p.line("mode: %s", *g.Mode)
 	}
 	p.rules("clear", g.Clear)
+	suites := "modern"
+	if g.Suites != nil {
+		var names []string
+		for _, e := range g.Suites {
+			names = append(names, e.String())
+		}
+		suites = "[" + strings.Join(names, ", ") + "]"
+	}
+	p.line("suites: %s", suites)
 	p.line("replay-window: %d", g.ReplayWindow)
 	p.line("mss-clamp: %s", g.MSSClamp)
 	p.line("protect: [%s]", join(g.Protect))

@@ -8,6 +8,7 @@ import (
 
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/policy"
+	"github.com/getvpn/getvpn/gdoi/suite"
 )
 
 // Ranges of what an operator may set on a member.
@@ -115,6 +116,16 @@ func (d *decoder) gmGroup(v *value, certificates bool) GMGroup {
 				if r.Action != policy.Deny && i < len(v.items) {
 					d.fail(v.items[min(i, len(v.items)-1)], "%s: only deny rules may be local; a permit belongs into the group's policy on the key server", r)
 				}
+			}
+		}),
+		opt("suites", func(v *value) {
+			d.list(func(v *value) {
+				var e suite.ESP
+				d.tekSuite(&e)(v)
+				g.Suites = append(g.Suites, e)
+			})(v)
+			if v.kind == sequence && len(v.items) == 0 {
+				d.fail(v, "no suite: leave it out for all modern ones")
 			}
 		}),
 		opt("replay-window", word(d, &g.ReplayWindow, func(t string) (int, error) {

@@ -139,7 +139,7 @@ func (d *decoder) ksGroup(v *value) KSGroup {
 
 func (d *decoder) tek(v *value, t *TEK) {
 	d.object(v,
-		opt("suite", word(d, &t.Suite, suite.ParseESP)),
+		opt("suite", d.tekSuite(&t.Suite)),
 		opt("lifetime", d.seconds(&t.Lifetime, minLifetime, maxLifetime)))
 }
 
@@ -183,6 +183,16 @@ func (d *decoder) sas(v *value, g *KSGroup) {
 	})(v)
 	if v.kind == sequence && len(v.items) == 0 {
 		d.fail(v, "no SA")
+	}
+}
+
+// tekSuite decodes the name of a suite, and says what its weakness is: naming it is what allows it.
+func (d *decoder) tekSuite(into *suite.ESP) func(*value) {
+	return func(v *value) {
+		word(d, into, suite.ParseESP)(v)
+		if w := into.Warning(); w != "" && v.text == into.String() {
+			d.warn(v, "%s: %s", *into, w)
+		}
 	}
 }
 

@@ -165,6 +165,7 @@ type GMGroup struct {
 	Mode         *gdoi.Mode  // nil: what the key server says
 	Clear        policy.List // local exceptions, deny rules only
 	ClearLines   []int       // of these rules, in the file
+	Suites       []suite.ESP // TEK suites that are accepted; nil: suite.ModernESP
 	ReplayWindow int
 	MSSClamp     MSSClamp
 	Protect      []netip.Prefix

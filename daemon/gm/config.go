@@ -6,6 +6,7 @@ import (
 	"github.com/getvpn/getvpn/daemon/config"
 	"github.com/getvpn/getvpn/daemon/netcfg"
 	"github.com/getvpn/getvpn/daemon/translate"
+	"github.com/getvpn/getvpn/esp"
 	"github.com/getvpn/getvpn/esp/engine"
 	"github.com/getvpn/getvpn/esp/spd"
 	"github.com/getvpn/getvpn/gdoi"
@@ -13,6 +14,7 @@ import (
 	"github.com/getvpn/getvpn/gdoi/member"
 	"github.com/getvpn/getvpn/gdoi/node"
 	"github.com/getvpn/getvpn/gdoi/policy"
+	"github.com/getvpn/getvpn/gdoi/suite"
 )
 
 // nodeConfig translates the configuration for the machine.
@@ -21,7 +23,7 @@ func nodeConfig(c *config.GM, local netip.AddrPort) (node.GMConfig, error) {
 	out := node.GMConfig{Local: local}
 	for i := range c.Groups {
 		g := &c.Groups[i]
-		m := member.Config{Name: g.Name, ID: gdoi.GroupID(g.ID.Octets), LocalPolicy: g.Clear, Mode: g.Mode}
+		m := member.Config{Name: g.Name, ID: gdoi.GroupID(g.ID.Octets), LocalPolicy: g.Clear, Mode: g.Mode, Suites: g.Suites}
 		for _, k := range g.KeyServers {
 			m.KeyServers = append(m.KeyServers, k.Address)
 			if k.Secret != nil {
@@ -83,6 +85,9 @@ func netConfig(c *config.GM, innerMTU func(int) int) netcfg.Config {
 		InnerMTU: innerMTU, KeepGuard: c.OnExit == "keep",
 	}
 }
+
+// espSuite translates the suite of a TEK: both sides know it by the same name.
+func espSuite(e suite.ESP) (esp.Suite, error) { return esp.ParseSuite(e.String()) }
 
 // kernelGroups is what the kernel must know before the machine has said anything.
 func kernelGroups(c *config.GM) []netcfg.Group {

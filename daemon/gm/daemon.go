@@ -45,6 +45,7 @@ type Daemon struct {
 	system  System
 
 	engine   *engine.Engine
+	inner    int // MTU that the TUN was last given for the suites
 	kernel   *applier
 	conn     *transport.Conn
 	node     *node.GroupMember

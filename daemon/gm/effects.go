@@ -1,6 +1,8 @@
 package gm
 
 import (
+	"crypto/rand"
+	"encoding/binary"
 	"fmt"
 
 	"github.com/getvpn/getvpn/daemon/netcfg"
@@ -26,6 +28,7 @@ func (d *Daemon) effect(now machine.Now, e machine.Effect) {
 		err = d.engine.Activate(e.Group, e.Class, uint32(e.SPI))
 	case gdoi.RetireSA:
 		err = d.engine.Retire(e.Group, uint32(e.SPI))
+		d.fitMTU()
 	case gdoi.SetPolicy:
 		err = d.setPolicy(e)
 	case gdoi.JoinMulticast:
@@ -43,12 +46,14 @@ func (d *Daemon) effect(now machine.Now, e machine.Effect) {
 
 func (d *Daemon) install(now machine.Now, e gdoi.InstallSA) error {
 	defer e.TEK.Key.Destroy()
-	sids := make([]uint32, len(e.SIDs))
-	for i, s := range e.SIDs {
-		sids[i] = uint32(s)
+	defer d.fitMTU()
+	s, err := espSuite(e.TEK.Suite)
+	if err != nil {
+		return err
 	}
+	bits, sids := senderIDs(e)
 	if err := d.engine.Install(engine.SA{
-		Group: e.Group, SPI: uint32(e.TEK.SPI), KeyMat: e.TEK.Key.Bytes(), SIDBits: uint8(e.SIDBits), SIDs: sids,
+		Group: e.Group, SPI: uint32(e.TEK.SPI), Suite: s, KeyMat: e.TEK.Key.Bytes(), SIDBits: bits, SIDs: sids,
 		Expires: engine.Instant(now.MonoAt(e.TEK.Expires)), Selectors: selectors(e.Selectors),
 	}); err != nil {
 		return err
@@ -57,6 +62,31 @@ func (d *Daemon) install(now machine.Now, e gdoi.InstallSA) error {
 		return d.engine.Activate(e.Group, e.Class, uint32(e.TEK.SPI))
 	}
 	return nil
+}
+
+// anonymousBits is the width of a sender id that a member draws for itself.
+const anonymousBits = 32
+
+// senderIDs are those to send with. Other suites than counter modes do without those of a key server, but receivers tell
+// senders apart by them, so the member draws one: with the top bit, which ids of narrower groups do not have.
+func senderIDs(e gdoi.InstallSA) (bits uint8, sids []uint32) {
+	for _, s := range e.SIDs {
+		sids = append(sids, uint32(s))
+	}
+	if len(sids) > 0 || e.TEK.Suite.Counter() {
+		return uint8(e.SIDBits), sids
+	}
+	var b [4]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return anonymousBits, []uint32{binary.BigEndian.Uint32(b[:]) | 1<<31}
+}
+
+// fitMTU gives the TUN the MTU that the installed suites leave, if that has changed.
+func (d *Daemon) fitMTU() {
+	if inner := d.engine.InnerMTU(); inner != d.inner {
+		d.inner = inner
+		d.kernel.touch()
+	}
 }
 
 // setPolicy: the effect's list begins with the local exceptions, which engine and kernel know from the configuration.

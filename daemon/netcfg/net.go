@@ -34,7 +34,8 @@ func New(cfg Config) (*Net, error) {
 }
 
 // SetGroups brings the guard, and after Up the routes, in line with the policy of all groups. The daemon calls it first of
-// all, when it knows only what is configured, and at every change of policy or registration.
+// all, when it knows only what is configured, and at every change of policy or registration; also when Config.InnerMTU has
+// another answer than before.
 func (n *Net) SetGroups(groups []Group) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -51,7 +52,7 @@ func (n *Net) setGroups(groups []Group) error {
 	if !n.up {
 		return nil
 	}
-	return n.syncRoutes()
+	return errors.Join(n.setMTU(), n.syncRoutes())
 }
 
 // Prepare makes way for groups to come: from now on the kernel lets pass what either the policy in force or the one to

@@ -171,7 +171,7 @@ func (c Config) Validate() error {
 	}
 	for _, s := range c.sas() {
 		switch {
-		case s.TEK.KeyLen() == 0:
+		case !s.TEK.Valid():
 			return bad("unknown suite")
 		case s.Lifetime < minLifetimeInDelays*a:
 			return bad("tek lifetime %v is too short for activation-delay %v: a rollover takes four times that; use a delay of at most %v, or a lifetime of at least %v",

@@ -260,7 +260,7 @@ func (g *Group) restoreTEK(now machine.Now, name string, b []byte) error {
 		return err
 	}
 	var spi gdoi.SPI
-	if _, err := fmt.Sscanf(name, "%08x", &spi); err != nil || spi < gdoi.MinSPI || len(r.Key) != r.Suite.KeymatLen() || r.Suite.KeyLen() == 0 {
+	if _, err := fmt.Sscanf(name, "%08x", &spi); err != nil || spi < gdoi.MinSPI || !r.Suite.Valid() || len(r.Key) != r.Suite.KeymatLen() {
 		return errRecord
 	}
 	permits, err := policy.ParseList(strings.Join(r.Permits, "\n"))

@@ -8,6 +8,7 @@ import (
 
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/policy"
+	"github.com/getvpn/getvpn/gdoi/suite"
 )
 
 // Timers; those with "Default" an operator may change.
@@ -42,6 +43,9 @@ type Config struct {
 	LocalPolicy policy.List
 	// Mode, if set, overrides that of the group for this member.
 	Mode *gdoi.Mode
+	// Suites are those that the member protects its traffic with; an offer with any other is refused. Nil:
+	// suite.ModernESP.
+	Suites []suite.ESP
 	// SIDs is how many sender ids to ask for; 0 and 1 mean one.
 	SIDs int
 	// Backoff and BackoffMax; zero means the defaults.
@@ -59,6 +63,9 @@ func (c Config) withDefaults() Config {
 		c.BackoffMax = DefaultBackoffMax
 	}
 	c.SIDs = max(1, c.SIDs)
+	if c.Suites == nil {
+		c.Suites = suite.ModernESP()
+	}
 	return c
 }
 

@@ -302,12 +302,13 @@ func TestLocalExceptionsComeFirst(t *testing.T) {
 }
 
 func TestRefusedPolicy(t *testing.T) {
+	g := newBench(t, Config{}).g
 	for name, o := range map[string]*pull.Offer{"no TEK": {}, "no permit": {TEKs: []pull.TEKOffer{{SPI: 0x1001}}}} {
-		if acceptable(o) == nil {
+		if g.acceptable(o) == nil {
 			t.Errorf("%s is accepted", name)
 		}
 	}
-	if err := acceptable(offer(0, nil, 0x1001)); err != nil {
+	if err := g.acceptable(offer(0, nil, 0x1001)); err != nil {
 		t.Error(err)
 	}
 }

@@ -2,7 +2,9 @@ package member
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/getvpn/getvpn/gdoi"
@@ -57,7 +59,7 @@ func (g *Group) begin(now machine.Now, out machine.Effects) machine.Effects {
 func (g *Group) pull(now machine.Now, s *ike1.Session, out machine.Effects) machine.Effects {
 	g.connecting, g.session = false, s
 	g.exchange = pull.NewInitiator(g.env, s, g.cfg.ID, g.cfg.SIDs)
-	g.exchange.Accept = acceptable
+	g.exchange.Accept = g.acceptable
 	return g.exchange.Start(now, out)
 }
 
@@ -67,12 +69,27 @@ var (
 )
 
 // acceptable judges a policy before its keys come.
-func acceptable(o *pull.Offer) error {
+func (g *Group) acceptable(o *pull.Offer) error {
+	if err := g.suitesAllowed(o); err != nil {
+		return err
+	}
 	switch {
 	case len(o.TEKs) == 0:
 		return errNoTEK
 	case len(o.Policy(nil).Permits()) == 0:
 		return errNoPermits
+	}
+	return nil
+}
+
+// ErrSuite is an offer that this member's operator does not want.
+var ErrSuite = errors.New("the group's TEK suite is not among those that this member accepts")
+
+func (g *Group) suitesAllowed(o *pull.Offer) error {
+	for i := range o.TEKs {
+		if e := o.TEKs[i].Suite; !slices.Contains(g.cfg.Suites, e) {
+			return fmt.Errorf("%w: %v; name it in the group's suites here, or use another on the key server", ErrSuite, e)
+		}
 	}
 	return nil
 }

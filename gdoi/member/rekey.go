@@ -98,7 +98,13 @@ func (g *Group) rekeyed(now machine.Now, o *pull.Offer, out machine.Effects) mac
 		}
 		return out
 	}
-	if len(g.sids) == 0 {
+	if err := g.suitesAllowed(o); err != nil {
+		// The keys that are there stay until they end; a registration will say the same, or bring something better.
+		out = g.renew(now, causeUnreadable, g.base/2, append(out, g.note(gdoi.NoteRegisterFailed, machine.Warning, err.Error())))
+		g.reason = err.Error()
+		return out
+	}
+	if len(g.sids) == 0 && o.CounterMode() {
 		// RFC 6407 §5.6.4: a counter-mode sender without a sender id must not install what is pushed.
 		return g.renew(now, causeDeleted, g.base/2, out)
 	}

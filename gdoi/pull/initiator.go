@@ -177,7 +177,7 @@ func (o *Offer) parse4(chain []isakmp.Raw) error {
 	if err := o.addKeys(kd); err != nil {
 		return err
 	}
-	if len(o.TEKs) > 0 && len(o.SIDs) == 0 {
+	if o.CounterMode() && len(o.SIDs) == 0 {
 		return malformed("no sender id, which a counter-mode cipher needs (RFC 6407 §5.6.4.4)")
 	}
 	return nil

@@ -2,6 +2,7 @@ package pull
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/getvpn/getvpn/gdoi"
@@ -66,7 +67,8 @@ type KEKOffer struct {
 type TEKOffer struct {
 	SPI   gdoi.SPI
 	Suite suite.ESP
-	// Key is key then salt (RFC 4106 §8.1); nil while only the policy is known.
+	// Key is the algorithm key (key, then the salt of counter modes), then the integrity key: suite.ESP.KeymatLen octets.
+	// Nil while only the policy is known.
 	Key *machine.Secret
 	// Lifetime is what remains, in seconds.
 	Lifetime uint32
@@ -127,6 +129,11 @@ func (o *Offer) Policy(current policy.List) policy.List {
 		return permits
 	}
 	return current
+}
+
+// CounterMode says whether a member needs sender ids to send with the TEKs (RFC 6407 §3.5).
+func (o *Offer) CounterMode() bool {
+	return slices.ContainsFunc(o.TEKs, func(t TEKOffer) bool { return t.Suite.Counter() })
 }
 
 // sameSAs says whether both offers announce the same SPIs in the same order.

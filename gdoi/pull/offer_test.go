@@ -148,7 +148,7 @@ func TestParseOfferRefuses(t *testing.T) {
 		{"AH", func(sa *isakmp.SAGDOI, _ *isakmp.KD) { sa.SATs[0].ProtocolID = 2 }, ErrUnsupported, "ESP"},
 		{"reserved SPI", func(sa *isakmp.SAGDOI, _ *isakmp.KD) { sa.SATs[0].SPI = 255 }, ErrMalformed, "reserved"},
 		{"3DES", func(sa *isakmp.SAGDOI, _ *isakmp.KD) { sa.SATs[0].Transform = 3 }, ErrUnsupported, "transform 3"},
-		{"GCM with 192 bits", sat(isakmp.BasicAttr(isakmp.SAAttrKeyLength, 192)), ErrUnsupported, "192"},
+		{"GCM with 100 bits", sat(isakmp.BasicAttr(isakmp.SAAttrKeyLength, 100)), ErrUnsupported, "length 100"},
 		{"kilobytes", sat(isakmp.BasicAttr(isakmp.SAAttrLifeType, 2)), ErrUnsupported, "life type"},
 		{"lifetime 0", sat(isakmp.UintAttr(isakmp.SAAttrLifeDuration, 0, 4)), ErrMalformed, "lifetime 0"},
 		{"lifetime too long", sat(isakmp.UintAttr(isakmp.SAAttrLifeDuration, 1<<32, 8)), ErrMalformed, "at most"},
@@ -157,7 +157,7 @@ func TestParseOfferRefuses(t *testing.T) {
 		{"no address preservation", sat(isakmp.BasicAttr(isakmp.SAAttrAddressPreservation, 1)), ErrUnsupported, "preservation"},
 		{"sender-only", sat(isakmp.BasicAttr(isakmp.SAAttrDirection, 1)), ErrUnsupported, "direction"},
 		{"ESN", sat(isakmp.BasicAttr(isakmp.SAAttrESN, 1)), ErrUnsupported, "attribute 11"},
-		{"authentication with an AEAD", sat(isakmp.BasicAttr(isakmp.SAAttrAuthAlgorithm, 5)), ErrUnsupported, "attribute 5"},
+		{"authentication with an AEAD", sat(isakmp.BasicAttr(isakmp.SAAttrAuthAlgorithm, 5)), ErrUnsupported, "authentication algorithm 5"},
 		{"private SA attribute", sat(isakmp.BasicAttr(32001, 1)), ErrUnsupported, "32001"},
 		{"attribute twice", func(sa *isakmp.SAGDOI, _ *isakmp.KD) {
 			sa.SATs[0].Attributes = append(sa.SATs[0].Attributes, sa.SATs[0].Attributes[0])
@@ -185,7 +185,7 @@ func TestParseOfferRefuses(t *testing.T) {
 		}, ErrMalformed, "needs 36"},
 		{"integrity key", func(_ *isakmp.SAGDOI, kd *isakmp.KD) {
 			kd.Packets[1].Attributes = append(kd.Packets[1].Attributes, isakmp.LongAttr(isakmp.TEKAttrIntegrityKey, []byte{1}))
-		}, ErrUnsupported, "AEAD"},
+		}, ErrMalformed, "aes-256-gcm needs 0"},
 		{"no signature key", func(_ *isakmp.SAGDOI, kd *isakmp.KD) { kd.Packets[0].Attributes = kd.Packets[0].Attributes[:1] }, ErrUnsupported, "SIG_ALGORITHM_KEY"},
 		{"a KEK packet called LKH", func(_ *isakmp.SAGDOI, kd *isakmp.KD) { kd.Packets[0].Type = isakmp.KDTypeLKH }, ErrMalformed, "LKH version"},
 		{"two LKH packets", func(_ *isakmp.SAGDOI, kd *isakmp.KD) { kd.Packets = append(kd.Packets, lkhPacket(), lkhPacket()) }, ErrMalformed, "two LKH"},

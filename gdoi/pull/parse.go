@@ -243,7 +243,7 @@ func parseSAT(s *isakmp.SAT) (t TEKOffer, receiveOnly bool, err error) {
 		return t, false, err
 	}
 	t = TEKOffer{SPI: gdoi.SPI(s.SPI), Lifetime: defaultLifetime, Policy: policy.List{rule}}
-	var keyBits uint64
+	var keyBits, auth uint64
 	seen := once{}
 	for _, a := range s.Attributes {
 		if err := seen.see("SAT", a.Type); err != nil {
@@ -264,6 +264,8 @@ func parseSAT(s *isakmp.SAT) (t TEKOffer, receiveOnly bool, err error) {
 			err = only(a, "encapsulation mode (tunnel)", uint64(isakmp.EncapsulationTunnel))
 		case isakmp.SAAttrKeyLength:
 			keyBits, err = number("SAT", a, 65535)
+		case isakmp.SAAttrAuthAlgorithm:
+			auth, err = number("SAT", a, 65535)
 		case isakmp.SAAttrAddressPreservation:
 			err = only(a, "address preservation (source and destination)", uint64(isakmp.PreserveBoth))
 		case isakmp.SAAttrDirection:
@@ -275,7 +277,7 @@ func parseSAT(s *isakmp.SAT) (t TEKOffer, receiveOnly bool, err error) {
 			return t, false, err
 		}
 	}
-	if t.Suite, err = suite.ESPFromSAT(s.Transform, uint16(keyBits)); err != nil {
+	if t.Suite, err = suite.ESPFromSAT(s.Transform, uint16(keyBits), uint16(auth)); err != nil {
 		return t, false, errors.Join(ErrUnsupported, err)
 	}
 	return t, receiveOnly, nil

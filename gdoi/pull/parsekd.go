@@ -58,18 +58,42 @@ func (o *Offer) addTEK(p isakmp.KeyPacket) error {
 		if t.Key != nil {
 			return malformed("two key packets for SPI %08x", uint32(spi))
 		}
-		for _, a := range p.Attributes {
-			if a.Type != isakmp.TEKAttrAlgorithmKey || t.Key != nil {
-				return unsupported("TEK key attribute %d; an AEAD cipher has one TEK_ALGORITHM_KEY", a.Type)
-			}
-			if len(a.Value) != t.Suite.KeymatLen() {
-				return malformed("key of SPI %08x has %d octets; %v needs %d", uint32(spi), len(a.Value), t.Suite, t.Suite.KeymatLen())
-			}
-			t.Key = machine.NewSecret(a.Value)
-		}
-		return nil
+		return t.takeKeys(p.Attributes)
 	}
 	return malformed("key packet for SPI %08x, which no SAT announced", uint32(spi))
+}
+
+// takeKeys joins the keys of a TEK key packet (RFC 6407 §5.6.1), which come in any order: those that the suite has, of
+// the lengths that it has, and no others.
+func (t *TEKOffer) takeKeys(attributes []isakmp.Attribute) error {
+	var algorithm, integrity []byte
+	seen := once{}
+	for _, a := range attributes {
+		if err := seen.see("TEK key packet", a.Type); err != nil {
+			return err
+		}
+		switch a.Type {
+		case isakmp.TEKAttrAlgorithmKey:
+			algorithm = a.Value
+		case isakmp.TEKAttrIntegrityKey:
+			integrity = a.Value
+		default:
+			return unsupported("TEK key attribute %d", a.Type)
+		}
+	}
+	if len(algorithm) == 0 && t.Suite.TransformID() == isakmp.ESPNullAuthAESGMAC {
+		// §5.6.1.2 can be read as if the key of a suite that only authenticates were an integrity key.
+		algorithm, integrity = integrity, nil
+	}
+	if n := t.Suite.AlgorithmKeyLen(); len(algorithm) != n {
+		return malformed("TEK_ALGORITHM_KEY of SPI %v has %d octets; %v needs %d", t.SPI, len(algorithm), t.Suite, n)
+	}
+	if n := t.Suite.IntegrityKeyLen(); len(integrity) != n {
+		return malformed("TEK_INTEGRITY_KEY of SPI %v has %d octets; %v needs %d", t.SPI, len(integrity), t.Suite, n)
+	}
+	key := append(append(make([]byte, 0, len(algorithm)+len(integrity)), algorithm...), integrity...)
+	t.Key = machine.TakeSecret(key)
+	return nil
 }
 
 func (o *Offer) addKEK(p isakmp.KeyPacket) error {

@@ -203,7 +203,7 @@ func (r *Responder) Keys(now machine.Now, offer *Offer, after machine.PersistID,
 	if err := r.alive(); err != nil {
 		return out, err
 	}
-	if len(offer.TEKs) > 0 && len(offer.SIDs) == 0 {
+	if offer.CounterMode() && len(offer.SIDs) == 0 {
 		return out, ignore(unsupported("keys of a counter-mode cipher without a sender id (RFC 6407 §5.6.4.4)"))
 	}
 	if !offer.sameSAs(r.policy) {

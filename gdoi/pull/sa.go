@@ -113,6 +113,17 @@ func (t *TEKOffer) sat(r policy.Rule, m gdoi.Mode) isakmp.SAT {
 	if m == gdoi.ModeReceiveOnly {
 		direction = isakmp.DirectionReceiver
 	}
+	attributes := []isakmp.Attribute{
+		isakmp.BasicAttr(isakmp.SAAttrLifeType, isakmp.LifeSeconds),
+		isakmp.UintAttr(isakmp.SAAttrLifeDuration, uint64(t.Lifetime), 4),
+		isakmp.BasicAttr(isakmp.SAAttrEncapsulationMode, isakmp.EncapsulationTunnel),
+	}
+	if auth := t.Suite.Auth(); auth != 0 {
+		attributes = append(attributes, isakmp.BasicAttr(isakmp.SAAttrAuthAlgorithm, auth))
+	}
+	if bits := t.Suite.KeyBits(); bits != 0 {
+		attributes = append(attributes, isakmp.BasicAttr(isakmp.SAAttrKeyLength, bits))
+	}
 	return isakmp.SAT{
 		ProtocolID: isakmp.ProtocolESP,
 		IPProtocol: r.Proto,
@@ -120,15 +131,25 @@ func (t *TEKOffer) sat(r policy.Rule, m gdoi.Mode) isakmp.SAT {
 		Dst:        trafficID(r.Dst, r.DstPorts),
 		Transform:  t.Suite.TransformID(),
 		SPI:        uint32(t.SPI),
-		Attributes: []isakmp.Attribute{
-			isakmp.BasicAttr(isakmp.SAAttrLifeType, isakmp.LifeSeconds),
-			isakmp.UintAttr(isakmp.SAAttrLifeDuration, uint64(t.Lifetime), 4),
-			isakmp.BasicAttr(isakmp.SAAttrEncapsulationMode, isakmp.EncapsulationTunnel),
-			isakmp.BasicAttr(isakmp.SAAttrKeyLength, t.Suite.KeyBits()),
+		Attributes: append(attributes,
 			isakmp.BasicAttr(isakmp.SAAttrAddressPreservation, isakmp.PreserveBoth),
-			isakmp.BasicAttr(isakmp.SAAttrDirection, direction),
-		},
+			isakmp.BasicAttr(isakmp.SAAttrDirection, direction)),
 	}
+}
+
+// keys splits the keying material into the attributes of a TEK key packet (RFC 6407 §5.6.1): a suite without a cipher has
+// no TEK_ALGORITHM_KEY, an AEAD one no TEK_INTEGRITY_KEY.
+func (t *TEKOffer) keys() []isakmp.Attribute {
+	key := append(make([]byte, 0, t.Key.Len()), t.Key.Bytes()...)
+	n := min(t.Suite.AlgorithmKeyLen(), len(key))
+	var as []isakmp.Attribute
+	if n > 0 {
+		as = append(as, isakmp.LongAttr(isakmp.TEKAttrAlgorithmKey, key[:n]))
+	}
+	if n < len(key) {
+		as = append(as, isakmp.LongAttr(isakmp.TEKAttrIntegrityKey, key[n:]))
+	}
+	return as
 }
 
 // KD builds the key download: one TEK packet for each SPI, the KEK packet, and with withSID the SID packet. Its
@@ -147,10 +168,7 @@ func (o *Offer) KD(withSID bool) *isakmp.KD {
 	}
 	for i := range o.TEKs {
 		t := &o.TEKs[i]
-		key := append(make([]byte, 0, t.Key.Len()), t.Key.Bytes()...)
-		kd.Packets = append(kd.Packets, isakmp.KeyPacket{Type: isakmp.KDTypeTEK, SPI: spiOctets(t.SPI), Attributes: []isakmp.Attribute{
-			isakmp.LongAttr(isakmp.TEKAttrAlgorithmKey, key),
-		}})
+		kd.Packets = append(kd.Packets, isakmp.KeyPacket{Type: isakmp.KDTypeTEK, SPI: spiOctets(t.SPI), Attributes: t.keys()})
 	}
 	if withSID && len(o.SIDs) > 0 {
 		as := []isakmp.Attribute{isakmp.BasicAttr(isakmp.SIDAttrNumberOfBits, uint16(o.SIDBits))}

@@ -85,14 +85,6 @@ func TestTextForms(t *testing.T) {
 	if p, err := ParsePhase1(old, AllowSHA1); err != nil || p.Hash != machine.SHA1 {
 		t.Errorf("sha1 with permission: %v, %v", p, err)
 	}
-	for _, e := range []ESP{ESPAES128GCM16, ESPAES256GCM16} {
-		if got, err := ParseESP(e.String()); err != nil || got != e {
-			t.Errorf("%s: %v, %v", e, got, err)
-		}
-		if got, err := ESPFromSAT(e.TransformID(), e.KeyBits()); err != nil || got != e || e.KeymatLen() != e.KeyLen()+4 {
-			t.Errorf("%s: %v, %v", e, got, err)
-		}
-	}
 	for _, k := range []KEK{KEKAES128CBC, KEKAES256CBC} {
 		if got, err := ParseKEK(k.String()); err != nil || got != k {
 			t.Errorf("%s: %v, %v", k, got, err)
@@ -100,12 +92,6 @@ func TestTextForms(t *testing.T) {
 		if got, err := KEKFromSAK(k.Algorithm(), k.KeyBits()); err != nil || got != k {
 			t.Errorf("%s: %v, %v", k, got, err)
 		}
-	}
-	if _, err := ESPFromSAT(20, 192); !errors.Is(err, ErrUnknown) {
-		t.Errorf("AES-192: %v", err)
-	}
-	if _, err := ESPFromSAT(20, 0); !errors.Is(err, ErrUnknown) {
-		t.Errorf("AES-GCM without key length: %v", err)
 	}
 	if _, err := KEKFromSAK(2, 0); !errors.Is(err, ErrUnknown) {
 		t.Errorf("3DES KEK: %v", err)
