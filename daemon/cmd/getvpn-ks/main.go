@@ -10,7 +10,7 @@ import (
 )
 
 func main() {
-	process.Main(process.Command(process.Spec[config.KS]{
+	cmd := process.Command(process.Spec[config.KS]{
 		Name:      "getvpn-ks",
 		Short:     "Key server of GDOI groups (RFC 6407)",
 		Load:      config.LoadKS,
@@ -21,5 +21,7 @@ func main() {
 		New: func(c *config.KS, log *slog.Logger) (process.Daemon, error) {
 			return ks.New(c, log, ks.Options{})
 		},
-	}))
+	})
+	cmd.AddCommand(plan(), apply())
+	process.Main(cmd)
 }
