@@ -134,6 +134,7 @@ func (g *Group) takeTEKs(now machine.Now, o *pull.Offer, fresh bool, out machine
 		}
 	}
 	g.teks = append(slices.Clone(held), listed...)
+	g.inTime(now, unknown)
 	for i, t := range listed {
 		if !fresh && !slices.Contains(unknown, t.spi) {
 			continue

@@ -283,3 +283,33 @@ func samePolicy(a, b gdoi.SetPolicy) bool {
 	return a.Registered == b.Registered && a.Mode == b.Mode && a.Policy.Equal(b.Policy) && slices.Equal(a.Classes, b.Classes) &&
 		slices.EqualFunc(a.Also, b.Also, policy.List.Equal)
 }
+
+// inTime brings activations forward that would come too late. There is one ATD for all SAs of a message, and a message that
+// tells of one may be the first to tell of another that is further: so a new TEK is sent with, and a new list comes into
+// force, no later than in half of what is left to the TEK that it takes over from. For the SA that the ATD is meant for
+// that changes nothing: its old TEK has twice the ATD to live.
+func (g *Group) inTime(now machine.Now, unknown []gdoi.SPI) {
+	half := func(t *tek) machine.Instant { return now.Mono.Add(max(0, t.expires.Sub(now.Mono)) / 2) }
+	m := g.protectors()
+	for _, t := range g.teks {
+		if !slices.Contains(unknown, t.spi) {
+			continue
+		}
+		for _, r := range t.permits {
+			if i := slices.Index(m[r], t); i > 0 && m[r][i-1].expires > now.Mono {
+				t.sendAfter = min(t.sendAfter, half(m[r][i-1]))
+			}
+		}
+	}
+	at, on := g.policies.nextAt.Deadline()
+	if !on {
+		return
+	}
+	wanted := g.wanted(g.policies.next.list)
+	for class := range g.sending {
+		if of := g.ofClass(class); wanted[class] == nil && len(of) > 0 {
+			at = min(at, half(of[len(of)-1]))
+		}
+	}
+	g.policies.nextAt.Set(at)
+}

@@ -3,12 +3,14 @@ package sim
 import (
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/isakmp"
 	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/policy"
 )
 
 // Checker models the data planes and watches the invariants; the package comment lists them.
@@ -31,6 +33,7 @@ type Checker struct {
 	apartFrom  machine.Instant
 	apartTotal time.Duration
 	changed    bool
+	lost       string // the first loss that Flows have found
 }
 
 // Violation is a broken invariant.
@@ -48,12 +51,20 @@ type counterSpace struct {
 	sid gdoi.SID
 }
 
+// sa is what a data plane holds of an SA.
+type sa struct {
+	gdoi.TEK
+	class     int
+	selectors policy.List
+}
+
 // plane is the data plane of one member.
 type plane struct {
 	registered bool
-	sas        map[gdoi.SPI]gdoi.TEK
-	sending    gdoi.SPI
-	early      bool // sending has changed in this step
+	sas        map[gdoi.SPI]sa
+	sending    map[int]gdoi.SPI // by class
+	policy     gdoi.SetPolicy   // the last
+	early      bool             // sending has changed in this step
 	lastSeq    map[string]uint32
 }
 
@@ -83,8 +94,13 @@ func (c *Checker) Apart() time.Duration {
 	return d
 }
 
-// Sending is the SPI that a member sends with; 0 for none.
-func (c *Checker) Sending(n *Node) gdoi.SPI { return c.of(n).sending }
+// Sending is the SPI that a member of a group with one SA sends with; 0 for none.
+func (c *Checker) Sending(n *Node) (spi gdoi.SPI) {
+	for _, s := range c.of(n).sending {
+		spi = max(spi, s)
+	}
+	return spi
+}
 
 // Holds says whether a member receives with an SPI.
 func (c *Checker) Holds(n *Node, spi gdoi.SPI) bool { _, ok := c.of(n).sas[spi]; return ok }
@@ -95,7 +111,7 @@ func (c *Checker) SPIs(n *Node) int { return len(c.of(n).sas) }
 func (c *Checker) of(n *Node) *plane {
 	p := c.plane[n]
 	if p == nil {
-		p = &plane{sas: map[gdoi.SPI]gdoi.TEK{}, lastSeq: map[string]uint32{}}
+		p = &plane{sas: map[gdoi.SPI]sa{}, sending: map[int]gdoi.SPI{}, lastSeq: map[string]uint32{}}
 		c.plane[n] = p
 	}
 	return p
@@ -115,8 +131,10 @@ func (c *Checker) count(p *plane, d int) {
 	for spi := range p.sas {
 		add(c.installed, spi, d)
 	}
-	if p.sending != 0 {
-		add(c.sending, p.sending, d)
+	for class, spi := range p.sending {
+		if p.uses(class) {
+			add(c.sending, spi, d)
+		}
 	}
 }
 
@@ -134,7 +152,7 @@ func (c *Checker) effect(n *Node, e machine.Effect) {
 	case gdoi.InstallSA:
 		c.install(n, p, e)
 	case gdoi.ActivateSA:
-		c.activate(n, p, e.SPI)
+		c.activate(n, p, e.Class, e.SPI)
 	case gdoi.RetireSA:
 		t, ok := p.sas[e.SPI]
 		if !ok {
@@ -142,11 +160,11 @@ func (c *Checker) effect(n *Node, e machine.Effect) {
 		}
 		t.Key.Destroy()
 		delete(p.sas, e.SPI)
-		if p.sending == e.SPI {
-			p.sending = 0
+		if p.sending[t.class] == e.SPI {
+			delete(p.sending, t.class)
 		}
 	case gdoi.SetPolicy:
-		p.registered = e.Registered
+		p.registered, p.policy, p.early = e.Registered, e, true
 	}
 }
 
@@ -172,32 +190,35 @@ func (c *Checker) install(n *Node, p *plane, e gdoi.InstallSA) {
 	if old, ok := p.sas[e.TEK.SPI]; ok {
 		old.Key.Destroy()
 	}
-	p.sas[e.TEK.SPI] = e.TEK
+	p.sas[e.TEK.SPI] = sa{e.TEK, e.Class, e.Selectors}
 	if e.Send {
-		p.sending = e.TEK.SPI
+		p.sending[e.Class] = e.TEK.SPI
 	}
 }
 
-func (c *Checker) activate(n *Node, p *plane, spi gdoi.SPI) {
-	if _, ok := p.sas[spi]; !ok {
-		c.violate(n, "sends with %v, which it does not hold", spi)
+func (c *Checker) activate(n *Node, p *plane, class int, spi gdoi.SPI) {
+	if s, ok := p.sas[spi]; !ok || s.class != class {
+		c.violate(n, "sends class %d with %v, which it does not hold for it", class, spi)
 		return
 	}
 	p.early = true
-	p.sending = spi
+	p.sending[class] = spi
 }
 
 // tooEarly looks at an activation when the step is over, since the old key may retire in the same step.
 func (c *Checker) tooEarly(n *Node, p *plane) {
 	p.early = false
-	t, now := p.sas[p.sending], c.s.clock().Wall
-	if !now.Before(t.SendAfter) {
-		return
-	}
-	for _, o := range p.sas {
-		if o.SPI != p.sending && o.SendAfter.Before(t.SendAfter) {
-			c.violate(n, "sends with %v %v before its activation, and holds %v", p.sending, t.SendAfter.Sub(now), o.SPI)
-			return
+	now := c.s.clock().Wall
+	for i, class := range p.policy.Classes {
+		t, ok := p.sas[p.sending[class]]
+		if !ok || p.policy.Policy[i].Action != policy.Permit || !now.Before(t.SendAfter) {
+			continue
+		}
+		for _, o := range p.sas {
+			if o.SendAfter.Before(t.SendAfter) && protects(o, p.policy.Policy[i]) {
+				c.violate(n, "sends with %v %v before its activation, and holds %v", t.SPI, t.SendAfter.Sub(now), o.SPI)
+				return
+			}
 		}
 	}
 }
@@ -276,8 +297,8 @@ func (c *Checker) stepped(n *Node) {
 		if p.registered != (len(p.sas) > 0) {
 			c.violate(n, "registered is %v with %d keys", p.registered, len(p.sas))
 		}
-		if p.registered && p.sending == 0 {
-			c.violate(n, "registered, but sends with no key")
+		if why := p.mute(); why != "" {
+			c.violate(n, "registered, but %s", why)
 		}
 		for spi, t := range p.sas {
 			if over := c.s.clock().Wall.Sub(t.Expires); over > 0 {
@@ -293,6 +314,7 @@ func (c *Checker) stepped(n *Node) {
 	for spi := range c.sending {
 		apart = apart || c.installed[spi] != c.registered
 	}
+	apart = c.lossy() || apart
 	if apart && !c.apart {
 		c.apartFrom = c.s.now
 	}
@@ -332,13 +354,16 @@ func (c *Checker) unreadable(n *Node) []gdoi.SPI {
 	var out []gdoi.SPI
 	for _, o := range c.s.nodes[1:] {
 		q := c.plane[o]
-		if q == nil || !q.registered || o.island != n.island || q.sending == 0 || seen[q.sending] {
+		if q == nil || !q.registered || o.island != n.island {
 			continue
 		}
-		seen[q.sending] = true
-		if _, ok := p.sas[q.sending]; !ok {
-			out = append(out, q.sending)
+		for class, spi := range q.sending {
+			if _, ok := p.sas[spi]; !ok && q.uses(class) && !seen[spi] {
+				seen[spi] = true
+				out = append(out, spi)
+			}
 		}
 	}
+	slices.Sort(out)
 	return out
 }

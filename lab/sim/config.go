@@ -26,6 +26,9 @@ type Config struct {
 	// StartSpread is the time within which the members start.
 	StartSpread time.Duration
 	Network     Network
+	// Flows are packets that every member sends to every other, as far as the Checker goes: none may be lost. They take time,
+	// so they are for few members.
+	Flows []policy.Packet
 }
 
 // Network is how datagrams fare.
@@ -64,7 +67,7 @@ func (c *Config) keyServer() node.KSConfig {
 	if g.Authorise == nil {
 		g.Authorise = policy.Authorisation{{Prefix: netip.MustParsePrefix("10.0.0.0/8")}}
 	}
-	if g.Policy == nil {
+	if g.Policy == nil && g.SAs == nil {
 		l, err := policy.ParseList("deny udp any eq 848 any eq 848\npermit ip 10.0.0.0/8 10.0.0.0/8")
 		if err != nil {
 			panic("sim: " + err.Error())

@@ -31,7 +31,8 @@ type Node struct {
 	timed   bool
 	held    map[machine.PersistID][]machine.Send
 	written map[machine.PersistID]bool
-	crashIn int // effects until a crash; negative: none
+	writes  machine.Instant // when the store has done what it was asked so far
+	crashIn int             // effects until a crash; negative: none
 	store   error
 	custody error
 }
@@ -201,7 +202,9 @@ func (n *Node) later(d time.Duration, f func()) {
 func (n *Node) persist(e machine.Persist) {
 	n.s.record("persist", n.index, nil)
 	life, reached := n.life, n.s.rng.IntN(2) == 0
-	n.s.After(time.Millisecond+time.Duration(n.s.rng.Int64N(int64(4*time.Millisecond))), func() {
+	// In order, as the store of the daemon does it.
+	n.writes = max(n.writes, n.s.now.Add(time.Millisecond+time.Duration(n.s.rng.Int64N(int64(4*time.Millisecond)))))
+	n.s.After(n.writes.Sub(n.s.now), func() {
 		alive := n.Up() && n.life == life
 		err := n.store
 		if err == nil && (alive || reached && n.life == life) {
