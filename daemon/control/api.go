@@ -7,6 +7,9 @@
 //	GET  /v1/events?since=N              the journal's tail, []Event
 //	POST /v1/rekey        RekeyRequest         (key server)
 //	POST /v1/clear-member ClearMemberRequest   (key server)
+//	POST /v1/clear-members ClearMembersRequest (key server)
+//	POST /v1/remove-member RemoveMemberRequest (key server)
+//	POST /v1/readmit      ReadmitRequest       (key server)
 //	POST /v1/reregister   ReregisterRequest    (group member)
 //	POST /v1/plan         PlanRequest          (key server) what the configuration file, read again, would change
 //	POST /v1/apply        PlanRequest          (key server) and change it
@@ -68,17 +71,19 @@ type KSGroup struct {
 	KEK          *KEK       `json:"kek,omitempty"`
 	TEKs         []TEK      `json:"teks"` // oldest first
 	Members      []KSMember `json:"members"`
-	NextRekey    time.Time  `json:"next_rekey"`   // the next scheduled TEK rekey
-	LastRekey    time.Time  `json:"last_rekey"`   // zero: none yet
-	RekeysSent   uint64     `json:"rekeys_sent"`  // distinct PUSH messages since start
-	RekeyKind    string     `json:"rekey_kind"`   // "unicast" or "multicast"
-	Multicast    string     `json:"multicast"`    // the group's address and port
-	Acknowledge  string     `json:"acknowledge"`  // kek-sha256, or none
-	Ejected      uint64     `json:"ejected"`      // members that left the list since start because they were silent
-	SIDBits      int        `json:"sid_bits"`     //
-	SIDsUsed     uint64     `json:"sids_used"`    //
-	SIDsTotal    uint64     `json:"sids_total"`   //
-	Transmitting int        `json:"transmitting"` // members to which the current rekey is still being repeated
+	Removed      []Removed  `json:"removed,omitempty"` // who was removed and is refused
+	KeyTree      int        `json:"key_tree"`          // members with a place in the key tree
+	NextRekey    time.Time  `json:"next_rekey"`        // the next scheduled TEK rekey
+	LastRekey    time.Time  `json:"last_rekey"`        // zero: none yet
+	RekeysSent   uint64     `json:"rekeys_sent"`       // distinct PUSH messages since start
+	RekeyKind    string     `json:"rekey_kind"`        // "unicast" or "multicast"
+	Multicast    string     `json:"multicast"`         // the group's address and port
+	Acknowledge  string     `json:"acknowledge"`       // kek-sha256, or none
+	Ejected      uint64     `json:"ejected"`           // members that left the list since start because they were silent
+	SIDBits      int        `json:"sid_bits"`          //
+	SIDsUsed     uint64     `json:"sids_used"`         //
+	SIDsTotal    uint64     `json:"sids_total"`        //
+	Transmitting int        `json:"transmitting"`      // members to which the current rekey is still being repeated
 }
 
 // Present counts the members that have not left.
@@ -140,6 +145,13 @@ type TEK struct {
 	OutBytes   uint64    `json:"out_bytes"`
 }
 
+// Removed is somebody who was removed from a group.
+type Removed struct {
+	Address  string    `json:"address"`
+	Identity string    `json:"identity"`
+	At       time.Time `json:"at"`
+}
+
 // KSMember is a registered member as the key server sees it.
 type KSMember struct {
 	Address       string     `json:"address"`
@@ -152,6 +164,7 @@ type KSMember struct {
 	LastSeq       uint32     `json:"last_seq"`    // last rekey sequence number sent to it
 	Rekey         RekeyState `json:"rekey"`
 	SIDs          []uint32   `json:"sids"`
+	KeyTree       bool       `json:"key_tree"` // it need not register again when others are removed
 }
 
 // RekeyState is what a key server knows about the rekeys of a member, since its start.
@@ -256,6 +269,27 @@ type RekeyRequest struct {
 
 // ClearMemberRequest removes a member from the list; it must register again.
 type ClearMemberRequest struct {
+	Group  string `json:"group"`
+	Member string `json:"member"` // address or identity
+}
+
+// ClearMembersRequest makes all members of a group register again. They keep their keys meanwhile, or, with Now, lose them
+// at once.
+type ClearMembersRequest struct {
+	Group string `json:"group"`
+	Now   bool   `json:"now"`
+}
+
+// RemoveMemberRequest excludes members from a group: they are refused from now on, and all others get keys that the removed
+// cannot have. Now ends the old keys at once, which loses packets.
+type RemoveMemberRequest struct {
+	Group   string   `json:"group"`
+	Members []string `json:"members"` // addresses or identities
+	Now     bool     `json:"now"`
+}
+
+// ReadmitRequest lets a removed member register again.
+type ReadmitRequest struct {
 	Group  string `json:"group"`
 	Member string `json:"member"` // address or identity
 }

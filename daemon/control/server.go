@@ -40,13 +40,16 @@ func (r refusal) Is(target error) bool { return target == ErrRefused }
 // Handlers is what a daemon offers. Those that are nil do not exist for its role. Each returns one sentence about
 // what it did.
 type Handlers struct {
-	Snapshot    func(context.Context) (*Snapshot, error)
-	Rekey       func(context.Context, RekeyRequest) (string, error)
-	ClearMember func(context.Context, ClearMemberRequest) (string, error)
-	Reregister  func(context.Context, ReregisterRequest) (string, error)
-	Plan        func(context.Context, PlanRequest) (*Plan, error)
-	Apply       func(context.Context, PlanRequest) (*Plan, error)
-	Stop        func(context.Context) (string, error)
+	Snapshot     func(context.Context) (*Snapshot, error)
+	Rekey        func(context.Context, RekeyRequest) (string, error)
+	ClearMember  func(context.Context, ClearMemberRequest) (string, error)
+	ClearMembers func(context.Context, ClearMembersRequest) (string, error)
+	RemoveMember func(context.Context, RemoveMemberRequest) (string, error)
+	Readmit      func(context.Context, ReadmitRequest) (string, error)
+	Reregister   func(context.Context, ReregisterRequest) (string, error)
+	Plan         func(context.Context, PlanRequest) (*Plan, error)
+	Apply        func(context.Context, PlanRequest) (*Plan, error)
+	Stop         func(context.Context) (string, error)
 }
 
 // Server answers on the control socket.
@@ -71,6 +74,9 @@ func NewServer(h Handlers, j *Journal) *Server {
 	mux.HandleFunc("GET /v1/watch", s.getWatch)
 	mux.HandleFunc("POST /v1/rekey", post(h.Rekey))
 	mux.HandleFunc("POST /v1/clear-member", post(h.ClearMember))
+	mux.HandleFunc("POST /v1/clear-members", post(h.ClearMembers))
+	mux.HandleFunc("POST /v1/remove-member", post(h.RemoveMember))
+	mux.HandleFunc("POST /v1/readmit", post(h.Readmit))
 	mux.HandleFunc("POST /v1/reregister", post(h.Reregister))
 	mux.HandleFunc("POST /v1/plan", command(planned(h.Plan)))
 	mux.HandleFunc("POST /v1/apply", command(planned(h.Apply)))
@@ -147,7 +153,7 @@ func command[T any](f func(context.Context, T) (Reply, error)) http.HandlerFunc 
 			return
 		}
 		if f == nil {
-			fail(w, http.StatusNotFound, r.URL.Path+" is not for this kind of daemon: rekey, clear-member, plan and apply go to a key server, reregister to a group member")
+			fail(w, http.StatusNotFound, r.URL.Path+" is not for this kind of daemon: rekey, clear-member, clear-members, remove-member, readmit, plan and apply go to a key server, reregister to a group member")
 			return
 		}
 		var req T

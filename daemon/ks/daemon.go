@@ -110,7 +110,8 @@ func New(cfg *config.KS, log *slog.Logger, opts Options) (_ *Daemon, err error) 
 		Machine: d.node, Clock: d.clock, Send: d.send, Persist: d.store.Write, Sign: sign(keys, custody.New(cfg.Certificates)), Note: d.sink.Note,
 	})
 	d.server = control.NewServer(control.Handlers{
-		Snapshot: d.Snapshot, Rekey: d.rekey, ClearMember: d.clearMember, Stop: d.askStop,
+		Snapshot: d.Snapshot, Rekey: d.rekey, ClearMember: d.clearMember,
+		ClearMembers: d.clearMembers, RemoveMember: d.removeMember, Readmit: d.readmit, Stop: d.askStop,
 		Plan: d.plan, Apply: d.apply,
 	}, &d.journal)
 	return d, nil

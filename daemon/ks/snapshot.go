@@ -56,6 +56,10 @@ func group(c *config.KSGroup, s keyserver.Snapshot) control.KSGroup {
 	for _, t := range s.TEKs {
 		g.TEKs = append(g.TEKs, translate.TEK(t))
 	}
+	g.KeyTree = s.KeyTree.Members
+	for _, r := range s.Removed {
+		g.Removed = append(g.Removed, control.Removed{Address: r.Addr.Addr().String(), Identity: r.Identity, At: r.At})
+	}
 	for _, m := range s.Members {
 		state := control.StateRegistered
 		if m.Left {
@@ -64,7 +68,7 @@ func group(c *config.KSGroup, s keyserver.Snapshot) control.KSGroup {
 		g.Members = append(g.Members, control.KSMember{
 			Address: m.Addr.Addr().String(), Identity: m.Identity, Certificate: m.Certificate, State: state,
 			RegisteredAt: m.RegisteredAt, Registrations: m.Registrations, RekeysSent: m.RekeysSent,
-			LastSeq: m.LastSeq, SIDs: translate.SIDs(m.SIDs),
+			LastSeq: m.LastSeq, SIDs: translate.SIDs(m.SIDs), KeyTree: m.KeyTree,
 			Rekey: control.RekeyState{
 				Acks: m.Acks, Acked: m.AckedSeq, AckCount: m.AckCount, Missed: m.Missed, MissedTotal: m.MissedTotal,
 				RTT: float64(m.RTT.Microseconds()) / 1000,

@@ -66,6 +66,54 @@ func ClearMember(ctx context.Context, fleet *source.Fleet, group, member string)
 	return told(n.Name, r, err)
 }
 
+// RemoveMember excludes members from the group; with now old keys end at once.
+func RemoveMember(ctx context.Context, fleet *source.Fleet, group string, members []string, now bool) (string, error) {
+	n, err := keyServer(fleet, group)
+	if err != nil {
+		return "", err
+	}
+	r := control.RemoveMemberRequest{Group: group, Now: now}
+	for _, m := range members {
+		r.Members = append(r.Members, address(fleet, m))
+	}
+	ctx, cancel := context.WithTimeout(ctx, bound)
+	defer cancel()
+	reply, err := client.New(n.Socket).RemoveMember(ctx, r)
+	return told(n.Name, reply, err)
+}
+
+// Readmit lets a removed member register again.
+func Readmit(ctx context.Context, fleet *source.Fleet, group, member string) (string, error) {
+	n, err := keyServer(fleet, group)
+	if err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(ctx, bound)
+	defer cancel()
+	r, err := client.New(n.Socket).Readmit(ctx, control.ReadmitRequest{Group: group, Member: address(fleet, member)})
+	return told(n.Name, r, err)
+}
+
+// ClearMembers makes all members register again; with now they lose their keys at once.
+func ClearMembers(ctx context.Context, fleet *source.Fleet, group string, now bool) (string, error) {
+	n, err := keyServer(fleet, group)
+	if err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(ctx, bound)
+	defer cancel()
+	r, err := client.New(n.Socket).ClearMembers(ctx, control.ClearMembersRequest{Group: group, Now: now})
+	return told(n.Name, r, err)
+}
+
+// address is that of an attached node, or what was given: an address or an identity.
+func address(fleet *source.Fleet, member string) string {
+	if m := fleet.Node(member); m != nil && m.Snap != nil {
+		member, _, _ = strings.Cut(m.Snap.Local, ":")
+	}
+	return member
+}
+
 // Plan asks the group's key server what its configuration file would change, or has it changed with apply.
 func Plan(ctx context.Context, fleet *source.Fleet, group string, now, apply bool) (*control.Plan, error) {
 	n, err := planner(fleet, group)

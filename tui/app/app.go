@@ -265,6 +265,15 @@ func (m *Model) act(msg tea.KeyMsg) {
 		m.labAction(node, "Kill "+node+" (SIGKILL)? It stays dead until it is started.", action.Kill)
 	case key.Matches(msg, k.Start):
 		m.labAction(node, "Start "+node+"?", action.Start)
+	case key.Matches(msg, k.Remove):
+		if node == "" || group == "" {
+			m.say("", errNothing("select a member first (views 1 and 2)"))
+			return
+		}
+		m.ask = &question{"Remove member " + node + " from group " + group + "? It is refused until readmitted; all others get new keys.",
+			func(ctx context.Context) (string, error) {
+				return action.RemoveMember(ctx, fleet, group, []string{node}, false)
+			}}
 	case key.Matches(msg, k.Clear):
 		if node == "" || group == "" {
 			m.say("", errNothing("select a member first (views 1 and 2)"))

@@ -71,6 +71,21 @@ func (c *Client) ClearMember(ctx context.Context, req control.ClearMemberRequest
 	return c.post(ctx, "/v1/clear-member", req)
 }
 
+// ClearMembers makes all members of a group register again.
+func (c *Client) ClearMembers(ctx context.Context, req control.ClearMembersRequest) (control.Reply, error) {
+	return c.post(ctx, "/v1/clear-members", req)
+}
+
+// RemoveMember excludes members from a group.
+func (c *Client) RemoveMember(ctx context.Context, req control.RemoveMemberRequest) (control.Reply, error) {
+	return c.post(ctx, "/v1/remove-member", req)
+}
+
+// Readmit lets a removed member register again.
+func (c *Client) Readmit(ctx context.Context, req control.ReadmitRequest) (control.Reply, error) {
+	return c.post(ctx, "/v1/readmit", req)
+}
+
 // Reregister makes a member register again.
 func (c *Client) Reregister(ctx context.Context, req control.ReregisterRequest) (control.Reply, error) {
 	return c.post(ctx, "/v1/reregister", req)

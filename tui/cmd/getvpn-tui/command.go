@@ -90,7 +90,7 @@ func command() *cobra.Command {
 	f.StringVar(&o.socket, "socket", "", "attach to one daemon's control socket")
 	f.StringVar(&o.dir, "dir", "", "attach to every *.sock of a directory")
 	f.StringVar(&o.theme, "theme", "", "colours: "+strings.Join(theme.Names(), ", "))
-	root.AddCommand(showCommand(o), planCommand(o, "plan", false), planCommand(o, "apply", true), rekeyCommand(o), clearCommand(o), reregisterCommand(o), labCommand(o, "kill", action.Kill), labCommand(o, "start", action.Start))
+	root.AddCommand(showCommand(o), planCommand(o, "plan", false), planCommand(o, "apply", true), rekeyCommand(o), clearCommand(o), clearAllCommand(o), removeCommand(o), readmitCommand(o), reregisterCommand(o), labCommand(o, "kill", action.Kill), labCommand(o, "start", action.Start))
 	return root
 }
 
