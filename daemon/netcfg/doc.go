@@ -22,6 +22,12 @@
 // through the raw socket. Routes into the TUN carry a preferred source, so that the member's own connections start
 // from an address that the policy covers: a LAN address if one is covered, else the WAN's.
 //
+// # Multicast
+//
+// When a group permits multicast destinations (prefixes inside 224/4), package mcast makes the member the multicast router
+// between its LANs and the TUN, and joins on the WAN what hosts have joined on the LANs. ESP to a group comes in by table
+// IN like all other.
+//
 // # Reverse path filter
 //
 // The route back to a protected prefix is the TUN, so a strict filter (1) would drop what legitimately comes from the WAN:

@@ -29,8 +29,10 @@ import (
 // The test binary is also what runs inside the namespaces, see run in netns_test.go.
 const roleEnv, argEnv = "GETVPN_NETCFG_ROLE", "GETVPN_NETCFG_ARG"
 
+var roles = map[string]func(arg string) error{"echo": echoRole, "probe": probeRole, "capture": captureRole}
+
 func TestMain(m *testing.M) {
-	roles := map[string]func(arg string) error{"member": memberRole, "echo": echoRole, "probe": probeRole, "capture": captureRole}
+	roles["member"] = memberRole
 	if role, ok := roles[os.Getenv(roleEnv)]; ok {
 		if err := role(os.Getenv(argEnv)); err != nil {
 			fmt.Fprintln(os.Stderr, err)

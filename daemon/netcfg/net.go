@@ -9,19 +9,23 @@ import (
 	"sync"
 
 	"github.com/vishvananda/netlink"
+
+	"github.com/getvpn/getvpn/daemon/mcast"
 )
 
 // Net is one member's part of the kernel.
 type Net struct {
 	cfg Config
 
-	mu     sync.Mutex
-	groups []Group
-	up     bool
-	wan    int // MTU
-	tun    int
-	live   *live
-	saved  []sysctl
+	mu      sync.Mutex
+	groups  []Group
+	up      bool
+	wan     int // MTU
+	tun     int
+	live    *live
+	mcast   *mcast.Router
+	noMcast string // why there is none
+	saved   []sysctl
 }
 
 // New checks the configuration; the kernel is not touched yet.
@@ -52,7 +56,7 @@ func (n *Net) setGroups(groups []Group) error {
 	if !n.up {
 		return nil
 	}
-	return errors.Join(n.setMTU(), n.syncRoutes())
+	return errors.Join(n.setMTU(), n.syncRoutes(), n.syncMulticast())
 }
 
 // Prepare makes way for groups to come: from now on the kernel lets pass what either the policy in force or the one to
@@ -101,7 +105,7 @@ func (n *Net) Up() error {
 func (n *Net) Down() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	err := errors.Join(n.undo(), n.endLive())
+	err := errors.Join(n.endMulticast(), n.undo(), n.endLive())
 	n.up = false
 	if !n.cfg.KeepGuard {
 		err = errors.Join(err, n.removeGuard())

@@ -104,7 +104,7 @@ func (n *Net) Sync() error {
 			return err
 		}
 	}
-	for _, step := range []func() error{n.setMTU, n.linkUp, n.syncRoutes, n.addRules} {
+	for _, step := range []func() error{n.setMTU, n.linkUp, n.syncRoutes, n.addRules, n.syncMulticast} {
 		if err := step(); err != nil {
 			return err
 		}

@@ -56,6 +56,7 @@ func OpenRaw(cfg Config) (*Raw, error) {
 	if err := errors.Join(
 		r.tx.setInt(unix.IPPROTO_IP, unix.IP_HDRINCL, 1, "IP_HDRINCL"),
 		r.tx.mark(cfg.Mark),
+		r.tx.multicast(cfg.Device),
 		r.tx.buffer(unix.SO_SNDBUFFORCE, unix.SO_SNDBUF, size),
 		r.rx.buffer(unix.SO_RCVBUFFORCE, unix.SO_RCVBUF, size),
 		r.rx.bind(cfg.Device),

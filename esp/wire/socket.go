@@ -2,6 +2,7 @@ package wire
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"syscall"
 	"unsafe"
@@ -74,6 +75,21 @@ func (s socket) bind(device string) error {
 		return nil
 	}
 	return s.control("bind to "+device, func(fd int) error { return unix.BindToDevice(fd, device) })
+}
+
+// multicast makes packets to groups leave through a device, and only there: a copy for ourselves would be our own packet
+// coming back.
+func (s socket) multicast(device string) error {
+	if err := s.setInt(unix.IPPROTO_IP, unix.IP_MULTICAST_LOOP, 0, "IP_MULTICAST_LOOP"); err != nil || device == "" {
+		return err
+	}
+	i, err := net.InterfaceByName(device)
+	if err != nil {
+		return fmt.Errorf("wire: interface %s: %w", device, err)
+	}
+	return s.control("multicast through "+device, func(fd int) error {
+		return unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_MULTICAST_IF, &unix.IPMreqn{Ifindex: int32(i.Index)})
+	})
 }
 
 // drops returns what the kernel threw away because the receive buffer was full.
