@@ -53,5 +53,22 @@ func (t *Trust) Reload(ctx context.Context, l *loop.Loop) (string, error) {
 	return text, err
 }
 
-// Warnings says what is wrong with the revocation lists.
-func (t *Trust) Warnings(now time.Time) []string { return t.current.Load().Warnings(now) }
+// soon is how long before its end a certificate of ours becomes a warning.
+const soon = 14 * 24 * time.Hour
+
+// Warnings says what is wrong with the revocation lists, and which certificates of ours end soon.
+func (t *Trust) Warnings(now time.Time) []string {
+	out := t.current.Load().Warnings(now)
+	if t.cfg == nil {
+		return out
+	}
+	for _, o := range t.cfg.Own {
+		switch left := o.Chain[0].NotAfter.Sub(now); {
+		case left <= 0:
+			out = append(out, fmt.Sprintf("the certificate in %s has expired: peers refuse it; renew it and restart", o.File))
+		case left < soon:
+			out = append(out, fmt.Sprintf("the certificate in %s expires in %d days; renew it and restart", o.File, int(left/(24*time.Hour))))
+		}
+	}
+	return out
+}

@@ -139,12 +139,14 @@ func TestRegistrationWithCertificates(t *testing.T) {
 	if got := addresses(ks.Snapshot(w.now).Groups[0]); !slices.Equal(got, []string{"10.1.0.1"}) {
 		t.Errorf("after a restart: members %v", got)
 	}
-	// And can revoke it.
+	// And can revoke it, also with a list that came while it was down.
 	w.ca.Revoke(w.now.Wall, w.certs["gm1"])
-	w.step(ksAddr, gdoi.CmdTrust{Trust: w.trust(), ID: 1})
+	ks = w.keyServer(RevokeRemove, branches(t))
+	w.run(time.Second)
 	if got := addresses(ks.Snapshot(w.now).Groups[0]); len(got) != 0 {
 		t.Errorf("after the revocation: members %v", got)
 	}
+	w.wantNotes(ksAddr, gdoi.NoteRevoked, 1)
 }
 
 func TestRevokedUnderWay(t *testing.T) {

@@ -99,6 +99,7 @@ func (n *KeyServer) Step(now machine.Now, ev machine.Event, out machine.Effects)
 			clear(r.Value)
 		}
 		n.stored, n.storedSPIs = nil, nil
+		out, _ = n.excludeRevoked(now, out) // by a list that came while it was down
 	}
 	switch ev := ev.(type) {
 	case machine.Datagram:

@@ -53,12 +53,21 @@ func (n *KeyServer) trust(now machine.Now, c gdoi.CmdTrust, out machine.Effects)
 		out = s.ike.Revoked(out)
 		n.remove(s)
 	}
+	out, members := n.excludeRevoked(now, out)
+	return append(out, gdoi.CommandResult{ID: c.ID, Text: fmt.Sprintf("revocation lists taken up; %d sessions ended, %d members removed", sessions, members)})
+}
+
+// excludeRevoked takes members with revoked certificates out of their groups, and says how many.
+func (n *KeyServer) excludeRevoked(now machine.Now, out machine.Effects) (machine.Effects, int) {
+	if n.cfg.OnRevocation == RevokeRefuse {
+		return out, 0
+	}
 	members := 0
 	for _, g := range n.groups {
 		var gone []keyserver.Peer
 		for _, p := range g.Peers() {
-			text, revoked := c.Trust.Revoked(p.Cert)
-			if !revoked || n.cfg.OnRevocation == RevokeRefuse {
+			text, revoked := n.cfg.Phase1.Trust.Revoked(p.Cert)
+			if !revoked {
 				continue
 			}
 			gone = append(gone, p)
@@ -70,7 +79,7 @@ func (n *KeyServer) trust(now machine.Now, c gdoi.CmdTrust, out machine.Effects)
 		members += len(gone)
 		out = g.Exclude(now, gone, out)
 	}
-	return append(out, gdoi.CommandResult{ID: c.ID, Text: fmt.Sprintf("revocation lists taken up; %d sessions ended, %d members removed", sessions, members)})
+	return out, members
 }
 
 // inOrder is the established sessions by address, then those under way that have shown a certificate.
