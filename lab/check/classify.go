@@ -20,6 +20,7 @@ const (
 	ESP            Class = iota // ESP between addresses of the protected range
 	GDOI                        // UDP port 848 from or to a gateway
 	ClearByPolicy               // clear between protected addresses where the policy says deny
+	Membership                  // IGMP of a gateway: it joins or leaves a multicast group for its rekeys
 	GatewayICMP                 // ICMP error of a gateway about a GDOI datagram, as when a key server is dead
 	Link                        // ARP and other traffic that is not IPv4
 	Other                       // none of our business
@@ -31,7 +32,7 @@ const (
 	classes
 )
 
-var classNames = [classes]string{"ESP", "GDOI", "clear by policy", "ICMP about GDOI", "ARP", "other",
+var classNames = [classes]string{"ESP", "GDOI", "clear by policy", "IGMP", "ICMP about GDOI", "ARP", "other",
 	"CLEAR OF PROTECTED RANGE", "GATEWAY OUTSIDE GDOI", "ESP WITH FOREIGN ADDRESSES", "READABLE ESP", "MALFORMED"}
 
 // String names the class in a report.
@@ -40,9 +41,10 @@ func (c Class) String() string { return classNames[c] }
 // Offence says whether the class must never be seen.
 func (c Class) Offence() bool { return c >= ClearProtected }
 
-// Numbers of RFC 791, 792, 768, 9293, 4303, 6407.
+// Numbers of RFC 791, 792, 1112, 768, 9293, 4303, 6407.
 const (
 	protoICMP = 1
+	protoIGMP = 2
 	protoTCP  = 6
 	protoUDP  = 17
 	protoESP  = 50
@@ -138,6 +140,8 @@ func (r *rules) class(p *Packet, body []byte) Class {
 		return ForeignESP
 	case gateway && p.Proto == protoUDP && (p.SrcPort == portGDOI || p.DstPort == portGDOI):
 		return GDOI
+	case gateway && p.Proto == protoIGMP && p.Dst.IsMulticast():
+		return Membership
 	case gateway && p.Proto == protoICMP && quotesGDOI(body):
 		return GatewayICMP
 	case gateway:

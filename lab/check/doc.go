@@ -9,6 +9,7 @@
 //	{check: bad-input, from: p2, targets: [ks1], ...}  garbage and replays at port 848 do no harm
 //	{check: fail-closed, member: gm1, ...}             a killed member leaks nothing
 //	{check: key-server-loss, node: ks1, ...}           traffic outlives the key server, then fails closed, then recovers
+//	{check: multicast-copies, do: [...], ...}          rekeys by multicast: one copy a link, all acknowledge, no repeats
 //	{check: core-only-esp}                             what the core saw during the whole run
 //	{check: lossless, do: [rekey...], after: 5s}       traffic runs while something is changed, and nothing is lost
 //	{check: blocked, pairs: [h1-h3], for: 3s}          nothing passes, and nothing of it is clear

@@ -59,6 +59,7 @@ var kinds = map[string]func() Check{
 	"bad-input":         func() Check { return &badInput{For: time.Minute, Rate: 200, TrafficRate: 100, Seed: 1} },
 	"fail-closed":       func() Check { return &failClosed{For: 5 * time.Second, Rate: 100, Recover: 30 * time.Second} },
 	"key-server-loss":   func() Check { return &keyServerLoss{Rate: 100, Recover: 90 * time.Second} },
+	"multicast-copies":  func() Check { return &multicastCopies{After: 5 * time.Second, Datagrams: 1} },
 	"core-only-esp":     func() Check { return &coreOnlyESP{} },
 	"lossless": func() Check {
 		return &lossless{Pairs: Pairs{All: true}, Rate: 100, Before: time.Second, After: 2 * time.Second}

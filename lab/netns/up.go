@@ -82,6 +82,9 @@ func (l *Lab) build(programs map[string]string) error {
 	if err := buildNetwork(l.name, l.s); err != nil {
 		return err
 	}
+	if err := l.routeMulticast(); err != nil {
+		return err
+	}
 	st := &State{Name: l.name, Scenario: l.s.Name, Driver: "netns", Dir: dir, Created: time.Now().UTC(), Vars: l.s.Vars,
 		Protected: l.s.Protected, Faults: []Fault{}}
 	for _, n := range l.s.Nodes {

@@ -26,6 +26,7 @@ type Scenario struct {
 	Description string                       `yaml:"description"`
 	Vars        map[string]string            `yaml:"vars"`
 	Profiles    map[string]map[string]string `yaml:"profiles"`
+	Multicast   bool                         `yaml:"multicast"` // the core routes multicast
 	Protected   []netip.Prefix               `yaml:"protected"`
 	Policy      []string                     `yaml:"policy"`
 	Secrets     []string                     `yaml:"secrets"`
