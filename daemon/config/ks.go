@@ -217,6 +217,7 @@ func (d *decoder) kek(v *value, k *KEK) {
 
 func (d *decoder) senderIDs(v *value, s *SenderIDs) {
 	first, count := 0, 0
+	var kssids []int
 	d.object(v,
 		opt("bits", word(d, &s.Bits, func(t string) (int, error) {
 			switch t {
@@ -226,9 +227,51 @@ func (d *decoder) senderIDs(v *value, s *SenderIDs) {
 			return 0, fmt.Errorf("%q is not a width of sender ids; use 8, 12, 16 or 24", t)
 		})),
 		opt("first", d.integer(&first, 0, 1<<24-1)),
-		opt("count", d.integer(&count, 0, 1<<24)))
+		opt("count", d.integer(&count, 0, 1<<24)),
+		opt("kssid-bits", d.integer(&s.KSSIDBits, 1, 9)),
+		opt("kssids", d.list(func(v *value) {
+			n := 0
+			d.integer(&n, 0, 511)(v)
+			kssids = append(kssids, n)
+		})))
+	if s.KSSIDBits > 0 || kssids != nil {
+		d.kssids(v, s, kssids, first, count)
+		return
+	}
 	if space := 1 << s.Bits; first >= space || first+count > space {
 		d.fail(v, "sender ids %d to %d do not fit into %d bits", first, max(first, first+count-1), s.Bits)
 	}
 	s.First, s.Count = uint32(first), uint32(count)
+}
+
+// kssids turns the key server's part of the space into a range: the high bits of an id name the key server that gave it.
+// Every key server of a group has other values, so that no two give the same id (RFC 6054 §4).
+func (d *decoder) kssids(v *value, s *SenderIDs, kssids []int, first, count int) {
+	switch {
+	case s.KSSIDBits == 0 || kssids == nil:
+		d.fail(v, "kssid-bits and kssids belong together: how many high bits name the key server, and which values this one has")
+		return
+	case first != 0 || count != 0:
+		d.fail(v, "first and count follow from kssid-bits and kssids; leave them out")
+		return
+	case s.KSSIDBits >= s.Bits:
+		d.fail(v, "kssid-bits %d leave nothing of %d bits for the members", s.KSSIDBits, s.Bits)
+		return
+	}
+	for i, k := range kssids {
+		if k>>s.KSSIDBits != 0 {
+			d.fail(v, "kssid %d does not fit into %d bits", k, s.KSSIDBits)
+			return
+		}
+		if i > 0 && k != kssids[i-1]+1 {
+			d.fail(v, "kssids must be consecutive, as in [2, 3]: %d follows %d", k, kssids[i-1])
+			return
+		}
+	}
+	if len(kssids) == 0 {
+		d.fail(v, "kssids is empty; give this key server at least one value")
+		return
+	}
+	each := s.Bits - s.KSSIDBits
+	s.First, s.Count = uint32(kssids[0])<<each, uint32(len(kssids))<<each
 }

@@ -136,6 +136,8 @@ type SenderIDs struct {
 	Bits  int
 	First uint32
 	Count uint32 // 0: to the end of the space
+	// KSSIDBits are the high bits that name a key server; 0: First and Count were given themselves.
+	KSSIDBits int
 }
 
 // GM is a group member's configuration.

@@ -40,6 +40,7 @@ type Group struct {
 
 	members    memberList
 	tree       keyTree
+	sids       senderIDs
 	removed    []*removal // sorted by key
 	exclusion  *exclusion // nil: none is under way
 	pacing     pacing
@@ -226,6 +227,9 @@ func (g *Group) problems() []string {
 	var p []string
 	if g.durable.failing {
 		p = append(p, "state cannot be written: no registration or rekey goes out until it can")
+	}
+	if text := g.sidProblem(); text != "" {
+		p = append(p, text)
 	}
 	for _, d := range g.deliveries {
 		if d.failed != "" {

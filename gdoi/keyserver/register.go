@@ -68,9 +68,9 @@ func (g *Group) Register(now machine.Now, p Peer, sids int, version uint64, out 
 	}
 	out = g.replaceDue(now, out)
 	want := min(uint64(max(sids, 1)), g.cfg.sidLimit())
-	if g.sidNext+want > g.cfg.SIDFirst+g.cfg.SIDCount {
-		out = append(out, g.note(gdoi.NoteSIDsExhausted, machine.Warning, fmt.Sprintf("all %d sender ids are used up; raise sender-ids bits if this happens often", g.cfg.SIDCount)))
-		out = g.reset(now, out)
+	out, err := g.prepareSIDs(now, p, want, out)
+	if err != nil {
+		return nil, 0, g.flush(now, out), err
 	}
 	if g.version != version {
 		return nil, 0, g.flush(now, out), ErrChanged

@@ -130,6 +130,10 @@ func (n *KeyServer) answer(now machine.Now, s *session, x *exchange, request pul
 		out = n.refusal(now, s, x, gdoi.NoteNotAuthorised, "not-authorised",
 			fmt.Sprintf("%s may not join; add it to the group's authorise list if it should", identity(s.ike.PeerID())), out)
 		return x.responder.Refuse(now, isakmp.InvalidIDInformation, out)
+	case errors.Is(err, keyserver.ErrNoSenderIDs):
+		out = n.refusal(now, s, x, gdoi.NoteSIDsExhausted, "sender-ids",
+			fmt.Sprintf("%s cannot join: %v; raise sender-ids bits or count of the group", identity(s.ike.PeerID()), err), out)
+		return x.responder.Refuse(now, isakmp.TryLater, out)
 	case errors.Is(err, keyserver.ErrTooOften):
 		n.drops.counts[gdoi.DropTooOften]++
 		out = n.refusal(now, s, x, gdoi.NoteRegisterFailed, gdoi.DropTooOften,
