@@ -25,7 +25,7 @@ func (w *Worker) outbound(p *Packet, input int, out []Result) []Result {
 	case spd.FailClosed:
 		return append(out, w.drop(FailClosed, input))
 	}
-	entry, reason := w.sending(v.Class)
+	entry, reason := w.sending(w.table.Class(v))
 	if reason != None {
 		return append(out, w.drop(reason, input))
 	}

@@ -32,7 +32,7 @@ type Group struct {
 	Local []Rule
 	// Rules is the group's access list: the current one, or while not registered the last one known (or none).
 	Rules []Rule
-	// Classes gives each rule a number of the caller's choice, which comes back as Verdict.Class: which SA protects what
+	// Classes gives each rule a number of the caller's choice, which Table.Class tells: which SA protects what
 	// the rule permits. Nil: 0 for all.
 	Classes []uint32
 	// Registered says that the group is usable. If it is not, what it would protect is dropped, or with FailOpen sent

@@ -18,13 +18,12 @@ const (
 	FailClosed                // drop: it may need protection that is not there
 )
 
-// Verdict is the answer of Lookup.
+// Verdict is the answer of Lookup. It has four fields and no more, so that the compiler keeps it in registers.
 type Verdict struct {
 	Outcome Outcome
 	local   bool
-	Group   int32  // the group that decided, -1 if none did
-	Class   uint32 // of the rule, see Group.Classes
-	rule    int32  // within the group's local or its own rules, -1 if none matched
+	Group   int32 // the group that decided, -1 if none did
+	rule    int32 // within the group's local or its own rules, -1 if none matched
 }
 
 // Table is the compiled policy of all groups.
@@ -144,9 +143,6 @@ func (g *group) lookup(f *packet.Flow) Verdict {
 	}
 	i := g.rules.match(f)
 	v := Verdict{rule: int32(i)}
-	if i >= 0 && g.classes != nil {
-		v.Class = g.classes[i]
-	}
 	switch {
 	case g.receiveOnly:
 	case i >= 0 && g.rules.rules[i].permit && g.registered:
@@ -164,6 +160,14 @@ func (g *group) guarded(f *packet.Flow) bool {
 		}
 	}
 	return false
+}
+
+// Class is that of the rule that gave the verdict, see Group.Classes.
+func (t *Table) Class(v Verdict) uint32 {
+	if v.Group < 0 || v.rule < 0 || v.local || t.groups[v.Group].classes == nil {
+		return 0
+	}
+	return t.groups[v.Group].classes[v.rule]
 }
 
 // Permits says whether a group's own rules permit the packet in one direction or the other.
