@@ -42,6 +42,49 @@ func load1(t *testing.T, name, text string) string {
 	return path
 }
 
+// TestExplainSAs: the SA whose rule matches first protects the packet, with its own suite; a deny of an earlier one hides it.
+func TestExplainSAs(t *testing.T) {
+	text, _, _ := strings.Cut(policyFile, "groups:")
+	c, err := LoadKS(load1(t, "ks.yml", text+`groups:
+  - name: blue
+    id: 1
+    authorise: [{address: 172.16.0.0/16}]
+    sas:
+      - name: voice
+        match: ["deny udp any eq 848 any eq 848", "permit udp 10.1.0.0/16 10.1.0.0/16"]
+        tek: {suite: aes-128-gcm}
+      - name: rest
+        match:
+          - permit ip 10.1.0.0/16 10.1.0.0/16
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.File = "ks.yml"
+	for packet, want := range map[string]string{
+		"udp 10.1.0.1:1 > 10.1.0.2:2": `group blue: encrypted with aes-128-gcm, SA voice
+  decided by  rule 2 of voice: permit udp 10.1.0.0/16 10.1.0.0/16  (ks.yml:13)
+  hidden      rule 1 of rest: permit ip 10.1.0.0/16 10.1.0.0/16  (ks.yml:17)
+`,
+		"udp 10.1.0.1:848 > 10.1.0.2:848": `group blue: clear
+  decided by  rule 1 of voice: deny udp any eq 848 any eq 848  (ks.yml:13)
+  hidden      rule 2 of voice: permit udp 10.1.0.0/16 10.1.0.0/16  (ks.yml:13)
+  hidden      rule 1 of rest: permit ip 10.1.0.0/16 10.1.0.0/16  (ks.yml:17)
+`,
+		"icmp 10.1.0.1 > 10.1.0.2": `group blue: encrypted with aes-256-gcm, SA rest
+  decided by  rule 1 of rest: permit ip 10.1.0.0/16 10.1.0.0/16  (ks.yml:17)
+`,
+	} {
+		p, err := policy.ParsePacket(packet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Explain(p).String(); got != packet+"\n"+want {
+			t.Errorf("got\n%swant\n%s\n%s", got, packet, want)
+		}
+	}
+}
+
 // TestLintPlaces: findings stand at the rules that they are about.
 func TestLintPlaces(t *testing.T) {
 	path := load1(t, "ks.yml", policyFile)

@@ -74,7 +74,7 @@ func keyServer(file string, epoch time.Time) error {
 	if err != nil {
 		return err
 	}
-	return process.Supervise(d, slog.New(slog.DiscardHandler), func() { d.Reconfigure(context.Background()) })
+	return process.Supervise(d, slog.New(slog.DiscardHandler))
 }
 
 // world is the files and the clock of one test.

@@ -1,7 +1,6 @@
 package process
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -155,20 +154,7 @@ func (s Spec[C]) run(c *C) error {
 	if err != nil {
 		return errFault{err}
 	}
-	inForce := s.Effective(c)
-	err = Supervise(d, log, func() {
-		if r, ok := d.(Reconfigurer); ok {
-			r.Reconfigure(context.Background())
-			return
-		}
-		Reload(log, inForce, func() (string, []string, error) {
-			c, err := s.load(common.File)
-			if err != nil {
-				return "", nil, err
-			}
-			return s.Effective(c), s.Common(c).Warnings, nil
-		})
-	})
+	err = Supervise(d, log)
 	if err != nil {
 		return errFault{err}
 	}

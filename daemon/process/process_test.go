@@ -60,28 +60,16 @@ func TestSink(t *testing.T) {
 	}
 }
 
-func TestReload(t *testing.T) {
-	for _, row := range []struct {
-		name, now string
-		err       error
-		want      []string
-	}{
-		{"the same", "a: 1\nb: 2", nil, []string{"says what is in force"}},
-		{"changed", "a: 1\nb: 3\nc: 4", nil, []string{"something new", "b: 3", "c: 4", "no longer says", "b: 2"}},
-		{"broken", "", errors.New("ks.yml:1:1: unknown key"), []string{"stays in force", "ks.yml:1:1"}},
+func TestDifferences(t *testing.T) {
+	for _, row := range []struct{ name, was, is, fresh, gone string }{
+		{"the same", "a: 1\nb: 2", "a: 1\nb: 2", "", ""},
+		{"changed", "a: 1\n  b: 2", "a: 1\n  b: 3\nc: 4", "b: 3|c: 4", "b: 2"},
+		{"gone", "a: 1\nb: 2", "a: 1", "", "b: 2"},
 	} {
-		t.Run(row.name, func(t *testing.T) {
-			var out bytes.Buffer
-			Reload(jsonLog(&out), "a: 1\nb: 2", func() (string, []string, error) { return row.now, nil, row.err })
-			for _, w := range row.want {
-				if !strings.Contains(out.String(), w) {
-					t.Errorf("no %q in %s", w, out.String())
-				}
-			}
-			if strings.Contains(out.String(), "a: 1") {
-				t.Errorf("an unchanged line is reported: %s", out.String())
-			}
-		})
+		fresh, gone := Differences(row.was, row.is)
+		if strings.Join(fresh, "|") != row.fresh || strings.Join(gone, "|") != row.gone {
+			t.Errorf("%s: %q, %q", row.name, fresh, gone)
+		}
 	}
 }
 
@@ -105,7 +93,14 @@ func TestExit(t *testing.T) {
 }
 
 // idle is a daemon that does nothing until it is told to end.
-type idle struct{ snapshots chan struct{} }
+type idle struct{ snapshots, reloaded, reconfigured chan struct{} }
+
+func (i *idle) Reload(context.Context) (string, error) {
+	i.reloaded <- struct{}{}
+	return "new lists", nil
+}
+
+func (i *idle) Reconfigure(context.Context) { i.reconfigured <- struct{}{} }
 
 func (i *idle) Run(ctx context.Context, ready func()) error {
 	ready()
@@ -120,13 +115,13 @@ func (i *idle) Snapshot(context.Context) (*control.Snapshot, error) {
 
 // TestSignals sends real signals to this process.
 func TestSignals(t *testing.T) {
-	d := &idle{make(chan struct{}, 1)}
-	reloaded, ended := make(chan struct{}, 1), make(chan error, 1)
+	d := &idle{make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{}, 1)}
+	ended := make(chan error, 1)
 	var out bytes.Buffer
 	log := jsonLog(&out)
 	started := make(chan struct{})
 	go func() {
-		ended <- Supervise(readyDaemon{d, started}, log, func() { reloaded <- struct{}{} })
+		ended <- Supervise(readyDaemon{d, started}, log)
 	}()
 	<-started
 	kill := func(s syscall.Signal) {
@@ -136,7 +131,8 @@ func TestSignals(t *testing.T) {
 		}
 	}
 	kill(syscall.SIGHUP)
-	<-reloaded
+	<-d.reloaded
+	<-d.reconfigured
 	kill(syscall.SIGUSR1)
 	<-d.snapshots
 	kill(syscall.SIGTERM)

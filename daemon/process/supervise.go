@@ -30,17 +30,18 @@ type Reloader interface {
 	Reload(ctx context.Context) (string, error)
 }
 
-// reloadFiles has a daemon do so.
-func reloadFiles(d Daemon, log *slog.Logger) {
-	r, ok := d.(Reloader)
-	if !ok {
-		return
+// reload has a daemon take up what it can: files that the configuration names, then the configuration itself.
+func reload(ctx context.Context, d Daemon, log *slog.Logger) {
+	if r, ok := d.(Reloader); ok {
+		switch text, err := r.Reload(ctx); {
+		case err != nil:
+			log.Error("not reloaded", "error", err)
+		case text != "":
+			log.Info(text)
+		}
 	}
-	switch text, err := r.Reload(context.Background()); {
-	case err != nil:
-		log.Error("not reloaded", "error", err)
-	case text != "":
-		log.Info(text)
+	if r, ok := d.(Reconfigurer); ok {
+		r.Reconfigure(ctx)
 	}
 }
 
@@ -55,7 +56,7 @@ type Reconfigurer interface {
 //	SIGTERM, SIGINT  end in order; the second one ends at once
 //	SIGHUP           reload: take up new revocation lists, and what can change of the configuration; say what needs a restart
 //	SIGUSR1          write a snapshot into the log
-func Supervise(d Daemon, log *slog.Logger, reload func()) error {
+func Supervise(d Daemon, log *slog.Logger) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	sig := make(chan os.Signal, 8)
@@ -71,8 +72,7 @@ func Supervise(d Daemon, log *slog.Logger, reload func()) error {
 		case s := <-sig:
 			switch s {
 			case syscall.SIGHUP:
-				reloadFiles(d, log)
-				reload()
+				reload(ctx, d, log)
 			case syscall.SIGUSR1:
 				dump(ctx, d, log)
 			default:
@@ -104,29 +104,6 @@ func dump(ctx context.Context, d Daemon, log *slog.Logger) {
 		return
 	}
 	log.Info("snapshot", "snapshot", json.RawMessage(text))
-}
-
-// Reload compares the configuration in force with the file as it is now, both as effective text, and says what a
-// restart would change. Nothing is changed.
-func Reload(log *slog.Logger, inForce string, load func() (effective string, warnings []string, err error)) {
-	now, warnings, err := load()
-	if err != nil {
-		log.Error("the configuration file is not valid; the old configuration stays in force", "error", err)
-		return
-	}
-	for _, w := range warnings {
-		log.Warn(w)
-	}
-	fresh, gone := Differences(inForce, now)
-	for _, l := range fresh {
-		log.Warn("the configuration file says something new; restart to apply", "line", l)
-	}
-	for _, l := range gone {
-		log.Warn("the configuration file no longer says this; restart to apply", "line", l)
-	}
-	if len(fresh)+len(gone) == 0 {
-		log.Info("the configuration file is valid and says what is in force")
-	}
 }
 
 // Differences lists the lines that only the new text has, and those that only the old one has, without indentation.

@@ -21,6 +21,13 @@
 // When the key server was away and E is nearer than 4A, it divides what is left: half of it until activation. An
 // operator's rekey is an ordinary rollover whose old keys end 4A from now.
 //
+// # Another configuration
+//
+// A running group takes another configuration (Group.Reconfigure). What an SA protects, and with which suite, never changes:
+// SAs that are the same in both go on untouched, others are new chains of keys, which everybody has before the new access
+// list comes into force after 2A; what they replace drains for 90 s to an hour. Group.Plan says beforehand what will happen, in
+// the words of an operator, from the same comparison. A group that is removed says so to everybody (Group.Withdraw).
+//
 // # Durable first
 //
 // SEQ, SPIs, sender ids, keys and members are Records; whatever depends on one is sent after its Persist. A restarted

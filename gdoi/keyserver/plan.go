@@ -61,7 +61,7 @@ func (g *Group) Plan(now machine.Now, cfg Config, atOnce bool) (Plan, error) {
 		Group: cfg.Name, Action: Unchanged, Was: g.cfg.AccessList().Digest(), Is: full.AccessList().Digest(),
 	}}
 	if err != nil {
-		w.p.Refused = err.Error()
+		w.p.Refused = strings.TrimPrefix(strings.TrimPrefix(err.Error(), fmt.Sprintf("%v %q: ", ErrConfig, cfg.Name)), fmt.Sprintf("group %s: ", cfg.Name))
 		return w.p, nil
 	}
 	w.sas()

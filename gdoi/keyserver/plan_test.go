@@ -199,7 +199,13 @@ func TestWithdraw(t *testing.T) {
 	s := newShell(t, testConfig(t))
 	s.mustRegister(testPeer(1))
 	s.mustRegister(testPeer(2))
+	s.mustRegister(testPeer(3))
 	s.run(time.Minute)
+	_, out, err := s.g.Remove(s.now, []string{testPeer(3).Identity}, false, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.do(out)
 	from := len(s.out)
 	s.do(s.g.Withdraw(s.now, nil))
 	if s.g.Ended() {

@@ -15,6 +15,7 @@ func (g *Group) Withdraw(now machine.Now, out machine.Effects) machine.Effects {
 	under := g.announceUnder(now)
 	n := len(g.members.addresses())
 	out = append(out, g.note(gdoi.NoteGroupRemoved, machine.Warning, fmt.Sprintf("the group is removed; %d members are told that its keys are void", n)))
+	g.endExclusion()
 	g.cancel(func(*delivery) bool { return true })
 	id := g.durable.reserve(g.env)
 	if n > 0 {
@@ -31,6 +32,10 @@ func (g *Group) Withdraw(now machine.Now, out machine.Effects) machine.Effects {
 		out = g.retireKEK(0, "withdrawn", out)
 	}
 	out = g.dropAllMembers(out)
+	for _, r := range g.removed {
+		mark(&g.durable.removed, r.peer.key(), nil)
+	}
+	g.removed = nil
 	g.withdrawn = true
 	g.again.Stop()
 	out, _ = g.persist(now, out)

@@ -17,9 +17,18 @@ type Policy struct{}
 
 // GroupPolicy is one group's element of `show policy --json`.
 type GroupPolicy struct {
-	Group string `json:"group"`
-	From  string `json:"from"` // the node that the list was read from
-	Rules []Rule `json:"rules"`
+	Group  string `json:"group"`
+	From   string `json:"from"`   // the node that the list was read from
+	Digest string `json:"digest"` // of its group's rules; nodes with the same list have the same
+	// Others have another list: a change is under way, or they have missed it.
+	Others []Holder `json:"others"`
+	Rules  []Rule   `json:"rules"`
+}
+
+// Holder is a node and the digest of the access list that it has.
+type Holder struct {
+	Node   string `json:"node"`
+	Digest string `json:"digest"` // empty: it has none
 }
 
 // Rule is one line of an access list, and what it means.
@@ -38,10 +47,13 @@ func (Policy) Rows(*Frame) []string { return nil }
 func policies(fleet *source.Fleet) []GroupPolicy {
 	out := []GroupPolicy{}
 	for _, name := range fleet.Groups() {
-		p := GroupPolicy{Group: name, Rules: []Rule{}}
-		add := func(from string, rules []control.Rule) {
+		p := GroupPolicy{Group: name, Rules: []Rule{}, Others: []Holder{}}
+		add := func(from, digest string, rules []control.Rule) {
 			if p.From == "" {
-				p.From = from
+				p.From, p.Digest = from, digest
+			}
+			if digest != p.Digest {
+				p.Others = append(p.Others, Holder{from, digest})
 			}
 		next:
 			for _, r := range rules {
@@ -55,7 +67,7 @@ func policies(fleet *source.Fleet) []GroupPolicy {
 			}
 		}
 		if n, g := fleet.KSOf(name); g != nil {
-			add(n.Name, g.Policy)
+			add(n.Name, g.PolicyDigest, g.Policy)
 		}
 		for _, n := range fleet.Members() {
 			if n.Snap == nil {
@@ -63,7 +75,7 @@ func policies(fleet *source.Fleet) []GroupPolicy {
 			}
 			for _, g := range n.Snap.GM.Groups {
 				if g.Name == name {
-					add(n.Name, g.Policy)
+					add(n.Name, g.PolicyDigest, g.Policy)
 				}
 			}
 		}
@@ -79,7 +91,14 @@ func (Policy) Draw(f *Frame) []string {
 	}
 	var out []string
 	for _, p := range policies(f.Fleet) {
-		out = append(out, f.section("POLICY of group "+p.Group, f.Theme.Dim.Render("from "+p.From)))
+		out = append(out, f.section("POLICY of group "+p.Group, f.Theme.Dim.Render(strings.TrimSpace(p.Digest+" from "+p.From))))
+		for _, o := range p.Others {
+			text := fmt.Sprintf("  %s has another one, %s", o.Node, o.Digest)
+			if o.Digest == "" {
+				text = fmt.Sprintf("  %s has none", o.Node)
+			}
+			out = append(out, f.Theme.Warn.Render(ansi.Truncate(text, f.Width, "…")))
+		}
 		t := &widget.Table{Cursor: -1, Columns: []widget.Column{{Title: "  #", Right: true}, {Title: "RULE", Flex: true, Min: 40}, {Title: "TRAFFIC"}, {Title: "OWNER", Drop: 1}, {Title: "HITS", Right: true}}}
 		for i, r := range p.Rules {
 			if !f.match(r.Text + " " + r.Owner) {
