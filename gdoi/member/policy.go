@@ -63,20 +63,16 @@ func (g *Group) learn(now machine.Now, o *pull.Offer, fresh bool) bool {
 		return g.covers(latest, o)
 	}
 	p.listed = p.listed || o.AccessList != nil
-	at := now.Mono.Add(o.ATD)
 	switch {
 	case !g.state.HoldsKeys() || len(p.current.list) == 0:
 		p.current = gen
 		p.nextAt.Stop()
 	case gen.equal(p.current):
 		p.nextAt.Stop()
-	case gen.equal(latest):
-		if old, _ := p.nextAt.Deadline(); at < old {
-			p.nextAt.Set(at)
-		}
+	case gen.equal(latest): // announced before
 	default:
 		p.next = gen
-		p.nextAt.Set(at)
+		p.nextAt.Set(now.Mono.Add(o.ATD))
 	}
 	return true
 }
@@ -296,8 +292,12 @@ func (g *Group) inTime(now machine.Now, unknown []gdoi.SPI) {
 			continue
 		}
 		for _, r := range t.permits {
-			if i := slices.Index(m[r], t); i > 0 && m[r][i-1].expires > now.Mono {
+			i := slices.Index(m[r], t)
+			if i > 0 && m[r][i-1].expires > now.Mono {
 				t.sendAfter = min(t.sendAfter, half(m[r][i-1]))
+			}
+			for _, o := range m[r][:i] {
+				o.sendAfter = min(o.sendAfter, t.sendAfter) // before it, everybody sends with the older ones
 			}
 		}
 	}
