@@ -177,3 +177,11 @@ func (g *Group) nextRekey() (machine.Instant, bool) {
 	}
 	return n.At, n.OK
 }
+
+// lastMoments of a TEK that nobody sends with any more are not told: lifetimes are whole seconds, so who hears of it then
+// would take it to live longer than others do.
+const lastMoments = 3 * time.Second
+
+func (g *Group) nearEnd(now machine.Now, t *tek) bool {
+	return t.expires.Sub(now.Mono) < min(lastMoments, g.cfg.ActivationDelay) && g.phase(now, t) == gdoi.PhaseDraining
+}

@@ -88,6 +88,9 @@ func (g *Group) offer(now machine.Now) *pull.Offer {
 		}
 	}
 	for _, t := range g.inOrder() {
+		if g.nearEnd(now, t) {
+			continue
+		}
 		o.TEKs = append(o.TEKs, pull.TEKOffer{
 			SPI: t.spi, Suite: t.suite, Key: t.key, Lifetime: seconds(t.expires.Sub(now.Mono)), Policy: t.chain.permits,
 		})
