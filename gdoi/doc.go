@@ -25,6 +25,7 @@
 //	machine    the contract between all this and the world; Secret, Deadlines
 //	isakmp     octets: headers, payloads, attributes
 //	suite      algorithms: hashes, Diffie-Hellman, ciphers, signature forms
+//	pki        certificates of peers: paths, revocation lists, identities
 //	policy     access lists, and who may join
 //
 // # A group's day

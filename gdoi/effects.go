@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 
-	"github.com/getvpn/getvpn/gdoi/pki"
 	"github.com/getvpn/getvpn/gdoi/policy"
 )
 
@@ -110,16 +109,6 @@ type CmdClearMember struct {
 	Member string
 	ID     uint64
 }
-
-// CmdTrust is a command to either node: from now on judge certificates by Trust, which has newer revocation lists.
-// Sessions and members whose certificates it revokes end. Answered by CommandResult.
-type CmdTrust struct {
-	Trust *pki.Trust
-	ID    uint64
-}
-
-// MachineEvent marks the type.
-func (CmdTrust) MachineEvent() {}
 
 // CmdRemoveMember is an operator's command to a key server: exclude members from the group. They are refused from now on,
 // and all others get keys that the removed cannot have.

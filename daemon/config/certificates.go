@@ -30,6 +30,7 @@ type Certificates struct {
 // Certificate is one of our own.
 type Certificate struct {
 	File, KeyFile string
+	ChainFile     string // may be empty
 	Method        uint16 // what its key is for, suite.AuthRSA for example
 	Chain         []*x509.Certificate
 	Key           crypto.Signer
@@ -109,54 +110,85 @@ func (c *Certificates) LoadTrust() (*pki.Trust, error) {
 // certificate decodes one of own; nil after an error.
 func (d *decoder) certificate(v *value) *Certificate {
 	var o Certificate
-	var chain string
-	var fileAt, keyAt *value
+	at := map[string]*value{}
 	before := len(d.errs)
-	d.object(v,
-		must("file", func(v *value) { fileAt = v; d.path(&o.File)(v) }),
-		must("key-file", func(v *value) { keyAt = v; d.path(&o.KeyFile)(v) }),
-		opt("chain", func(v *value) {
-			d.path(&chain)(v)
-			certs, err := loadCertificates(chain)
-			if err != nil {
-				d.fail(v, "%s", err)
-			}
-			o.Chain = certs
-		}))
+	path := func(key string, into *string) func(*value) {
+		return func(v *value) { at[key] = v; d.path(into)(v) }
+	}
+	d.object(v, must("file", path("file", &o.File)), must("key-file", path("key-file", &o.KeyFile)), opt("chain", path("chain", &o.ChainFile)))
 	if len(d.errs) > before {
 		return nil
 	}
-	certs, err := loadCertificates(o.File)
+	problem, key, err := o.load()
 	if err != nil {
-		d.fail(fileAt, "%s", err)
-		return nil
-	}
-	o.Chain = append(certs, o.Chain...)
-	leaf := o.Chain[0]
-	if o.Method, err = suite.AuthOfKey(leaf.PublicKey); err != nil {
-		d.fail(fileAt, "%s: %s", o.File, trim(err))
-		return nil
-	}
-	key, problem, err := loadKey(o.KeyFile)
-	if err != nil {
-		d.fail(keyAt, "%s", err)
+		d.fail(at[key], "%s", trim(err))
 		return nil
 	}
 	if problem != "" {
-		d.warn(keyAt, "%s", problem)
+		d.warn(at[key], "%s", problem)
 	}
-	if !samePublic(key.Public(), leaf.PublicKey) {
-		d.fail(keyAt, "%s is not the key of the certificate in %s", o.KeyFile, o.File)
-		return nil
-	}
-	o.Key = key
+	leaf := o.Chain[0]
 	switch now := d.wall(); {
 	case now.After(leaf.NotAfter):
-		d.warn(fileAt, "the certificate has expired at %s: peers refuse it; renew it", leaf.NotAfter.Format(time.DateTime))
+		d.warn(at["file"], "the certificate has expired at %s: peers refuse it; renew it", leaf.NotAfter.Format(time.DateTime))
 	case now.Before(leaf.NotBefore):
-		d.warn(fileAt, "the certificate is not valid before %s: peers refuse it; check the clock", leaf.NotBefore.Format(time.DateTime))
+		d.warn(at["file"], "the certificate is not valid before %s: peers refuse it; check the clock", leaf.NotBefore.Format(time.DateTime))
 	}
 	return &o
+}
+
+// load reads the files. What is wrong, an error or only a problem, is with the key of the configuration.
+func (o *Certificate) load() (problem, key string, err error) {
+	if o.Chain, err = loadCertificates(o.File); err != nil {
+		return "", "file", err
+	}
+	if o.ChainFile != "" {
+		more, err := loadCertificates(o.ChainFile)
+		if err != nil {
+			return "", "chain", err
+		}
+		o.Chain = append(o.Chain, more...)
+	}
+	if o.Method, err = suite.AuthOfKey(o.Chain[0].PublicKey); err != nil {
+		return "", "file", fmt.Errorf("%s: %s", o.File, trim(err))
+	}
+	if o.Key, problem, err = loadKey(o.KeyFile); err != nil {
+		return "", "key-file", err
+	}
+	if !samePublic(o.Key.Public(), o.Chain[0].PublicKey) {
+		return "", "key-file", fmt.Errorf("%s is not the key of the certificate in %s", o.KeyFile, o.File)
+	}
+	return problem, "key-file", nil
+}
+
+// Renew reads all files again: certificates that were renewed, other authorities, newer revocation lists. What the
+// configuration says of them stays, and so do the kinds of keys and the identity.
+func (c *Certificates) Renew(id Identity) (*Certificates, error) {
+	fresh := *c
+	fresh.Own, fresh.Anchors = nil, nil
+	for _, was := range c.Own {
+		o := Certificate{File: was.File, KeyFile: was.KeyFile, ChainFile: was.ChainFile}
+		if _, _, err := o.load(); err != nil {
+			return nil, err
+		}
+		if o.Method != was.Method {
+			return nil, fmt.Errorf("%s has a key for %s now, and had one for %s: that takes a restart", o.File, suite.AuthName(o.Method), suite.AuthName(was.Method))
+		}
+		if text := id.missingFrom(o.Chain[0]); text != "" {
+			return nil, fmt.Errorf("identity %s: the certificate in %s %s", id, o.File, text)
+		}
+		fresh.Own = append(fresh.Own, o)
+	}
+	for _, f := range c.CAFiles {
+		certs, err := loadCertificates(f)
+		if err != nil {
+			return nil, err
+		}
+		fresh.Anchors = append(fresh.Anchors, certs...)
+	}
+	var err error
+	fresh.Trust, err = fresh.LoadTrust()
+	return &fresh, err
 }
 
 func (d *decoder) wall() time.Time {

@@ -194,3 +194,38 @@ func TestCertificateMistakes(t *testing.T) {
 		})
 	}
 }
+
+func TestRenew(t *testing.T) {
+	p := newPKIDir(t)
+	c, err := p.load("{fqdn: ks1.example}", both, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := c.Certificates
+	ks := pkitest.Request{Subject: pkitest.Name("ks1", "Example", "Core"), DNS: []string{"ks1.example"}}
+	p.issue("ec", "ecdsa256", ks)
+	fresh, err := before.Renew(c.Identity)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !fresh.Own[0].Chain[0].Equal(before.Own[0].Chain[0]) || fresh.Own[1].Chain[0].Equal(before.Own[1].Chain[0]) || fresh.Trust == before.Trust {
+		t.Error("the second certificate alone was renewed")
+	}
+	p.issue("ec", "ecdsa384", ks)
+	if _, err := before.Renew(c.Identity); err == nil || !strings.Contains(err.Error(), "takes a restart") {
+		t.Errorf("another kind of key: %v", err)
+	}
+	ks.DNS = []string{"ks2.example"}
+	p.issue("ec", "ecdsa256", ks)
+	if _, err := before.Renew(c.Identity); err == nil || !strings.Contains(err.Error(), "alternative name") {
+		t.Errorf("another name: %v", err)
+	}
+	if err := os.Remove(filepath.Join(p.dir, "root.crl")); err != nil {
+		t.Fatal(err)
+	}
+	ks.DNS = []string{"ks1.example"}
+	p.issue("ec", "ecdsa256", ks)
+	if _, err := before.Renew(c.Identity); err == nil {
+		t.Error("a list is missing")
+	}
+}

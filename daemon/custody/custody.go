@@ -8,8 +8,10 @@ import (
 	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/getvpn/getvpn/daemon/config"
 	"github.com/getvpn/getvpn/gdoi/machine"
@@ -18,32 +20,65 @@ import (
 // ErrNoKey is what a request for a key that is not here wraps.
 var ErrNoKey = errors.New("custody: no such key")
 
-// KeyName is the name under which machines ask for the key of a certificate. No key of a group can have it.
-func KeyName(c *config.Certificate) string { return "certificate:" + c.KeyFile }
+// KeyName is the name under which machines ask for the key of a certificate. No key of a group can have it. A renewed
+// certificate has another name, so that nothing is signed with a key that does not go with the certificate that is sent.
+func KeyName(c *config.Certificate) string {
+	serial := sha256.Sum256(c.Chain[0].Raw)
+	return fmt.Sprintf("certificate:%s#%x", c.KeyFile, serial[:4])
+}
 
-// Keys are private keys by name. They do not change, so several goroutines may use them.
-type Keys map[string]crypto.Signer
+// Keys are private keys by name. Several goroutines may use them.
+type Keys struct {
+	mu   sync.Mutex
+	keys map[string]crypto.Signer
+	was  []string // names from before the last Add
+}
 
 // New takes the keys of the configured certificates; nil is possible and holds none.
-func New(c *config.Certificates) Keys {
-	k := Keys{}
-	if c != nil {
-		for i := range c.Own {
-			k[KeyName(&c.Own[i])] = c.Own[i].Key
-		}
-	}
+func New(c *config.Certificates) *Keys {
+	k := &Keys{keys: map[string]crypto.Signer{}}
+	k.Add(c)
 	return k
 }
 
+// Add takes the keys of renewed certificates. Those of before stay until the next time, for negotiations under way.
+func (k *Keys) Add(c *config.Certificates) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	old := k.was
+	k.was = nil
+	for name := range k.keys {
+		k.was = append(k.was, name)
+	}
+	for _, name := range old {
+		delete(k.keys, name)
+	}
+	if c == nil {
+		return
+	}
+	for i := range c.Own {
+		k.keys[KeyName(&c.Own[i])] = c.Own[i].Key
+	}
+}
+
+func (k *Keys) get(name string) crypto.Signer {
+	if k == nil {
+		return nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.keys[name]
+}
+
 // Has tells whether the key is here.
-func (k Keys) Has(name string) bool { return k[name] != nil }
+func (k *Keys) Has(name string) bool { return k.get(name) != nil }
 
 // Sign makes a signature over a digest: RSA without DigestInfo (RFC 2409 §5.1), or r | s (RFC 4754 §7).
-func (k Keys) Sign(ctx context.Context, s machine.Sign) ([]byte, error) {
+func (k *Keys) Sign(ctx context.Context, s machine.Sign) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	switch key := k[s.Key].(type) {
+	switch key := k.get(s.Key).(type) {
 	case *rsa.PrivateKey:
 		if s.Scheme == machine.SignRSABare {
 			return rsa.SignPKCS1v15(nil, key, crypto.Hash(0), s.Digest)

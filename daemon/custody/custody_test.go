@@ -1,7 +1,9 @@
 package custody
 
 import (
+	"crypto"
 	"crypto/rand"
+	"crypto/x509"
 	"errors"
 	"testing"
 
@@ -18,7 +20,7 @@ func TestSignatures(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			own := config.Certificate{KeyFile: "/k.pem", Key: key}
+			own := config.Certificate{KeyFile: "/k.pem", Key: key, Chain: []*x509.Certificate{{Raw: []byte(kind)}}}
 			keys := New(&config.Certificates{Own: []config.Certificate{own}})
 			p := suite.Phase1{Cipher: suite.AES128CBC, Hash: machine.SHA256, Group: suite.ECP256}
 			if p.Auth, err = suite.AuthOfKey(key.Public()); err != nil {
@@ -44,7 +46,27 @@ func TestSignatures(t *testing.T) {
 			}
 		})
 	}
+	first := config.Certificates{Own: []config.Certificate{{KeyFile: "k", Key: mustKey(t), Chain: []*x509.Certificate{{Raw: []byte("1")}}}}}
+	second := config.Certificates{Own: []config.Certificate{{KeyFile: "k", Key: mustKey(t), Chain: []*x509.Certificate{{Raw: []byte("2")}}}}}
+	keys := New(&first)
+	keys.Add(&second)
+	if !keys.Has(KeyName(&first.Own[0])) || !keys.Has(KeyName(&second.Own[0])) {
+		t.Error("a negotiation under way has lost its key")
+	}
+	keys.Add(&second)
+	if keys.Has(KeyName(&first.Own[0])) || !keys.Has(KeyName(&second.Own[0])) {
+		t.Error("the old key stays for ever")
+	}
 	if New(nil).Has("x") {
 		t.Error("keys from nothing")
 	}
+}
+
+func mustKey(t *testing.T) crypto.Signer {
+	t.Helper()
+	k, err := pkitest.NewKey("ecdsa256")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
 }

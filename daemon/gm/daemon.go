@@ -13,7 +13,6 @@ import (
 
 	"github.com/getvpn/getvpn/daemon/config"
 	"github.com/getvpn/getvpn/daemon/control"
-	"github.com/getvpn/getvpn/daemon/custody"
 	"github.com/getvpn/getvpn/daemon/loop"
 	"github.com/getvpn/getvpn/daemon/process"
 	"github.com/getvpn/getvpn/daemon/translate"
@@ -52,13 +51,13 @@ type Daemon struct {
 	loop     *loop.Loop
 	listener *net.UnixListener
 	server   *control.Server
-	trust    *translate.Trust
+	pki      *translate.PKI
 	stop     chan struct{} // a value: somebody asked for a stop
 }
 
 // New checks everything and opens the sockets of the control plane. The system is not touched before Run.
 func New(cfg *config.GM, log *slog.Logger, opts Options) (_ *Daemon, err error) {
-	d := &Daemon{cfg: cfg, log: log, clock: opts.Clock, system: Linux(), trust: translate.NewTrust(cfg.Certificates), stop: make(chan struct{}, 1)}
+	d := &Daemon{cfg: cfg, log: log, clock: opts.Clock, system: Linux(), pki: translate.NewPKI(&cfg.Common), stop: make(chan struct{}, 1)}
 	if opts.System != nil {
 		d.system = *opts.System
 	}
@@ -96,7 +95,7 @@ func New(cfg *config.GM, log *slog.Logger, opts Options) (_ *Daemon, err error) 
 	if d.node, err = node.NewGroupMember(machine.NewEnv(rand.Reader), nc); err != nil {
 		return nil, err
 	}
-	d.loop = loop.New(loop.Config{Machine: d.node, Clock: d.clock, Send: d.send, Note: d.sink.Note, Effect: d.effect, Sign: custody.New(cfg.Certificates).Sign})
+	d.loop = loop.New(loop.Config{Machine: d.node, Clock: d.clock, Send: d.send, Note: d.sink.Note, Effect: d.effect, Sign: d.pki.Keys().Sign})
 	d.server = control.NewServer(control.Handlers{Snapshot: d.Snapshot, Reregister: d.reregister, Stop: d.askStop}, &d.journal)
 	return d, nil
 }
@@ -236,7 +235,7 @@ func (d *Daemon) Snapshot(ctx context.Context) (*control.Snapshot, error) {
 	s := &control.Snapshot{
 		Name: d.cfg.Name, Role: control.RoleGroupMember, Version: control.Version, PID: os.Getpid(),
 		Started: d.started, Local: d.conn.Local().String(), LastSeq: d.journal.Last(),
-		Warn: append(slices.Clone(d.cfg.Warnings), d.trust.Warnings(d.clock.Now().Wall)...),
+		Warn: append(slices.Clone(d.cfg.Warnings), d.pki.Warnings(d.clock.Now().Wall)...),
 	}
 	e := d.engine.Stats()
 	err := d.loop.Do(ctx, func(now machine.Now) {
@@ -253,8 +252,12 @@ func (d *Daemon) reregister(ctx context.Context, r control.ReregisterRequest) (s
 	return translate.Command(ctx, d.loop, func(id uint64) machine.Event { return gdoi.CmdReregister{Group: r.Group, ID: id} })
 }
 
-// Reload implements process.Reloader: the revocation lists are read again.
-func (d *Daemon) Reload(ctx context.Context) (string, error) { return d.trust.Reload(ctx, d.loop) }
+// Reload implements process.Reloader: certificates, authorities and revocation lists are read again.
+func (d *Daemon) Reload(ctx context.Context) (string, error) {
+	fresh, text, err := d.pki.Renew(ctx, d.loop)
+	d.cfg.Certificates = fresh // read by Reconfigure alone, which is called by the same goroutine
+	return text, err
+}
 
 func (d *Daemon) askStop(context.Context) (string, error) {
 	select {

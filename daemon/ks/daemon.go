@@ -16,7 +16,6 @@ import (
 
 	"github.com/getvpn/getvpn/daemon/config"
 	"github.com/getvpn/getvpn/daemon/control"
-	"github.com/getvpn/getvpn/daemon/custody"
 	"github.com/getvpn/getvpn/daemon/loop"
 	"github.com/getvpn/getvpn/daemon/process"
 	"github.com/getvpn/getvpn/daemon/store"
@@ -56,13 +55,13 @@ type Daemon struct {
 	loop     *loop.Loop
 	listener *net.UnixListener
 	server   *control.Server
-	trust    *translate.Trust
+	pki      *translate.PKI
 	stop     chan struct{} // a value: somebody asked for a stop
 }
 
 // New opens everything that a key server needs; what it opened is closed by Run, or at once on error.
 func New(cfg *config.KS, log *slog.Logger, opts Options) (_ *Daemon, err error) {
-	d := &Daemon{cfg: cfg, log: log, clock: opts.Clock, trust: translate.NewTrust(cfg.Certificates), stop: make(chan struct{}, 1)}
+	d := &Daemon{cfg: cfg, log: log, clock: opts.Clock, pki: translate.NewPKI(&cfg.Common), stop: make(chan struct{}, 1)}
 	if d.clock == nil {
 		d.clock = loop.NewSystemClock()
 	}
@@ -107,7 +106,7 @@ func New(cfg *config.KS, log *slog.Logger, opts Options) (_ *Daemon, err error) 
 		return nil, err
 	}
 	d.loop = loop.New(loop.Config{
-		Machine: d.node, Clock: d.clock, Send: d.send, Persist: d.store.Write, Sign: sign(keys, custody.New(cfg.Certificates)), Note: d.sink.Note,
+		Machine: d.node, Clock: d.clock, Send: d.send, Persist: d.store.Write, Sign: sign(keys, d.pki.Keys()), Note: d.sink.Note,
 	})
 	d.server = control.NewServer(control.Handlers{
 		Snapshot: d.Snapshot, Rekey: d.rekey, ClearMember: d.clearMember,
@@ -193,7 +192,7 @@ func (d *Daemon) Snapshot(ctx context.Context) (*control.Snapshot, error) {
 	}
 	err := d.loop.Do(ctx, func(now machine.Now) {
 		n := d.node.Snapshot(now)
-		s.Warn = slices.Concat([]string{soft.Notice}, d.cfg.Warnings, d.trust.Warnings(now.Wall))
+		s.Warn = slices.Concat([]string{soft.Notice}, d.cfg.Warnings, d.pki.Warnings(now.Wall))
 		s.Time, s.Drops, s.KS = now.Wall, translate.Drops(n.Drops), keyServer(d.cfg, n, d.store.Path())
 	})
 	return s, err
@@ -209,8 +208,20 @@ func (d *Daemon) clearMember(ctx context.Context, r control.ClearMemberRequest) 
 	})
 }
 
-// Reload implements process.Reloader: the revocation lists are read again.
-func (d *Daemon) Reload(ctx context.Context) (string, error) { return d.trust.Reload(ctx, d.loop) }
+// Reload implements process.Reloader: certificates, authorities and revocation lists are read again.
+func (d *Daemon) Reload(ctx context.Context) (string, error) {
+	d.reloading.Lock()
+	defer d.reloading.Unlock()
+	fresh, text, err := d.pki.Renew(ctx, d.loop)
+	if err != nil || fresh == nil {
+		return text, err
+	}
+	return text, d.loop.Do(ctx, func(machine.Now) {
+		c := *d.cfg
+		c.Certificates = fresh
+		d.cfg = &c
+	})
+}
 
 func (d *Daemon) askStop(context.Context) (string, error) {
 	select {

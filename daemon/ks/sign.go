@@ -20,7 +20,7 @@ var hashes = map[machine.Hash]crypto.Hash{
 }
 
 // sign translates a Sign effect into a call of the custody; the keys of certificates are in files.
-func sign(h hsm.Signer, certificates custody.Keys) func(context.Context, machine.Sign) ([]byte, error) {
+func sign(h hsm.Signer, certificates *custody.Keys) func(context.Context, machine.Sign) ([]byte, error) {
 	return func(ctx context.Context, s machine.Sign) ([]byte, error) {
 		if certificates.Has(s.Key) {
 			return certificates.Sign(ctx, s)

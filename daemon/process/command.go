@@ -70,9 +70,8 @@ func Command[C any](s Spec[C]) *cobra.Command {
 		Use: s.Name + " --config FILE", Short: s.Short, Version: control.Version, Args: cobra.NoArgs,
 		Long: s.Short + `.
 
-Signals: SIGTERM and SIGINT end in order, SIGHUP reads revocation lists again, takes up what can change of the
-configuration file and says what needs a restart,
-SIGUSR1 writes a snapshot into the log.
+Signals: SIGTERM and SIGINT end in order, SIGHUP reads certificates and revocation lists again, takes up what can change
+of the configuration file and says what needs a restart, SIGUSR1 writes a snapshot into the log.
 
 Exit codes: 0 ended in order, 1 the configuration or a check failed, 2 wrong command line, 3 could not start or fault.`,
 		SilenceErrors: true, SilenceUsage: true,

@@ -24,7 +24,7 @@ type Daemon interface {
 	Snapshot(ctx context.Context) (*control.Snapshot, error)
 }
 
-// Reloader is a daemon that takes up, at SIGHUP, what may change without a restart: revocation lists.
+// Reloader is a daemon that takes up, at SIGHUP, files that are not the configuration: certificates and revocation lists.
 type Reloader interface {
 	// Reload says what it did; empty when there is nothing of the kind.
 	Reload(ctx context.Context) (string, error)
@@ -54,7 +54,7 @@ type Reconfigurer interface {
 // Supervise runs d under the signals of a service:
 //
 //	SIGTERM, SIGINT  end in order; the second one ends at once
-//	SIGHUP           reload: take up new revocation lists, and what can change of the configuration; say what needs a restart
+//	SIGHUP           reload: take up new certificates and revocation lists, and what can change of the configuration; say what needs a restart
 //	SIGUSR1          write a snapshot into the log
 func Supervise(d Daemon, log *slog.Logger) error {
 	ctx, cancel := context.WithCancel(context.Background())

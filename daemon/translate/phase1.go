@@ -19,13 +19,19 @@ func Phase1(c *config.Common, psk func(netip.Addr) *machine.Secret) ike1.Config 
 		return p
 	}
 	p.Trust, p.OmitFragmentation = c.Certificates.Trust, !c.Certificates.Fragmentation
-	for i := range c.Certificates.Own {
-		own := &c.Certificates.Own[i]
+	p.Credentials = Credentials(c.Certificates)
+	return p
+}
+
+// Credentials translates our own certificates.
+func Credentials(c *config.Certificates) (out []ike1.Credential) {
+	for i := range c.Own {
+		own := &c.Own[i]
 		cred := ike1.Credential{Key: custody.KeyName(own), Method: own.Method, Subject: own.Chain[0].RawSubject}
 		for _, cert := range own.Chain {
 			cred.Chain, cred.Issuers = append(cred.Chain, cert.Raw), append(cred.Issuers, cert.RawIssuer)
 		}
-		p.Credentials = append(p.Credentials, cred)
+		out = append(out, cred)
 	}
-	return p
+	return out
 }

@@ -604,3 +604,45 @@ func TestRequestsChoose(t *testing.T) {
 	m.Credentials = append([]Credential{foreign}, m.Credentials...)
 	newWire(t, m, s).start().run(time.Second).established()
 }
+
+// One bit wrong anywhere in any message: the sides never agree on different keys or on a wrong identity, and what was
+// refused before the proofs leaves the genuine message good.
+func TestBitFlipWithCertificates(t *testing.T) {
+	h := newPKI(t)
+	m, s := h.certPair(suite.AuthECDSA256, pkitest.Request{}, pkitest.Request{})
+	at := func(n int) (w *wire, toServer bool, msg []byte) {
+		w = newWire(t, m, s)
+		w.path = func(i int, p packet) []packet {
+			if i == n {
+				toServer, msg = p.toServer, p.b
+				return nil
+			}
+			return []packet{p}
+		}
+		w.start().run(500 * time.Millisecond)
+		w.path = nil
+		return w, toServer, msg
+	}
+	for n := range mainModeMessages {
+		t.Run(fmt.Sprintf("message %d", n+1), func(t *testing.T) {
+			_, _, genuine := at(n)
+			for i := 0; i < len(genuine)-17; i += 5 {
+				w, toServer, msg := at(n)
+				bad := bytes.Clone(msg)
+				bad[i] ^= 1 << (i % 8)
+				err := w.deliver(toServer, bad)
+				_ = w.deliver(toServer, msg)
+				w.run(2 * time.Second)
+				both := w.server != nil && w.member.State() == StateEstablished && w.server.State() == StateEstablished
+				switch {
+				case err != nil && !both:
+					t.Fatalf("octet %d: refused (%v), and then the genuine one was too", i, err)
+				case both && !w.agree():
+					t.Fatalf("octet %d: established with different keys", i)
+				case both && w.server.PeerCertificate().CN[0] != "gm1":
+					t.Fatalf("octet %d: established with %v", i, w.server.PeerCertificate())
+				}
+			}
+		})
+	}
+}

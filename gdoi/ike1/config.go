@@ -24,7 +24,7 @@ type Config struct {
 	// not keep or wipe the secret.
 	PSK func(peer netip.Addr) *machine.Secret
 	// Credentials are our certificates, at most one for each authentication method and authority. Without any, suites
-	// with certificates are neither proposed nor chosen.
+	// with certificates are neither proposed nor chosen. They may be replaced by others between two events.
 	Credentials []Credential
 	// Trust judges the certificates of peers. It may be replaced by another one between two events.
 	Trust *pki.Trust

@@ -161,7 +161,7 @@ func TestRevokedUnderWay(t *testing.T) {
 				t.Fatalf("%d sessions, %d members", n.Sessions, len(n.Groups[0].Members))
 			}
 			w.ca.Revoke(w.now.Wall, w.certs["gm2"])
-			w.step(ksAddr, gdoi.CmdTrust{Trust: w.trust(), ID: 7})
+			w.step(ksAddr, Recertify{Trust: w.trust(), ID: 7})
 			n := ks.Snapshot(w.now)
 			want := map[Revocation][]string{RevokeRemove: {"10.1.0.1"}, RevokeRefuse: {"10.1.0.1", "10.1.0.2"}}[rev]
 			if got := addresses(n.Groups[0]); n.Sessions != 1 || !slices.Equal(got, want) {
@@ -188,7 +188,7 @@ func TestKeyServerRevoked(t *testing.T) {
 	gm := w.member("gm1", "Branches", gm1)
 	w.run(time.Minute)
 	w.ca.Revoke(w.now.Wall, w.certs["ks1"])
-	w.step(gm1, gdoi.CmdTrust{Trust: w.trust(), ID: 1})
+	w.step(gm1, Recertify{Trust: w.trust(), ID: 1})
 	if n := gm.Snapshot(w.now); n.Sessions != 0 {
 		t.Errorf("%d sessions", n.Sessions)
 	}
@@ -255,5 +255,37 @@ func TestFragmentMemory(t *testing.T) {
 	w.run(2 * time.Minute)
 	if ks.fragments != 0 {
 		t.Errorf("%d octets kept for ever", ks.fragments)
+	}
+}
+
+// A renewed certificate is used from then on, without a restart, and what was up stays up.
+func TestRenewedCertificates(t *testing.T) {
+	w := newCertWorld(t)
+	ks := w.keyServer(RevokeRemove, branches(t))
+	gm := w.member("gm1", "Branches", gm1)
+	w.run(time.Minute)
+	old := w.certs["gm1"]
+	fresh := w.phase1("gm1", "Branches", gm1)
+	fresh.Credentials[0].Key = "gm1 renewed"
+	w.phase1Keys["gm1 renewed"] = w.phase1Keys["gm1"]
+	delete(w.phase1Keys, "gm1")
+	w.step(gm1, Recertify{Trust: w.trust(), Credentials: fresh.Credentials, ID: 1})
+	if n := gm.Snapshot(w.now); n.Sessions != 1 {
+		t.Fatalf("%d sessions", n.Sessions)
+	}
+	// The old one is revoked, which ends the session; the member comes back with the new one.
+	w.ca.Revoke(w.now.Wall, old)
+	w.step(ksAddr, Recertify{Trust: w.trust(), ID: 2})
+	w.drain()
+	w.step(gm1, gdoi.CmdReregister{Group: "blue", ID: 3})
+	w.run(time.Minute)
+	n := ks.Snapshot(w.now)
+	if got := addresses(n.Groups[0]); !slices.Equal(got, []string{"10.1.0.1"}) || n.Sessions != 1 {
+		t.Fatalf("members %v, %d sessions", got, n.Sessions)
+	}
+	for _, s := range ks.sessions {
+		if got := s.ike.PeerCertificate().Serial; got != w.certs["gm1"].SerialNumber.Text(16) {
+			t.Errorf("serial %s", got)
+		}
 	}
 }

@@ -181,7 +181,7 @@ func (n *KeyServer) command(now machine.Now, ev machine.Event, out machine.Effec
 		return n.reconfigure(now, c, out)
 	case gdoi.CmdRemoveMember, gdoi.CmdReadmit, gdoi.CmdClearMembers:
 		return n.membership(now, c, out)
-	case gdoi.CmdTrust:
+	case Recertify:
 		return n.trust(now, c, out)
 	case gdoi.CmdStop:
 		return append(n.stop(now, out), gdoi.CommandResult{ID: c.ID, Text: "stopped"})

@@ -120,7 +120,7 @@ func (n *GroupMember) command(now machine.Now, ev machine.Event, out machine.Eff
 		}
 		text, out := g.Reregister(now, out)
 		return append(out, gdoi.CommandResult{ID: c.ID, Text: text})
-	case gdoi.CmdTrust:
+	case Recertify:
 		return n.trust(now, c, out)
 	case gdoi.CmdStop:
 		return append(n.stop(now, out), gdoi.CommandResult{ID: c.ID, Text: "stopped"})

@@ -8,7 +8,29 @@ import (
 	"github.com/getvpn/getvpn/gdoi/ike1"
 	"github.com/getvpn/getvpn/gdoi/keyserver"
 	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/pki"
 )
+
+// Recertify is a command to either node: from now on judge certificates by Trust, which may have newer revocation lists,
+// and use these certificates of ours. Sessions whose certificates it revokes end, and members too if so configured.
+// Answered by a CommandResult.
+type Recertify struct {
+	Trust *pki.Trust
+	// Credentials are for the same methods as before; nil leaves them as they are.
+	Credentials []ike1.Credential
+	ID          uint64
+}
+
+// MachineEvent marks the type.
+func (Recertify) MachineEvent() {}
+
+// takenUp changes what new negotiations use; those under way go on with what they have chosen.
+func (c Recertify) takenUp(p *ike1.Config) {
+	p.Trust = c.Trust
+	if c.Credentials != nil {
+		p.Credentials = c.Credentials
+	}
+}
 
 // waits notes what a session of the key server waits for, and what it keeps.
 func (n *KeyServer) waits(s *session) {
@@ -39,8 +61,8 @@ func signFailed(s *ike1.Session, err error) machine.Note {
 }
 
 // trust takes up new revocation lists: sessions whose certificates they name end, and members too if so configured.
-func (n *KeyServer) trust(now machine.Now, c gdoi.CmdTrust, out machine.Effects) machine.Effects {
-	n.cfg.Phase1.Trust = c.Trust
+func (n *KeyServer) trust(now machine.Now, c Recertify, out machine.Effects) machine.Effects {
+	c.takenUp(&n.cfg.Phase1)
 	out = trusted(now, c, out)
 	sessions := 0
 	for _, s := range n.inOrder() {
@@ -54,7 +76,7 @@ func (n *KeyServer) trust(now machine.Now, c gdoi.CmdTrust, out machine.Effects)
 		n.remove(s)
 	}
 	out, members := n.excludeRevoked(now, out)
-	return append(out, gdoi.CommandResult{ID: c.ID, Text: fmt.Sprintf("revocation lists taken up; %d sessions ended, %d members removed", sessions, members)})
+	return append(out, gdoi.CommandResult{ID: c.ID, Text: fmt.Sprintf("certificates and revocation lists taken up; %d sessions ended, %d members removed", sessions, members)})
 }
 
 // excludeRevoked takes members with revoked certificates out of their groups, and says how many.
@@ -99,8 +121,8 @@ func (n *KeyServer) inOrder() []*session {
 	return out
 }
 
-func trusted(now machine.Now, c gdoi.CmdTrust, out machine.Effects) machine.Effects {
-	out = append(out, machine.Note{Name: gdoi.NoteCRLs, Severity: machine.Info, Text: "revocation lists were taken up"})
+func trusted(now machine.Now, c Recertify, out machine.Effects) machine.Effects {
+	out = append(out, machine.Note{Name: gdoi.NoteCRLs, Severity: machine.Info, Text: "certificates and revocation lists were taken up"})
 	for _, w := range c.Trust.Warnings(now.Wall) {
 		out = append(out, machine.Note{Name: gdoi.NoteCRLExpired, Severity: machine.Warning, Text: w})
 	}
@@ -133,8 +155,8 @@ func (n *GroupMember) phase1Signed(now machine.Now, ev machine.Signed, out machi
 }
 
 // trust takes up new revocation lists: a key server that they name is left.
-func (n *GroupMember) trust(now machine.Now, c gdoi.CmdTrust, out machine.Effects) machine.Effects {
-	n.cfg.Phase1.Trust = c.Trust
+func (n *GroupMember) trust(now machine.Now, c Recertify, out machine.Effects) machine.Effects {
+	c.takenUp(&n.cfg.Phase1)
 	out = trusted(now, c, out)
 	ended := 0
 	for _, l := range n.links {
@@ -151,5 +173,5 @@ func (n *GroupMember) trust(now machine.Now, c gdoi.CmdTrust, out machine.Effect
 		out = append(out, revokedNote(s, text))
 		out = n.bury(now, s, s.Revoked(out))
 	}
-	return append(out, gdoi.CommandResult{ID: c.ID, Text: fmt.Sprintf("revocation lists taken up; %d sessions ended", ended)})
+	return append(out, gdoi.CommandResult{ID: c.ID, Text: fmt.Sprintf("certificates and revocation lists taken up; %d sessions ended", ended)})
 }
