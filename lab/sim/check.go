@@ -25,6 +25,8 @@ type Checker struct {
 	announced  rekey
 	rekeys     map[[32]byte]rekey // by digest of the datagram
 	left       map[[32]byte]bool  // datagrams that were really sent
+	// removed members, and the SPIs that there were then.
+	removed map[*Node]map[gdoi.SPI]bool
 
 	registered int
 	installed  map[gdoi.SPI]int // at how many registered members
@@ -61,6 +63,7 @@ type sa struct {
 // plane is the data plane of one member.
 type plane struct {
 	registered bool
+	removed    bool // counts no longer
 	sas        map[gdoi.SPI]sa
 	sending    map[int]gdoi.SPI // by class
 	policy     gdoi.SetPolicy   // the last
@@ -71,7 +74,7 @@ type plane struct {
 func newChecker(s *Sim) *Checker {
 	return &Checker{
 		s: s, plane: map[*Node]*plane{}, counters: map[counterSpace]string{}, keys: map[gdoi.SPI][32]byte{},
-		sequence: map[string]uint32{}, rekeys: map[[32]byte]rekey{}, left: map[[32]byte]bool{},
+		sequence: map[string]uint32{}, rekeys: map[[32]byte]rekey{}, left: map[[32]byte]bool{}, removed: map[*Node]map[gdoi.SPI]bool{},
 		installed: map[gdoi.SPI]int{}, sending: map[gdoi.SPI]int{},
 	}
 }
@@ -111,7 +114,7 @@ func (c *Checker) SPIs(n *Node) int { return len(c.of(n).sas) }
 func (c *Checker) of(n *Node) *plane {
 	p := c.plane[n]
 	if p == nil {
-		p = &plane{sas: map[gdoi.SPI]sa{}, sending: map[int]gdoi.SPI{}, lastSeq: map[string]uint32{}}
+		p = &plane{removed: c.removed[n] != nil, sas: map[gdoi.SPI]sa{}, sending: map[int]gdoi.SPI{}, lastSeq: map[string]uint32{}}
 		c.plane[n] = p
 	}
 	return p
@@ -124,7 +127,7 @@ func (c *Checker) violate(n *Node, format string, args ...any) {
 // count adds a member's plane to the totals, or takes it off.
 func (c *Checker) count(p *plane, d int) {
 	c.changed = true
-	if !p.registered {
+	if !p.registered || p.removed {
 		return
 	}
 	c.registered += d
@@ -174,6 +177,9 @@ func (c *Checker) install(n *Node, p *plane, e gdoi.InstallSA) {
 		c.violate(n, "SPI %v names two keys", e.TEK.SPI)
 	}
 	c.keys[e.TEK.SPI] = key
+	if known := c.removed[n]; known != nil && !known[e.TEK.SPI] {
+		c.violate(n, "was removed and has %v, which was made after that", e.TEK.SPI)
+	}
 	if len(e.SIDs) == 0 {
 		c.violate(n, "%v without a sender id", e.TEK.SPI)
 	}

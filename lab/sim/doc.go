@@ -16,5 +16,6 @@
 //  4. a member that says that it is registered has a key to send with, and one that lost its last key says so at once;
 //  5. every key that anybody sends with is held by every registered member, so that all can talk (Apart says since when
 //     not; only a run that loses the key server may have such times);
-//  6. one SPI names one key, for ever.
+//  6. one SPI names one key, for ever;
+//  7. a member that was removed (Sim.Remove) and overhears everything gets no key that was made since.
 package sim

@@ -134,6 +134,7 @@ func (s *Sim) transmit(from *Node, to netip.AddrPort, b []byte) {
 	if s.Tap != nil {
 		s.Tap(from.Addr, to, b)
 	}
+	s.Check.overheard(from, to, b)
 	if to.Addr().IsMulticast() {
 		// The core replicates: each member that has joined gets a copy with a fate of its own.
 		for _, n := range s.nodes {
