@@ -369,3 +369,59 @@ func TestMembershipCommandsRefused(t *testing.T) {
 	p.run(delay)
 	p.wantAll(1)
 }
+
+// TestOutOfIVs: the data plane tells in time that the counters of its sender ids end. The member registers again, keeps
+// sending meanwhile, and gets other ids for the same keys (RFC 6407 §5.6.4.3).
+func TestOutOfIVs(t *testing.T) {
+	p := newParty(t, 3)
+	before := p.state(1)
+	mark := len(p.effects[gmAddr(1)])
+	p.step(gmAddr(1), gdoi.DataPlaneReport{Group: "blue", SPI: before.Sending, Kind: gdoi.SeqLow})
+	p.run(delay)
+	after := p.state(1)
+	if after.Registrations != 2 || after.Sending != before.Sending || len(after.SIDs) != 1 || after.SIDs[0] == before.SIDs[0] {
+		t.Errorf("%d registrations, sending with %v instead of %v, ids %v instead of %v", after.Registrations, after.Sending, before.Sending, after.SIDs, before.SIDs)
+	}
+	installed := 0
+	for _, e := range p.effects[gmAddr(1)][mark:] {
+		switch e := e.(type) {
+		case gdoi.InstallSA:
+			installed++
+			if e.TEK.SPI != before.Sending || e.SIDs[0] != after.SIDs[0] {
+				t.Errorf("installed %v with ids %v", e.TEK.SPI, e.SIDs)
+			}
+		case gdoi.RetireSA:
+			t.Errorf("retired %v", e.SPI)
+		}
+	}
+	if installed != 1 {
+		t.Errorf("%d SAs installed, want one again", installed)
+	}
+	p.wantNotes(gmAddr(1), gdoi.NoteSenderSpaceLow, 1)
+}
+
+// TestSenderIDWidths: each width of RFC 6407 §3.5 and the 24 bits of products, as members get them over the wire, with
+// several ids for those who ask for them.
+func TestSenderIDWidths(t *testing.T) {
+	for _, c := range []struct {
+		bits         int
+		first, count uint64
+		want         int
+	}{{8, 0, 0, 3}, {8, 192, 64, 1}, {12, 1024, 0, 3}, {16, 1 << 13, 1 << 13, 3}, {24, 6 << 21, 1 << 21, 3}} {
+		w := newWorld(t)
+		g := blue(t)
+		g.SIDBits, g.SIDFirst, g.SIDCount = c.bits, c.first, c.count
+		w.keyServer(Limits{}, g)
+		gm := w.member(gm1, rightPSK, member.Config{Name: "blue", ID: blueID, KeyServers: []netip.AddrPort{ksAddr}, SIDs: 3})
+		w.run(10 * time.Second)
+		s := gm.Snapshot(w.now).Groups[0]
+		if s.SIDBits != c.bits || len(s.SIDs) != c.want {
+			t.Fatalf("%d bits: the member has %v of %d bits, want %d ids", c.bits, s.SIDs, s.SIDBits, c.want)
+		}
+		for i, sid := range s.SIDs {
+			if uint64(sid) != c.first+uint64(i) {
+				t.Errorf("%d bits from %d: id %d is %d", c.bits, c.first, i, sid)
+			}
+		}
+	}
+}

@@ -9,7 +9,7 @@ import (
 )
 
 // TestRemovals: members are removed one by one and in batches, while datagrams get lost and come late and twice, and the
-// key server crashes in the middle. Those who stay lose nothing: what one sends, all the others can read.
+// key server crashes in the middle; every second run has rekeys by multicast. Those who stay lose nothing: what one sends, all the others can read.
 func TestRemovals(t *testing.T) {
 	seeds := uint64(60)
 	if testing.Short() {
@@ -18,6 +18,9 @@ func TestRemovals(t *testing.T) {
 	for seed := range seeds {
 		g := quick
 		g.ActivationDelay, g.TEKLifetime, g.KEKLifetime = 15*time.Second, 3*time.Minute, 4*time.Minute
+		if seed%2 == 1 {
+			g.Multicast = multicastGroup
+		}
 		s := New(Config{
 			Seed: seed, Members: 12, Group: g, StartSpread: time.Second,
 			Network: Network{Latency: time.Millisecond, Jitter: 50 * time.Millisecond},
