@@ -8,6 +8,7 @@ import (
 
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/isakmp"
+	"github.com/getvpn/getvpn/gdoi/lkh"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/push"
 )
@@ -16,12 +17,23 @@ import (
 func (s *shell) ack(typ push.AckType, seq uint32, addr netip.Addr) []byte {
 	s.t.Helper()
 	k := s.g.keks[len(s.g.keks)-1]
-	key, err := push.NewAckKey(typ, k.key, k.spi)
+	base := k.key
+	if typ.Leaf() {
+		base = secretOfNobody
+		for _, m := range s.g.members.sorted {
+			if m.peer.Addr.Addr() == addr && m.slot != noSlot {
+				base = s.g.tree.Leaf(lkh.Slot(m.slot))
+			}
+		}
+	}
+	key, err := push.NewAckKey(typ, base, k.spi)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	return key.Build(seq, addr)
 }
+
+var secretOfNobody = machine.NewSecret(make([]byte, 32))
 
 // answer delivers an acknowledgement and returns the reason for which it was dropped, or "".
 func (s *shell) answer(from netip.AddrPort, datagram []byte) string {
@@ -79,7 +91,7 @@ func TestAckReasons(t *testing.T) {
 	s.rekeyNow(false)
 	s.run(time.Second)
 	a1, a2 := testPeer(1).Addr, testPeer(2).Addr
-	genuine := s.ack(isakmp.AckKEKSHA256, 1, a1.Addr())
+	genuine := s.ack(isakmp.AckLKHSHA256, 1, a1.Addr())
 	forged := append([]byte(nil), genuine...)
 	forged[40] ^= 1
 	other := append([]byte(nil), genuine...)
@@ -91,17 +103,18 @@ func TestAckReasons(t *testing.T) {
 		want     string
 	}{
 		{"forged", a1, forged, gdoi.DropAckForged},
-		{"of another form", a1, s.ack(isakmp.AckKEKSHA512, 1, a1.Addr()), gdoi.DropAckForged},
-		{"of a rekey to come", a1, s.ack(isakmp.AckKEKSHA256, 2, a1.Addr()), gdoi.DropAckUnasked},
-		{"of rekey 0", a1, s.ack(isakmp.AckKEKSHA256, 0, a1.Addr()), gdoi.DropAckOld},
-		{"of no member", a1, s.ack(isakmp.AckKEKSHA256, 1, netip.MustParseAddr("10.9.9.9")), gdoi.DropAckUnasked},
-		{"of a member that was not asked", a1, s.ack(isakmp.AckKEKSHA256, 1, stranger(3).Addr.Addr()), gdoi.DropAckUnasked},
+		{"of another form", a1, s.ack(isakmp.AckLKHSHA512, 1, a1.Addr()), gdoi.DropAckForged},
+		{"by another member, which has the KEK", a1, s.ack(isakmp.AckKEKSHA256, 1, a1.Addr()), gdoi.DropAckForged},
+		{"of a rekey to come", a1, s.ack(isakmp.AckLKHSHA256, 2, a1.Addr()), gdoi.DropAckUnasked},
+		{"of rekey 0", a1, s.ack(isakmp.AckLKHSHA256, 0, a1.Addr()), gdoi.DropAckOld},
+		{"of no member", a1, s.ack(isakmp.AckLKHSHA256, 1, netip.MustParseAddr("10.9.9.9")), gdoi.DropAckUnasked},
+		{"of a member that was not asked", a1, s.ack(isakmp.AckLKHSHA256, 1, stranger(3).Addr.Addr()), gdoi.DropAckUnasked},
 		{"under another KEK", a1, other, gdoi.DropUnknownKEK},
 		{"cut", a1, genuine[:50], gdoi.DropMalformed},
 		{"genuine", a1, genuine, ""},
 		{"again", a1, genuine, gdoi.DropAckDuplicate},
 		{"forged after that", a1, forged, gdoi.DropAckForged},
-		{"genuine of the other", a2, s.ack(isakmp.AckKEKSHA256, 1, a2.Addr()), ""},
+		{"genuine of the other", a2, s.ack(isakmp.AckLKHSHA256, 1, a2.Addr()), ""},
 	} {
 		if got := s.answer(c.from, c.datagram); got != c.want {
 			t.Errorf("%s: %q; want %q", c.name, got, c.want)
@@ -125,11 +138,11 @@ func TestRepeatsGoToTheSilent(t *testing.T) {
 	s.registerAll(testPeer(1), testPeer(2), stranger(3))
 	mark := s.rekeyNow(false)
 	s.run(100 * time.Millisecond)
-	if got := s.answer(testPeer(1).Addr, s.ack(isakmp.AckKEKSHA256, 1, testPeer(1).Addr.Addr())); got != "" {
+	if got := s.answer(testPeer(1).Addr, s.ack(isakmp.AckLKHSHA256, 1, testPeer(1).Addr.Addr())); got != "" {
 		t.Fatal(got)
 	}
 	s.run(8 * time.Second)
-	if got := s.answer(testPeer(2).Addr, s.ack(isakmp.AckKEKSHA256, 1, testPeer(2).Addr.Addr())); got != "" {
+	if got := s.answer(testPeer(2).Addr, s.ack(isakmp.AckLKHSHA256, 1, testPeer(2).Addr.Addr())); got != "" {
 		t.Fatal(got)
 	}
 	s.run(time.Minute)
@@ -156,7 +169,7 @@ func TestEjection(t *testing.T) {
 		{"silent", testPeer(1), func(*shell) {}, true},
 		{"speaks no acknowledgements", stranger(1), func(*shell) {}, false},
 		{"answers once", testPeer(1), func(s *shell) {
-			if got := s.answer(testPeer(1).Addr, s.ack(isakmp.AckKEKSHA256, 2, testPeer(1).Addr.Addr())); got != "" {
+			if got := s.answer(testPeer(1).Addr, s.ack(isakmp.AckLKHSHA256, 2, testPeer(1).Addr.Addr())); got != "" {
 				s.t.Fatal(got)
 			}
 		}, false},
@@ -248,7 +261,7 @@ func TestKEKRolloverHasOneAnswer(t *testing.T) {
 	if n := len(s.sends(mark)); n != 2 {
 		t.Fatalf("%d datagrams while the KEK is young; want 2", n)
 	}
-	if got := s.answer(testPeer(1).Addr, s.ack(isakmp.AckKEKSHA256, 1, testPeer(1).Addr.Addr())); got != "" {
+	if got := s.answer(testPeer(1).Addr, s.ack(isakmp.AckLKHSHA256, 1, testPeer(1).Addr.Addr())); got != "" {
 		t.Fatal(got)
 	}
 	s.run(time.Minute)
@@ -279,7 +292,7 @@ func TestMulticastRepeats(t *testing.T) {
 			mark := s.rekeyNow(false)
 			s.run(time.Second)
 			for _, p := range c.ack {
-				if got := s.answer(p.Addr, s.ack(isakmp.AckKEKSHA256, 1, p.Addr.Addr())); got != "" {
+				if got := s.answer(p.Addr, s.ack(isakmp.AckLKHSHA256, 1, p.Addr.Addr())); got != "" {
 					t.Fatal(got)
 				}
 			}

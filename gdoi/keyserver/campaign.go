@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/lkh"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/push"
 )
@@ -41,7 +42,7 @@ type campaign struct {
 	overtaken bool
 }
 
-// announced is one message of a campaign; key is nil where nobody is asked to acknowledge.
+// announced is one message of a campaign; key is for answers of those who are to use the KEK, nil where nobody is asked.
 type announced struct {
 	spi gdoi.KEKSPI
 	seq uint32
@@ -52,8 +53,10 @@ type announced struct {
 type asked struct {
 	m       *member
 	to      netip.AddrPort
-	expects bool // it should answer
-	done    bool // it has answered, or needs no answer any more
+	expects bool            // it should answer
+	done    bool            // it has answered, or needs no answer any more
+	forms   []push.AckType  // how, for each message; 0: not
+	leaf    *machine.Secret // its key in the tree, where a form takes that
 	sent    machine.Instant
 	answers [][sha256.Size]byte
 }
@@ -93,7 +96,12 @@ func (c *campaign) add(g *Group, k *kek, seq uint32) {
 	c.messages = append(c.messages, msg)
 	c.multicast = c.multicast || k.dst.IsValid()
 	for _, a := range c.asked {
-		if !a.expects && msg.key != nil && g.asks(k, a.m) {
+		form := g.asks(k, a.m)
+		a.forms = append(a.forms, form)
+		if form.Leaf() && a.leaf == nil {
+			a.leaf = g.tree.Leaf(lkh.Slot(a.m.slot))
+		}
+		if form != 0 && !a.expects && !a.done {
 			a.expects = true
 			c.open++
 			c.mute--
@@ -101,22 +109,41 @@ func (c *campaign) add(g *Group, k *kek, seq uint32) {
 	}
 }
 
-// asks says whether the member was asked to acknowledge what comes under k, and in the form that is configured now: by the
-// SAK of the PUSH that brought k, or of a registration since.
-func (g *Group) asks(k *kek, m *member) bool {
+// verify says whether the member that is asked wrote the answer to message i.
+func (c *campaign) verify(who *asked, i int, a *push.Ack) error {
+	form := who.forms[i]
+	if !form.Leaf() {
+		return c.messages[i].key.Verify(a)
+	}
+	key, err := push.NewAckKey(form, who.leaf, c.messages[i].spi)
+	if err != nil {
+		return err
+	}
+	defer key.Destroy()
+	return key.Verify(a)
+}
+
+// asks is the form in which the member was asked to acknowledge what comes under k: by the SAK of the PUSH that brought k,
+// or of a registration since. It is 0 where it was not, or cannot.
+func (g *Group) asks(k *kek, m *member) push.AckType {
 	t := k.asks
 	if m.registered >= k.created {
 		t = m.asked
 	}
-	return t.Known() && t == g.cfg.Ack && m.peer.GetVPN
+	if !t.Known() || t.WithKEK() != g.cfg.Ack || !m.peer.GetVPN || t.Leaf() && m.slot == noSlot {
+		return 0
+	}
+	return t
 }
 
-// askable is the form in which a SAK may ask those who all know, or do not all know, our vendor id.
+// askable is the form in which a SAK may ask those who all know, or do not all know, our vendor id. The former have a place
+// in the key tree, and answer with the key that they have there: with the KEK, any member could answer for another, and
+// one that was just removed could keep others from the new KEK.
 func (g *Group) askable(getvpn bool) push.AckType {
 	if !getvpn || !g.cfg.Ack.Known() {
 		return 0
 	}
-	return g.cfg.Ack
+	return g.cfg.Ack.WithLeaf()
 }
 
 // settle ends the wait for a member at an address: what the campaign says has reached it, or need not any more.
@@ -153,6 +180,9 @@ func (c *campaign) destroy() {
 	for _, m := range c.messages {
 		m.key.Destroy()
 	}
+	for _, a := range c.asked {
+		a.leaf.Destroy()
+	}
 }
 
 // HasKEK says whether an acknowledgement under this KEK may be for this group.
@@ -169,23 +199,23 @@ func ackError(reason, format string, args ...any) error {
 
 // Acknowledged takes an acknowledgement (RFC 8263 §5). An error is a *push.Error: it was dropped, and nothing changed.
 func (g *Group) Acknowledged(now machine.Now, a *push.Ack, from netip.AddrPort, datagram []byte, out machine.Effects) (machine.Effects, error) {
-	at, msg := g.announcedAs(a.SPI, a.Seq)
-	if msg == nil {
-		if i := slices.IndexFunc(g.keks, func(k *kek) bool { return k.spi == a.SPI }); i >= 0 && a.Seq <= g.keks[i].seq {
+	at, i := g.announcedAs(a.SPI, a.Seq)
+	if i < 0 {
+		if n := slices.IndexFunc(g.keks, func(k *kek) bool { return k.spi == a.SPI }); n >= 0 && a.Seq <= g.keks[n].seq {
 			return out, ackError(gdoi.DropAckOld, "rekey %d has ended", a.Seq)
 		}
 		return out, ackError(gdoi.DropAckUnasked, "there was no rekey %d under KEK %v", a.Seq, a.SPI)
 	}
 	c := g.campaigns[at]
 	who := c.find(a.Member, from)
-	if msg.key == nil || who == nil || !who.expects {
+	if who == nil || who.forms[i] == 0 {
 		return out, ackError(gdoi.DropAckUnasked, "%v was not asked to acknowledge rekey %d", a.Member, a.Seq)
 	}
 	digest := sha256.Sum256(datagram)
 	if slices.Contains(who.answers, digest) {
 		return out, ackError(gdoi.DropAckDuplicate, "rekey %d was acknowledged before", a.Seq)
 	}
-	if err := msg.key.Verify(a); err != nil {
+	if err := c.verify(who, i, a); err != nil {
 		return out, err
 	}
 	if len(who.answers) < len(c.messages) {
@@ -204,16 +234,14 @@ func (g *Group) Acknowledged(now machine.Now, a *push.Ack, from netip.AddrPort, 
 	return out, nil
 }
 
-// announcedAs finds a message that was sent not long ago.
-func (g *Group) announcedAs(spi gdoi.KEKSPI, seq uint32) (int, *announced) {
-	for i, c := range g.campaigns {
-		for _, m := range c.messages {
-			if m.spi == spi && m.seq == seq {
-				return i, m
-			}
+// announcedAs finds a message that was sent not long ago: the places of its campaign and in that; -1 for none.
+func (g *Group) announcedAs(spi gdoi.KEKSPI, seq uint32) (at, message int) {
+	for at, c := range g.campaigns {
+		if i := slices.IndexFunc(c.messages, func(m *announced) bool { return m.spi == spi && m.seq == seq }); i >= 0 {
+			return at, i
 		}
 	}
-	return 0, nil
+	return 0, -1
 }
 
 // stopRepeating takes an address off the transmissions of some campaigns.

@@ -84,9 +84,7 @@ func (g *Group) Snapshot(now machine.Now) Snapshot {
 		ActivationDelay: g.cfg.ActivationDelay, Problems: g.problems(), Registrations: g.registrations, Reset: g.resets,
 		Ejected: g.ejected,
 	}
-	if g.cfg.Ack.Known() {
-		s.Ack = g.cfg.Ack
-	}
+	s.Ack = g.askable(true)
 	if n := len(g.keks); n > 0 {
 		s.Multicast = g.keks[n-1].dst
 	}
@@ -129,7 +127,7 @@ func (m *member) info(now machine.Now, g *Group) MemberInfo {
 		RegisteredAt: now.WallAt(m.registered), ExpiresAt: now.WallAt(g.memberEnd(m)),
 		Registrations: m.registrations, RekeysSent: m.rekeysSent, LastSeq: m.lastSeq,
 		SIDs: append([]gdoi.SID(nil), m.sids...), Left: m.left, KeyTree: m.slot != noSlot,
-		Acks: len(g.keks) > 0 && g.asks(g.keks[len(g.keks)-1], m), AckedSeq: m.ackedSeq, AckCount: m.acks, Missed: m.missed,
+		Acks: len(g.keks) > 0 && g.asks(g.keks[len(g.keks)-1], m) != 0, AckedSeq: m.ackedSeq, AckCount: m.acks, Missed: m.missed,
 		MissedTotal: m.missedTotal, RTT: m.rtt,
 	}
 }

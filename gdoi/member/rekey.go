@@ -64,7 +64,9 @@ func (g *Group) PushMessage(now machine.Now, spi gdoi.KEKSPI, ev machine.Datagra
 		return out, err
 	}
 	// Now, because the message may delete the very key that it came under.
-	ack := receiver.Key().AckKey(nil)
+	leaf := g.path.Leaf()
+	ack := receiver.Key().AckKey(leaf)
+	leaf.Destroy()
 	defer ack.Destroy()
 	g.rekeys++
 	g.lastRekey = now.Mono

@@ -44,6 +44,22 @@ func (t AckType) Leaf() bool {
 	return uint16(t) == isakmp.AckLKHSHA256 || uint16(t) == isakmp.AckLKHSHA512
 }
 
+// WithLeaf is the form with the same hash whose base key is the member's leaf.
+func (t AckType) WithLeaf() AckType {
+	if t.Known() && !t.Leaf() {
+		return t + 1
+	}
+	return t
+}
+
+// WithKEK is the form with the same hash whose base key is the KEK.
+func (t AckType) WithKEK() AckType {
+	if t.Leaf() {
+		return t - 1
+	}
+	return t
+}
+
 // AckKey protects acknowledgements of the PUSH messages under one KEK.
 type AckKey struct {
 	spi  gdoi.KEKSPI
