@@ -32,7 +32,7 @@ const roleEnv, argEnv = "GETVPN_NETCFG_ROLE", "GETVPN_NETCFG_ARG"
 var roles = map[string]func(arg string) error{"echo": echoRole, "probe": probeRole, "capture": captureRole}
 
 func TestMain(m *testing.M) {
-	roles["member"] = memberRole
+	roles["member"], roles["many"] = memberRole, manyRole
 	if role, ok := roles[os.Getenv(roleEnv)]; ok {
 		if err := role(os.Getenv(argEnv)); err != nil {
 			fmt.Fprintln(os.Stderr, err)

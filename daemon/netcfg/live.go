@@ -47,12 +47,12 @@ func (n *Net) endLive() error {
 // over its socket.
 func newLive(name string) (*live, error) {
 	var socket *netlink.Conn
-	conn, err := nftables.New(nftables.AsLasting(), nftables.WithSockOptions(func(c *netlink.Conn) error {
+	conn, err := newConn(nftables.AsLasting(), nftables.WithSockOptions(func(c *netlink.Conn) error {
 		socket = c
 		return nil
 	}))
 	if err != nil {
-		return nil, fmt.Errorf("netcfg: nftables: %w", err)
+		return nil, err
 	}
 	if err := addOwned(socket, name); err != nil {
 		return nil, errors.Join(fmt.Errorf("netcfg: make table %s, which ends with the daemon (Linux 5.12 or newer?): %w", name, err), conn.CloseLasting())

@@ -1,8 +1,11 @@
 package netcfg
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -134,6 +137,47 @@ func TestTwoGroups(t *testing.T) {
 			t.Errorf("blue: %+v", r)
 		}
 	}), "10.1.1.2-10.2.2.2")
+}
+
+// manyRole puts long lists into the guard, and changes them.
+func manyRole(arg string) error {
+	count, err := strconv.Atoi(arg)
+	if err != nil {
+		return err
+	}
+	n, err := New(Config{Name: "many", WAN: "p10", TUN: "gv0", InnerMTU: func(wan int) int { return wan }})
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	for i := range count {
+		fmt.Fprintf(&b, "permit tcp 10.%d.%d.0/24 range 10 90 172.16.0.0/12 range 1 5\n", i/256, i%256)
+	}
+	before, err := policy.ParseList(b.String())
+	if err != nil {
+		return err
+	}
+	g := Group{Name: "blue", Registered: true, Rules: before}
+	if err := n.SetGroups([]Group{g}); err != nil {
+		return err
+	}
+	g.Rules = append(slices.Clone(before), before[0])
+	if changed, err := n.Prepare([]Group{g}); err != nil || !changed {
+		return fmt.Errorf("prepare: %v, %w", changed, err)
+	}
+	if err := n.SetGroups([]Group{g}); err != nil {
+		return err
+	}
+	fmt.Println("ready")
+	return n.Down()
+}
+
+// TestManyRules: a transaction of thousands of rules, and the kernel's answers to each, fit into the socket's buffers.
+func TestManyRules(t *testing.T) {
+	l := newLab(t)
+	if err := l.run("p1", "many", "2000").cmd.Wait(); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestChains(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"sort"
 
-	"github.com/google/nftables"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
@@ -77,9 +76,9 @@ func (n *Net) Drops() (map[string]uint64, error) {
 }
 
 func (n *Net) drops() (map[string]uint64, error) {
-	conn, err := nftables.New()
+	conn, err := newConn()
 	if err != nil {
-		return nil, fmt.Errorf("netcfg: nftables: %w", err)
+		return nil, err
 	}
 	out, err := counts(conn, n.guardTable())
 	if err != nil || n.live == nil {

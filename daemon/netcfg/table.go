@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
+	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -26,6 +27,21 @@ var counters = []string{countInward, countOutward, countOpened}
 type batch struct {
 	conn  *nftables.Conn
 	table *nftables.Table
+}
+
+// nlBuffer holds a transaction, which is one message, and the answers to each of its parts: some 1 KB for a rule and its
+// answer. Members of 10,000 rules exist.
+const nlBuffer = 64 << 20
+
+// newConn opens nftables; options come on top.
+func newConn(options ...nftables.ConnOption) (*nftables.Conn, error) {
+	conn, err := nftables.New(append(options, nftables.WithSockOptions(func(c *netlink.Conn) error {
+		return errors.Join(c.SetReadBuffer(nlBuffer), c.SetWriteBuffer(nlBuffer))
+	}))...)
+	if err != nil {
+		return nil, fmt.Errorf("netcfg: nftables: %w", err)
+	}
+	return conn, nil
 }
 
 // replace empties a table but for its counters and fills it again, in one transaction.
@@ -82,9 +98,9 @@ func counts(conn *nftables.Conn, table *nftables.Table) (map[string]uint64, erro
 
 // setGuard brings the guard, ours or a predecessor's, in line with the groups.
 func (n *Net) setGuard() error {
-	conn, err := nftables.New()
+	conn, err := newConn()
 	if err != nil {
-		return fmt.Errorf("netcfg: nftables: %w", err)
+		return err
 	}
 	table := n.guardTable()
 	if found, err := n.findGuard(); err != nil {
@@ -161,9 +177,9 @@ func (n *Net) removeGuard() error {
 	if err != nil || table == nil {
 		return err
 	}
-	conn, err := nftables.New()
+	conn, err := newConn()
 	if err != nil {
-		return fmt.Errorf("netcfg: nftables: %w", err)
+		return err
 	}
 	conn.DelTable(table)
 	if err := conn.Flush(); err != nil {
@@ -173,9 +189,9 @@ func (n *Net) removeGuard() error {
 }
 
 func (n *Net) findGuard() (*nftables.Table, error) {
-	conn, err := nftables.New()
+	conn, err := newConn()
 	if err != nil {
-		return nil, fmt.Errorf("netcfg: nftables: %w", err)
+		return nil, err
 	}
 	tables, err := conn.ListTablesOfFamily(nftables.TableFamilyINet)
 	if err != nil {
