@@ -21,6 +21,7 @@ type Member struct {
 	Name           string    `json:"name"` // node name, or the address when the member itself is not attached
 	Address        string    `json:"address"`
 	Identity       string    `json:"identity"`
+	Certificate    string    `json:"certificate,omitempty"` // its subject; empty for a pre-shared key
 	State          string    `json:"state"`
 	Reason         string    `json:"reason,omitempty"`
 	RegisteredWith string    `json:"registered_with"`
@@ -78,6 +79,7 @@ func list(fleet *source.Fleet) []Member {
 						RegisteredWith: n.Name, RegisteredAt: km.RegisteredAt, Registrations: km.Registrations, SIDs: km.SIDs})
 				}
 				out[k].Identity, out[k].SeqSent, out[k].Rekey = km.Identity, km.LastSeq, km.Rekey
+				out[k].Certificate = km.Certificate
 			}
 		}
 	}
@@ -95,7 +97,7 @@ func host(addr string) string {
 func (v Members) shown(f *Frame) []Member {
 	var out []Member
 	for _, m := range list(f.Fleet) {
-		if f.match(m.Group + " " + m.Name + " " + m.Address + " " + m.Identity + " " + m.State) {
+		if f.match(m.Group + " " + m.Name + " " + m.Address + " " + m.Identity + " " + m.Certificate + " " + m.State) {
 			out = append(out, m)
 		}
 	}
@@ -134,6 +136,9 @@ func (v Members) Draw(f *Frame) []string {
 	out = append(out, t.View(f.Theme, f.Width, min(len(t.Rows)+1, f.Height-8))...)
 	rows := v.Rows(f)
 	if f.Cursor >= 0 && f.Cursor < len(rows) {
+		if c := v.shown(f)[f.Cursor].Certificate; c != "" {
+			out = append(out, " "+f.Theme.Dim.Render("certificate ")+f.Theme.Text.Render(c))
+		}
 		if n := f.Fleet.Node(rows[f.Cursor]); n != nil {
 			out = append(out, "")
 			out = append(out, f.nodeDetail(n, f.Height-len(out))...)
