@@ -178,13 +178,16 @@ func (w *planning) sa(was, is *SAConfig) {
 	}
 	if len(what) > 0 {
 		text := strings.Join(what, ", ")
-		if len(fresh) > 0 {
+		switch {
+		case len(fresh) > 0:
 			text += ": " + w.makes(fresh)
+		case w.returns(is):
+			text += ": its former keys still live and are taken up again"
 		}
 		if len(dropped) > 0 {
 			text += "; " + w.ends(dropped)
 		}
-		if len(fresh)+len(dropped) == 0 {
+		if len(fresh)+len(dropped) == 0 && !w.returns(is) {
 			text += ", its keys stay"
 		}
 		w.say("%s: %s", title(is), text)
@@ -209,6 +212,14 @@ func (w *planning) chainsOf(was, is *SAConfig) (fresh, dropped []*chain) {
 		}
 	}
 	return fresh, dropped
+}
+
+// returns says whether the SA had been dropped, wholly or in part, and its keys have not ended yet.
+func (w *planning) returns(is *SAConfig) bool {
+	return slices.ContainsFunc(w.is.chains(), func(c *chain) bool {
+		found := w.g.find(c)
+		return c.sa == is.Name && found != nil && found.dropped
+	})
 }
 
 // makes says what becomes of new chains.
@@ -330,7 +341,7 @@ func (w *planning) members() {
 		more = fmt.Sprintf(" and %d more", len(gone)-maxNamed)
 		gone = gone[:maxNamed]
 	}
-	w.say("members no longer authorised: %s%s; they cannot register again, and keep their keys until they are removed", strings.Join(gone, ", "), more)
+	w.say("members no longer authorised: %s%s; they cannot register again, and keep their keys until they are removed (remove-member)", strings.Join(gone, ", "), more)
 }
 
 func (w *planning) others() {

@@ -116,7 +116,22 @@ func TestPlan(t *testing.T) {
 		}
 		fmt.Fprintf(&got, "== %s\n%s", row.name, planText(p))
 	}
-	s := newShell(t, base())
+	s := newShell(t, single())
+	s.mustRegister(testPeer(1))
+	other := single()
+	other.TEK = suite.ESPAES128GCM16
+	_, out, err := s.g.Reconfigure(s.now, other, false, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.do(out)
+	s.run(time.Minute)
+	back, err := s.g.Plan(s.now, single(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintf(&got, "== a change taken back\n%s", planText(back))
+	s = newShell(t, base())
 	s.mustRegister(testPeer(1))
 	fresh, err := PlanNew(base())
 	if err != nil {

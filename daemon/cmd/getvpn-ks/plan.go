@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 
@@ -38,6 +39,9 @@ func onDaemon(name, short string, ask func(*client.Client, context.Context, cont
 			}
 			r, err := ask(client.New(c.Control), cmd.Context(), control.PlanRequest{Group: group, Now: now})
 			if err != nil {
+				if !errors.Is(err, client.ErrRefused) {
+					err = fmt.Errorf("no key server answers at its control socket (%w); start it, or check the file alone with --check-config", err)
+				}
 				fmt.Fprintln(os.Stderr, "error:", err)
 				return process.Checked(false)
 			}
