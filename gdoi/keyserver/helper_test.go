@@ -172,3 +172,7 @@ func (s *shell) sends(from int) (out []machine.Send) {
 	}
 	return out
 }
+
+func testPeerPort(i byte, port uint16) netip.AddrPort {
+	return netip.AddrPortFrom(testPeer(i).Addr.Addr(), port)
+}

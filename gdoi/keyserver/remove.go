@@ -64,7 +64,7 @@ func (g *Group) Remove(now machine.Now, who []string, atOnce bool, out machine.E
 		return "", out, errors.New("nobody to remove: name members by address or identity")
 	}
 	if err := g.room(now); err != nil && !atOnce {
-		return "", out, err
+		return "", out, fmt.Errorf("%w, or have the old keys end now", err)
 	}
 	for _, m := range gone {
 		r := &removal{m.peer, now.Mono}
@@ -120,7 +120,8 @@ func (g *Group) exclude(now machine.Now, gone []*member, atOnce bool, out machin
 		}
 		out = g.dropMember(m, out)
 	}
-	x := &exclusion{until: now.Mono.Add(g.cfg.ActivationDelay)}
+	// What an exclusion just before this one has withdrawn may not have been told to anybody.
+	x := &exclusion{until: now.Mono.Add(g.cfg.ActivationDelay), withdrawn: g.withdrawing()}
 	for _, k := range g.announceUnder(now) {
 		x.under = append(x.under, k.spi)
 	}
