@@ -53,22 +53,23 @@ type Group struct {
 	alarm                   alarm
 
 	// Keys.
-	base     time.Duration // A
-	keks     []*kek        // oldest first
-	kekLife  time.Duration // the longest seen: the lifetime of a new KEK
-	path     *lkh.Path     // in the key tree; nil: none
-	lostKEKs []gdoi.KEKSPI // the last ones
-	teks     []*tek        // oldest first
-	epoch    uint64
-	sending  map[int]gdoi.SPI // by class, of those that the access list in force uses
-	retired  []gdoi.SPI       // the last ones
-	sidBits  int
-	sids     []gdoi.SID
-	classes  classes
-	policies policies
-	told     *gdoi.SetPolicy // the last
-	acks     acks
-	joined   []netip.AddrPort // multicast groups
+	base      time.Duration // A
+	keks      []*kek        // oldest first
+	kekLife   time.Duration // the longest seen: the lifetime of a new KEK
+	path      *lkh.Path     // in the key tree; nil: none
+	lostKEKs  []gdoi.KEKSPI // the last ones
+	withdrawn []gdoi.KEKSPI // the last ones that a rekey deleted
+	teks      []*tek        // oldest first
+	epoch     uint64
+	sending   map[int]gdoi.SPI // by class, of those that the access list in force uses
+	retired   []gdoi.SPI       // the last ones
+	sidBits   int
+	sids      []gdoi.SID
+	classes   classes
+	policies  policies
+	told      *gdoi.SetPolicy // the last
+	acks      acks
+	joined    []netip.AddrPort // multicast groups
 }
 
 // cause is why a registration is tried.

@@ -14,6 +14,12 @@ import (
 
 // granted takes the keys of a registration.
 func (g *Group) granted(now machine.Now, o *pull.Offer, out machine.Effects) machine.Effects {
+	if o.KEK != nil && slices.Contains(g.withdrawn, o.KEK.SPI) {
+		// Written before the message that withdrew these keys, and overtaken by it.
+		g.endExchange()
+		g.attempt.Set(now.Mono.Add(g.jitter(time.Second)))
+		return out
+	}
 	if err := g.takeKEK(now, o.KEK, o.Seq); err != nil {
 		return g.failed(now, err, out)
 	}
@@ -141,7 +147,11 @@ func (g *Group) deleted(now machine.Now, m *push.Message, out machine.Effects) m
 			i++
 			continue
 		}
+		g.withdrawn = append(g.withdrawn, g.keks[i].receiver.Key().SPI)
 		g.dropKEK(i)
+	}
+	if n := len(g.withdrawn); n > rememberedOld {
+		g.withdrawn = slices.Delete(g.withdrawn, 0, n-rememberedOld)
 	}
 	out = append(out, g.note(gdoi.NoteDeleteReceived, machine.Warning, causeDeleted.String()))
 	within := min(g.base/2, deleteJitter)

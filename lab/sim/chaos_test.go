@@ -57,6 +57,7 @@ func chaos(t *testing.T, seed uint64) {
 		func() { s.KS().FailStore(broken); s.After(within(20*time.Second), func() { s.KS().FailStore(nil) }) },
 		func() { s.KS().Do(gdoi.CmdRekey{Group: GroupName, KEK: s.rng.IntN(2) == 0}) },
 		func() { s.KS().Do(gdoi.CmdClearMember{Group: GroupName, Member: member().Addr.Addr().String()}) },
+		func() { s.KS().Do(gdoi.CmdClearMembers{Group: GroupName, Now: s.rng.IntN(2) == 0}) },
 		func() { member().Do(gdoi.CmdReregister{Group: GroupName}) },
 		func() {
 			n := member()
