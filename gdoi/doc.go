@@ -27,6 +27,7 @@
 //	suite      algorithms: hashes, Diffie-Hellman, ciphers, signature forms
 //	pki        certificates of peers: paths, revocation lists, identities
 //	policy     access lists, and who may join
+//	lkh        the key tree with which members are excluded
 //
 // # A group's day
 //

@@ -40,6 +40,8 @@
 //
 // Sender ids are handed out one after the other, new ones at every registration, never twice under one key. When they
 // are used up, all keys are withdrawn by a DELETE to everybody and counting begins again under new ones (RFC 6407 §3.5).
+// So members may hold three quarters of the ids at most, the rest being for their next registrations; newcomers beyond that
+// are refused, those who were members before a reset come first after it, and resets keep a distance (senderids.go).
 //
 // # Removal
 //
