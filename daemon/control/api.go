@@ -184,6 +184,7 @@ const (
 	StateRegistered    = "registered"
 	StateReregistering = "re-registering"
 	StateExpired       = "expired" // keys ended, failing closed (or open)
+	StateRemoved       = "removed" // key server only: it was removed from the group, and is refused
 	StateLeft          = "left"    // key server only: it stopped in order, and gets no rekeys until it registers again
 )
 

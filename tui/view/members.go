@@ -81,6 +81,14 @@ func list(fleet *source.Fleet) []Member {
 				out[k].Identity, out[k].SeqSent, out[k].Rekey = km.Identity, km.LastSeq, km.Rekey
 				out[k].Certificate = km.Certificate
 			}
+			for _, r := range g.Removed {
+				k, ok := at[g.Name+"|"+host(r.Address)]
+				if !ok {
+					k = len(out)
+					out = append(out, Member{Group: g.Name, Name: host(r.Address), Address: host(r.Address), RegisteredWith: n.Name})
+				}
+				out[k].Identity, out[k].State = r.Identity, control.StateRemoved
+			}
 		}
 	}
 	return out

@@ -117,7 +117,7 @@ func StateLevel(state string) theme.Level {
 		return theme.Good
 	case control.StateReregistering, control.StateRegistering:
 		return theme.Caution
-	case control.StateLeft:
+	case control.StateLeft, control.StateRemoved:
 		return theme.Neutral
 	default:
 		return theme.Broken
