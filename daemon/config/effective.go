@@ -166,6 +166,7 @@ func (p *printer) gmGroup(g *GMGroup) {
 		suites = "[" + strings.Join(names, ", ") + "]"
 	}
 	p.line("suites: %s", suites)
+	p.line("destination-only: %t", g.DestinationOnly)
 	p.line("replay-window: %d", g.ReplayWindow)
 	p.line("mss-clamp: %s", g.MSSClamp)
 	p.line("protect: [%s]", join(g.Protect))

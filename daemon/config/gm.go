@@ -128,6 +128,11 @@ func (d *decoder) gmGroup(v *value, certificates bool) GMGroup {
 				d.fail(v, "no suite: leave it out for all modern ones")
 			}
 		}),
+		opt("destination-only", func(v *value) {
+			if d.boolean(&g.DestinationOnly)(v); g.DestinationOnly {
+				d.warn(v, "destination-only: what members of old key servers send with their gateways' addresses as source is dropped here")
+			}
+		}),
 		opt("replay-window", word(d, &g.ReplayWindow, func(t string) (int, error) {
 			n, err := strconv.Atoi(t)
 			if err != nil || n < minWindow || n > maxWindow || n&(n-1) != 0 {

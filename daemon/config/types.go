@@ -171,6 +171,9 @@ type GMGroup struct {
 	ReplayWindow int
 	MSSClamp     MSSClamp
 	Protect      []netip.Prefix
+
+	// DestinationOnly accepts SAs that preserve the destination address alone.
+	DestinationOnly bool
 }
 
 // KeyServer is where a member registers.

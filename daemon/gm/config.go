@@ -23,7 +23,7 @@ func nodeConfig(c *config.GM, local netip.AddrPort) (node.GMConfig, error) {
 	out := node.GMConfig{Local: local}
 	for i := range c.Groups {
 		g := &c.Groups[i]
-		m := member.Config{Name: g.Name, ID: gdoi.GroupID(g.ID.Octets), LocalPolicy: g.Clear, Mode: g.Mode, Suites: g.Suites}
+		m := member.Config{Name: g.Name, ID: gdoi.GroupID(g.ID.Octets), LocalPolicy: g.Clear, DestinationOnly: g.DestinationOnly, Mode: g.Mode, Suites: g.Suites}
 		for _, k := range g.KeyServers {
 			m.KeyServers = append(m.KeyServers, k.Address)
 			if k.Secret != nil {

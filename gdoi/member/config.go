@@ -46,6 +46,9 @@ type Config struct {
 	// Suites are those that the member protects its traffic with; an offer with any other is refused. Nil:
 	// suite.ModernESP.
 	Suites []suite.ESP
+	// DestinationOnly accepts SAs whose senders need not preserve the source address. What comes from another source than
+	// it says inside is dropped all the same.
+	DestinationOnly bool
 	// SIDs is how many sender ids to ask for; 0 and 1 mean one.
 	SIDs int
 	// Backoff and BackoffMax; zero means the defaults.

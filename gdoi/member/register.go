@@ -85,10 +85,15 @@ func (g *Group) acceptable(o *pull.Offer) error {
 // ErrSuite is an offer that this member's operator does not want.
 var ErrSuite = errors.New("the group's TEK suite is not among those that this member accepts")
 
+var errDestinationOnly = errors.New("the group's senders need not preserve source addresses; set destination-only here if that is meant, or preserve both on the key server")
+
 func (g *Group) suitesAllowed(o *pull.Offer) error {
 	for i := range o.TEKs {
 		if e := o.TEKs[i].Suite; !slices.Contains(g.cfg.Suites, e) {
 			return fmt.Errorf("%w: %v; name it in the group's suites here, or use another on the key server", ErrSuite, e)
+		}
+		if o.TEKs[i].DestinationOnly && !g.cfg.DestinationOnly {
+			return errDestinationOnly
 		}
 	}
 	return nil

@@ -21,12 +21,14 @@ import (
 // refServer is the program as a key server of one group with one member.
 type refServer struct {
 	refPeer
-	spi    gdoi.KEKSPI
-	kek    []byte // IV, then key
-	seq    uint32
-	tek    uint32
-	wide   bool // lengths of identities in two octets, as other programs write them
-	member netip.AddrPort
+	spi gdoi.KEKSPI
+	kek []byte // IV, then key
+	seq uint32
+	tek uint32
+	// recorded sends SA, SEQ and KD octet for octet as they were recorded, so that the recorded rekeys fit them.
+	recorded bool
+	wide     bool // lengths of identities in two octets, as other programs write them
+	member   netip.AddrPort
 }
 
 func (s *refServer) Deadline() (machine.Instant, bool) { return 0, false }
@@ -35,6 +37,9 @@ func (s *refServer) Step(_ machine.Now, ev machine.Event, out machine.Effects) m
 	d, ok := ev.(machine.Datagram)
 	if !ok {
 		return out
+	}
+	if isakmp.ExchangeType(d.Bytes[18]) == isakmp.ExchangeInformational {
+		return out // the member refuses the policy
 	}
 	s.remote = d.Remote
 	s.state++
@@ -72,13 +77,21 @@ func (s *refServer) Step(_ machine.Now, ev machine.Event, out machine.Effects) m
 		s.beginPull(h.MessageID)
 		chain := s.verifyHash(nil, s.open(d.Bytes))
 		s.pullNi, s.pullNr = bytes.Clone(chain[0].Body()), s.ref.Pull.Nrb
-		ps := s.hashed([][]byte{s.pullNi}, isakmp.Nonce{Data: s.pullNr}, raw{isakmp.PayloadSA, s.sa()})
+		sa := s.sa()
+		if s.recorded {
+			sa = s.ref.Pull.Messages[1].Payloads[2].Hex[4:]
+		}
+		ps := s.hashed([][]byte{s.pullNi}, isakmp.Nonce{Data: s.pullNr}, raw{isakmp.PayloadSA, sa})
 		// HASH(2) is over Nr as a payload and the body of Ni.
 		return append(out, s.send(s.seal(isakmp.ExchangeGroupkeyPull, ps...)))
 	case 5:
 		s.verifyHash([][]byte{s.pullNi, s.pullNr}, s.open(d.Bytes))
 		s.finished = true
 		ps := s.hashed([][]byte{s.pullNi, s.pullNr}, isakmp.SEQ{Number: s.seq}, s.kd(true))
+		if s.recorded {
+			m := s.ref.Pull.Messages[3].Payloads
+			ps = s.hashed([][]byte{s.pullNi, s.pullNr}, raw{isakmp.PayloadSEQ, m[1].Hex[4:]}, raw{isakmp.PayloadKD, m[2].Hex[4:]})
+		}
 		return append(out, s.send(s.seal(isakmp.ExchangeGroupkeyPull, ps...)))
 	}
 	return out
@@ -208,5 +221,63 @@ func TestReferenceKeyServerNotAllowed(t *testing.T) {
 				t.Errorf("transform %d has attribute %d = %d", tr.Number, typ, v)
 			}
 		}
+	}
+}
+
+// TestReferenceKeyServerAsRecorded: SA and KD of the recording, octet for octet, and then the recorded rekeys themselves:
+// 3DES and HMAC-SHA-1, receive only, the destination alone preserved, SAK with six octets of RESERVED2. All of it is taken
+// when the member's configuration names it, and nothing otherwise.
+func TestReferenceKeyServerAsRecorded(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		suites []suite.ESP
+		only   bool
+		ok     bool
+	}{
+		{"allowed by name", []suite.ESP{suite.ESP3DESCBCSHA1}, true, true},
+		{"3DES is not allowed", nil, true, false},
+		{"destination alone is not allowed", []suite.ESP{suite.ESP3DESCBCSHA1}, false, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			s := &refServer{refPeer: newRefPeer(t, ksAddr, gm1), member: gm1, recorded: true}
+			w.add(ksAddr, s, nil)
+			g := joins("blue")
+			g[0].Suites, g[0].DestinationOnly = c.suites, c.only
+			gm, err := NewGroupMember(seeded(3), GMConfig{Local: gm1, Phase1: refPhase1(t, true), Groups: g})
+			w.add(gm1, gm, err)
+			w.run(900 * time.Millisecond)
+			m := gm.Snapshot(w.now).Groups[0]
+			if !c.ok {
+				if m.State.HoldsKeys() || m.Reason == "" || s.finished {
+					t.Errorf("the member is %v: %s", m.State, m.Reason)
+				}
+				return
+			}
+			if m.State != member.Registered || !slices.Equal(spis(m.TEKs), []gdoi.SPI{0x014ad3be}) || m.Mode != gdoi.ModeReceiveOnly {
+				t.Fatalf("the member is %v %s with %v, mode %v", m.State, m.Reason, spis(m.TEKs), m.Mode)
+			}
+			for i, want := range [][]gdoi.SPI{{0x014ad3be, 0x410bfaec}, {0x014ad3be, 0x410bfaec, 0xf036727a}, nil} {
+				w.step(gm1, machine.Datagram{Local: gm1, Remote: ksAddr, Bytes: s.ref.Frames[10+i].Data})
+				m = gm.Snapshot(w.now).Groups[0]
+				have := spis(m.TEKs)
+				slices.Sort(have)
+				slices.Sort(want)
+				if !slices.Equal(have, want) || m.RekeysReceived != uint64(i+1) {
+					t.Errorf("after recorded rekey %d: %v, %d rekeys; want %v; drops %v", i+1, have, m.RekeysReceived, want, gm.Snapshot(w.now).Drops)
+				}
+			}
+			for _, e := range w.effects[gm1] {
+				if in, ok := e.(gdoi.InstallSA); ok && in.TEK.SPI == 0x014ad3be {
+					want, _ := isakmp.ParseKD(s.ref.Pull.Messages[3].Payloads[2].Hex[4:])
+					key := slices.Concat(want.Packets[1].Attributes[0].Value, want.Packets[1].Attributes[1].Value)
+					if in.TEK.Suite != suite.ESP3DESCBCSHA1 || !bytes.Equal(in.TEK.Key.Bytes(), key) {
+						t.Errorf("installed %v with %x; want %x", in.TEK.Suite, in.TEK.Key.Bytes(), key)
+					}
+					return
+				}
+			}
+			t.Error("the first TEK was not installed")
+		})
 	}
 }

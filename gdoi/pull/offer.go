@@ -74,6 +74,8 @@ type TEKOffer struct {
 	Lifetime uint32
 	// Policy holds permits only, one for each SAT.
 	Policy policy.List
+	// DestinationOnly says that senders need not preserve the source address (RFC 6407 §5.5.1.1.1): old key servers.
+	DestinationOnly bool
 }
 
 // Destroy wipes all keys of the offer.

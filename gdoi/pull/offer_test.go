@@ -164,7 +164,7 @@ func TestParseOfferRefuses(t *testing.T) {
 		}, ErrMalformed, "twice"},
 		{"address range", func(sa *isakmp.SAGDOI, _ *isakmp.KD) { sa.SATs[0].Src.IDType = isakmp.IDIPv4Range }, ErrUnsupported, "type 7"},
 		{"mask with holes", func(sa *isakmp.SAGDOI, _ *isakmp.KD) { sa.SATs[0].Src.Data = []byte{10, 0, 0, 0, 255, 0, 255, 0} }, ErrUnsupported, "holes"},
-		{"ports of no protocol", func(sa *isakmp.SAGDOI, _ *isakmp.KD) { sa.SATs[0].Src.Port = 80 }, ErrUnsupported, "has no ports"},
+		{"ports of a protocol without", func(sa *isakmp.SAGDOI, _ *isakmp.KD) { sa.SATs[0].IPProtocol, sa.SATs[0].Src.Port = 50, 80 }, ErrUnsupported, "has no ports"},
 		{"KEK lifetime 0", sak(isakmp.UintAttr(isakmp.KEKAttrKeyLifetime, 0, 4)), ErrMalformed, "lifetime 0"},
 		{"KEK 3DES", sak(isakmp.BasicAttr(isakmp.KEKAttrAlgorithm, 2)), ErrUnsupported, "KEK_ALGORITHM 2"},
 		{"signature DSS", sak(isakmp.BasicAttr(isakmp.KEKAttrSigAlgorithm, 2)), ErrUnsupported, "SIG_ALGORITHM 2"},
@@ -299,14 +299,14 @@ func TestReferenceSession(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ParsePolicy(sa); !errors.Is(err, ErrUnsupported) {
-		t.Errorf("3DES with HMAC-SHA1, and a port without a protocol: %v", err)
-	}
-	// Its rekey SA is one that we know.
-	sa.SATs, kd.Packets = nil, kd.Packets[:1]
 	o, err := ParseOffer(sa, kd, nil)
 	if err != nil {
 		t.Fatal(err)
+	}
+	// Old as it is, what it says is clear: whether it is wanted is for the member to say.
+	if n := len(o.TEKs); n != 1 || o.TEKs[0].Suite != suite.ESP3DESCBCSHA1 || !o.TEKs[0].DestinationOnly || o.Mode != gdoi.ModeReceiveOnly ||
+		o.TEKs[0].Policy[0].SrcPorts != policy.AnyPort {
+		t.Errorf("%+v, mode %v", o.TEKs, o.Mode)
 	}
 	if o.KEK.SPI.String() != "b072bcacff05a3a46670ad3d2b57b834" || o.KEK.Suite != suite.KEKAES128CBC || o.KEK.Lifetime != 25 ||
 		o.KEK.Dst.Addr().String() != "239.11.1.1" || !bytes.Equal(o.KEK.SigKeyDER, ref["spki"]) {

@@ -220,7 +220,7 @@ func (o *Offer) addSAT(s *isakmp.SAT) error {
 		if e.SPI != t.SPI {
 			continue
 		}
-		if e.Suite != t.Suite || e.Lifetime != t.Lifetime {
+		if e.Suite != t.Suite || e.Lifetime != t.Lifetime || e.DestinationOnly != t.DestinationOnly {
 			return malformed("SATs of SPI %08x disagree about cipher or lifetime", s.SPI)
 		}
 		e.Policy = append(e.Policy, t.Policy...)
@@ -267,7 +267,7 @@ func parseSAT(s *isakmp.SAT) (t TEKOffer, receiveOnly bool, err error) {
 		case isakmp.SAAttrAuthAlgorithm:
 			auth, err = number("SAT", a, 65535)
 		case isakmp.SAAttrAddressPreservation:
-			err = only(a, "address preservation (source and destination)", uint64(isakmp.PreserveBoth))
+			t.DestinationOnly, err = preservation(a)
 		case isakmp.SAAttrDirection:
 			receiveOnly, err = direction(a)
 		default:
@@ -281,6 +281,19 @@ func parseSAT(s *isakmp.SAT) (t TEKOffer, receiveOnly bool, err error) {
 		return t, false, errors.Join(ErrUnsupported, err)
 	}
 	return t, receiveOnly, nil
+}
+
+// preservation reads the attribute Address Preservation: both addresses, or the destination alone, which the reference
+// program of 2011 sends and a member may refuse.
+func preservation(a isakmp.Attribute) (destinationOnly bool, err error) {
+	v, err := a.Uint()
+	switch {
+	case err != nil:
+		return false, err
+	case v == isakmp.PreserveBoth, v == isakmp.PreserveDestination:
+		return v == isakmp.PreserveDestination, nil
+	}
+	return false, unsupported("address preservation %d; only source and destination (4) and destination only (3)", v)
 }
 
 // direction reads the SA Direction (RFC 6407 §5.5.1.1.2): symmetric, or receiver only.

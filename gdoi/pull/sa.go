@@ -113,6 +113,10 @@ func (t *TEKOffer) sat(r policy.Rule, m gdoi.Mode) isakmp.SAT {
 	if m == gdoi.ModeReceiveOnly {
 		direction = isakmp.DirectionReceiver
 	}
+	preserve := uint16(isakmp.PreserveBoth)
+	if t.DestinationOnly {
+		preserve = isakmp.PreserveDestination
+	}
 	attributes := []isakmp.Attribute{
 		isakmp.BasicAttr(isakmp.SAAttrLifeType, isakmp.LifeSeconds),
 		isakmp.UintAttr(isakmp.SAAttrLifeDuration, uint64(t.Lifetime), 4),
@@ -132,7 +136,7 @@ func (t *TEKOffer) sat(r policy.Rule, m gdoi.Mode) isakmp.SAT {
 		Transform:  t.Suite.TransformID(),
 		SPI:        uint32(t.SPI),
 		Attributes: append(attributes,
-			isakmp.BasicAttr(isakmp.SAAttrAddressPreservation, isakmp.PreserveBoth),
+			isakmp.BasicAttr(isakmp.SAAttrAddressPreservation, preserve),
 			isakmp.BasicAttr(isakmp.SAAttrDirection, direction)),
 	}
 }

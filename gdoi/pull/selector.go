@@ -131,7 +131,11 @@ func ruleOf(sat *isakmp.SAT) (policy.Rule, error) {
 		// The length is valid for every address.
 		r.Src, _ = r.Dst.Addr().Prefix(0)
 	}
-	r.SrcPorts, r.DstPorts = portOf(sat.Src.Port), portOf(sat.Dst.Port)
+	r.SrcPorts, r.DstPorts = policy.AnyPort, policy.AnyPort
+	if r.Proto != 0 {
+		// Ports of every protocol mean nothing; the reference program of 2011 writes some.
+		r.SrcPorts, r.DstPorts = portOf(sat.Src.Port), portOf(sat.Dst.Port)
+	}
 	if err := (policy.List{r}).Validate(); err != nil {
 		return r, fmt.Errorf("%w: selector of SPI %08x: %w", ErrUnsupported, sat.SPI, err)
 	}
