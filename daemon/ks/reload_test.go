@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/getvpn/getvpn/daemon/control"
+	"github.com/getvpn/getvpn/esp/wire/wiretest"
 )
 
 // edit changes the key server's configuration file.
@@ -140,4 +141,38 @@ func TestReload(t *testing.T) {
 	if _, err := c.Apply(t.Context(), control.PlanRequest{Group: "pink"}); err == nil || !strings.Contains(err.Error(), `no group "pink"`) {
 		t.Errorf("an unknown group: %v", err)
 	}
+}
+
+// TestReloadSecrets: a member whose pre-shared key comes into the file is let in without a restart, and one whose
+// authorisation goes is named, keeps its keys, and cannot register again.
+func TestReloadSecrets(t *testing.T) {
+	w := newWorld(t)
+	w.startKS()
+	c := w.ksClient()
+	conn, _ := wiretest.Pair(16, nil)
+	a := w.startGM("gm1", "127.0.1.1", "wrong", conn)
+	await(t, c, "the refusal", func(x control.Watch) bool { return x.Event != nil && x.Event.Name == "auth-failed" })
+	w.edit("pre-shared-keys:", "pre-shared-keys:\n  - {peer: 127.0.1.1, secret-file: wrong}")
+	if _, err := c.Apply(t.Context(), control.PlanRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	await(t, a.client, "registration with the new key", registered)
+	w.edit("authorise: [{address: 127.0.1.0/24}]", "authorise: [{address: 127.0.1.128/25}]")
+	r, err := c.Apply(t.Context(), control.PlanRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if said := strings.Join(r.Plan.Groups[0].Consequences, "\n"); !strings.Contains(said, "no longer authorised: 127.0.1.1") || r.Plan.Groups[0].Rekeys {
+		t.Errorf("%q", said)
+	}
+	s, err := a.client.Snapshot(t.Context())
+	if err != nil || len(s.GM.Groups[0].TEKs) == 0 {
+		t.Errorf("it has lost its keys: %+v %v", s, err)
+	}
+	if _, err := a.client.Reregister(t.Context(), control.ReregisterRequest{Group: "blue"}); err != nil {
+		t.Fatal(err)
+	}
+	await(t, c, "the refusal to come again", func(x control.Watch) bool {
+		return x.Event != nil && x.Event.Name == "not-authorised" && strings.HasPrefix(x.Event.Peer, "127.0.1.1:") && strings.Contains(x.Event.Text, "may not join")
+	})
 }
