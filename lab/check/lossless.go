@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/getvpn/getvpn/lab/scenario"
@@ -16,6 +17,9 @@ type lossless struct {
 	Before time.Duration `yaml:"before"`
 	Do     actions       `yaml:"do"`
 	After  time.Duration `yaml:"after"`
+	// Multicast makes the members of each pair send to this group, which the others have joined. What is sent Before does
+	// not count: the branches of the tree are still growing.
+	Multicast netip.Addr `yaml:"multicast"`
 	// Clear allows clear packets in the core; otherwise one is a failure.
 	Clear bool `yaml:"clear"`
 }
@@ -27,6 +31,9 @@ func (c *lossless) Validate(s *scenario.Scenario) error {
 	if len(c.Do) == 0 {
 		return fmt.Errorf("do: lists what is changed under the traffic")
 	}
+	if c.Multicast.IsValid() && (!c.Multicast.Is4() || !c.Multicast.IsMulticast() || !s.Multicast) {
+		return fmt.Errorf("multicast: %v is no IPv4 multicast group, or the core does not route multicast (multicast: true)", c.Multicast)
+	}
 	if err := c.Do.validate(s); err != nil {
 		return err
 	}
@@ -35,7 +42,14 @@ func (c *lossless) Validate(s *scenario.Scenario) error {
 
 func (c *lossless) Run(ctx context.Context, env *Env) []scenario.Result {
 	before := env.Capture.Totals()
-	t, err := StartTraffic(env.Lab, bothWays(env, c.Pairs.of(env.Scenario)), c.Rate)
+	flows, from := bothWays(env, c.Pairs.of(env.Scenario)), time.Duration(0)
+	if c.Multicast.IsValid() {
+		from = c.Before
+		for _, f := range flows {
+			f.Dst = c.Multicast
+		}
+	}
+	t, err := StartTraffic(env.Lab, flows, c.Rate)
 	if err != nil {
 		return failed(err)
 	}
@@ -52,7 +66,7 @@ func (c *lossless) Run(ctx context.Context, env *Env) []scenario.Result {
 	}
 	took := t.Since()
 	t.Stop()
-	sent, lost, duplicates, where := losses(t.Flows, 0, forever)
+	sent, lost, duplicates, where := losses(t.Flows, from, forever)
 	offences := env.Capture.Totals().Minus(before).Offences()
 	r := scenario.Result{
 		OK: lost == 0 && duplicates == 0 && sent > 0 && (c.Clear || offences == 0),

@@ -76,6 +76,9 @@ func StartTraffic(l Lab, flows []*Flow, rate int) (*Traffic, error) {
 		}{{f.To, f.Dst, &sockets[i].rx}, {f.From, f.Src, &sockets[i].tx}} {
 			err := l.Inside(side.node, func() (err error) {
 				*side.conn, err = net.ListenPacket("udp4", netip.AddrPortFrom(side.addr, 0).String())
+				if err == nil && f.Dst.IsMulticast() {
+					err = multicast(*side.conn, f.Dst, side.addr == f.Dst)
+				}
 				return err
 			})
 			if err == nil {
@@ -93,9 +96,35 @@ func StartTraffic(l Lab, flows []*Flow, rate int) (*Traffic, error) {
 		t.recv.Add(1)
 		go t.receive(f, uint32(i), sockets[i].rx) //nolint:gosec // a small index
 		t.send.Add(1)
-		go t.transmit(f, uint32(i), sockets[i].tx, sockets[i].rx.LocalAddr(), rate) //nolint:gosec // a small index
+		go t.transmit(f, uint32(i), sockets[i].tx, f.to(sockets[i].rx), rate) //nolint:gosec // a small index
 	}
 	return t, nil
+}
+
+// to is where the flow's packets go: for multicast the socket that receives them is bound to no address.
+func (f *Flow) to(rx net.PacketConn) net.Addr {
+	at := rx.LocalAddr().(*net.UDPAddr)
+	if f.Dst.IsMulticast() {
+		return &net.UDPAddr{IP: f.Dst.AsSlice(), Port: at.Port}
+	}
+	return at
+}
+
+// multicast joins a group, on the interface that the routes say, or lets packets to it travel through routers.
+func multicast(c net.PacketConn, group netip.Addr, join bool) error {
+	raw, err := c.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return err
+	}
+	var opt error
+	err = raw.Control(func(fd uintptr) {
+		if join {
+			opt = unix.SetsockoptIPMreqn(int(fd), unix.IPPROTO_IP, unix.IP_ADD_MEMBERSHIP, &unix.IPMreqn{Multiaddr: group.As4()})
+		} else {
+			opt = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_MULTICAST_TTL, 16)
+		}
+	})
+	return errors.Join(err, opt)
 }
 
 func enlarge(c net.PacketConn) error {
