@@ -36,21 +36,25 @@ func (c *Config) sidsForAll(want uint64) uint64 { return max(want, c.SIDCount/si
 
 // roomForSIDs says whether the ids that a peer wants can be given without taking those that other members will need.
 func (g *Group) roomForSIDs(now machine.Now, p Peer, want uint64) bool {
+	key := p.key()
+	if now.Mono >= g.sids.until {
+		g.sids.returning = nil
+	}
+	if kept, ok := g.sids.returning[key]; ok && uint64(kept) >= want {
+		return true
+	}
 	if g.sidNext-g.cfg.SIDFirst+want <= g.cfg.SIDCount/2 && len(g.sids.returning) == 0 {
 		return true // nobody can hold more than were given out
 	}
-	key := p.key()
 	held := want
 	for _, m := range g.members.sorted {
 		if m.key != key && !m.left {
 			held += uint64(len(m.sids))
 		}
 	}
-	if now.Mono < g.sids.until {
-		for k, n := range g.sids.returning {
-			if k != key {
-				held += uint64(n)
-			}
+	for k, n := range g.sids.returning {
+		if k != key {
+			held += uint64(n)
 		}
 	}
 	return held <= g.cfg.sidsForAll(want)
