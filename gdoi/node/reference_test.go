@@ -24,7 +24,6 @@ type refPeer struct {
 	local, remote netip.AddrPort
 	initiator     bool
 	suite         suite.Phase1
-	number        uint8 // of the transform
 
 	state                 int
 	ckyI, ckyR            isakmp.Cookie

@@ -52,7 +52,11 @@ func TestRFC4754(t *testing.T) {
 	for _, v := range rfc4754 {
 		t.Run(AuthName(v.method), func(t *testing.T) {
 			sig := unhexed(t, v.sig)
-			pub := &ecdsa.PublicKey{Curve: v.curve, X: new(big.Int).SetBytes(unhexed(t, v.x)), Y: new(big.Int).SetBytes(unhexed(t, v.y))}
+			point := append(append([]byte{4}, unhexed(t, v.x)...), unhexed(t, v.y)...) // SEC 1 §2.3.3, uncompressed
+			pub, err := ecdsa.ParseUncompressedPublicKey(v.curve, point)
+			if err != nil {
+				t.Fatal(err)
+			}
 			p := Phase1{Cipher: AES128CBC, Hash: machine.SHA256, Group: ECP256, Auth: v.method}
 			if m, err := AuthOfKey(pub); err != nil || m != v.method || len(sig) != v.sigOctets || p.SignatureHash() != v.hash {
 				t.Fatalf("method %d, %v, %d octets, hash %d", m, err, len(sig), p.SignatureHash())
