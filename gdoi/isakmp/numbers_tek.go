@@ -10,6 +10,9 @@ const (
 	GAPGetVPNAccessList = 200
 	// GAPGetVPNMode is ours too, Basic, under the same condition: 0 full, 1 passive, 2 receive-only. Absent means full.
 	GAPGetVPNMode = 201
+	// GAPGetVPNFormer is ours too, Variable, under the same condition, in a PULL only: the policy that is still in force
+	// until ACTIVATION_TIME_DELAY is over, as text: the word of its mode, then its access list, joined by "\n".
+	GAPGetVPNFormer = 202
 )
 
 // Protocols of a SAT: RFC 6407 §5.5, RFC 8052. A DELETE uses them too, and 0 for the KEK.

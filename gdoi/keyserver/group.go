@@ -9,6 +9,7 @@ import (
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/lkh"
 	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/pull"
 	"github.com/getvpn/getvpn/gdoi/suite"
 )
 
@@ -36,7 +37,8 @@ type Group struct {
 	// before that.
 	policyAt machine.Instant
 	again    machine.Timer
-	told     bool // the records say the same
+	told     bool        // the records say the same
+	former   pull.Former // in force until policyAt
 
 	members    memberList
 	tree       keyTree

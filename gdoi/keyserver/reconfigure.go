@@ -9,6 +9,7 @@ import (
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/isakmp"
 	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/pull"
 	"github.com/getvpn/getvpn/gdoi/push"
 	"github.com/getvpn/getvpn/gdoi/suite"
 )
@@ -84,7 +85,7 @@ func (g *Group) compare(now machine.Now, cfg Config, immediately bool) (ch Chang
 	for _, t := range g.teks {
 		if t.chain.dropped && t.chain.drainAt > now.Mono {
 			// A change before this one has not come into force: members still send with what it drops.
-			left = min(left, t.expires.Sub(now.Mono))
+			left = min(left, g.newest(t.chain).expires.Sub(now.Mono))
 		}
 	}
 	for _, c := range old {
@@ -106,6 +107,10 @@ func (g *Group) compare(now machine.Now, cfg Config, immediately bool) (ch Chang
 	ch.Announce = ch.Policy || ch.Mode || ch.Delay || ch.KEK
 	if (ch.Policy || ch.Mode) && !immediately {
 		ch.In = min(2*cfg.ActivationDelay, left/2)
+		for _, t := range g.teks {
+			// The message has one ATD, for TEKs that are waiting as well.
+			ch.In = max(ch.In, t.sendAfter.Sub(now.Mono))
+		}
 	}
 	for _, m := range g.members.sorted {
 		if !cfg.Authorise.Allows(m.peer.policyPeer()) {
@@ -166,9 +171,13 @@ func (g *Group) Reconfigure(now machine.Now, cfg Config, immediately bool, out m
 		chains[i].sa, chains[i].lifetime = c.sa, c.lifetime
 	}
 	old := g.chains
+	was := pull.Former{AccessList: g.cfg.AccessList(), Mode: g.cfg.Mode}
 	g.cfg, g.public = cfg, public
 	g.sidNext = max(g.sidNext, cfg.SIDFirst)
 	if ch.Policy || ch.Mode {
+		if now.Mono >= g.policyAt {
+			g.former = was
+		}
 		g.policyAt = now.Mono.Add(ch.In)
 		g.again.Stop()
 		if ch.In > 0 {
@@ -282,7 +291,7 @@ func (g *Group) newPolicy(now machine.Now) {
 		if t.expires > now.Mono.Add(drain(t.chain, g.cfg.ActivationDelay)) {
 			changed = true
 		}
-		left = min(left, max(0, t.expires.Sub(now.Mono)))
+		left = min(left, max(0, g.newest(t.chain).expires.Sub(now.Mono)))
 	}
 	if changed {
 		g.policyAt = now.Mono.Add(min(2*g.cfg.ActivationDelay, left/2))

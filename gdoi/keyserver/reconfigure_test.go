@@ -97,6 +97,9 @@ func TestReconfigureTimes(t *testing.T) {
 	if o := s.g.offer(s.now); o.ATD != time.Minute || len(o.TEKs) != 5 || o.TEKs[0].SPI != data || o.TEKs[0].Lifetime != 180 || len(o.AccessList) != 7 {
 		t.Errorf("offer %+v", o)
 	}
+	if o := s.g.offerTo(s.now, testPeer(2)); o.Former == nil || len(o.Former.AccessList) != 6 {
+		t.Errorf("who registers now hears of the former policy %+v; want its 6 rules", o.Former)
+	}
 	for _, step := range []struct {
 		after time.Duration
 		want  string
@@ -109,6 +112,9 @@ func TestReconfigureTimes(t *testing.T) {
 		if got := s.chart(); got != step.want {
 			t.Errorf("at %v:\n got %s\nwant %s", time.Duration(s.now.Mono), got, step.want)
 		}
+	}
+	if o := s.g.offerTo(s.now, testPeer(2)); o.Former != nil {
+		t.Error("who registers later hears of a former policy")
 	}
 	// The announcement with its two repeats, and the same once more before it comes into force.
 	if n := len(s.sends(mark)); n != 6 {

@@ -15,6 +15,7 @@ import (
 	"github.com/getvpn/getvpn/gdoi/lkh"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/policy"
+	"github.com/getvpn/getvpn/gdoi/pull"
 	"github.com/getvpn/getvpn/gdoi/push"
 	"github.com/getvpn/getvpn/gdoi/suite"
 )
@@ -42,6 +43,9 @@ type policyRecord struct {
 	List []string
 	Mode gdoi.Mode
 	At   time.Time
+	// Former is in force until then.
+	Former     []string  `json:",omitempty"`
+	FormerMode gdoi.Mode `json:",omitempty"`
 }
 
 type tekRecord struct {
@@ -114,7 +118,7 @@ func (g *Group) countersRecord() machine.Record {
 }
 
 func (g *Group) policyRecord(now machine.Now) machine.Record {
-	return g.record(policyKey, encode(policyRecord{g.cfg.AccessList().Strings(), g.cfg.Mode, now.WallAt(g.policyAt)}))
+	return g.record(policyKey, encode(policyRecord{g.cfg.AccessList().Strings(), g.cfg.Mode, now.WallAt(g.policyAt), g.former.AccessList.Strings(), g.former.Mode}))
 }
 
 func encodeTEK(now machine.Now, t *tek) []byte {
@@ -188,7 +192,7 @@ func (g *Group) forget() {
 	}
 	g.tree = keyTree{Tree: lkh.New(g.env, g.cfg.KEK, 0)}
 	g.removed, g.exclusion = nil, nil
-	g.teks, g.keks, g.members, g.epoch, g.sidNext, g.told, g.policyAt = nil, nil, memberList{}, 0, g.cfg.SIDFirst, true, 0
+	g.teks, g.keks, g.members, g.epoch, g.sidNext, g.told, g.policyAt, g.former = nil, nil, memberList{}, 0, g.cfg.SIDFirst, true, 0, pull.Former{}
 }
 
 var errRecord = errors.New("not a record of this version")
@@ -248,10 +252,16 @@ func (g *Group) restorePolicy(now machine.Now, b []byte) error {
 		return err
 	}
 	g.told = slices.Equal(r.List, g.cfg.AccessList().Strings()) && r.Mode == g.cfg.Mode
-	if g.told {
+	g.former.Mode = r.FormerMode
+	former := r.Former
+	if g.told || now.MonoAt(r.At) > now.Mono {
 		g.policyAt = min(now.MonoAt(r.At), now.Mono.Add(2*g.cfg.ActivationDelay))
+	} else {
+		former, g.former.Mode = r.List, r.Mode
 	}
-	return nil
+	var err error
+	g.former.AccessList, err = policy.ParseList(strings.Join(former, "\n"))
+	return err
 }
 
 func (g *Group) restoreTEK(now machine.Now, name string, b []byte) error {

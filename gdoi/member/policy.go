@@ -3,6 +3,7 @@ package member
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/machine"
@@ -67,14 +68,37 @@ func (g *Group) learn(now machine.Now, o *pull.Offer, fresh bool) bool {
 	case !g.state.HoldsKeys() || len(p.current.list) == 0:
 		p.current = gen
 		p.nextAt.Stop()
+		if o.Former != nil && o.ATD > 0 {
+			p.current, p.next = generation{o.Former.AccessList, o.Former.Mode}, gen
+			p.nextAt.Set(now.Mono.Add(o.ATD))
+		}
 	case gen.equal(p.current):
+		g.forgo(now, o)
 		p.nextAt.Stop()
 	case gen.equal(latest): // announced before
 	default:
+		g.forgo(now, o)
 		p.next = gen
 		p.nextAt.Set(now.Mono.Add(o.ATD))
 	}
 	return true
+}
+
+// remember keeps a generation that others may go by until d from now.
+func (g *Group) remember(now machine.Now, gen generation, d time.Duration) {
+	p := &g.policies
+	if p.former = append(p.former, gen); len(p.former) > maxFormer {
+		p.former = p.former[1:]
+	}
+	end, _ := p.until.Deadline()
+	p.until.Set(max(end, now.Mono.Add(d)))
+}
+
+// forgo gives up the next generation for that of the offer: others may have turned to it a little earlier.
+func (g *Group) forgo(now machine.Now, o *pull.Offer) {
+	if _, on := g.policies.nextAt.Deadline(); on {
+		g.remember(now, g.policies.next, o.ATD+4*g.base)
+	}
 }
 
 // covers says whether a generation explains an offer that has SATs alone.
@@ -105,12 +129,8 @@ func (g *Group) turn(now machine.Now, out machine.Effects) machine.Effects {
 	p := &g.policies
 	if p.nextAt.Due(now.Mono) {
 		p.nextAt.Stop()
-		p.former = append(p.former, p.current)
-		if len(p.former) > maxFormer {
-			p.former = p.former[1:]
-		}
+		g.remember(now, p.current, 4*g.base) // the ATD of another SA may have put off others for 2A
 		p.current = p.next
-		p.until.Set(now.Mono.Add(2 * g.base))
 		out = append(out, g.note(gdoi.NotePolicyChanged, machine.Info, fmt.Sprintf("new access list, %d rules, mode %v", len(p.current.list), p.current.mode)))
 	}
 	if p.until.Due(now.Mono) {

@@ -28,6 +28,8 @@ type Offer struct {
 	// Mode is how strict members are. A peer without our vendor id knows receive-only (SA Direction, RFC 6407 §5.5.1.1.2)
 	// and takes passive for full.
 	Mode gdoi.Mode
+	// Former is the policy that is still in force until ATD is over; nil: none. Only in a PULL, and with AccessList.
+	Former *Former
 	// SIDBits and SIDs are the sender ids for this member alone, RFC 6407 §5.6.4; never in a PUSH.
 	SIDBits int
 	SIDs    []gdoi.SID
@@ -41,6 +43,12 @@ type LKHOffer struct {
 	// Path holds keys in clear; lkh.Wipe.
 	Path    *isakmp.LKHDownload
 	Updates []isakmp.LKHUpdate
+}
+
+// Former is a policy that another one replaces.
+type Former struct {
+	AccessList policy.List
+	Mode       gdoi.Mode
 }
 
 // KEKOffer is a rekey SA: SAK and KEK key packet.

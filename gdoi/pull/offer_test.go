@@ -172,7 +172,7 @@ func TestParseOfferRefuses(t *testing.T) {
 		{"signature key of another size", sak(isakmp.BasicAttr(isakmp.KEKAttrSigKeyLength, 3072)), ErrMalformed, "3072"},
 		{"rekey over TCP", func(sa *isakmp.SAGDOI, _ *isakmp.KD) { sa.SAK.Protocol = 6 }, ErrUnsupported, "UDP"},
 		{"sender id request in an SA", gap(isakmp.BasicAttr(isakmp.GAPSenderIDRequest, 1)), ErrUnsupported, "attribute 3"},
-		{"private GAP attribute", gap(isakmp.BasicAttr(202, 1)), ErrUnsupported, "202"},
+		{"private GAP attribute", gap(isakmp.BasicAttr(203, 1)), ErrUnsupported, "203"},
 		{"bad access list", gap(isakmp.LongAttr(isakmp.GAPGetVPNAccessList, []byte("permit everything"))), ErrUnsupported, "access list"},
 		{"access list of noise", gap(isakmp.LongAttr(isakmp.GAPGetVPNAccessList, []byte(strings.Repeat("x\n", 30000)))), ErrUnsupported, "access list"},
 		{"no TEK key", func(_ *isakmp.SAGDOI, kd *isakmp.KD) { kd.Packets = append(kd.Packets[:1:1], kd.Packets[2:]...) }, ErrMalformed, "00001001 without"},

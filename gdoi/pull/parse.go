@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/getvpn/getvpn/gdoi"
@@ -180,14 +181,22 @@ func (o *Offer) parseGAP(g *isakmp.GAP) error {
 				o.DTD = d
 			}
 		case isakmp.GAPGetVPNAccessList:
-			l, err := policy.ParseList(string(a.Value))
-			if err == nil {
-				err = l.Validate()
-			}
+			l, err := parseList(string(a.Value))
 			if err != nil {
-				return fmt.Errorf("%w: access list: %w", ErrUnsupported, err)
+				return err
 			}
 			o.AccessList = l
+		case isakmp.GAPGetVPNFormer:
+			word, text, _ := strings.Cut(string(a.Value), "\n")
+			mode, err := gdoi.ParseMode(word)
+			if err != nil {
+				return fmt.Errorf("%w: %w", ErrUnsupported, err)
+			}
+			l, err := parseList(text)
+			if err != nil {
+				return err
+			}
+			o.Former = &Former{l, mode}
 		case isakmp.GAPGetVPNMode:
 			v, err := number("GAP", a, uint64(gdoi.ModeReceiveOnly))
 			if err != nil {
@@ -199,6 +208,17 @@ func (o *Offer) parseGAP(g *isakmp.GAP) error {
 		}
 	}
 	return nil
+}
+
+func parseList(text string) (policy.List, error) {
+	l, err := policy.ParseList(text)
+	if err == nil {
+		err = l.Validate()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: access list: %w", ErrUnsupported, err)
+	}
+	return l, nil
 }
 
 // addSAT adds one selector, to the TEK of its SPI.

@@ -86,6 +86,9 @@ func (o *Offer) gap(sendAccessList bool) *isakmp.GAP {
 	if sendAccessList && o.Mode != gdoi.ModeFull {
 		as = append(as, isakmp.BasicAttr(isakmp.GAPGetVPNMode, uint16(o.Mode)))
 	}
+	if sendAccessList && o.Former != nil {
+		as = append(as, isakmp.LongAttr(isakmp.GAPGetVPNFormer, []byte(o.Former.Mode.String()+"\n"+o.Former.AccessList.String())))
+	}
 	if as == nil {
 		return nil
 	}

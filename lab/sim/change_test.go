@@ -47,7 +47,8 @@ func change(t *testing.T, s *Sim, f func(*keyserver.Config)) {
 	s.KS().Do(node.Reconfigure{Groups: groups, ID: 1})
 }
 
-// TestPolicyChanges: whatever changes, at whatever moment, one change right after the other as well, nothing is lost.
+// TestPolicyChanges: whatever changes, at whatever moment, one change right after the other as well, and though members
+// restart meanwhile, nothing is lost.
 func TestPolicyChanges(t *testing.T) {
 	seeds := uint64(60)
 	if testing.Short() {
@@ -58,7 +59,10 @@ func TestPolicyChanges(t *testing.T) {
 		all := changes(t)
 		for range 6 {
 			f := all[s.rng.IntN(len(all))]
-			s.After(time.Duration(10+s.rng.IntN(400))*time.Second+time.Duration(s.rng.IntN(1000))*time.Millisecond, func() { change(t, s, f) })
+			at := time.Duration(10+s.rng.IntN(400))*time.Second + time.Duration(s.rng.IntN(1000))*time.Millisecond
+			s.After(at, func() { change(t, s, f) })
+			m := s.GM(1 + s.rng.IntN(4))
+			s.After(at+time.Duration(s.rng.IntN(15000))*time.Millisecond, func() { m.Crash(); m.Start() })
 		}
 		s.Run(10 * time.Minute)
 		want(t, s)

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/policy"
@@ -43,15 +44,8 @@ func (p *plane) class(rule int) int {
 	return p.policy.Classes[rule]
 }
 
-// protects says whether an SA can carry what a rule permits.
-func protects(s sa, r policy.Rule) bool {
-	for _, sel := range s.selectors {
-		if sel.Covers(r) {
-			return true
-		}
-	}
-	return false
-}
+// protects says whether an SA is for what a rule permits.
+func protects(s sa, r policy.Rule) bool { return slices.Contains(s.selectors, r) }
 
 // send is what a member does with a packet from its network: it goes out under an SPI, or in clear, or not at all.
 func (p *plane) send(f policy.Packet) (spi gdoi.SPI, clear, ok bool) {
