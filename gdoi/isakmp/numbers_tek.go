@@ -10,8 +10,9 @@ const (
 	GAPGetVPNAccessList = 200
 	// GAPGetVPNMode is ours too, Basic, under the same condition: 0 full, 1 passive, 2 receive-only. Absent means full.
 	GAPGetVPNMode = 201
-	// GAPGetVPNFormer is ours too, Variable, under the same condition, in a PULL only: the policy that is still in force
-	// until ACTIVATION_TIME_DELAY is over, as text: the word of its mode, then its access list, joined by "\n".
+	// GAPGetVPNFormer is ours too, Variable, under the same condition, in a PULL only: the policy that this one replaces,
+	// as text lines joined by "\n": the word of its mode and for how many seconds it is still in force (0: some members may
+	// be late), then its access list.
 	GAPGetVPNFormer = 202
 )
 

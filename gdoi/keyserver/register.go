@@ -36,15 +36,17 @@ func (g *Group) Policy(now machine.Now, p Peer, out machine.Effects) (*pull.Offe
 }
 
 // offerTo is the offer for one member: it is asked to acknowledge rekeys if it knows how to. Others would have to refuse
-// the whole policy (RFC 6407 §5.3.2). While another policy is still in force it hears of that too, as those do who have
-// been here before.
+// the whole policy (RFC 6407 §5.3.2). While another policy is still in force, or may be at those who are late, it hears of
+// that too.
 func (g *Group) offerTo(now machine.Now, p Peer) *pull.Offer {
 	o := g.offer(now)
 	if o.KEK != nil {
 		o.KEK.Ack = uint16(g.askable(p.GetVPN))
 	}
-	if now.Mono < g.policyAt && len(g.former.AccessList) > 0 {
-		o.Former = &g.former
+	if now.Mono < g.policyAt.Add(4*g.cfg.ActivationDelay) && len(g.former.AccessList) > 0 {
+		f := g.former
+		f.For = max(0, g.policyAt.Sub(now.Mono))
+		o.Former = &f
 	}
 	return o
 }

@@ -173,11 +173,20 @@ func TestRegistrationWithTheFormerPolicy(t *testing.T) {
 	b := newBench(t, Config{})
 	b.took()
 	o := message(t, 20*time.Second, []gdoi.SID{1}, []string{p1, p3}, sa{0x1001, 180, []string{p1, p2}}, sa{0x1002, 3600, []string{p1, p3}})
-	o.Former = &pull.Former{AccessList: rules(t, d1, p1, p2), Mode: gdoi.ModePassive}
+	o.Former = &pull.Former{AccessList: rules(t, d1, p1, p2), Mode: gdoi.ModePassive, For: 20 * time.Second}
 	b.grant(o)
 	b.saw("registration", "install 1001 for 0/2; install 1002 for 1/2; send 1001 as 0; policy [0 0 0] passive also 1")
 	b.run(20 * time.Second)
 	b.saw("in force", "send 1002 as 1; policy [1 1] full also 1")
+
+	b = newBench(t, Config{})
+	b.took()
+	o = message(t, 0, []gdoi.SID{1}, []string{p1}, sa{0x1002, 3600, []string{p1}})
+	o.Former = &pull.Former{AccessList: rules(t, d1, p1)}
+	b.grant(o)
+	b.saw("registration when it is over", "install 1002 for 0/1; send 1002 as 0; policy [0] full also 1")
+	b.run(4 * a)
+	b.saw("when nobody is late any more", "policy [0] full also 0")
 }
 
 // TestLateNews: a message about one SA that is the first to tell of another does not put that off until its old key ends.

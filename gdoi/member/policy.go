@@ -68,9 +68,11 @@ func (g *Group) learn(now machine.Now, o *pull.Offer, fresh bool) bool {
 	case !g.state.HoldsKeys() || len(p.current.list) == 0:
 		p.current = gen
 		p.nextAt.Stop()
-		if o.Former != nil && o.ATD > 0 {
-			p.current, p.next = generation{o.Former.AccessList, o.Former.Mode}, gen
-			p.nextAt.Set(now.Mono.Add(o.ATD))
+		if f := o.Former; f != nil && f.For > 0 {
+			p.current, p.next = generation{f.AccessList, f.Mode}, gen
+			p.nextAt.Set(now.Mono.Add(f.For))
+		} else if f != nil {
+			g.remember(now, generation{f.AccessList, f.Mode}, 4*g.base)
 		}
 	case gen.equal(p.current):
 		g.forgo(now, o)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -27,7 +28,7 @@ func TestModeOnTheWire(t *testing.T) {
 	} {
 		o := testOffer(t)
 		o.Mode = c.mode
-		o.Former = &Former{AccessList: o.AccessList[:1:1], Mode: gdoi.ModePassive}
+		o.Former = &Former{AccessList: o.AccessList[:1:1], Mode: gdoi.ModePassive, For: 7 * time.Second}
 		if o.Former.AccessList.Validate() != nil {
 			o.Former.AccessList = o.AccessList
 		}
@@ -40,7 +41,7 @@ func TestModeOnTheWire(t *testing.T) {
 			t.Errorf("%v, private %t: mode %v, former %v; want %v", c.mode, c.private, got.Mode, got.Former, c.want)
 		}
 		if c.private {
-			if d := cmp.Diff(o.Former.AccessList.Strings(), got.Former.AccessList.Strings()); d != "" || got.Former.Mode != gdoi.ModePassive {
+			if d := cmp.Diff(o.Former.AccessList.Strings(), got.Former.AccessList.Strings()); d != "" || got.Former.Mode != gdoi.ModePassive || got.Former.For != 7*time.Second {
 				t.Errorf("former policy %v %s", got.Former.Mode, d)
 			}
 		}
@@ -51,8 +52,8 @@ func TestModeOnTheWire(t *testing.T) {
 		}
 	}
 	for _, bad := range []isakmp.Attribute{
-		isakmp.BasicAttr(isakmp.GAPGetVPNMode, 3), isakmp.LongAttr(isakmp.GAPGetVPNFormer, []byte("half\npermit ip any any")),
-		isakmp.LongAttr(isakmp.GAPGetVPNFormer, []byte("full\nallow ip any any")), isakmp.LongAttr(isakmp.GAPGetVPNFormer, []byte("full")),
+		isakmp.BasicAttr(isakmp.GAPGetVPNMode, 3), isakmp.LongAttr(isakmp.GAPGetVPNFormer, []byte("half 1\npermit ip any any")),
+		isakmp.LongAttr(isakmp.GAPGetVPNFormer, []byte("full 1\nallow ip any any")), isakmp.LongAttr(isakmp.GAPGetVPNFormer, []byte("full 1\n")), isakmp.LongAttr(isakmp.GAPGetVPNFormer, []byte("full\npermit ip any any")),
 	} {
 		sa := testOffer(t).SA(false)
 		sa.GAP = &isakmp.GAP{Attributes: []isakmp.Attribute{bad}}

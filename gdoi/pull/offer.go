@@ -28,7 +28,7 @@ type Offer struct {
 	// Mode is how strict members are. A peer without our vendor id knows receive-only (SA Direction, RFC 6407 §5.5.1.1.2)
 	// and takes passive for full.
 	Mode gdoi.Mode
-	// Former is the policy that is still in force until ATD is over; nil: none. Only in a PULL, and with AccessList.
+	// Former is the policy that this one replaces; nil: none. Only in a PULL, and with AccessList.
 	Former *Former
 	// SIDBits and SIDs are the sender ids for this member alone, RFC 6407 §5.6.4; never in a PUSH.
 	SIDBits int
@@ -45,10 +45,12 @@ type LKHOffer struct {
 	Updates []isakmp.LKHUpdate
 }
 
-// Former is a policy that another one replaces.
+// Former is a policy that another one has just replaced, or is about to.
 type Former struct {
 	AccessList policy.List
 	Mode       gdoi.Mode
+	// For is how long it is still in force, in whole seconds; 0: no longer, but some members may be late.
+	For time.Duration
 }
 
 // KEKOffer is a rekey SA: SAK and KEK key packet.

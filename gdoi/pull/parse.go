@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 
@@ -187,16 +188,11 @@ func (o *Offer) parseGAP(g *isakmp.GAP) error {
 			}
 			o.AccessList = l
 		case isakmp.GAPGetVPNFormer:
-			word, text, _ := strings.Cut(string(a.Value), "\n")
-			mode, err := gdoi.ParseMode(word)
-			if err != nil {
-				return fmt.Errorf("%w: %w", ErrUnsupported, err)
-			}
-			l, err := parseList(text)
+			f, err := parseFormer(string(a.Value))
 			if err != nil {
 				return err
 			}
-			o.Former = &Former{l, mode}
+			o.Former = f
 		case isakmp.GAPGetVPNMode:
 			v, err := number("GAP", a, uint64(gdoi.ModeReceiveOnly))
 			if err != nil {
@@ -208,6 +204,24 @@ func (o *Offer) parseGAP(g *isakmp.GAP) error {
 		}
 	}
 	return nil
+}
+
+func parseFormer(text string) (*Former, error) {
+	head, list, _ := strings.Cut(text, "\n")
+	word, number, _ := strings.Cut(head, " ")
+	mode, err := gdoi.ParseMode(word)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
+	}
+	left, err := strconv.ParseUint(number, 10, 16)
+	if err != nil {
+		return nil, malformed("%q is no number of seconds", number)
+	}
+	l, err := parseList(list)
+	if err != nil {
+		return nil, err
+	}
+	return &Former{AccessList: l, Mode: mode, For: time.Duration(left) * time.Second}, nil
 }
 
 func parseList(text string) (policy.List, error) {

@@ -1,6 +1,7 @@
 package pull
 
 import (
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -87,7 +88,8 @@ func (o *Offer) gap(sendAccessList bool) *isakmp.GAP {
 		as = append(as, isakmp.BasicAttr(isakmp.GAPGetVPNMode, uint16(o.Mode)))
 	}
 	if sendAccessList && o.Former != nil {
-		as = append(as, isakmp.LongAttr(isakmp.GAPGetVPNFormer, []byte(o.Former.Mode.String()+"\n"+o.Former.AccessList.String())))
+		f := o.Former
+		as = append(as, isakmp.LongAttr(isakmp.GAPGetVPNFormer, fmt.Appendf(nil, "%v %d\n%v", f.Mode, seconds(f.For), f.AccessList)))
 	}
 	if as == nil {
 		return nil
