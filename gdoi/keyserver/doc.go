@@ -7,7 +7,8 @@
 // this, TEK and KEK alike:
 //
 //	T0 = E-4A   the new key is made, made durable, and pushed; a member receives with it as soon as it has it
-//	T0+A/4      the same datagram again, retransmits times until T0+A/2
+//	T0+A/4      the same datagram again to those who have not acknowledged it, retransmits times until T0+A/2 (10 s apart
+//	            where A allows that)
 //	T0+A        a member that expected a rekey and saw none registers again, within A/2; the answer holds both keys
 //	T0+2A       everybody sends with the new TEK (ACTIVATION_TIME_DELAY: 2A in a PUSH, what is left of it in a PULL);
 //	            PUSH messages go under the new KEK
@@ -20,6 +21,20 @@
 //
 // When the key server was away and E is nearer than 4A, it divides what is left: half of it until activation. An
 // operator's rekey is an ordinary rollover whose old keys end 4A from now.
+//
+// # Acknowledgements
+//
+// Members that sent our vendor id are asked, in the SAK, to acknowledge rekeys (RFC 8263), with the key of their leaf in the
+// key tree. The messages of one announcement, each under another KEK, are a campaign: one answer to any of them, or to a
+// later campaign, or a registration, ends the repeats to a member. Whoever is silent for 10 s after the last repeat, three
+// campaigns in a row, leaves the list and must register again; a campaign that another one has overtaken before it
+// ended does not count. Members that cannot answer get all repeats and stay. Old, repeated, forged and unasked answers change nothing
+// and are counted (gdoi/reasons.go).
+//
+// A group may have its messages sent to a multicast group, one datagram for all. Then they are repeated until everybody has
+// answered, but no longer than A, and nobody is ejected. A member that multicast does not reach registers again as one that
+// lost a rekey does. The address belongs to the KEK and comes with it: another transport takes a new KEK, which is announced by
+// the old one.
 //
 // # Another configuration
 //

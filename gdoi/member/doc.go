@@ -20,6 +20,9 @@
 // is not known to be unreachable, and goes on to the next within seconds (servers.go), so that a member returns to the one
 // that it prefers, and a dead one costs time only once in a while.
 //
+// A rekey that was carried out is acknowledged if the SAK of its KEK asks for that (ack.go), after a jitter; a repeated one
+// again, within limits and only to where the first came from. Where a SAK names a multicast group the member joins it.
+//
 // Sender ids are new at every registration, and InstallSA tells them to the data plane for every key, known or new; a
 // PUSH brings new keys for the same sender ids. So no pair of key and sender id is ever used with two counters.
 //

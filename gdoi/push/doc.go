@@ -11,10 +11,14 @@
 // set and the length of the message without CBC padding, and so do we; Open tries the transmitted length after that.
 //
 // Key server: Build gives the digest, the key custody signs it (Unsigned.Sign), Finish gives the datagram, and a
-// Transmission repeats its identical octets to each member, paced, in virtual time.
+// Transmission repeats its identical octets to each member, paced, in virtual time, until that has acknowledged it.
 //
 // Member: a Receiver holds one KEK and opens datagrams in the order of §4.4: form, SEQ strictly greater than the last
 // accepted, signature, content. A retransmission is ErrDuplicate and costs no decryption.
+//
+// An acknowledgement (ack.go, RFC 8263) is HDR, HASH, SEQ, ID, in clear, under the cookies of the PUSH:
+//
+//	ack_key = prf(base_key, "GROUPKEY-PUSH ACK" NUL | SPI | L)      HASH = prf(ack_key, SEQ | ID)
 //
 // A value belongs to one goroutine.
 package push

@@ -235,3 +235,79 @@ func TestReplayedRekeyIsAnsweredWithinLimits(t *testing.T) {
 	}
 	want(t, s)
 }
+
+// TestForgedAcknowledgements: noise at the key server is counted by reason, and no member is taken for one that answered.
+func TestForgedAcknowledgements(t *testing.T) {
+	s := New(Config{Seed: 6, Members: 3, Group: quick, Network: clean})
+	var genuine []byte
+	s.Tap = func(_, _ netip.AddrPort, b []byte) {
+		if isakmp.ExchangeType(b[18]) == isakmp.ExchangeGroupkeyPushAck {
+			genuine = b
+		}
+	}
+	s.Run(20 * time.Second)
+	s.KS().Do(gdoi.CmdRekey{Group: GroupName, ID: 1})
+	s.Partition(1, s.GM(1)) // it gets nothing, and cannot answer
+	s.Run(21 * time.Second)
+	if genuine == nil {
+		t.Fatal("nobody acknowledged")
+	}
+	for i := range genuine {
+		b := append([]byte(nil), genuine...)
+		b[i] ^= 0x10
+		s.Inject(s.KS(), s.GM(2).Addr, b)
+		s.Inject(s.KS(), s.GM(2).Addr, genuine[:i])
+	}
+	for range 100 {
+		s.Inject(s.KS(), netip.MustParseAddrPort("192.0.2.1:848"), genuine)
+	}
+	drops := map[string]uint64{}
+	for _, d := range s.KS().KeyServer().Snapshot(s.clock()).Drops {
+		drops[d.Reason] = d.Count
+	}
+	if drops[gdoi.DropAckForged] == 0 || drops[gdoi.DropAckDuplicate] < 100 || drops[gdoi.DropAckUnasked] == 0 {
+		t.Errorf("drops: %v", drops)
+	}
+	for _, m := range group(s).Members {
+		if silent := m.Addr == s.GM(1).Addr; silent == (m.AckCount > 0) {
+			t.Errorf("%v acknowledged %d rekeys", m.Addr, m.AckCount)
+		}
+	}
+	s.Heal()
+	s.Run(3 * time.Minute)
+	want(t, s)
+	wantAll(t, s)
+}
+
+// TestKEKIsReplacedInTime: at no moment is a member without a KEK under which rekeys come, although a fifth of all
+// datagrams is lost and the KEK rolls many times, by unicast and by multicast.
+func TestKEKIsReplacedInTime(t *testing.T) {
+	lossy := Network{Loss: 0.2, Latency: 5 * time.Millisecond, Jitter: 50 * time.Millisecond}
+	g := keyserver.Config{TEKLifetime: 8 * time.Minute, KEKLifetime: 10 * time.Minute}
+	for _, g := range []keyserver.Config{g, withMulticast(g)} {
+		s := New(Config{Seed: 7, Members: 8, Group: g, Network: lossy})
+		s.Run(time.Minute)
+		for s.Now() < 2*time.Hour {
+			s.Run(s.Now() + 5*time.Second)
+			alive := map[gdoi.KEKSPI]bool{}
+			for _, k := range group(s).KEKs {
+				alive[k.SPI] = true
+			}
+			for _, n := range s.Members() {
+				usable := false
+				for _, k := range n.Member().Snapshot(s.clock()).Groups[0].KEKs {
+					usable = usable || alive[k.SPI] && k.Remaining > 0
+				}
+				if !usable {
+					t.Fatalf("at %v %s has no KEK that the key server still has", s.Now(), n.Name)
+				}
+			}
+		}
+		if n := s.Stats().Notes[gdoi.NoteKEKCreated]; n < 10 {
+			t.Errorf("%d KEKs in two hours", n)
+		}
+		want(t, s)
+		wantAll(t, s)
+		wantLossless(t, s)
+	}
+}
