@@ -93,6 +93,12 @@ func (g *Group) PushMessage(now machine.Now, spi gdoi.KEKSPI, ev machine.Datagra
 // rekeyed takes the keys of a PUSH.
 func (g *Group) rekeyed(now machine.Now, o *pull.Offer, out machine.Effects) machine.Effects {
 	updated, err := g.updateKEK(now, o)
+	if o.KEK != nil && g.kek(o.KEK.SPI) == nil && o.DTD > 0 {
+		// A new KEK: its predecessors end with the rollover, and not only when they would have.
+		for _, k := range g.keks {
+			k.expires = min(k.expires, now.Mono.Add(o.DTD))
+		}
+	}
 	if err == nil {
 		err = g.takeKEK(now, o.KEK, 0)
 	}

@@ -1,6 +1,8 @@
 package node
 
 import (
+	"slices"
+
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/push"
@@ -8,7 +10,7 @@ import (
 
 // acknowledged finds the group of an acknowledgement by the KEK; who wrote it is decided there.
 func (n *KeyServer) acknowledged(now machine.Now, spi gdoi.KEKSPI, ev machine.Datagram, out machine.Effects) machine.Effects {
-	for _, g := range n.groups {
+	for _, g := range slices.Concat(n.groups, n.leaving) {
 		if !g.HasKEK(spi) {
 			continue
 		}

@@ -18,9 +18,10 @@ import (
 
 // Timers.
 const (
-	queryEvery = 5 * time.Second
-	lifetime   = 2*queryEvery + 2*time.Second
-	readTick   = 200 * time.Millisecond
+	queryEvery   = 5 * time.Second
+	queryAtFirst = 250 * time.Millisecond
+	lifetime     = 2*queryEvery + 2*time.Second
+	readTick     = 200 * time.Millisecond
 )
 
 var (
@@ -89,13 +90,13 @@ func (r *Router) Close() error { return unix.Close(r.fd) }
 func (r *Router) Run(ctx context.Context) error {
 	buf, oob := make([]byte, 2048), make([]byte, 128)
 	var next time.Time
-	for quick := 3; ctx.Err() == nil; {
+	for quick := 8; ctx.Err() == nil; {
 		if now := time.Now(); !now.Before(next) {
 			r.ask()
 			next = now.Add(queryEvery)
 			if quick > 0 { // members that are there already must not wait long
 				quick--
-				next = now.Add(time.Second)
+				next = now.Add(queryAtFirst)
 			}
 		}
 		n, oobn, _, _, err := unix.Recvmsg(r.fd, buf, oob, 0)

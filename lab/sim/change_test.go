@@ -1,10 +1,12 @@
 package sim
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
 	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/isakmp"
 	"github.com/getvpn/getvpn/gdoi/keyserver"
 	"github.com/getvpn/getvpn/gdoi/node"
 	"github.com/getvpn/getvpn/gdoi/suite"
@@ -32,6 +34,16 @@ func changes(t testing.TB) []func(*keyserver.Config) {
 	}
 }
 
+// transports are what he may do to the way of its rekeys.
+func transports() []func(*keyserver.Config) {
+	return []func(*keyserver.Config){
+		func(c *keyserver.Config) { c.Multicast = multicastGroup },
+		func(c *keyserver.Config) { c.Multicast = netip.AddrPort{} },
+		func(c *keyserver.Config) { c.Ack = isakmp.AckKEKSHA512 },
+		func(c *keyserver.Config) { c.Ack = keyserver.AckNever },
+	}
+}
+
 // change gives the group another configuration, which a restarted key server reads too.
 func change(t *testing.T, s *Sim, f func(*keyserver.Config)) {
 	g := s.cfg.Group
@@ -56,7 +68,7 @@ func TestPolicyChanges(t *testing.T) {
 	}
 	for seed := range seeds {
 		s := New(Config{Seed: seed, Members: 4, Group: three(t), Network: clean, Flows: flows()})
-		all := changes(t)
+		all := append(changes(t), transports()...)
 		for range 6 {
 			f := all[s.rng.IntN(len(all))]
 			at := time.Duration(10+s.rng.IntN(400))*time.Second + time.Duration(s.rng.IntN(1000))*time.Millisecond
