@@ -98,3 +98,37 @@ func TestRemovalOfOneOfAThousand(t *testing.T) {
 		t.Errorf("%d rekeys; want two", st.Notes[gdoi.NoteRekeySent])
 	}
 }
+
+// TestClearMembers: all register again, each after a wait of its own, and read each other all the time; with Now they
+// lose their keys, and are back soon.
+func TestClearMembers(t *testing.T) {
+	for _, now := range []bool{false, true} {
+		const n = 60
+		s := New(Config{
+			Seed: 3, Members: n, StartSpread: 5 * time.Second, Network: clean,
+			Group: keyserver.Config{TEKLifetime: time.Hour, ActivationDelay: 30 * time.Second},
+		})
+		s.Run(time.Minute)
+		wantAll(t, s)
+		registered := func() uint64 { return s.Stats().Notes[gdoi.NoteGMRegistered] }
+		before, last, most := registered(), registered(), uint64(0)
+		s.KS().Do(gdoi.CmdClearMembers{Group: GroupName, Now: now})
+		for range 40 {
+			s.Run(s.Now() + 250*time.Millisecond)
+			most, last = max(most, registered()-last), registered()
+		}
+		// Both ends note a registration.
+		if got := last - before; got != 2*n || most > n/2 {
+			t.Errorf("now %v: %d registrations within 10 s, %d of them in a quarter of a second; want %d, and spread", now, got/2, most/2, n)
+		}
+		s.Run(s.Now() + 3*time.Minute)
+		want(t, s)
+		wantAll(t, s)
+		if d := s.Check.Apart(); d > 0 {
+			t.Errorf("now %v: registered members could not read each other for %v", now, d)
+		}
+		if got := s.Stats().Notes[gdoi.NoteKeysExpired]; (got == n) != now || !now && got > 0 {
+			t.Errorf("now %v: %d members lost their keys", now, got)
+		}
+	}
+}
