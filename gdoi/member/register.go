@@ -2,9 +2,7 @@ package member
 
 import (
 	"errors"
-	"fmt"
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/getvpn/getvpn/gdoi"
@@ -78,23 +76,6 @@ func (g *Group) acceptable(o *pull.Offer) error {
 		return errNoTEK
 	case len(o.Policy(nil).Permits()) == 0:
 		return errNoPermits
-	}
-	return nil
-}
-
-// ErrSuite is an offer that this member's operator does not want.
-var ErrSuite = errors.New("the group's TEK suite is not among those that this member accepts")
-
-var errDestinationOnly = errors.New("the group's senders need not preserve source addresses; set destination-only here if that is meant, or preserve both on the key server")
-
-func (g *Group) suitesAllowed(o *pull.Offer) error {
-	for i := range o.TEKs {
-		if e := o.TEKs[i].Suite; !slices.Contains(g.cfg.Suites, e) {
-			return fmt.Errorf("%w: %v; name it in the group's suites here, or use another on the key server", ErrSuite, e)
-		}
-		if o.TEKs[i].DestinationOnly && !g.cfg.DestinationOnly {
-			return errDestinationOnly
-		}
 	}
 	return nil
 }

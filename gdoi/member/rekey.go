@@ -24,6 +24,7 @@ func (g *Group) granted(now machine.Now, o *pull.Offer, out machine.Effects) mac
 		return g.failed(now, err, out)
 	}
 	out = g.takePath(o, out)
+	g.dropRefused(o)
 	g.endExchange()
 	g.attempt.Stop()
 	g.withdraw.Stop()
@@ -118,6 +119,7 @@ func (g *Group) rekeyed(now machine.Now, o *pull.Offer, out machine.Effects) mac
 		g.reason = err.Error()
 		return out
 	}
+	g.dropRefused(o)
 	if len(g.sids) == 0 && o.CounterMode() {
 		// RFC 6407 §5.6.4: a counter-mode sender without a sender id must not install what is pushed.
 		return g.renew(now, causeDeleted, g.base/2, out)

@@ -7,6 +7,8 @@ import (
 
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/policy"
+	"github.com/getvpn/getvpn/gdoi/pull"
 	"github.com/getvpn/getvpn/gdoi/suite"
 )
 
@@ -70,4 +72,31 @@ func TestRekeyWithoutSenderIDs(t *testing.T) {
 		b.push(next)
 		b.want(row.suite.String(), row.want)
 	}
+}
+
+// TestRefusedSuiteOnItsWayOut: a group that comes back to a suite that the member takes has it back at once, without the
+// keys that it refuses.
+func TestRefusedSuiteOnItsWayOut(t *testing.T) {
+	b := newBench(t, Config{})
+	b.grant(offer(0, []gdoi.SID{1}, 0x1001))
+	b.take()
+	back := func() *pull.Offer {
+		o := offer(a, []gdoi.SID{2}, 0x1002, 0x1003)
+		o.TEKs[0].Suite, o.TEKs[0].Key = suite.ESPNullSHA256, machine.NewSecret(make([]byte, 32))
+		return o
+	}
+	if err := b.g.acceptable(back()); err != nil {
+		t.Error(err)
+	}
+	b.push(back())
+	b.want("rekey", "install 1003; ")
+	// But what protects other traffic has no successor.
+	o := back()
+	o.TEKs[0].Policy, _ = policy.ParseList("permit ip 10.9.0.0/16 10.9.0.0/16")
+	if err := b.g.acceptable(o); !errors.Is(err, ErrSuite) {
+		t.Error(err)
+	}
+	fresh := newBench(t, Config{})
+	fresh.grant(back())
+	fresh.want("registration", "closed; install 1003; send 1003; registered; ")
 }
