@@ -193,9 +193,14 @@ func (g *Group) Forgotten(now machine.Now, s *ike1.Session, out machine.Effects)
 	if g.exchange == nil || g.session != s {
 		return out
 	}
+	impatient := g.impatient
 	g.endExchange()
 	g.attempts--
-	return g.begin(now, out)
+	out = g.begin(now, out)
+	if _, on := impatient.Deadline(); on && (g.connecting || g.exchange != nil) {
+		g.impatient = impatient // what was spent on the old session counts
+	}
+	return out
 }
 
 func (g *Group) endExchange() {

@@ -332,7 +332,7 @@ func (c *Checker) stepped(n *Node) {
 
 // crashed forgets the data plane of a node.
 func (c *Checker) crashed(n *Node) {
-	if n.index == 0 {
+	if n.index <= 0 {
 		return
 	}
 	c.count(c.of(n), -1)

@@ -23,6 +23,10 @@ type Config struct {
 	Group keyserver.Config
 	// DPD is the silence after which phase-1 peers ask; zero never asks.
 	DPD time.Duration
+	// Spares are further key servers, with the same configuration and keys of their own; members try them in order after
+	// the first, or begin with any of them when Spread is set.
+	Spares int
+	Spread bool
 	// StartSpread is the time within which the members start.
 	StartSpread time.Duration
 	Network     Network
@@ -60,7 +64,12 @@ func (c *Config) phase1() ike1.Config {
 	}
 }
 
-func (c *Config) keyServer() node.KSConfig {
+// spareAddress of spare key server i, from 1.
+func spareAddress(i int) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 1, byte(i)}), 848)
+}
+
+func (c *Config) keyServer(at netip.AddrPort) node.KSConfig {
 	g := c.Group
 	g.Name, g.ID = GroupName, gdoi.GroupIDFromUint32(1234)
 	g.SignKey, g.SignPublic = signKey, publicDER()
@@ -74,11 +83,16 @@ func (c *Config) keyServer() node.KSConfig {
 		}
 		g.Policy = l
 	}
-	return node.KSConfig{Local: address(0), Phase1: c.phase1(), Groups: []keyserver.Config{g}}
+	return node.KSConfig{Local: at, Phase1: c.phase1(), Groups: []keyserver.Config{g}}
 }
 
 func (c *Config) groupMember(i int) node.GMConfig {
+	servers := []netip.AddrPort{address(0)}
+	for j := range c.Spares {
+		servers = append(servers, spareAddress(j+1))
+	}
+	servers = member.Order(servers, nil, c.Spread, address(i).Addr().String())
 	return node.GMConfig{Local: address(i), Phase1: c.phase1(), Groups: []member.Config{{
-		Name: GroupName, ID: gdoi.GroupIDFromUint32(1234), KeyServers: []netip.AddrPort{address(0)},
+		Name: GroupName, ID: gdoi.GroupIDFromUint32(1234), KeyServers: servers,
 	}}}
 }

@@ -63,8 +63,8 @@ func (n *Node) Start() {
 	n.joined = map[netip.AddrPort]bool{}
 	n.held, n.written, n.timed, n.crashIn = map[machine.PersistID][]machine.Send{}, map[machine.PersistID]bool{}, false, -1
 	var err error
-	if n.index == 0 {
-		n.m, err = node.NewKeyServer(env, n.s.cfg.keyServer(), n.records())
+	if n.index <= 0 {
+		n.m, err = node.NewKeyServer(env, n.s.cfg.keyServer(n.Addr), n.records())
 	} else {
 		n.m, err = node.NewGroupMember(env, n.s.cfg.groupMember(n.index))
 	}

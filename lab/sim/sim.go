@@ -22,7 +22,8 @@ type Sim struct {
 	queue   queue
 	seq     uint64
 	trace   hash.Hash
-	nodes   []*Node
+	nodes   []*Node // the key server, then the members
+	spares  []*Node // further key servers; their indices are negative
 	byAddr  map[netip.AddrPort]*Node
 	Check   *Checker
 	network Network
@@ -61,11 +62,20 @@ func New(cfg Config) *Sim {
 		}
 		s.After(at, n.Start)
 	}
+	for i := range cfg.Spares {
+		n := &Node{s: s, index: -1 - i, Name: fmt.Sprintf("ks%d", i+2), Addr: spareAddress(i + 1), disk: map[diskKey][]byte{}, crashIn: -1}
+		s.spares = append(s.spares, n)
+		s.byAddr[n.Addr] = n
+		s.After(0, n.Start)
+	}
 	return s
 }
 
 // KS is the key server.
 func (s *Sim) KS() *Node { return s.nodes[0] }
+
+// Spare is spare key server i, from 1.
+func (s *Sim) Spare(i int) *Node { return s.spares[i-1] }
 
 // GM is member i, from 1.
 func (s *Sim) GM(i int) *Node { return s.nodes[i] }
