@@ -229,3 +229,22 @@ func TestRecordsPerChange(t *testing.T) {
 		t.Errorf("%d places, want %d", got, want)
 	}
 }
+
+// TestWithdrawDuringRemoval: a group that ends with a removal under way leaves nothing behind.
+func TestWithdrawDuringRemoval(t *testing.T) {
+	s := newShell(t, testConfig(t))
+	for i := byte(1); i <= 4; i++ {
+		s.mustRegister(testPeer(i))
+	}
+	s.remove("10.1.0.2")
+	s.do(s.g.Withdraw(s.now, nil))
+	s.run(time.Minute)
+	if !s.g.Ended() || s.notes(gdoi.NoteSignFailed) != 0 {
+		t.Error("the group goes on")
+	}
+	for k := range s.disk {
+		if k != countersKey && k != policyKey {
+			t.Errorf("record %s is left", k)
+		}
+	}
+}

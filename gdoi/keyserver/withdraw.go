@@ -36,6 +36,7 @@ func (g *Group) Withdraw(now machine.Now, out machine.Effects) machine.Effects {
 		mark(&g.durable.removed, r.peer.key(), nil)
 	}
 	g.removed = nil
+	g.endExclusion()
 	g.withdrawn = true
 	g.again.Stop()
 	out, _ = g.persist(now, out)
