@@ -91,6 +91,7 @@ func TestApplier(t *testing.T) {
 		go func() { a.run(ctx); close(done) }()
 		set := func(n int) {
 			t.Helper()
+			synctest.Wait() // what run has done so far is seen
 			k.log = append(k.log, "")
 			if err := a.set("blue", func(g *netcfg.Group) { g.Rules = make(policy.List, n) }, func() error {
 				k.log = append(k.log, fmt.Sprintf("engine %d", n))
@@ -103,6 +104,7 @@ func TestApplier(t *testing.T) {
 		time.Sleep(settle - 1)
 		set(2) // before the first has settled: one step less for the kernel
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		k.fails = 3
 		set(3)
 		time.Sleep(time.Minute)
