@@ -181,6 +181,11 @@ func (c *Conn) Leave(group netip.AddrPort) error {
 
 // receiveGroup hands on what arrives for a group.
 func (c *Conn) receiveGroup(group netip.AddrPort, m *membership) {
+	select {
+	case <-c.receiving:
+	case <-c.closed:
+		return
+	}
 	buf := make([]byte, maxDatagram)
 	for {
 		n, _, _, remote, err := m.udp.ReadMsgUDPAddrPort(buf, nil)
@@ -190,12 +195,7 @@ func (c *Conn) receiveGroup(group netip.AddrPort, m *membership) {
 			}
 			continue
 		}
-		c.mu.Lock()
-		deliver := c.deliver
-		c.mu.Unlock()
-		if deliver != nil {
-			deliver(group, netip.AddrPortFrom(remote.Addr().Unmap(), remote.Port()), buf[:n])
-		}
+		c.deliver(group, netip.AddrPortFrom(remote.Addr().Unmap(), remote.Port()), buf[:n])
 	}
 }
 

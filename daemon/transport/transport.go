@@ -3,6 +3,9 @@
 // It always knows the local address of a datagram: the one it is bound to, or, bound to 0.0.0.0, what the kernel says
 // (IP_PKTINFO), so that answers leave from the address that was asked. DF stays clear on what is sent: a registration
 // with many rules is larger than an MTU, and is fragmented rather than lost.
+//
+// Rekeys may go by multicast (multicast.go): a key server says with SetRoute how far and where they leave, a member joins the
+// group with Join, on a socket of its own that is bound to the group's address.
 package transport
 
 import (
@@ -45,8 +48,10 @@ type Conn struct {
 	opts     Options
 	groups   groups
 
-	mu      sync.Mutex
-	deliver func(local, remote netip.AddrPort, b []byte) // Receive's
+	deliver   func(local, remote netip.AddrPort, b []byte) // Receive's
+	receiving chan struct{}                                // closed when deliver is set
+	closed    chan struct{}
+	closing   sync.Once
 }
 
 // Listen binds the address.
@@ -79,7 +84,8 @@ func Listen(addr netip.AddrPort, opts Options) (*Conn, error) {
 	}
 	udp := pc.(*net.UDPConn)
 	bound := udp.LocalAddr().(*net.UDPAddr).AddrPort()
-	return &Conn{udp: udp, local: netip.AddrPortFrom(bound.Addr().Unmap(), bound.Port()), wildcard: wildcard, opts: opts}, nil
+	return &Conn{udp: udp, local: netip.AddrPortFrom(bound.Addr().Unmap(), bound.Port()), wildcard: wildcard, opts: opts,
+		receiving: make(chan struct{}), closed: make(chan struct{})}, nil
 }
 
 func setOptions(fd int, v4, wildcard bool, opts Options) error {
@@ -108,16 +114,16 @@ func (c *Conn) Local() netip.AddrPort { return c.local }
 
 // Close ends Receive, and all memberships of multicast groups.
 func (c *Conn) Close() error {
+	c.closing.Do(func() { close(c.closed) })
 	c.leaveAll()
 	return c.udp.Close()
 }
 
-// Receive calls deliver for every datagram until Close, those of multicast groups from other goroutines; the octets are
+// Receive, which is called once, calls deliver for every datagram until Close, those of multicast groups from other goroutines; the octets are
 // the callee's only during the call.
 func (c *Conn) Receive(deliver func(local, remote netip.AddrPort, b []byte)) error {
-	c.mu.Lock()
 	c.deliver = deliver
-	c.mu.Unlock()
+	close(c.receiving)
 	buf := make([]byte, maxDatagram)
 	oob := make([]byte, oobSize)
 	for {

@@ -166,3 +166,40 @@ func TestMulticast(t *testing.T) {
 		})
 	}
 }
+
+// TestBurst: many more datagrams at once than the socket's buffer holds, and the sender drops none.
+func TestBurst(t *testing.T) {
+	const n = 3000
+	a, _ := listen(t, "127.0.0.1:0")
+	b, err := Listen(netip.MustParseAddrPort("127.0.0.2:0"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	arrived := make(chan int, 1)
+	go func() {
+		count := 0
+		_ = b.Receive(func(_, _ netip.AddrPort, d []byte) {
+			if count++; string(d) == "end" {
+				arrived <- count
+			}
+		})
+	}()
+	defer func() { _ = b.Close() }()
+	rekey := make([]byte, 400)
+	for range n {
+		if err := a.Send(a.Local(), b.Local(), rekey); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := a.Send(a.Local(), b.Local(), []byte("end")); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case got := <-arrived:
+		if got != n+1 {
+			t.Errorf("%d of %d datagrams arrived", got, n+1)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the last datagram did not arrive")
+	}
+}
