@@ -1,11 +1,8 @@
 package keyserver
 
 import (
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -14,17 +11,7 @@ import (
 	"github.com/getvpn/getvpn/gdoi/isakmp"
 	"github.com/getvpn/getvpn/gdoi/lkh"
 	"github.com/getvpn/getvpn/gdoi/machine"
-	"github.com/getvpn/getvpn/gdoi/pull"
 	"github.com/getvpn/getvpn/gdoi/push"
-)
-
-const (
-	// rfcArrays is up to how many octets the update arrays have the form of the RFC; see package lkh.
-	rfcArrays = 8 << 10
-	// maxArrays is what fits into a datagram beside the rest.
-	maxArrays = 60 << 10
-	// secondPush is how long the TEKs follow after the KEK, unless a quarter of the repetition interval is less.
-	secondPush = time.Second
 )
 
 // ErrRemoved: the peer was removed from the group. It is an ErrNotAuthorised.
@@ -34,16 +21,6 @@ var ErrRemoved = fmt.Errorf("%w: it was removed from the group", ErrNotAuthorise
 type removal struct {
 	peer Peer
 	at   machine.Instant
-}
-
-// exclusion is a KEK on its way to everybody but those who were removed.
-type exclusion struct {
-	under  []gdoi.KEKSPI // the KEKs that those who stay may have
-	arrays []isakmp.LKHUpdate
-	// withdrawn TEKs end with the second PUSH.
-	withdrawn []gdoi.SPI
-	second    machine.Timer // when the TEKs follow
-	until     machine.Instant
 }
 
 // Remove excludes members from the group, by address or identity, and refuses them from now on until Readmit. The others
@@ -159,114 +136,6 @@ func (g *Group) exclude(now machine.Now, gone []*member, atOnce bool, out machin
 	return fmt.Sprintf("%d removed: %s; %d members derive it, %d must register again", len(gone), text, len(told), len(again)), g.pushExclusion(now, out)
 }
 
-func arraysLen(arrays []isakmp.LKHUpdate) (n int) {
-	for _, u := range arrays {
-		n += 4 + u.Len()
-	}
-	return n
-}
-
-// split says who can derive the new KEK, and who can not.
-func (g *Group) split() (told, again []netip.AddrPort) {
-	for _, m := range g.members.sorted {
-		switch {
-		case m.left:
-		case m.slot != noSlot && len(g.exclusion.arrays) > 0:
-			told = append(told, m.peer.Addr)
-		default:
-			again = append(again, m.peer.Addr)
-		}
-	}
-	return told, again
-}
-
-// pushExclusion sends the new KEK under the old ones: as update arrays to those who have a path in the tree, to others as
-// the end of their KEK, which makes them register again while they keep their TEKs.
-func (g *Group) pushExclusion(now machine.Now, out machine.Effects) machine.Effects {
-	x := g.exclusion
-	var under []*kek
-	told, again := g.split()
-	first := map[gdoi.KEKSPI]uint32{}
-	for _, k := range g.keks {
-		if slices.Contains(x.under, k.spi) {
-			under = append(under, k)
-			first[k.spi] = k.seq + 1
-			k.seq += uint32(min(1, len(told)) + min(1, len(again)))
-			g.durable.kek(k)
-		}
-	}
-	out, after := g.persist(now, out)
-	c := g.newCampaign()
-	for _, k := range under {
-		g.cancel(func(o *delivery) bool { return o.kek == k.spi })
-		if len(told) > 0 {
-			o := &pull.Offer{KEK: g.offer(now).KEK, DTD: 4 * g.cfg.ActivationDelay, LKH: &pull.LKHOffer{Updates: x.arrays}}
-			o.KEK.Ack = uint16(g.keks[len(g.keks)-1].asks)
-			to := told
-			if k.dst.IsValid() {
-				to = g.destinations(k)
-			}
-			out = g.announceTo(now, c, k, push.Message{Seq: first[k.spi], Offer: o}, to, after, out)
-		}
-		if len(again) > 0 {
-			// One by one, also where the group's messages are multicast: the others are to keep their KEK.
-			out = g.announceTo(now, c, k, push.Message{Seq: k.seq, Deletes: []isakmp.Delete{push.DeleteKEK(gdoi.KEKSPI{})}}, again, after, out)
-		}
-	}
-	x.second.Set(now.Mono.Add(min(secondPush, g.cfg.ActivationDelay/8)))
-	return out
-}
-
-// followExclusion sends the TEKs under the new KEK, when everybody was sent that.
-func (g *Group) followExclusion(now machine.Now, out machine.Effects) machine.Effects {
-	x := g.exclusion
-	if x == nil {
-		return out
-	}
-	if x.second.Due(now.Mono) {
-		busy := slices.ContainsFunc(g.deliveries, func(d *delivery) bool {
-			return slices.Contains(x.under, d.kek) && (d.tx == nil || d.tx.Round() == 0)
-		})
-		if busy {
-			x.second.Set(now.Mono.Add(min(secondPush, g.cfg.ActivationDelay/8)))
-			return out
-		}
-		x.second.Stop()
-		out = g.rekey(now, rekeying{}, out)
-	}
-	if _, waiting := x.second.Deadline(); !waiting && now.Mono >= x.until {
-		g.endExclusion()
-	}
-	return out
-}
-
-// withdrawing lists the TEKs that a PUSH under the new KEK deletes.
-func (g *Group) withdrawing() []gdoi.SPI {
-	if g.exclusion == nil {
-		return nil
-	}
-	return slices.Clone(g.exclusion.withdrawn)
-}
-
-func (g *Group) endExclusion() {
-	if g.exclusion != nil {
-		g.exclusion = nil
-		g.durable.exclusion = true
-	}
-}
-
-// announceAgain announces the keys once more, after a restart or when what was sent depended on records that were not written.
-func (g *Group) announceAgain(now machine.Now, r rekeying, out machine.Effects) machine.Effects {
-	if g.exclusion == nil || r.kek {
-		return g.rekey(now, r, out)
-	}
-	for _, c := range r.chains {
-		out = g.newTEK(now, c, out)
-	}
-	g.exclusion.until = now.Mono.Add(g.cfg.ActivationDelay)
-	return g.pushExclusion(now, out)
-}
-
 // wasRemoved says whether a peer is refused. Its identity counts, and its address: with a pre-shared key it can call itself
 // by any name. A member beside a removed one at the same address stays what it is.
 func (g *Group) wasRemoved(p Peer) bool {
@@ -321,76 +190,4 @@ func (g *Group) ClearAll(now machine.Now, atOnce bool, out machine.Effects) (str
 	out = g.dropAllMembers(out)
 	out, _ = g.persist(now, out)
 	return fmt.Sprintf("%d members register again; old keys end in %v", n, 4*g.cfg.ActivationDelay), out, nil
-}
-
-type removalRecord struct {
-	Addr     netip.AddrPort
-	IDType   uint8
-	Identity string
-	At       time.Time
-}
-
-type exclusionRecord struct {
-	Under     []string
-	Arrays    [][]byte
-	Withdrawn []gdoi.SPI
-	Until     time.Time
-}
-
-func encodeRemoval(now machine.Now, r *removal) []byte {
-	if r == nil {
-		return nil
-	}
-	return encode(removalRecord{r.peer.Addr, r.peer.IDType, r.peer.Identity, now.WallAt(r.at)})
-}
-
-func encodeExclusion(now machine.Now, x *exclusion) []byte {
-	if x == nil {
-		return nil
-	}
-	r := exclusionRecord{Withdrawn: x.withdrawn, Until: now.WallAt(x.until)}
-	for _, s := range x.under {
-		r.Under = append(r.Under, s.String())
-	}
-	for _, u := range x.arrays {
-		r.Arrays = append(r.Arrays, u.AppendTo(nil))
-	}
-	return encode(r)
-}
-
-func (g *Group) restoreRemoval(now machine.Now, key string, b []byte) error {
-	var r removalRecord
-	if err := json.Unmarshal(b, &r); err != nil {
-		return err
-	}
-	p := Peer{Addr: r.Addr, IDType: r.IDType, Identity: r.Identity}
-	if !r.Addr.IsValid() || p.key() != key {
-		return errRecord
-	}
-	g.removed = append(g.removed, &removal{p, min(now.MonoAt(r.At), now.Mono)})
-	return nil
-}
-
-func (g *Group) restoreExclusion(now machine.Now, b []byte) error {
-	var r exclusionRecord
-	if err := json.Unmarshal(b, &r); err != nil {
-		return err
-	}
-	x := &exclusion{withdrawn: r.Withdrawn, until: min(now.MonoAt(r.Until), now.Mono.Add(g.cfg.ActivationDelay))}
-	for _, s := range r.Under {
-		spi, err := hex.DecodeString(s)
-		if err != nil || len(spi) != len(gdoi.KEKSPI{}) {
-			return errRecord
-		}
-		x.under = append(x.under, gdoi.KEKSPI(spi))
-	}
-	for _, b := range r.Arrays {
-		u, err := isakmp.ParseLKHUpdate(b)
-		if err != nil {
-			return err
-		}
-		x.arrays = append(x.arrays, u)
-	}
-	g.exclusion = x
-	return nil
 }
