@@ -140,7 +140,6 @@ func (c *Conn) listenGroup(group netip.AddrPort) (*net.UDPConn, error) {
 	defer f.Close()
 	err = errors.Join(setOptions(fd, true, true, c.opts),
 		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1),
-		unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_MULTICAST_ALL, 0),
 		unix.Bind(fd, &unix.SockaddrInet4{Addr: group.Addr().As4(), Port: int(group.Port())}))
 	if err != nil {
 		return nil, fmt.Errorf("%w: group %s: %w", ErrAddress, group, err)

@@ -106,6 +106,10 @@ func setOptions(fd int, v4, wildcard bool, opts Options) error {
 			return err
 		}
 	}
+	// Without this a socket gets, on its port, what any other program of the machine has joined.
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_MULTICAST_ALL, 0); err != nil {
+		return err
+	}
 	return unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_DONT)
 }
 
