@@ -107,6 +107,9 @@ func (s *SA) Destroy() {
 // writes up to HeaderLen+MaxIVLen octets before off and up to Tailroom behind the payload. The ticket must be fresh from
 // the SA's Sender: with a counter mode the same ticket twice would give both packets away.
 func (s *SA) Seal(c *Context, t Ticket, buf []byte, off, n int, next uint8) (start, length int, err error) {
+	if s.mode == gcm {
+		return s.sealGCM(c, t, buf, off, n, next)
+	}
 	start = off - HeaderLen - s.iv
 	length = HeaderLen + s.iv + roundUp(n+s.tag+TrailerLen, s.align) + s.icv
 	if start < 0 || n < 0 || start+length > len(buf) {
@@ -124,18 +127,12 @@ func (s *SA) Seal(c *Context, t Ticket, buf []byte, off, n int, next uint8) (sta
 
 	binary.BigEndian.PutUint32(buf[start:], s.spi)
 	binary.BigEndian.PutUint32(buf[start+4:], t.Seq)
-	switch s.mode {
-	case gcm: // RFC 4106 §5: SPI and sequence number are authenticated only
-		s.counterNonce(c, t.IV, buf[start+HeaderLen:])
-		s.aead.Seal(buf[off:off], c.nonce[:], buf[off:end], buf[start:start+HeaderLen])
-		return start, length, nil
-	case gmac: // RFC 4543 §3.3: everything is
-		s.counterNonce(c, t.IV, buf[start+HeaderLen:])
-		s.aead.Seal(buf[end:end], c.nonce[:], nil, buf[start:end])
-		return start, length, nil
-	}
 	s.putIV(c, t, buf[start+HeaderLen:off])
 	switch s.mode {
+	case gmac: // RFC 4543 §3.3: everything is authenticated
+		s.counterNonce(c, buf[start+HeaderLen:off])
+		s.aead.Seal(buf[end:end], c.nonce[:], nil, buf[start:end])
+		return start, length, nil
 	case cbc, des3:
 		encryptCBC(s.block, buf[start+HeaderLen:off], buf[off:end])
 	case ctr:
@@ -145,10 +142,39 @@ func (s *SA) Seal(c *Context, t Ticket, buf []byte, off, n int, next uint8) (sta
 	return start, length, nil
 }
 
-func (s *SA) counterNonce(c *Context, iv uint64, packet []byte) {
-	binary.BigEndian.PutUint64(packet, iv)
+// Lengths of AES-GCM.
+const (
+	gcmIVLen = 8
+	gcmSkip  = HeaderLen + gcmIVLen
+)
+
+// sealGCM is Seal for the suite that most groups have, with its lengths as constants.
+func (s *SA) sealGCM(c *Context, t Ticket, buf []byte, off, n int, next uint8) (start, length int, err error) {
+	length = gcmSkip + (n+TrailerLen+3)&^3 + ICVLen
+	start = off - gcmSkip
+	if start < 0 || n < 0 || start+length > len(buf) {
+		return 0, 0, ErrRoom
+	}
+	end := start + length - ICVLen
+	pad := end - off - n - TrailerLen
+	for i := range pad {
+		buf[off+n+i] = byte(i + 1) // RFC 4303 §2.4
+	}
+	buf[end-2], buf[end-1] = byte(pad), next
+
+	binary.BigEndian.PutUint32(buf[start:], s.spi)
+	binary.BigEndian.PutUint32(buf[start+4:], t.Seq)
+	binary.BigEndian.PutUint64(buf[start+HeaderLen:], t.IV)
 	copy(c.nonce[:saltLen], s.salt[:])
-	binary.BigEndian.PutUint64(c.nonce[saltLen:], iv)
+	binary.BigEndian.PutUint64(c.nonce[saltLen:], t.IV)
+	// RFC 4106 §5: SPI and sequence number are authenticated only.
+	s.aead.Seal(buf[off:off], c.nonce[:], buf[off:end], buf[start:start+HeaderLen])
+	return start, length, nil
+}
+
+func (s *SA) counterNonce(c *Context, iv []byte) {
+	copy(c.nonce[:saltLen], s.salt[:])
+	copy(c.nonce[saltLen:], iv)
 }
 
 // sound says whether b can be a packet of this SA by its length.
@@ -163,21 +189,22 @@ func (s *SA) Open(c *Context, b []byte) (payload []byte, next uint8, err error) 
 	if !s.sound(b) {
 		return nil, 0, ErrMalformed
 	}
-	skip, end := HeaderLen+s.iv, len(b)-s.icv
-	plain := b[skip:end]
-	switch s.mode {
-	case gcm, gmac:
-		copy(c.nonce[:saltLen], s.salt[:])
-		copy(c.nonce[saltLen:], b[HeaderLen:skip])
-		if s.mode == gcm {
-			plain, err = s.aead.Open(b[skip:skip], c.nonce[:], b[skip:], b[:HeaderLen])
-		} else {
-			_, err = s.aead.Open(b[end:end], c.nonce[:], b[end:], b[:end])
-		}
+	if s.mode == gcm {
+		s.counterNonce(c, b[HeaderLen:gcmSkip])
+		plain, err := s.aead.Open(b[gcmSkip:gcmSkip], c.nonce[:], b[gcmSkip:], b[:HeaderLen])
 		if err != nil {
 			return nil, 0, ErrAuth
 		}
-	default:
+		return s.unpad(plain)
+	}
+	skip, end := HeaderLen+s.iv, len(b)-s.icv
+	plain := b[skip:end]
+	if s.mode == gmac {
+		s.counterNonce(c, b[HeaderLen:skip])
+		if _, err = s.aead.Open(b[end:end], c.nonce[:], b[end:], b[:end]); err != nil {
+			return nil, 0, ErrAuth
+		}
+	} else {
 		if subtle.ConstantTimeCompare(s.mac.sum(c, b[:end])[:s.icv], b[end:]) != 1 {
 			return nil, 0, ErrAuth
 		}
