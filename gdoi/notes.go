@@ -33,6 +33,7 @@ const (
 	NotePolicyPlanned   = "policy-planned"      // KS: an operator asked what the configuration file would change
 	NotePolicyApplied   = "policy-applied"      // KS: a group has another configuration; digest names its access list
 	NoteConfigRefused   = "config-refused"      // the configuration file, read again, cannot be used; the old one stays
+	NoteConfigWarning   = "config-warning"      // the configuration file in force says something that should be thought about
 	NoteNeedsRestart    = "needs-restart"       // the configuration file says what only a restart changes
 	NoteGroupRemoved    = "group-removed"       // KS: a group has ended
 	NoteRegistering     = "registering"         // GM: an attempt begins

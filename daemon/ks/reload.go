@@ -99,8 +99,14 @@ func (d *Daemon) apply(ctx context.Context, r control.PlanRequest) (*control.Pla
 	if r.Group == "" {
 		d.secrets.Store(&c.PSKs)
 	}
-	if err := d.loop.Do(ctx, func(machine.Now) { d.cfg = merged(d.cfg, c, r.Group) }); err != nil {
+	var known []string
+	if err := d.loop.Do(ctx, func(machine.Now) { known, d.cfg = d.cfg.Warnings, merged(d.cfg, c, r.Group) }); err != nil {
 		return nil, err
+	}
+	for _, w := range c.Warnings {
+		if !slices.Contains(known, w) {
+			d.note(machine.Note{Name: gdoi.NoteConfigWarning, Severity: machine.Warning, Text: w})
+		}
 	}
 	for _, w := range p.Restart {
 		d.note(machine.Note{Name: gdoi.NoteNeedsRestart, Severity: machine.Warning, Text: "needs a restart: " + w})
