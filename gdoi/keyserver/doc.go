@@ -22,6 +22,14 @@
 // When the key server was away and E is nearer than 4A, it divides what is left: half of it until activation. An
 // operator's rekey is an ordinary rollover whose old keys end 4A from now.
 //
+// # Several SAs
+//
+// A group has one SA or several (Config.SAs), each with its selectors, suite and lifetime, and one SPI for all selectors or
+// one for each. Each of these is a chain of TEKs with a rollover of its own. A message carries the TEKs of all chains: those
+// that are being dropped first, then chain after chain in the order of the access list, oldest first. There is one ATD for
+// all of them, the longest that any waits for. The configuration is refused if four TEKs of each chain do not fit into one
+// datagram, and a change if its keys do not fit beside those that are alive.
+//
 // # Acknowledgements
 //
 // Members that sent our vendor id are asked, in the SAK, to acknowledge rekeys (RFC 8263), with the key of their leaf in the
@@ -40,7 +48,9 @@
 //
 // A running group takes another configuration (Group.Reconfigure). What an SA protects, and with which suite, never changes:
 // SAs that are the same in both go on untouched, others are new chains of keys, which everybody has before the new access
-// list comes into force after 2A; what they replace drains for 90 s to an hour. Group.Plan says beforehand what will happen, in
+// list comes into force after 2A; what they replace drains for 90 s to an hour. The change is announced once more halfway,
+// because a list may change without any key that somebody would miss, and who registers meanwhile hears of both policies. A
+// configuration that has changed while the key server was down is treated in the same way: the last one is a Record. Group.Plan says beforehand what will happen, in
 // the words of an operator, from the same comparison. A group that is removed says so to everybody (Group.Withdraw).
 //
 // # Durable first

@@ -16,6 +16,12 @@
 // others have. Loss of the key server changes nothing until the last TEK ends; then the keys are retired and SetPolicy
 // says that the member is not registered, and it goes on trying.
 //
+// Traffic is divided into classes: the sets of permits that the TEKs protect. A rule of the access list belongs to the class
+// of the TEK that is sent with among those that have it as a selector; each class has its own TEK to send with, and one that
+// has lost its last TEK is dropped, while the others go on. A new access list, or mode, comes into force with the activation
+// of the TEKs that came with it; until nobody can be late any more, what the other list lets pass in clear is accepted
+// (policy.go).
+//
 // Key servers are an order of preference (Order may make it a member's own). Each registration begins with the first that
 // is not known to be unreachable, and goes on to the next within seconds (servers.go), so that a member returns to the one
 // that it prefers, and a dead one costs time only once in a while.

@@ -15,7 +15,9 @@
 //     one beyond its end;
 //  4. a member that says that it is registered has a key to send with, and one that lost its last key says so at once;
 //  5. every key that anybody sends with is held by every registered member, so that all can talk (Apart says since when
-//     not; only a run that loses the key server may have such times);
+//     not; only a run that loses the key server may have such times).
+//     With Flows that is a matter of packets: what any member sends, under whichever SPI or in clear, every other takes,
+//     by its SAs, their selectors, its access lists and its mode (Apart counts that too);
 //  6. one SPI names one key, for ever;
 //  7. a member that was removed (Sim.Remove) and overhears everything gets no key that was made since.
 package sim
