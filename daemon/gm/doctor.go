@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -138,6 +140,9 @@ func (d *doctor) kernel(c *config.GM) {
 	guard := "none"
 	if s.Guard != "" {
 		guard = fmt.Sprintf("%s, %d packets dropped", s.Guard, s.GuardDrops)
+		for _, reason := range slices.Sorted(maps.Keys(s.Drops)) {
+			guard += fmt.Sprintf(", %s %d", reason, s.Drops[reason])
+		}
 	}
 	fmt.Fprintf(d.w, "     %-14s %s\n", "guard", guard)
 }

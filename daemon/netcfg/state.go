@@ -11,13 +11,14 @@ import (
 
 // State lists what the kernel holds of ours at this moment, in words for an operator.
 type State struct {
-	WANMTU     int      `json:"wan_mtu"`
-	TUNMTU     int      `json:"tun_mtu"`
-	Rules      []string `json:"rules"`
-	Routes     []string `json:"routes"`
-	Guard      string   `json:"guard"`       // name of the table, empty when there is none
-	GuardDrops uint64   `json:"guard_drops"` // since the guard was put in place
-	Sysctls    []string `json:"sysctls"`     // changed by us
+	WANMTU     int               `json:"wan_mtu"`
+	TUNMTU     int               `json:"tun_mtu"`
+	Rules      []string          `json:"rules"`
+	Routes     []string          `json:"routes"`
+	Guard      string            `json:"guard"`       // name of the table, empty when there is none
+	GuardDrops uint64            `json:"guard_drops"` // since the guard was put in place
+	Drops      map[string]uint64 `json:"drops"`       // the same by reason
+	Sysctls    []string          `json:"sysctls"`     // changed by us
 }
 
 // State asks the kernel.
@@ -44,8 +45,9 @@ func (n *Net) State() (State, error) {
 	err = errors.Join(err, gerr)
 	if guard != nil {
 		s.Guard = "inet " + guard.Name
-		drops, derr := n.drops()
-		for _, count := range drops {
+		var derr error
+		s.Drops, derr = n.drops()
+		for _, count := range s.Drops {
 			s.GuardDrops += count
 		}
 		err = errors.Join(err, derr)
