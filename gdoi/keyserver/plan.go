@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/policy"
 	"github.com/getvpn/getvpn/gdoi/suite"
@@ -347,7 +348,11 @@ func (w *planning) members() {
 func (w *planning) others() {
 	a, b := &w.g.cfg, &w.is
 	if a.Mode != b.Mode {
-		w.say("mode %v instead of %v", b.Mode, a.Mode)
+		text := fmt.Sprintf("mode %v instead of %v", b.Mode, a.Mode)
+		if a.Mode != gdoi.ModePassive && b.Mode != gdoi.ModePassive {
+			text += "; members change one after the other, and those in mode full drop what the others send in clear: apply passive first"
+		}
+		w.say("%s", text)
 	}
 	if a.ActivationDelay != b.ActivationDelay {
 		w.say("activation-delay %v instead of %v, from the next rekey on", b.ActivationDelay, a.ActivationDelay)

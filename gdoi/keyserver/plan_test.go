@@ -98,6 +98,7 @@ func TestPlan(t *testing.T) {
 		{"sender ids", single, func(c *Config) { c.SIDFirst, c.SIDCount = 100, 50 }, false},
 		{"the width of sender ids", single, func(c *Config) { c.SIDBits, c.SIDCount = 16, 0 }, false},
 		{"the mode", single, func(c *Config) { c.Mode = gdoi.ModePassive }, false},
+		{"the mode, a step left out", single, func(c *Config) { c.Mode = gdoi.ModeReceiveOnly }, false},
 		{"another id", single, func(c *Config) { c.ID = "green" }, false},
 	} {
 		s := newShell(t, row.from())
