@@ -53,14 +53,6 @@ func newCookieJar(env *machine.Env, cfg *ike1.Config) cookieJar {
 	return j
 }
 
-// newCookie draws a cookie that is not zero.
-func newCookie(env *machine.Env) (c isakmp.Cookie) {
-	for c.IsZero() {
-		env.Read(c[:])
-	}
-	return c
-}
-
 const cookiesLen = 2 * len(isakmp.Cookie{})
 
 // shapeOf copies the shape of a first message; nil for one that is too long.

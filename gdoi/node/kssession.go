@@ -87,15 +87,20 @@ func (n *KeyServer) datagram(now machine.Now, ev machine.Datagram, out machine.E
 // accept begins a negotiation, or under pressure answers without beginning one.
 func (n *KeyServer) accept(now machine.Now, ev machine.Datagram, out machine.Effects) machine.Effects {
 	reason := n.crowded(ev.Remote)
-	var cookie isakmp.Cookie
-	ok := false
+	var (
+		cookie isakmp.Cookie
+		ok     bool
+		ike    *ike1.Session
+		err    error
+	)
 	if reason != "" {
 		cookie, ok = n.cookies.cookie(now, ev.Remote, ev.Bytes)
 	}
-	if !ok {
-		cookie = newCookie(n.env)
+	if ok {
+		ike, err = ike1.NewResponderWith(n.env, &n.cfg.Phase1, n.cfg.Local, ev.Remote, ev.Bytes, cookie)
+	} else {
+		ike, err = ike1.NewResponder(n.env, &n.cfg.Phase1, n.cfg.Local, ev.Remote, ev.Bytes)
 	}
-	ike, err := ike1.NewResponderWith(n.env, &n.cfg.Phase1, n.cfg.Local, ev.Remote, ev.Bytes, cookie)
 	if err != nil {
 		if n.drops.mayRefuse(now) {
 			if refusal, ok := ike1.Refusal(n.cfg.Local, ev.Remote, ev.Bytes, err); ok {

@@ -105,6 +105,15 @@ func daemonOf(st *State, node string) (*NodeState, error) {
 	return n, nil
 }
 
+// runningOf is daemonOf for a daemon that lives.
+func runningOf(st *State, node string) (*NodeState, error) {
+	n, err := daemonOf(st, node)
+	if err == nil && !n.process().alive() {
+		return nil, fmt.Errorf("the daemon of %s is not running", node)
+	}
+	return n, err
+}
+
 // PID is the process of a node's daemon, 0 when it does not live.
 func (l *Lab) PID(node string) (int, error) {
 	st, err := l.State()
@@ -175,12 +184,9 @@ func (l *Lab) Kill(node string) error { return l.end(node, WantedKilled, process
 
 func (l *Lab) end(node, wanted string, how func(process) error) error {
 	return l.change(func(st *State) error {
-		n, err := daemonOf(st, node)
+		n, err := runningOf(st, node)
 		if err != nil {
 			return err
-		}
-		if !n.process().alive() {
-			return fmt.Errorf("the daemon of %s is not running", node)
 		}
 		n.Wanted = wanted
 		return how(n.process())

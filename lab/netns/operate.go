@@ -55,12 +55,9 @@ func output(cmd *exec.Cmd, start func(*exec.Cmd) error) (string, error) {
 // Reload sends SIGHUP to the daemon of a node.
 func (l *Lab) Reload(node string) error {
 	return l.change(func(st *State) error {
-		n, err := daemonOf(st, node)
+		n, err := runningOf(st, node)
 		if err != nil {
 			return err
-		}
-		if !n.process().alive() {
-			return fmt.Errorf("the daemon of %s is not running", node)
 		}
 		return n.process().signal(unix.SIGHUP)
 	})
