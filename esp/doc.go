@@ -36,6 +36,15 @@
 // restarted: with numbers from 1 it is heard again under the next key. A member whose key server gives it no sender id
 // (allowed for these suites: RFC 6407 §3.5 asks for them with counter modes) draws one at random.
 //
+// # When it was sent
+//
+// The windows of a receiver that has just started are empty: under a key that it had before, whatever was recorded is new
+// to it. So a group may have a time besides (package replay, Time), and packets carry it, as six octets of traffic flow
+// confidentiality padding right behind the inner packet, before the tag of NULL: a mark and milliseconds. The ICV covers
+// them, other implementations skip them, and the largest inner packet is six octets smaller. A receiver drops what is
+// further from its own time than the window, and what was stamped before it had the key. Packets without a stamp are judged
+// by their numbers alone, unless the key server says that all holders of the key stamp.
+//
 // The extended sequence number is not used: a member that joins late could not know its high half, and RFC 9838
 // forbids it for multicast SAs.
 //
@@ -54,8 +63,8 @@ const (
 	// Headroom is what a buffer must have in front of a packet that is to be sealed: the outer IPv4 header, the ESP
 	// header and the IV take at most 44; the rest is for the link header and the virtio header of the I/O around.
 	Headroom = 80
-	// Tailroom is what it must have behind: at most 15 of padding, 8 of tag (with no more than 3 of padding), 2 of
-	// trailer and 32 of ICV.
+	// Tailroom is what it must have behind: 6 of stamp, at most 15 of padding, 8 of tag (with no more than 3 of padding),
+	// 2 of trailer and 32 of ICV.
 	Tailroom = 64
 )
 

@@ -81,22 +81,18 @@ func (s *SA) ours(t Ticket) bool {
 }
 
 // tagged finds the tag in a payload that is not encrypted, trailer included: exactly tagLen octets between the end of an
-// inner IP packet, by its own length, and the padding. n is where it starts.
+// inner IP packet, by its own length, and the padding; a stamp may come before them. n is where the tag starts.
 func (s *SA) tagged(plain []byte) (n int, ok bool) {
 	end := len(plain) - TrailerLen - int(plain[len(plain)-2])
-	switch plain[len(plain)-1] {
-	case NextIPv4:
-		if end < 20 {
-			return 0, false
-		}
-		n = int(binary.BigEndian.Uint16(plain[2:]))
-	case NextIPv6:
-		if end < 40 {
-			return 0, false
-		}
-		n = 40 + int(binary.BigEndian.Uint16(plain[4:]))
-	default:
+	if end < 0 {
 		return 0, false
+	}
+	n, ok = innerLen(plain[:end], plain[len(plain)-1])
+	if !ok {
+		return 0, false
+	}
+	if n+StampLen+tagLen == end && stamped(plain, n) {
+		n += StampLen
 	}
 	return n, n+tagLen == end
 }

@@ -6,7 +6,7 @@
 //	                                   │                          ├─ DF=0 ─▶ cut, seal ▶ Send, Send, ..
 //	                                   │                          └─ DF=1 ─▶ ICMP ─────▶ Reply
 //	                                   └─ not registered, fail closed ─────────────────▶ Drop(fail-closed)
-//	Inbound    WAN ─▶ SPI ─▶ own? ─▶ replay? ─▶ open ─▶ replay! ─▶ addresses ─▶ policy ─▶ MSS ─▶ Deliver
+//	Inbound    WAN ─▶ SPI ─▶ own? ─▶ replay? ─▶ open ─▶ time ─▶ replay! ─▶ addresses ─▶ policy ─▶ MSS ─▶ Deliver
 //
 // What the engine does not see: packets of the protected range that arrive from the WAN in clear, and packets that the
 // kernel forwards without the TUN. Keeping these out is the kernel's job (package daemon/netcfg), and so is keeping an

@@ -48,7 +48,8 @@ type Engine struct {
 	innerMTU atomic.Int64
 	gateway  uint32 // 0: none
 	mss      int
-	windows  []int // by group
+	windows  []int       // by group
+	times    []groupTime // by group
 
 	mu      sync.Mutex // of the control methods
 	wanMTU  int
@@ -56,6 +57,8 @@ type Engine struct {
 	classes classes
 	workers []*Worker
 	closed  totals // of the workers that are gone
+
+	closedTimes []timeCounts // as closed, by group
 }
 
 // New makes an engine that knows no keys: every group is unregistered, so it fails closed or open as configured.
@@ -95,6 +98,7 @@ func New(c Config) (*Engine, error) {
 			Name: g.Name, FailOpen: g.FailOpen, ReceiveOnly: g.ReceiveOnly, Local: slices.Clone(g.Local), Protect: slices.Clone(g.Protect),
 		})
 	}
+	e.times, e.closedTimes = make([]groupTime, len(e.groups)), make([]timeCounts, len(e.groups))
 	t, err := spd.New(e.groups, nil)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
@@ -206,7 +210,7 @@ func (e *Engine) fitMTU() {
 	inner := esp.AES256GCM.InnerMax(e.wanMTU, packet.IPv4HeaderLen)
 	entries, _ := e.db.Entries()
 	for _, x := range entries {
-		inner = min(inner, x.SA.Suite().InnerMax(e.wanMTU, packet.IPv4HeaderLen))
+		inner = min(inner, x.SA.Suite().InnerMax(e.wanMTU, packet.IPv4HeaderLen)-e.stampLen(x.Group))
 	}
 	e.innerMTU.Store(int64(inner))
 }

@@ -90,6 +90,9 @@ func (w *Worker) open(entry *sadb.Entry, outer *packet.IPv4, sealed []byte) (pay
 		// The outer source is not authenticated, the inner one is: nobody else can make or move a window.
 		sid = foreigner(binary.BigEndian.Uint32(payload[12:]))
 	}
+	if r := w.timely(entry, payload, next); r != None && err == nil {
+		return nil, 0, r
+	}
 	switch fresh, room := entry.CommitReplay(sid, t.Seq); {
 	case !room:
 		return nil, 0, SenderLimit

@@ -86,7 +86,7 @@ func (w *Worker) seal(entry *sadb.Entry, h *packet.IPv4, p Packet, tickets *esp.
 		tickets = &run
 	}
 	t := tickets.Next()
-	start, n, err := entry.SA.Seal(&w.context, t, p.Buf, p.Off, p.Len, esp.NextIPv4)
+	start, n, err := entry.SA.Seal(&w.context, t, p.Buf, p.Off, p.Len+w.stamp(entry, p.Buf[p.Off+p.Len:]), esp.NextIPv4)
 	if err != nil {
 		return w.drop(NoRoom, 0)
 	}

@@ -25,6 +25,8 @@ const (
 	SenderLimit            // no memory for one more sender
 	AddressMismatch        // the outer header does not repeat the inner addresses
 	PolicyMismatch         // the inner packet is not one that the SA's selectors, or the group's policy, permit
+	TimeReplay             // its time stamp is outside the window, or from before we had the key
+	Unstamped              // without a time stamp, under an SA all of whose senders stamp
 	NoRoom                 // the buffer lacks head- or tailroom (a fault of the caller)
 	numReasons
 )
@@ -34,7 +36,7 @@ var reasonNames = [numReasons]string{
 	TooBig: "too-big", Fragmented: "fragmented", BadECN: "bad-ecn", Unsupported: "unsupported", UnknownSPI: "unknown-spi", Expired: "sa-expired", Replay: "replay",
 	OwnSender: "own-sender", AuthFailed: "auth-failed", BadPadding: "bad-padding", BadNextHeader: "bad-next-header",
 	Dummy: "dummy", SenderLimit: "sender-limit", AddressMismatch: "address-mismatch", PolicyMismatch: "policy-mismatch",
-	NoRoom: "no-room",
+	TimeReplay: "time-replay", Unstamped: "unstamped", NoRoom: "no-room",
 }
 
 // String returns the stable name.

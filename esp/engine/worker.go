@@ -35,12 +35,13 @@ type Worker struct {
 	icmpAt     Instant
 
 	counts batchCounts
+	times  []timeCounts // by group
 	totals totals
 }
 
 // NewWorker makes a worker for one goroutine.
 func (e *Engine) NewWorker() *Worker {
-	w := &Worker{engine: e, reader: e.db.NewReader(), icmpTokens: icmpBurst}
+	w := &Worker{engine: e, reader: e.db.NewReader(), icmpTokens: icmpBurst, times: make([]timeCounts, len(e.times))}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.workers = append(e.workers, w)
@@ -56,6 +57,9 @@ func (w *Worker) Close() {
 	if i := slices.Index(e.workers, w); i >= 0 {
 		e.workers = slices.Delete(e.workers, i, i+1)
 		e.closed.addAll(&w.totals)
+		for i := range w.times {
+			e.closedTimes[i].keep(&w.times[i])
+		}
 	}
 }
 

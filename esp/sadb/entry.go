@@ -22,6 +22,9 @@ type Entry struct {
 	selectors atomic.Pointer[spd.Selectors] // nil: what the group permits
 	print     [sha256.Size]byte             // of the keying material, to recognise the same key again
 
+	Floor  atomic.Int64 // the group's time when it was installed, in nanoseconds; 0: not known
+	Demand atomic.Bool  // packets must be stamped
+
 	InPackets, InBytes   atomic.Uint64
 	OutPackets, OutBytes atomic.Uint64
 }
