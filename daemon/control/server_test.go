@@ -69,7 +69,7 @@ func start(t *testing.T) *daemon {
 
 func (d *daemon) close(t *testing.T) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	if err := d.server.Close(ctx); err != nil {
 		t.Error(err)

@@ -237,9 +237,10 @@ func (d *Daemon) Snapshot(ctx context.Context) (*control.Snapshot, error) {
 		Started: d.started, Local: d.conn.Local().String(), LastSeq: d.journal.Last(),
 		Warn: append(slices.Clone(d.cfg.Warnings), d.pki.Warnings(d.clock.Now().Wall)...),
 	}
-	e := d.engine.Stats()
-	err := d.loop.Do(ctx, func(now machine.Now) {
+	var e engine.Stats
+	err := d.loop.Do(ctx, func(now machine.Now) { // the engine as well: not between two effects of one step
 		n := d.node.Snapshot(now)
+		e = d.engine.Stats()
 		s.Time, s.Drops, s.GM = now.Wall, translate.Drops(n.Drops), groupMember(d.cfg, n, e)
 	})
 	if err == nil {

@@ -161,6 +161,7 @@ func (d *Daemon) close() {
 // Run implements process.Daemon.
 func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	defer d.close()
+	d.log.Info("key server is up", "version", control.Version, "listen", d.conn.Local().String(), "control", d.cfg.Control, "state", d.store.Path())
 	fault := make(chan error, 2)
 	go func() { fault <- d.server.Serve(d.listener) }()
 	go func() { fault <- d.conn.Receive(d.loop.Deliver) }()
@@ -168,7 +169,6 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	defer cancel()
 	looped := make(chan struct{})
 	go func() { d.loop.Run(lctx); close(looped) }()
-	d.log.Info("key server is up", "version", control.Version, "listen", d.conn.Local().String(), "control", d.cfg.Control, "state", d.store.Path())
 	ready()
 	var err error
 	select {
@@ -187,7 +187,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 // Snapshot implements process.Daemon.
 func (d *Daemon) Snapshot(ctx context.Context) (*control.Snapshot, error) {
 	s := &control.Snapshot{
-		Name: d.cfg.Name, Role: control.RoleKeyServer, Version: control.Version, PID: os.Getpid(),
+		Name: d.sink.Node, Role: control.RoleKeyServer, Version: control.Version, PID: os.Getpid(),
 		Started: d.started, Local: d.conn.Local().String(), LastSeq: d.journal.Last(),
 	}
 	err := d.loop.Do(ctx, func(now machine.Now) {

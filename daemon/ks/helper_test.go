@@ -249,21 +249,28 @@ func (m *gateway) end() {
 	m.done <- nil
 }
 
-// await watches a daemon until the condition holds of its snapshot, or of an event.
+// await watches a daemon until the condition holds of its snapshot, or of an event, one of before the call included.
 func await(t *testing.T, c *client.Client, what string, cond func(control.Watch) bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	var last control.Snapshot
+	replayed := false
 	for ctx.Err() == nil {
 		wctx, found := context.WithCancel(ctx)
 		hit := false
 		_ = c.Watch(wctx, func(w control.Watch) {
 			if w.Snapshot != nil {
 				last = *w.Snapshot
+				if !replayed { // the watch has begun, so nothing falls between the two
+					replayed = true
+					past, _ := c.Events(wctx, 0)
+					for i := range past {
+						hit = hit || cond(control.Watch{Event: &past[i]})
+					}
+				}
 			}
-			if !hit && cond(w) {
-				hit = true
+			if hit = hit || cond(w); hit {
 				found()
 			}
 		})

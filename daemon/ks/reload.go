@@ -90,18 +90,18 @@ func (d *Daemon) apply(ctx context.Context, r control.PlanRequest) (*control.Pla
 	if err := d.routeMulticast(c); err != nil {
 		return nil, d.refuse(err)
 	}
-	_, err = d.loop.Command(ctx, func(id uint64) machine.Event {
+	// Whoever sees the machine's events, or has our answer, sees the new configuration in the next snapshot.
+	known := d.cfg.Warnings
+	_, err = d.loop.CommandThen(context.WithoutCancel(ctx), func(id uint64) machine.Event {
 		return node.Reconfigure{Groups: nc.Groups, Only: r.Group, Now: r.Now, ID: id}
+	}, func() {
+		d.cfg = merged(d.cfg, c, r.Group)
+		if r.Group == "" {
+			d.secrets.Store(&c.PSKs)
+		}
 	})
 	if err != nil {
 		return nil, d.refuse(err)
-	}
-	if r.Group == "" {
-		d.secrets.Store(&c.PSKs)
-	}
-	var known []string
-	if err := d.loop.Do(ctx, func(machine.Now) { known, d.cfg = d.cfg.Warnings, merged(d.cfg, c, r.Group) }); err != nil {
-		return nil, err
 	}
 	for _, w := range c.Warnings {
 		if !slices.Contains(known, w) {

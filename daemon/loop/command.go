@@ -12,19 +12,25 @@ import (
 type commands struct {
 	mu      sync.Mutex
 	last    uint64
-	waiting map[uint64]chan gdoi.CommandResult
+	waiting map[uint64]waiter
 }
 
-func (c *commands) open() (uint64, chan gdoi.CommandResult) {
+// waiter is who asked for a command.
+type waiter struct {
+	answer chan gdoi.CommandResult
+	then   func()
+}
+
+func (c *commands) open(then func()) (uint64, chan gdoi.CommandResult) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.waiting == nil {
-		c.waiting = map[uint64]chan gdoi.CommandResult{}
+		c.waiting = map[uint64]waiter{}
 	}
 	c.last++
-	ch := make(chan gdoi.CommandResult, 1)
-	c.waiting[c.last] = ch
-	return c.last, ch
+	w := waiter{make(chan gdoi.CommandResult, 1), then}
+	c.waiting[c.last] = w
+	return c.last, w.answer
 }
 
 func (c *commands) close(id uint64) {
@@ -36,15 +42,27 @@ func (c *commands) close(id uint64) {
 func (c *commands) answer(r gdoi.CommandResult) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if ch := c.waiting[r.ID]; ch != nil {
-		ch <- r
-		delete(c.waiting, r.ID)
+	w, ok := c.waiting[r.ID]
+	if !ok {
+		return
 	}
+	delete(c.waiting, r.ID)
+	if w.then != nil && r.Err == "" {
+		w.then()
+	}
+	w.answer <- r
 }
 
 // Command posts the event that build makes for an ID and waits for the machine's answer, its text or an ErrRefused.
 func (l *Loop) Command(ctx context.Context, build func(id uint64) machine.Event) (string, error) {
-	id, answer := l.commands.open()
+	return l.CommandThen(ctx, build, nil)
+}
+
+// CommandThen is a Command that changes more than the machine: unless it is refused, then runs on the loop's goroutine, in
+// the step that answers, so that no Do sees the one without the other. A machine that answers after ctx has ended does not
+// run it.
+func (l *Loop) CommandThen(ctx context.Context, build func(id uint64) machine.Event, then func()) (string, error) {
+	id, answer := l.commands.open(then)
 	defer l.commands.close(id)
 	if err := l.Post(ctx, build(id)); err != nil {
 		return "", err

@@ -269,6 +269,47 @@ func TestCommandAndDo(t *testing.T) {
 	})
 }
 
+// TestCommandThen: who looks because of an event of a command sees all that the command changes; a refused one changes
+// nothing.
+func TestCommandThen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var (
+			l    *Loop
+			seen = make(chan int, 10)
+			is   int // belongs to the loop's goroutine
+		)
+		m := &script{step: func(_ machine.Now, ev machine.Event) machine.Effects {
+			c, ok := ev.(gdoi.CmdRekey)
+			if !ok {
+				return nil
+			}
+			out := machine.Effects{machine.Note{Name: "applied"}, gdoi.CommandResult{ID: c.ID, Text: "done"}}
+			if c.Group != "blue" {
+				out[1] = gdoi.CommandResult{ID: c.ID, Err: "no such group"}
+			}
+			return out
+		}}
+		l = New(Config{Machine: m, Note: func(machine.Now, machine.Note) {
+			go func() { _ = l.Do(t.Context(), func(machine.Now) { seen <- is }) }()
+			time.Sleep(time.Second) // what looks is waiting before the step goes on
+		}})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { l.Run(ctx); close(done) }()
+		for _, row := range []struct {
+			group  string
+			to, is int
+		}{{"blue", 1, 1}, {"red", 2, 1}, {"blue", 3, 3}} {
+			_, err := l.CommandThen(t.Context(), func(id uint64) machine.Event { return gdoi.CmdRekey{Group: row.group, ID: id} }, func() { is = row.to })
+			if got := <-seen; got != row.is || (err == nil) != (row.group == "blue") {
+				t.Errorf("%s: saw %d, want %d; %v", row.group, got, row.is, err)
+			}
+		}
+		cancel()
+		<-done
+	})
+}
+
 func TestDatagramsAreCopied(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var d diary

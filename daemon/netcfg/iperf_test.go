@@ -40,7 +40,7 @@ func BenchmarkIperf3(b *testing.B) {
 			}
 			defer func() { _ = server.Process.Kill(); _ = server.Wait() }()
 			listening := func() bool { return len(l.in("h2", "ss", "-Hltn", "sport = :5201")) > 0 }
-			for end := time.Now().Add(5 * time.Second); !listening() && time.Now().Before(end); {
+			for end := time.Now().Add(patience); !listening() && time.Now().Before(end); {
 				time.Sleep(20 * time.Millisecond)
 			}
 			total := 0.0

@@ -216,13 +216,16 @@ func (l *lab) captured(f func()) map[string]int {
 	return all
 }
 
+// patience is how long a test waits for what must happen, on a machine with other work as well.
+const patience = 30 * time.Second
+
 // eventually asks until the answer is yes; there is no event to wait for in another process.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if ok() {
 			return
 		}
 	}
-	t.Errorf("not within 5 s: %s", what)
+	t.Errorf("not within %s: %s", patience, what)
 }

@@ -59,7 +59,11 @@ func seconds(d time.Duration) int { return int(d.Round(time.Second) / time.Secon
 
 // Command runs an operator's command and marks refusals as the operator's fault.
 func Command(ctx context.Context, l *loop.Loop, build func(id uint64) machine.Event) (string, error) {
-	text, err := l.Command(ctx, build)
+	return commandThen(ctx, l, build, nil)
+}
+
+func commandThen(ctx context.Context, l *loop.Loop, build func(id uint64) machine.Event, then func()) (string, error) {
+	text, err := l.CommandThen(ctx, build, then)
 	if errors.Is(err, loop.ErrRefused) {
 		return "", control.Refused(err.Error())
 	}

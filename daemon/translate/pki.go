@@ -48,16 +48,15 @@ func (p *PKI) Renew(ctx context.Context, l *loop.Loop) (*config.Certificates, st
 	p.keys.Add(fresh)
 	ctx, cancel := context.WithTimeout(ctx, renewTimeout)
 	defer cancel()
-	text, err := Command(ctx, l, func(id uint64) machine.Event {
+	text, err := commandThen(ctx, l, func(id uint64) machine.Event {
 		return node.Recertify{Trust: fresh.Trust, Credentials: Credentials(fresh), ID: id}
-	})
+	}, func() { p.current.Store(fresh) })
 	if errors.Is(err, loop.ErrStopped) {
 		return was, "", nil
 	}
 	if err != nil {
 		return was, "", err
 	}
-	p.current.Store(fresh)
 	return fresh, text, nil
 }
 

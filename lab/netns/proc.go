@@ -107,10 +107,10 @@ func launch(namespace, log string, argv ...string) (process, error) {
 	if err := inside(namespace, cmd.Start); err != nil {
 		return process{}, fmt.Errorf("starting %s: %w", argv[0], err)
 	}
-	go func() { _ = cmd.Wait() }() // reaps it when it ends before the tool does
-	_, start, err := statOf(cmd.Process.Pid)
+	_, start, err := statOf(cmd.Process.Pid) // there is one as long as nobody has reaped it, however soon it has ended
+	go func() { _ = cmd.Wait() }()           // reaps it when it ends before the tool does
 	if err != nil {
-		return process{}, fmt.Errorf("%s ended at once, see %s", argv[0], log)
+		return process{}, err
 	}
 	return process{cmd.Process.Pid, start}, nil
 }

@@ -33,7 +33,7 @@ func daemon(t *testing.T, path string, pid int) (stop func()) {
 		w.(http.Flusher).Flush()
 		<-r.Context().Done()
 	})
-	s := &http.Server{Handler: mux, ReadHeaderTimeout: time.Second}
+	s := &http.Server{Handler: mux, ReadHeaderTimeout: 30 * time.Second}
 	go func() { _ = s.Serve(l) }()
 	return func() { _ = s.Close() }
 }
@@ -41,7 +41,7 @@ func daemon(t *testing.T, path string, pid int) (stop func()) {
 // await reads fleets until one fits.
 func await(t *testing.T, s *Source, what string, fits func(*Fleet) bool) *Fleet {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	for {
 		f, ok := s.Next(ctx)
