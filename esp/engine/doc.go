@@ -8,6 +8,10 @@
 //	                                   └─ not registered, fail closed ─────────────────▶ Drop(fail-closed)
 //	Inbound    WAN ─▶ SPI ─▶ own? ─▶ replay? ─▶ open ─▶ time ─▶ replay! ─▶ addresses ─▶ policy ─▶ MSS ─▶ Deliver
 //
+// IPv4 goes in IPv4 and IPv6 in IPv6, with the same addresses (RFC 5374 §3.1), both under the same SA. No router fragments
+// IPv6, so it always counts as DF=1; but what every IPv6 link takes (1280) always passes: if it does not fit, the sealed
+// packet is cut (sealInPieces). What belongs to one link (Header.LinkLocal) is dropped either way.
+//
 // What the engine does not see: packets of the protected range that arrive from the WAN in clear, and packets that the
 // kernel forwards without the TUN. Keeping these out is the kernel's job (package daemon/netcfg), and so is keeping an
 // opened packet from being routed back to the WAN in clear, which a gateway in the middle of a path would otherwise do.

@@ -22,7 +22,7 @@ const (
 	DefaultMaxSenders = 1 << 16 // about 13 MB of windows of the default size
 	minMTU            = 576     // RFC 791: what every host must be able to receive
 	MSSAuto           = -1      // the clamp follows the MTU
-	tcpIPOverhead     = 40      // IPv4 and TCP headers without options
+	tcpHeaderLen      = 20      // without options
 )
 
 // Errors.
@@ -35,7 +35,8 @@ var (
 type Config struct {
 	Groups       []GroupConfig // in the order in which they are asked
 	MTU          int           // of the WAN; default 1500
-	Gateway      netip.Addr    // source of ICMP errors: the member's LAN or own address; none: no ICMP errors
+	Gateway      netip.Addr    // source of ICMP errors: the member's LAN or own IPv4 address; none: no ICMP errors
+	Gateway6     netip.Addr    // the same for ICMPv6; see SetGateway
 	MSS          int           // largest MSS let through in TCP SYNs; 0 for no clamping, MSSAuto to follow the MTU
 	ReplayWindow int           // packets; a power of two; default 1024
 	MaxSenders   int           // replay windows per SA; default 65536
@@ -45,8 +46,10 @@ type Config struct {
 type Engine struct {
 	db       *sadb.DB
 	table    atomic.Pointer[spd.Table]
-	innerMTU atomic.Int64
-	gateway  uint32 // 0: none
+	inner4   atomic.Int64 // InnerMTU
+	inner6   atomic.Int64 // InnerMTU6
+	gateway4 atomic.Pointer[packet.Addr]
+	gateway6 atomic.Pointer[packet.Addr]
 	mss      int
 	windows  []int       // by group
 	times    []groupTime // by group
@@ -76,12 +79,11 @@ func New(c Config) (*Engine, error) {
 		return nil, fmt.Errorf("%w: MSS %d", ErrConfig, c.MSS)
 	}
 	e := &Engine{db: sadb.New(c.MaxSenders), mss: c.MSS, classes: classes{ids: map[class]uint32{}}}
-	if c.Gateway.IsValid() {
-		if !c.Gateway.Unmap().Is4() {
-			return nil, fmt.Errorf("%w: gateway %s is not an IPv4 address", ErrConfig, c.Gateway)
-		}
-		e.gateway = uint32(packet.FromNetip(c.Gateway).Lo)
+	if c.Gateway.IsValid() && !c.Gateway.Unmap().Is4() || c.Gateway6.IsValid() && c.Gateway6.Unmap().Is4() {
+		return nil, fmt.Errorf("%w: gateways %s and %s must be an IPv4 and an IPv6 address", ErrConfig, c.Gateway, c.Gateway6)
 	}
+	e.SetGateway(c.Gateway)
+	e.SetGateway(c.Gateway6)
 	for _, g := range c.Groups {
 		if _, err := e.group(g.Name); err == nil {
 			return nil, fmt.Errorf("%w: two groups are named %q", ErrConfig, g.Name)
@@ -207,12 +209,36 @@ func (e *Engine) SetMTU(mtu int) error {
 // fitMTU leaves room for the suite that needs most of those that are installed; with none, for AES-GCM. Called with the
 // lock held.
 func (e *Engine) fitMTU() {
-	inner := esp.AES256GCM.InnerMax(e.wanMTU, packet.IPv4HeaderLen)
-	entries, _ := e.db.Entries()
-	for _, x := range entries {
-		inner = min(inner, x.SA.Suite().InnerMax(e.wanMTU, packet.IPv4HeaderLen)-e.stampLen(x.Group))
+	fit := func(outer int) int64 {
+		inner := esp.AES256GCM.InnerMax(e.wanMTU, outer)
+		entries, _ := e.db.Entries()
+		for _, x := range entries {
+			inner = min(inner, x.SA.Suite().InnerMax(e.wanMTU, outer)-e.stampLen(x.Group))
+		}
+		return int64(inner)
 	}
-	e.innerMTU.Store(int64(inner))
+	e.inner4.Store(fit(packet.IPv4HeaderLen))
+	e.inner6.Store(fit(packet.IPv6HeaderLen))
+}
+
+// SetGateway changes the source of ICMP errors of the address's version. Nothing happens if it is not valid.
+func (e *Engine) SetGateway(a netip.Addr) {
+	x := packet.FromNetip(a)
+	switch {
+	case !a.IsValid():
+	case a.Unmap().Is4():
+		e.gateway4.Store(&x)
+	default:
+		e.gateway6.Store(&x)
+	}
+}
+
+// gateway is where ICMP errors of a version come from, nil if there are none.
+func (e *Engine) gateway(version uint8) *packet.Addr {
+	if version == 6 {
+		return e.gateway6.Load()
+	}
+	return e.gateway4.Load()
 }
 
 // gcmFor is the AES-GCM whose keying material has this length; none if there is none.
@@ -225,14 +251,20 @@ func gcmFor(keymat []byte) esp.Suite {
 	return 0
 }
 
-// InnerMTU returns the longest packet that is sealed uncut. It is what the MTU of the TUN should be; it changes with the
-// WAN's MTU, and when Install or Retire bring or end a suite.
-func (e *Engine) InnerMTU() int { return int(e.innerMTU.Load()) }
+// InnerMTU returns the longest IPv4 packet that is sealed uncut. It is what the MTU of the TUN should be; it changes with
+// the WAN's MTU, and when Install or Retire bring or end a suite.
+func (e *Engine) InnerMTU() int { return int(e.inner4.Load()) }
 
-// maxMSS returns the largest MSS to let through, 0 for any.
-func (e *Engine) maxMSS() uint16 {
-	if e.mss == MSSAuto {
-		return uint16(e.InnerMTU() - tcpIPOverhead)
+// InnerMTU6 is the same for IPv6, whose outer header is longer by 20 octets.
+func (e *Engine) InnerMTU6() int { return int(e.inner6.Load()) }
+
+// maxMSS returns the largest MSS to let through in a version of IP, 0 for any.
+func (e *Engine) maxMSS(version uint8) uint16 {
+	switch {
+	case e.mss != MSSAuto:
+		return uint16(e.mss)
+	case version == 6:
+		return uint16(max(e.InnerMTU6(), packet.IPv6MinMTU) - packet.IPv6HeaderLen - tcpHeaderLen)
 	}
-	return uint16(e.mss)
+	return uint16(e.InnerMTU() - packet.IPv4HeaderLen - tcpHeaderLen)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/getvpn/getvpn/esp"
 	"github.com/getvpn/getvpn/esp/engine"
+	"github.com/getvpn/getvpn/esp/packet"
 	"github.com/getvpn/getvpn/esp/spd"
 )
 
@@ -94,7 +95,10 @@ func FuzzOutbound(f *testing.F) {
 	f.Add(inner(17, 100))
 	f.Add(inner(6, 2000))
 	f.Add([]byte{0x60})
-	a, far := newMember(f, 1, engine.Config{MSS: 1000}), newMember(f, 2, engine.Config{})
+	f.Add(inner6(17, 100))
+	f.Add(inner6(6, 1600))
+	f.Add(inner6(44, 100, func(b []byte) { copy(b[40:], []byte{60, 0, 0, 9, 0, 0, 0, 9}) }))
+	a, far := dual(f, 1, engine.Config{MSS: 1000}), dual(f, 2, engine.Config{})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) > 65535 {
 			return
@@ -118,27 +122,33 @@ func FuzzInbound(f *testing.F) {
 	a := newMember(f, 1, engine.Config{})
 	f.Add(a.sealed(f, inner(17, 100)), []byte{4})
 	f.Add([]byte{0x45}, inner(6, 100))
+	f.Add(dual(f, 1, engine.Config{}).sealed(f, inner6(17, 100)), inner6(6, 100))
 	sa, err := esp.NewSA(spi, esp.AES256GCM, keymat(1), 24)
 	must(f, err)
 	f.Fuzz(func(t *testing.T, wire, payload []byte) {
-		b := newMember(t, 2, engine.Config{MSS: 1000})
+		b := dual(t, 2, engine.Config{MSS: 1000})
 		b.in(wire)
 		if len(payload) > 60000 {
 			return
 		}
 		// The same from a member gone bad: any payload, authentic.
 		p := room(payload)
-		start, n, err := sa.Seal(new(esp.Context), esp.Ticket{IV: 9<<40 | 1, Seq: 1}, p.Buf, p.Off, p.Len, esp.NextIPv4)
+		next, head := byte(esp.NextIPv4), inner(17, 28)
+		if packet.Version(payload) == 6 {
+			next, head = esp.NextIPv6, inner6(17, 40)
+		}
+		start, n, err := sa.Seal(new(esp.Context), esp.Ticket{IV: 9<<40 | 1, Seq: 1}, p.Buf, p.Off, p.Len, next)
 		if err != nil {
 			t.Fatal(err)
 		}
-		head := inner(17, 28, func(h []byte) {
-			h[2], h[3], h[9] = byte((n+20)>>8), byte(n+20), 50
-			if len(payload) >= 20 {
-				copy(h[12:20], payload[12:20])
-			}
-		})
-		if r := b.in(append(head[:20], p.Buf[start:start+n]...)); r.Action == engine.Deliver && r.Len > len(payload) {
+		h, err := packet.Parse(head)
+		must(t, err)
+		if outer, err := packet.Parse(payload); err == nil {
+			h = outer
+		}
+		out := make([]byte, h.OuterLen(), h.OuterLen()+n)
+		packet.PutOuter(out, &h, packet.ProtoESP, h.OuterLen()+n, 1)
+		if r := b.in(append(out, p.Buf[start:start+n]...)); r.Action == engine.Deliver && r.Len > len(payload) {
 			t.Fatalf("delivered %d octets of %d", r.Len, len(payload))
 		}
 	})

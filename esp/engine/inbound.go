@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"encoding/binary"
 	"errors"
 
 	"github.com/getvpn/getvpn/esp"
@@ -11,7 +10,7 @@ import (
 
 func (w *Worker) inbound(p *Packet, input int) Result {
 	b := p.Bytes()
-	outer, err := packet.ParseIPv4(b)
+	outer, err := packet.Parse(b)
 	if err != nil || outer.Proto != packet.ProtoESP {
 		return w.drop(Malformed, input)
 	}
@@ -32,25 +31,21 @@ func (w *Worker) inbound(p *Packet, input int) Result {
 		return w.drop(reason, input)
 	}
 	switch next {
-	case esp.NextIPv4:
-	case esp.NextIPv6:
-		return w.drop(Unsupported, input)
+	case esp.NextIPv4, esp.NextIPv6:
 	case esp.NextDummy:
 		return w.drop(Dummy, input)
 	default:
 		return w.drop(BadNextHeader, input)
 	}
-	inner, err := packet.ParseIPv4(payload)
-	if err != nil {
+	inner, err := packet.Parse(payload)
+	if err != nil || nextHeader(inner.Version) != next {
 		return w.drop(Malformed, input)
 	}
 	payload = payload[:inner.TotalLen] // RFC 4303 §2.7: what is behind is traffic flow confidentiality padding
 	if reason := w.judge(entry, &outer, &inner, payload); reason != None {
 		return w.drop(reason, input)
 	}
-	if w.mss != 0 {
-		packet.ClampMSS(payload, &inner, w.mss)
-	}
+	w.clampMSS(payload, &inner)
 	entry.InPackets.Add(1)
 	entry.InBytes.Add(uint64(len(payload)))
 	w.counts.inPackets++
@@ -60,14 +55,14 @@ func (w *Worker) inbound(p *Packet, input int) Result {
 }
 
 // open takes a packet through RFC 4303 §3.4: replay check, integrity, and only then the window moves.
-func (w *Worker) open(entry *sadb.Entry, outer *packet.IPv4, sealed []byte) (payload []byte, next uint8, r Reason) {
+func (w *Worker) open(entry *sadb.Entry, outer *packet.Header, sealed []byte) (payload []byte, next uint8, r Reason) {
 	t, known, ok := entry.SA.Ticket(&w.context, sealed)
 	if !ok {
 		return nil, 0, Malformed
 	}
 	sid := entry.SA.SID(t)
 	if !known {
-		sid = foreigner(outer.Src)
+		sid = foreigner(outer.Src, outer.Version)
 	}
 	switch {
 	case entry.Expires != 0 && int64(w.now) >= entry.Expires:
@@ -86,9 +81,9 @@ func (w *Worker) open(entry *sadb.Entry, outer *packet.IPv4, sealed []byte) (pay
 	default:
 		return nil, 0, Malformed
 	}
-	if !known && len(payload) >= packet.IPv4HeaderLen {
+	if src, version, ok := packet.Source(payload); !known && ok {
 		// The outer source is not authenticated, the inner one is: nobody else can make or move a window.
-		sid = foreigner(binary.BigEndian.Uint32(payload[12:]))
+		sid = foreigner(src, version)
 	}
 	if r := w.timely(entry, payload, next); r != None && err == nil {
 		return nil, 0, r
@@ -112,13 +107,13 @@ func (w *Worker) permits(entry *sadb.Entry, flow *packet.Flow) bool {
 	return w.inCache.Permits(w.table, entry.Group, flow)
 }
 
-// foreigner is what stands for the sender id of a packet that has none: its source. Sender ids have at most 56 bits.
-func foreigner(src uint32) uint64 { return 1<<56 | uint64(src) }
-
 // judge says whether an opened packet may pass.
-func (w *Worker) judge(entry *sadb.Entry, outer, inner *packet.IPv4, payload []byte) Reason {
+func (w *Worker) judge(entry *sadb.Entry, outer, inner *packet.Header, payload []byte) Reason {
 	if !packet.SameAddresses(outer, inner) {
 		return AddressMismatch
+	}
+	if inner.LinkLocal(payload) {
+		return LinkLocal
 	}
 	flow := inner.Flow(payload)
 	if !w.permits(entry, &flow) {

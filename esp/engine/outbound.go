@@ -9,12 +9,12 @@ import (
 
 func (w *Worker) outbound(p *Packet, input int, out []Result) []Result {
 	b := p.Bytes()
-	if packet.Version(b) == 6 {
-		return append(out, w.outbound6(p, b, input))
-	}
-	h, err := packet.ParseIPv4(b)
+	h, err := packet.Parse(b)
 	if err != nil {
 		return append(out, w.drop(Malformed, input))
+	}
+	if h.LinkLocal(b) {
+		return append(out, w.drop(LinkLocal, input))
 	}
 	flow := h.Flow(b)
 	v := w.outCache.Lookup(w.table, &flow)
@@ -29,36 +29,27 @@ func (w *Worker) outbound(p *Packet, input int, out []Result) []Result {
 	if reason != None {
 		return append(out, w.drop(reason, input))
 	}
-	if w.mss != 0 {
-		packet.ClampMSS(b, &h, w.mss)
-	}
-	mtu := w.engine.InnerMTU()
+	w.clampMSS(b, &h)
+	mtu := w.fits(&h)
 	switch {
 	case h.TotalLen <= mtu:
 		r := w.seal(entry, &h, Packet{Buf: p.Buf, Off: p.Off, Len: h.TotalLen}, nil)
 		r.Input = input
 		return append(out, r)
+	case h.Version == 6 && h.TotalLen <= packet.IPv6MinMTU:
+		return w.sealInPieces(entry, &h, p, input, out)
 	case h.DF:
 		return append(out, w.tooBig(b, &h, mtu, input))
 	}
 	return w.fragments(entry, b, &h, mtu, input, out)
 }
 
-// outbound6 applies policy to IPv6, so that nothing leaks, but cannot protect it: RFC 5374 §3.1 would have an IPv6 outer
-// header.
-func (w *Worker) outbound6(p *Packet, b []byte, input int) Result {
-	flow, err := packet.FlowIPv6(b)
-	if err != nil {
-		return w.drop(Malformed, input)
+// fits returns the longest packet that can be sealed to where h goes.
+func (w *Worker) fits(h *packet.Header) int {
+	if h.Version == 6 {
+		return w.engine.InnerMTU6()
 	}
-	switch w.outCache.Lookup(w.table, &flow).Outcome {
-	case spd.Clear:
-		w.counts.clear++
-		return Result{Packet: *p, Action: Clear, Input: input}
-	case spd.FailClosed:
-		return w.drop(FailClosed, input)
-	}
-	return w.drop(Unsupported, input)
+	return w.engine.InnerMTU()
 }
 
 // sending returns the SA that protects a class. An expired one is not used even if nobody has retired it.
@@ -74,8 +65,9 @@ func (w *Worker) sending(class uint32) (*sadb.Entry, Reason) {
 }
 
 // seal makes the tunnel packet of p, whose header is h, in place. tickets is nil for a packet that comes alone.
-func (w *Worker) seal(entry *sadb.Entry, h *packet.IPv4, p Packet, tickets *esp.Tickets) Result {
-	if p.Off < esp.HeaderLen+esp.MaxIVLen+packet.IPv4HeaderLen || p.Off+p.Len+esp.Tailroom > len(p.Buf) {
+func (w *Worker) seal(entry *sadb.Entry, h *packet.Header, p Packet, tickets *esp.Tickets) Result {
+	outer := h.OuterLen()
+	if p.Off < esp.HeaderLen+esp.MaxIVLen+outer || p.Off+p.Len+esp.Tailroom > len(p.Buf) {
 		return w.drop(NoRoom, 0)
 	}
 	if tickets == nil {
@@ -86,7 +78,7 @@ func (w *Worker) seal(entry *sadb.Entry, h *packet.IPv4, p Packet, tickets *esp.
 		tickets = &run
 	}
 	t := tickets.Next()
-	start, n, err := entry.SA.Seal(&w.context, t, p.Buf, p.Off, p.Len+w.stamp(entry, p.Buf[p.Off+p.Len:]), esp.NextIPv4)
+	start, n, err := entry.SA.Seal(&w.context, t, p.Buf, p.Off, p.Len+w.stamp(entry, p.Buf[p.Off+p.Len:]), nextHeader(h.Version))
 	if err != nil {
 		return w.drop(NoRoom, 0)
 	}
@@ -94,15 +86,15 @@ func (w *Worker) seal(entry *sadb.Entry, h *packet.IPv4, p Packet, tickets *esp.
 	entry.OutBytes.Add(uint64(p.Len))
 	w.counts.outPackets++
 	w.counts.outBytes += uint64(p.Len)
-	start -= packet.IPv4HeaderLen
-	n += packet.IPv4HeaderLen
+	start -= outer
+	n += outer
 	// The sequence number makes the identification unique for as long as RFC 6864 §4.3 can be met at all.
 	packet.PutOuter(p.Buf[start:], h, packet.ProtoESP, n, uint16(t.Seq))
 	return Result{Packet: Packet{Buf: p.Buf, Off: start, Len: n}, Action: Send}
 }
 
 // fragments cuts a packet before it is sealed (RFC 4303 §3.3.4), so that the receiver's gateway need not reassemble it.
-func (w *Worker) fragments(entry *sadb.Entry, b []byte, h *packet.IPv4, mtu, input int, out []Result) []Result {
+func (w *Worker) fragments(entry *sadb.Entry, b []byte, h *packet.Header, mtu, input int, out []Result) []Result {
 	f, err := packet.NewFragmenter(b, h, mtu)
 	if err != nil {
 		return append(out, w.drop(Malformed, input))
@@ -124,13 +116,25 @@ func (w *Worker) fragments(entry *sadb.Entry, b []byte, h *packet.IPv4, mtu, inp
 	}
 }
 
+// nextHeader is what the trailer says of a packet of that version.
+func nextHeader(version uint8) uint8 {
+	if version == 6 {
+		return esp.NextIPv6
+	}
+	return esp.NextIPv4
+}
+
 // tooBig answers a packet that must not be cut with the size that would pass.
-func (w *Worker) tooBig(b []byte, h *packet.IPv4, mtu, input int) Result {
-	if w.engine.gateway == 0 || !w.mayICMP() {
+func (w *Worker) tooBig(b []byte, h *packet.Header, mtu, input int) Result {
+	gateway := w.engine.gateway(h.Version)
+	if gateway == nil || !w.mayICMP() {
 		return w.drop(TooBig, input)
 	}
+	if h.Version == 6 {
+		mtu = max(mtu, packet.IPv6MinMTU) // RFC 8200 §5: no link is narrower, see sealInPieces
+	}
 	buf := w.buffer(packet.ICMPMaxLen)
-	n := packet.FragNeeded(buf[esp.Headroom:], b, h, mtu, w.engine.gateway)
+	n := packet.TooBig(buf[esp.Headroom:], b, h, mtu, *gateway)
 	if n == 0 {
 		return w.drop(TooBig, input)
 	}

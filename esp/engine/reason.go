@@ -13,7 +13,7 @@ const (
 	TooBig                 // larger than the MTU and must not be fragmented
 	Fragmented             // a fragment of an ESP packet; the kernel must reassemble it first
 	BadECN                 // marked as congested though its sender does not know ECN, RFC 6040 §4.2
-	Unsupported            // IPv6 that policy protects
+	LinkLocal              // IPv6 that no router forwards: link-local addresses, neighbour discovery
 	UnknownSPI             // no SA with this SPI
 	Expired                // the SA's hard end has come
 	Replay                 // seen before, or too old to tell
@@ -33,7 +33,7 @@ const (
 
 var reasonNames = [numReasons]string{
 	None: "none", Malformed: "malformed", NoSA: "no-sa", SeqExhausted: "seq-exhausted", FailClosed: "fail-closed",
-	TooBig: "too-big", Fragmented: "fragmented", BadECN: "bad-ecn", Unsupported: "unsupported", UnknownSPI: "unknown-spi", Expired: "sa-expired", Replay: "replay",
+	TooBig: "too-big", Fragmented: "fragmented", BadECN: "bad-ecn", LinkLocal: "link-local", UnknownSPI: "unknown-spi", Expired: "sa-expired", Replay: "replay",
 	OwnSender: "own-sender", AuthFailed: "auth-failed", BadPadding: "bad-padding", BadNextHeader: "bad-next-header",
 	Dummy: "dummy", SenderLimit: "sender-limit", AddressMismatch: "address-mismatch", PolicyMismatch: "policy-mismatch",
 	TimeReplay: "time-replay", Unstamped: "unstamped", NoRoom: "no-room",

@@ -18,7 +18,7 @@ func TestTooBig(t *testing.T) {
 		t.Fatalf("%+v", r)
 	}
 	reply := r[0].Bytes()
-	if h, err := packet.ParseIPv4(reply); err != nil || h.Proto != 1 || binary.BigEndian.Uint16(reply[26:]) != 1446 || !bytes.Equal(reply[28:56], big[:28]) {
+	if h, err := packet.Parse(reply); err != nil || h.Proto != 1 || binary.BigEndian.Uint16(reply[26:]) != 1446 || !bytes.Equal(reply[28:56], big[:28]) {
 		t.Fatalf("%x", reply)
 	}
 	whole := inner(17, 4000, func(b []byte) { b[5] = 9 })
@@ -28,7 +28,7 @@ func TestTooBig(t *testing.T) {
 	}
 	var payload []byte
 	for i, r := range results {
-		h, err := packet.ParseIPv4(r.Bytes())
+		h, err := packet.Parse(r.Bytes())
 		if err != nil || r.Action != engine.Send || h.Fragment() || h.TotalLen > 1500 {
 			t.Fatalf("fragment %d: outer %+v", i, h)
 		}
@@ -36,7 +36,7 @@ func TestTooBig(t *testing.T) {
 		if got.Action != engine.Deliver {
 			t.Fatalf("fragment %d: %v", i, got.Reason)
 		}
-		f, err := packet.ParseIPv4(got.Bytes())
+		f, err := packet.Parse(got.Bytes())
 		if err != nil || f.Offset != len(payload) || f.MF != (i < 2) {
 			t.Fatalf("fragment %d: %+v", i, f)
 		}

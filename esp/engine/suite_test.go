@@ -113,7 +113,11 @@ func strange(t *testing.T, seq uint32, iv byte, p []byte) []byte {
 	for i := byte(1); len(plain)%16 != 14; i++ {
 		plain = append(plain, i)
 	}
-	plain = append(plain, byte(len(plain)-len(p)), esp.NextIPv4)
+	next := byte(esp.NextIPv4)
+	if packet.Version(p) == 6 {
+		next = esp.NextIPv6
+	}
+	plain = append(plain, byte(len(plain)-len(p)), next)
 	block, err := aes.NewCipher(suiteKey(s)[:16])
 	must(t, err)
 	cipher.NewCBCEncrypter(block, b[8:]).CryptBlocks(plain, plain)
@@ -121,10 +125,10 @@ func strange(t *testing.T, seq uint32, iv byte, p []byte) []byte {
 	h := hmac.New(sha256.New, suiteKey(s)[16:])
 	h.Write(b)
 	b = append(b, h.Sum(nil)[:16]...)
-	hdr, err := packet.ParseIPv4(p)
+	hdr, err := packet.Parse(p)
 	must(t, err)
-	out := make([]byte, 20, 20+len(b))
-	packet.PutOuter(out, &hdr, packet.ProtoESP, 20+len(b), 1)
+	out := make([]byte, hdr.OuterLen(), hdr.OuterLen()+len(b))
+	packet.PutOuter(out, &hdr, packet.ProtoESP, hdr.OuterLen()+len(b), 1)
 	return append(out, b...)
 }
 

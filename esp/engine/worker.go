@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/getvpn/getvpn/esp"
+	"github.com/getvpn/getvpn/esp/packet"
 	"github.com/getvpn/getvpn/esp/sadb"
 	"github.com/getvpn/getvpn/esp/spd"
 )
@@ -26,7 +27,8 @@ type Worker struct {
 	now   Instant
 	view  *sadb.View
 	table *spd.Table
-	mss   uint16
+	mss4  uint16
+	mss6  uint16
 
 	scratch [][]byte // for fragments and ICMP errors
 	used    int      // of scratch in this batch
@@ -73,7 +75,7 @@ func (w *Worker) begin(now Instant) {
 		}
 		w.reader.Leave()
 	}
-	w.mss = w.engine.maxMSS()
+	w.mss4, w.mss6 = w.engine.maxMSS(4), w.engine.maxMSS(6)
 	w.used = 0
 }
 
@@ -103,6 +105,17 @@ func (w *Worker) Inbound(now Instant, batch []Packet, out []Result) []Result {
 	}
 	w.end()
 	return out
+}
+
+// clampMSS lowers the MSS of a TCP SYN, if that is wanted.
+func (w *Worker) clampMSS(b []byte, h *packet.Header) {
+	mss := w.mss4
+	if h.Version == 6 {
+		mss = w.mss6
+	}
+	if mss != 0 {
+		packet.ClampMSS(b, h, mss)
+	}
 }
 
 func (w *Worker) drop(r Reason, input int) Result {

@@ -31,3 +31,13 @@ func fold(s uint64) uint16 {
 func UpdateChecksum(check, was, is uint16) uint16 {
 	return ^fold(uint64(^check) + uint64(^was) + uint64(is))
 }
+
+// UpperChecksum returns the checksum of an upper layer with a pseudo-header (TCP and UDP: RFC 9293 §3.1; IPv6: RFC 8200
+// §8.1), to be stored big-endian; a UDP checksum of 0 is to be stored as 0xffff. In data the checksum must be 0.
+func UpperChecksum(h *Header, proto uint8, data []byte) uint16 {
+	s := uint64(proto) + uint64(len(data))
+	for _, a := range [...]uint64{h.Src.Hi, h.Src.Lo, h.Dst.Hi, h.Dst.Lo} {
+		s += a>>32 + a&0xffffffff
+	}
+	return ^fold(sum(s, data))
+}

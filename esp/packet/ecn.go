@@ -12,9 +12,13 @@ const (
 )
 
 // Decapsulate brings the congestion marks that the outer header collected on its way into the inner header b, RFC 6040
-// §4.2. It says false if the packet must be dropped: marked as congested though its sender does not know ECN.
+// §4.2 (the same for IPv6). It says false if the packet must be dropped: marked as congested though its sender does not know ECN.
 func Decapsulate(outerTOS uint8, b []byte) bool {
-	inner := b[1] & ecnMask
+	shift := 0
+	if b[0]>>4 == 6 {
+		shift = 4 // the traffic class lies across the first two octets
+	}
+	inner := b[1] >> shift & ecnMask
 	var ecn uint8
 	switch outer := outerTOS & ecnMask; {
 	case outer == ce && inner == notECT:
@@ -27,7 +31,10 @@ func Decapsulate(outerTOS uint8, b []byte) bool {
 		return true
 	}
 	was := binary.BigEndian.Uint16(b)
-	b[1] = b[1]&^ecnMask | ecn
+	b[1] = b[1]&^(ecnMask<<shift) | ecn<<shift
+	if shift != 0 {
+		return true // no header checksum
+	}
 	check := binary.BigEndian.Uint16(b[10:])
 	binary.BigEndian.PutUint16(b[10:], UpdateChecksum(check, was, binary.BigEndian.Uint16(b)))
 	return true

@@ -27,6 +27,7 @@ const (
 	PortsNone    PortState = iota // the protocol has none
 	PortsKnown                    // SrcPort and DstPort are set
 	PortsUnknown                  // a later fragment, or a first one too short to hold them
+	ProtoUnknown                  // not even the protocol: Header.Opaque
 )
 
 // Flow is what the access list looks at: the selectors of RFC 4301 §4.4.1.1. It is comparable.
@@ -55,8 +56,12 @@ func HasPorts(proto uint8) bool {
 }
 
 // Flow returns the flow of the packet b with header h.
-func (h *IPv4) Flow(b []byte) Flow {
-	f := Flow{Src: Addr{Lo: uint64(h.Src)}, Dst: Addr{Lo: uint64(h.Dst)}, Proto: h.Proto}
+func (h *Header) Flow(b []byte) Flow {
+	f := Flow{Src: h.Src, Dst: h.Dst, Proto: h.Proto, V6: h.Version == 6}
+	if h.Opaque {
+		f.Ports = ProtoUnknown
+		return f
+	}
 	f.setPorts(b[h.HeaderLen:h.TotalLen], h.Offset != 0)
 	return f
 }
@@ -71,59 +76,4 @@ func (f *Flow) setPorts(transport []byte, later bool) {
 		f.SrcPort = binary.BigEndian.Uint16(transport)
 		f.DstPort = binary.BigEndian.Uint16(transport[2:])
 	}
-}
-
-// IPv6 header and the extension headers before the transport, RFC 8200 §4.
-const (
-	ipv6HeaderLen   = 40
-	maxExtensions   = 8
-	extHopByHop     = 0
-	extRouting      = 43
-	extFragment     = 44
-	extAuth         = 51
-	extDestinations = 60
-)
-
-// FlowIPv6 returns the flow of the IPv6 packet b. A chain of more than eight extension headers is malformed.
-func FlowIPv6(b []byte) (f Flow, err error) {
-	if len(b) < ipv6HeaderLen || b[0]>>4 != 6 {
-		return f, ErrMalformed
-	}
-	payload := int(binary.BigEndian.Uint16(b[4:]))
-	if ipv6HeaderLen+payload > len(b) {
-		return f, ErrMalformed
-	}
-	f.V6 = true
-	f.Src = Addr{binary.BigEndian.Uint64(b[8:]), binary.BigEndian.Uint64(b[16:])}
-	f.Dst = Addr{binary.BigEndian.Uint64(b[24:]), binary.BigEndian.Uint64(b[32:])}
-	f.Proto = b[6]
-	rest := b[ipv6HeaderLen : ipv6HeaderLen+payload]
-	for range maxExtensions {
-		var length int
-		switch f.Proto {
-		case extHopByHop, extRouting, extDestinations, extAuth, extFragment:
-			if len(rest) < 8 {
-				return f, ErrMalformed
-			}
-			length = (int(rest[1]) + 1) * 8
-		default:
-			f.setPorts(rest, false)
-			return f, nil
-		}
-		switch {
-		case f.Proto == extAuth:
-			length = (int(rest[1]) + 2) * 4
-		case f.Proto == extFragment && binary.BigEndian.Uint16(rest[2:])&^7 != 0:
-			f.Proto = rest[0]
-			f.setPorts(nil, true)
-			return f, nil
-		case f.Proto == extFragment:
-			length = 8
-		}
-		if length > len(rest) {
-			return f, ErrMalformed
-		}
-		f.Proto, rest = rest[0], rest[length:]
-	}
-	return f, ErrMalformed
 }

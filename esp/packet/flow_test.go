@@ -47,40 +47,73 @@ func ip6(next uint8, payload ...byte) []byte {
 	return append(b, payload...)
 }
 
-func TestFlowIPv6(t *testing.T) {
+func TestParseIPv6(t *testing.T) {
 	udp := []byte{0x12, 0x34, 0, 53, 0, 8, 0, 0}
 	chain := func(head ...byte) []byte { return append(head, udp...) }
-	many := make([]byte, 0, 100)
-	for range 9 {
-		many = append(many, 60, 0, 0, 0, 0, 0, 0, 0)
+	many := func(n int) (out []byte) {
+		for i := range n {
+			next := byte(60)
+			if i == n-1 {
+				next = 17
+			}
+			out = append(out, next, 0, 1, 4, 0, 0, 0, 0)
+		}
+		return append(out, udp...)
+	}
+	type want struct {
+		proto  uint8
+		ports  packet.PortState
+		upper  int
+		offset int
+		mf     bool
 	}
 	for _, row := range []struct {
-		name  string
-		b     []byte
-		proto uint8
-		ports packet.PortState
-		bad   bool
+		name string
+		b    []byte
+		want want
+		bad  bool
 	}{
-		{"UDP", ip6(17, udp...), 17, packet.PortsKnown, false},
-		{"hop-by-hop, UDP", ip6(0, chain(17, 0, 1, 4, 0, 0, 0, 0)...), 17, packet.PortsKnown, false},
-		{"AH of 24 octets", ip6(51, chain(append([]byte{17, 4}, make([]byte, 22)...)...)...), 17, packet.PortsKnown, false},
-		{"first fragment", ip6(44, chain(17, 0, 0, 1, 0, 0, 0, 9)...), 17, packet.PortsKnown, false},
-		{"later fragment", ip6(44, chain(17, 0, 0, 9, 0, 0, 0, 9)...), 17, packet.PortsUnknown, false},
-		{"no next header", ip6(59), 59, packet.PortsNone, false},
-		{"extension beyond the packet", ip6(0, chain(17, 9, 1, 4, 0, 0, 0, 0)...), 0, 0, true},
-		{"extension cut", ip6(0, 17, 0, 1), 0, 0, true},
-		{"too many extensions", ip6(60, many...), 0, 0, true},
-		{"cut", ip6(17, udp...)[:45], 0, 0, true},
-		{"cut header", ip6(17, udp...)[:39], 0, 0, true},
+		{"UDP", ip6(17, udp...), want{17, packet.PortsKnown, 40, 0, false}, false},
+		{"ICMPv6", ip6(58, udp...), want{58, packet.PortsNone, 40, 0, false}, false},
+		{"hop-by-hop, UDP", ip6(0, chain(17, 0, 1, 4, 0, 0, 0, 0)...), want{17, packet.PortsKnown, 48, 0, false}, false},
+		{"routing of 24 octets", ip6(43, chain(append([]byte{17, 2}, make([]byte, 22)...)...)...), want{17, packet.PortsKnown, 64, 0, false}, false},
+		{"eight extensions", ip6(60, many(8)...), want{17, packet.PortsKnown, 104, 0, false}, false},
+		{"AH is an upper layer", ip6(51, chain(append([]byte{17, 4}, make([]byte, 22)...)...)...), want{51, packet.PortsNone, 40, 0, false}, false},
+		{"ESP behind options", ip6(60, chain(50, 0, 1, 4, 0, 0, 0, 0)...), want{50, packet.PortsNone, 48, 0, false}, false},
+		{"first fragment", ip6(44, chain(17, 0, 0, 1, 0, 0, 0, 9)...), want{17, packet.PortsKnown, 48, 0, true}, false},
+		{"tiny first fragment", ip6(44, 17, 0, 0, 1, 0, 0, 0, 9, 1, 2), want{17, packet.PortsUnknown, 48, 0, true}, false},
+		{"later fragment", ip6(44, chain(17, 0, 0, 9, 0, 0, 0, 9)...), want{17, packet.PortsUnknown, 48, 8, true}, false},
+		{"last fragment of ICMPv6", ip6(44, chain(58, 0, 0, 8, 0, 0, 0, 9)...), want{58, packet.PortsNone, 48, 8, false}, false},
+		{"later fragment, options hidden", ip6(44, chain(60, 0, 0, 8, 0, 0, 0, 9)...), want{60, packet.ProtoUnknown, 48, 8, false}, false},
+		{"atomic fragment", ip6(44, chain(17, 0, 0, 0, 0, 0, 0, 9)...), want{17, packet.PortsKnown, 48, 0, false}, false},
+		{"no next header", ip6(59), want{59, packet.PortsNone, 40, 0, false}, false},
+		{"fragment beyond 65535", ip6(44, chain(17, 0, 0xff, 0xf8, 0, 0, 0, 9)...), want{}, true},
+		{"first fragment without its chain", ip6(44, 60, 0, 0, 1, 0, 0, 0, 9), want{}, true},
+		{"extension beyond the packet", ip6(0, chain(17, 9, 1, 4, 0, 0, 0, 0)...), want{}, true},
+		{"extension cut", ip6(0, 17, 0, 1), want{}, true},
+		{"nine extensions", ip6(60, many(9)...), want{}, true},
+		{"hop-by-hop in the middle", ip6(60, chain(0, 0, 1, 4, 0, 0, 0, 0, 17, 0, 1, 4, 0, 0, 0, 0)...), want{}, true},
+		{"jumbogram", func() []byte { b := ip6(0, chain(17, 0, 0xc2, 4, 0, 1, 0, 0)...); b[4], b[5] = 0, 0; return b }(), want{}, true},
+		{"cut", ip6(17, udp...)[:45], want{}, true},
+		{"cut header", ip6(17, udp...)[:39], want{}, true},
 	} {
-		f, err := packet.FlowIPv6(row.b)
+		h, err := packet.Parse(row.b)
 		if (err != nil) != row.bad {
 			t.Errorf("%s: %v", row.name, err)
 			continue
 		}
-		if !row.bad && (f.Proto != row.proto || f.Ports != row.ports || !f.V6 || f.Dst.Lo != 2) {
-			t.Errorf("%s: %+v", row.name, f)
+		if row.bad {
+			continue
 		}
+		f := h.Flow(row.b)
+		if got := (want{f.Proto, f.Ports, h.HeaderLen, h.Offset, h.MF}); got != row.want || !f.V6 || f.Dst.Lo != 2 || !h.DF || h.TotalLen != len(row.b) {
+			t.Errorf("%s: %+v, want %+v", row.name, got, row.want)
+		}
+	}
+	b := ip6(17, udp...)
+	binary.BigEndian.PutUint32(b, 0x6b7abcde)
+	if h, err := packet.Parse(append(b, 0, 0, 0)); err != nil || h.TOS != 0xb7 || h.Label != 0xabcde || h.TTL != 64 || h.TotalLen != 48 {
+		t.Errorf("%+v, %v", h, err)
 	}
 }
 
@@ -88,19 +121,22 @@ func FuzzPacket(f *testing.F) {
 	f.Add(ip(17, 0, nil, pattern(40)), 576)
 	f.Add(ip(6, 0x4000, []byte{7, 7, 4, 0, 0, 0, 0, 0}, pattern(400)), 100)
 	f.Add(ip6(0, 17, 0, 1, 4, 0, 0, 0, 0, 1, 2, 3, 4), 1446)
+	f.Add(ip6(44, 6, 0, 0, 1, 0, 0, 0, 9, 1, 2, 3, 4), 1280)
+	f.Add(ip6(43, 60, 0, 0, 0, 0, 0, 0, 0, 58, 0, 1, 4, 0, 0, 0, 0, 128, 0, 0, 0), 1280)
 	f.Fuzz(func(t *testing.T, b []byte, mtu int) {
-		if _, err := packet.FlowIPv6(b); err == nil {
-			return
-		}
-		h, err := packet.ParseIPv4(b)
+		h, err := packet.Parse(b)
 		if err != nil {
 			return
 		}
 		h.Flow(b)
-		packet.FragNeeded(make([]byte, packet.ICMPMaxLen), b, &h, mtu, 1)
+		h.LinkLocal(b)
+		if h.HeaderLen > h.TotalLen || h.TotalLen > len(b) {
+			t.Fatalf("%+v", h)
+		}
+		packet.TooBig(make([]byte, packet.ICMPMaxLen), b, &h, mtu, packet.Addr{Lo: 1})
 		packet.Decapsulate(3, b)
 		packet.ClampMSS(b, &h, 1000)
-		if mtu < 68 || mtu > 65535 {
+		if mtu < 68 || mtu > 65535 || h.Version == 6 {
 			return
 		}
 		g, err := packet.NewFragmenter(b, &h, mtu)
@@ -109,7 +145,7 @@ func FuzzPacket(f *testing.F) {
 		}
 		total, buf := 0, make([]byte, mtu)
 		for n := g.Next(buf); n > 0; n = g.Next(buf) {
-			p, err := packet.ParseIPv4(buf[:n])
+			p, err := packet.Parse(buf[:n])
 			if err != nil {
 				t.Fatalf("fragment is not a packet: %x", buf[:n])
 			}

@@ -5,18 +5,19 @@ import "encoding/binary"
 // Fragmenter cuts one IPv4 packet into fragments (RFC 791 §3.2). The zero value has none.
 type Fragmenter struct {
 	pkt      []byte
-	h        IPv4
+	h        Header
 	mtu      int
 	done     int // octets of the payload already in fragments
 	later    [ipv4MaxHeaderLen]byte
 	laterLen int // header length of every fragment but the first
 }
 
-// NewFragmenter cuts pkt, whose header is h, into fragments of at most mtu octets. The packet may be a fragment itself.
-// The caller has looked at DF. It fails if mtu leaves no room for data.
-func NewFragmenter(pkt []byte, h *IPv4, mtu int) (Fragmenter, error) {
+// NewFragmenter cuts the IPv4 packet pkt, whose header is h, into fragments of at most mtu octets. The packet may be a fragment itself.
+// The caller has looked at DF. It fails if mtu leaves no room for data,
+// and for IPv6.
+func NewFragmenter(pkt []byte, h *Header, mtu int) (Fragmenter, error) {
 	f := Fragmenter{pkt: pkt[:h.TotalLen], h: *h, mtu: mtu}
-	if mtu < h.HeaderLen+8 {
+	if h.Version != 4 || mtu < h.HeaderLen+8 {
 		return Fragmenter{}, ErrMalformed
 	}
 	return f, f.laterHeader()

@@ -13,7 +13,7 @@ import (
 // reassemble is the receiving host, RFC 791 §3.2.
 func reassemble(t *rapid.T, frags [][]byte, more bool) (payload []byte) {
 	for i, f := range frags {
-		h, err := packet.ParseIPv4(f)
+		h, err := packet.Parse(f)
 		if err != nil || packet.Checksum(f[:h.HeaderLen]) != 0 {
 			t.Fatalf("fragment %d: %v", i, err)
 		}
@@ -40,7 +40,7 @@ func TestFragmentsReassemble(t *testing.T) {
 			frag |= 0x2000
 		}
 		b := ip(17, frag, options, payload)
-		h, err := packet.ParseIPv4(b)
+		h, err := packet.Parse(b)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -58,7 +58,7 @@ func TestFragmentsReassemble(t *testing.T) {
 			if n == 0 {
 				break
 			}
-			g, err := packet.ParseIPv4(buf[:n])
+			g, err := packet.Parse(buf[:n])
 			if err != nil || g.Offset != at || g.ID != h.ID || g.Src != h.Src || g.Dst != h.Dst || g.TTL != h.TTL || g.TOS != h.TOS || g.TotalLen != n {
 				t.Fatalf("%+v of %+v at %d: %v", g, h, at, err)
 			}

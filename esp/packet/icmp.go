@@ -2,8 +2,8 @@ package packet
 
 import "encoding/binary"
 
-// ICMPMaxLen is the length of the longest ICMP error made here.
-const ICMPMaxLen = IPv4HeaderLen + icmpHeaderLen + ipv4MaxHeaderLen + icmpQuote
+// ICMPMaxLen is the length of the longest ICMP error made here: of IPv6, RFC 4443 §2.4(c).
+const ICMPMaxLen = IPv6MinMTU
 
 const (
 	icmpHeaderLen = 8
@@ -12,17 +12,25 @@ const (
 	icmpTOS       = 0xc0 // RFC 1812 §4.3.2.5: internetwork control
 )
 
+// TooBig writes the ICMP error of the packet's version that says that it is longer than mtu: FragNeeded or PacketTooBig.
+func TooBig(b, pkt []byte, h *Header, mtu int, src Addr) int {
+	if h.Version == 6 {
+		return PacketTooBig(b, pkt, h, mtu, src)
+	}
+	return FragNeeded(b, pkt, h, mtu, src)
+}
+
 // FragNeeded writes the ICMP error "fragmentation needed and DF set" (type 3 code 4, RFC 1191 §4) about the packet pkt with
 // header h to b and returns its length, or 0 if there must be none. It comes from src and names mtu, the longest packet
 // that passes.
-func FragNeeded(b, pkt []byte, h *IPv4, mtu int, src uint32) int {
+func FragNeeded(b, pkt []byte, h *Header, mtu int, src Addr) int {
 	if !mayError(pkt, h) {
 		return 0
 	}
 	quoted := min(h.HeaderLen+icmpQuote, h.TotalLen)
 	total := IPv4HeaderLen + icmpHeaderLen + quoted
 	// DF with identification 0: RFC 6864 §4.1 lets an unfragmentable datagram have any.
-	PutOuter(b, &IPv4{Src: src, Dst: h.Src, TOS: icmpTOS, TTL: icmpTTL, DF: true}, ProtoICMP, total, 0)
+	PutOuter(b, &Header{Version: 4, Src: src, Dst: h.Src, TOS: icmpTOS, TTL: icmpTTL, DF: true}, ProtoICMP, total, 0)
 	m := b[IPv4HeaderLen:total]
 	m[0], m[1], m[2], m[3], m[4], m[5] = 3, 4, 0, 0, 0, 0
 	binary.BigEndian.PutUint16(m[6:], uint16(min(mtu, 65535)))
@@ -32,8 +40,9 @@ func FragNeeded(b, pkt []byte, h *IPv4, mtu int, src uint32) int {
 }
 
 // mayError says whether a packet may be answered with an ICMP error at all, RFC 1812 §4.3.2.7.
-func mayError(pkt []byte, h *IPv4) bool {
-	if h.Offset != 0 || h.Dst>>28 >= 0xe || h.Src>>28 >= 0xe || h.Src>>24 == 0 || h.Src>>24 == 127 {
+func mayError(pkt []byte, h *Header) bool {
+	src, dst := h.Src.Lo, h.Dst.Lo
+	if h.Offset != 0 || dst>>28 >= 0xe || src>>28 >= 0xe || src>>24 == 0 || src>>24 == 127 {
 		return false
 	}
 	if h.Proto != ProtoICMP {

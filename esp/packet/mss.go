@@ -8,8 +8,8 @@ const (
 )
 
 // ClampMSS lowers the maximum segment size option (RFC 9293 §3.2) of a TCP SYN to mss, in place and with the checksum
-// kept right, and says whether it changed anything. Whatever is not an unfragmented IPv4 SYN with that option stays as it is.
-func ClampMSS(pkt []byte, h *IPv4, mss uint16) bool {
+// kept right, and says whether it changed anything. Whatever is not an unfragmented SYN with that option stays as it is.
+func ClampMSS(pkt []byte, h *Header, mss uint16) bool {
 	if h.Proto != ProtoTCP || h.Fragment() || h.TotalLen < h.HeaderLen+tcpHeaderLen {
 		return false
 	}

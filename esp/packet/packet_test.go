@@ -26,9 +26,9 @@ func ip(proto uint8, frag uint16, options, payload []byte) []byte {
 	return append(b, payload...)
 }
 
-func parse(t testing.TB, b []byte) packet.IPv4 {
+func parse(t testing.TB, b []byte) packet.Header {
 	t.Helper()
-	h, err := packet.ParseIPv4(b)
+	h, err := packet.Parse(b)
 	if err != nil {
 		t.Fatalf("%v: %x", err, b)
 	}
@@ -49,7 +49,7 @@ func pattern(n int) []byte {
 func TestParseIPv4Refuses(t *testing.T) {
 	good := ip(17, 0, nil, pattern(20))
 	for n := range good {
-		if _, err := packet.ParseIPv4(good[:n]); err == nil {
+		if _, err := packet.Parse(good[:n]); err == nil {
 			t.Fatalf("accepted %d octets of %d", n, len(good))
 		}
 	}
@@ -65,11 +65,11 @@ func TestParseIPv4Refuses(t *testing.T) {
 		{"total length above the buffer", change(2, 1)},
 		{"fragment beyond 65535", append(change(6, 0x1f)[:7], append([]byte{0xff}, good[8:]...)...)},
 	} {
-		if _, err := packet.ParseIPv4(row.b); err == nil {
+		if _, err := packet.Parse(row.b); err == nil {
 			t.Errorf("%s: accepted", row.name)
 		}
 	}
-	if h, err := packet.ParseIPv4(append(good, 0, 0, 0)); err != nil || h.TotalLen != 40 {
+	if h, err := packet.Parse(append(good, 0, 0, 0)); err != nil || h.TotalLen != 40 {
 		t.Error("link-layer padding behind the packet must be allowed")
 	}
 }
@@ -185,7 +185,7 @@ func TestClampMSS(t *testing.T) {
 
 func TestFragNeeded(t *testing.T) {
 	src := netip.MustParseAddr("10.1.0.1")
-	gateway := uint32(packet.FromNetip(src).Lo)
+	gateway := packet.FromNetip(src)
 	from := func(b []byte, src ...byte) []byte { copy(b[12:], src); return b }
 	to := func(b []byte, dst ...byte) []byte { copy(b[16:], dst); return b }
 	for _, row := range []struct {
@@ -208,7 +208,7 @@ func TestFragNeeded(t *testing.T) {
 		{"from nobody", from(ip(17, 0x4000, nil, pattern(1480)), 0, 0, 0, 0), false},
 		{"from loopback", from(ip(17, 0x4000, nil, pattern(1480)), 127, 0, 0, 1), false},
 	} {
-		h, err := packet.ParseIPv4(row.b)
+		h, err := packet.Parse(row.b)
 		if err != nil {
 			t.Fatal(err)
 		}

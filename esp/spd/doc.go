@@ -20,7 +20,8 @@
 // Local exceptions do not count there: another member that lacks the exception is right to protect such traffic.
 //
 // A packet whose ports cannot be seen (every fragment but the first) matches a permit rule with ports and does not match
-// a deny rule with ports. So it may be protected without need, which the receivers undo, but never leaks.
+// a deny rule with ports. So it may be protected without need, which the receivers undo, but never leaks. The same holds
+// for rules with a protocol when extension headers behind an IPv6 fragment header hide it.
 //
 // A Table is immutable but for its hit counters, which are atomic; swapping the pointer replaces the policy. A Cache
 // belongs to one goroutine. Lookups neither allocate nor lock.

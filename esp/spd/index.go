@@ -8,15 +8,17 @@ import (
 	"github.com/getvpn/getvpn/esp/packet"
 )
 
-// index finds the first IPv4 rule that matches without looking at each: for every selector it knows, per interval in which
+// index finds the first rule of one IP version that matches without looking at each: for every selector it knows, per interval in which
 // the answer cannot change, the set of rules that agree there. The first bit that all five sets share is the rule.
 type index struct {
 	words            int
-	src, dst         dimension
+	src, dst         dimension  // of IPv4
+	src6, dst6       dimension6 // of IPv6
 	srcPort, dstPort dimension
 	proto            [256][]uint64
 	portless         []uint64 // rules that match a packet of a protocol without ports
 	portsUnknown     []uint64 // rules that match a packet whose ports cannot be seen
+	protoUnknown     []uint64 // rules that match a packet whose protocol cannot be seen
 }
 
 // dimension is one selector cut into intervals; interval i runs from starts[i] to starts[i+1]-1.
@@ -30,18 +32,24 @@ type span struct {
 	rule   int
 }
 
-func newIndex(rules []compiled) *index {
+func newIndex(rules []compiled, v6 bool) *index {
 	x := &index{words: (len(rules) + 63) / 64}
 	var src, dst, srcPort, dstPort []span
-	x.portless, x.portsUnknown = make([]uint64, x.words), make([]uint64, x.words)
+	var src6, dst6 []span6
+	x.portless, x.portsUnknown, x.protoUnknown = make([]uint64, x.words), make([]uint64, x.words), make([]uint64, x.words)
 	anyProto := make([]uint64, x.words)
 	for i := range rules {
 		r := &rules[i]
-		if r.v6 {
+		switch {
+		case r.v6 != v6:
 			continue
+		case v6:
+			src6 = append(src6, span6{r.src, last(r.src, r.srcMask), i})
+			dst6 = append(dst6, span6{r.dst, last(r.dst, r.dstMask), i})
+		default:
+			src = append(src, span{r.src.Lo, r.src.Lo | ^r.srcMask.Lo&0xffffffff, i})
+			dst = append(dst, span{r.dst.Lo, r.dst.Lo | ^r.dstMask.Lo&0xffffffff, i})
 		}
-		src = append(src, span{r.src.Lo, r.src.Lo | ^r.srcMask.Lo&0xffffffff, i})
-		dst = append(dst, span{r.dst.Lo, r.dst.Lo | ^r.dstMask.Lo&0xffffffff, i})
 		srcPort = append(srcPort, span{uint64(r.srcPorts.Lo), uint64(r.srcPorts.Hi), i})
 		dstPort = append(dstPort, span{uint64(r.dstPorts.Lo), uint64(r.dstPorts.Hi), i})
 		if r.proto == 0 {
@@ -53,14 +61,18 @@ func newIndex(rules []compiled) *index {
 		if r.anyPorts || r.permit {
 			set(x.portsUnknown, i)
 		}
+		if r.proto == 0 || r.permit {
+			set(x.protoUnknown, i)
+		}
 	}
 	x.src, x.dst = newDimension(src, x.words), newDimension(dst, x.words)
+	x.src6, x.dst6 = newDimension6(src6, x.words), newDimension6(dst6, x.words)
 	x.srcPort, x.dstPort = newDimension(srcPort, x.words), newDimension(dstPort, x.words)
 	for p := range x.proto {
 		x.proto[p] = anyProto
 	}
 	for i := range rules {
-		if p := rules[i].proto; p != 0 && !rules[i].v6 {
+		if p := rules[i].proto; p != 0 && rules[i].v6 == v6 {
 			if &x.proto[p][0] == &anyProto[0] {
 				x.proto[p] = slices.Clone(anyProto)
 			}
@@ -102,7 +114,13 @@ func (d *dimension) at(v uint64, words int) []uint64 {
 }
 
 func (x *index) match(f *packet.Flow) int {
-	src, dst, proto := x.src.at(f.Src.Lo, x.words), x.dst.at(f.Dst.Lo, x.words), x.proto[f.Proto]
+	var src, dst []uint64
+	if f.V6 {
+		src, dst = x.src6.at(f.Src, x.words), x.dst6.at(f.Dst, x.words)
+	} else {
+		src, dst = x.src.at(f.Src.Lo, x.words), x.dst.at(f.Dst.Lo, x.words)
+	}
+	proto := x.proto[f.Proto]
 	var srcPort, dstPort []uint64
 	switch f.Ports {
 	case packet.PortsKnown:
@@ -110,6 +128,8 @@ func (x *index) match(f *packet.Flow) int {
 		dstPort = x.dstPort.at(uint64(f.DstPort), x.words)
 	case packet.PortsUnknown:
 		srcPort, dstPort = x.portsUnknown, x.portsUnknown
+	case packet.ProtoUnknown:
+		proto, srcPort, dstPort = x.protoUnknown, x.portsUnknown, x.portsUnknown
 	default:
 		srcPort, dstPort = x.portless, x.portless
 	}

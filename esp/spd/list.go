@@ -18,7 +18,7 @@ type list struct {
 	source []Rule
 	rules  []compiled
 	hits   []atomic.Uint64
-	v4     *index // nil for short lists, which are scanned
+	v4, v6 *index // nil for short lists, which are scanned; v6 also without a rule for IPv6
 	has6   bool
 }
 
@@ -44,7 +44,10 @@ func newList(source []Rule) (*list, error) {
 		l.has6 = l.has6 || c.v6
 	}
 	if len(source) >= indexFrom {
-		l.v4 = newIndex(l.rules)
+		l.v4 = newIndex(l.rules, false)
+		if l.has6 {
+			l.v6 = newIndex(l.rules, true)
+		}
 	}
 	return l, nil
 }
@@ -93,11 +96,13 @@ func within(a, net, mask packet.Addr) bool {
 }
 
 func (c *compiled) match(f *packet.Flow) bool {
-	if c.v6 != f.V6 || c.proto != 0 && c.proto != f.Proto ||
+	if c.v6 != f.V6 || c.proto != 0 && c.proto != f.Proto && f.Ports != packet.ProtoUnknown ||
 		!within(f.Src, c.src, c.srcMask) || !within(f.Dst, c.dst, c.dstMask) {
 		return false
 	}
 	switch {
+	case f.Ports == packet.ProtoUnknown:
+		return c.proto == 0 || c.permit
 	case c.anyPorts:
 		return true
 	case f.Ports == packet.PortsKnown:
@@ -109,11 +114,13 @@ func (c *compiled) match(f *packet.Flow) bool {
 
 // match returns the first rule that matches, or -1.
 func (l *list) match(f *packet.Flow) int {
-	if l.v4 != nil && !f.V6 {
-		return l.v4.match(f)
-	}
-	if f.V6 && !l.has6 {
+	switch {
+	case f.V6 && !l.has6:
 		return -1
+	case f.V6 && l.v6 != nil:
+		return l.v6.match(f)
+	case !f.V6 && l.v4 != nil:
+		return l.v4.match(f)
 	}
 	for i := range l.rules {
 		if l.rules[i].match(f) {

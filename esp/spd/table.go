@@ -47,17 +47,28 @@ type prefix struct {
 
 // exempt are the rules for what a member must be able to send to become registered at all, used only while it is not:
 // GDOI, and the routing protocols without which there is no way to the key server.
-var exempt = mustList([]Rule{
-	{Proto: packet.ProtoUDP, Src: all4, Dst: all4, SrcPorts: Ports{848, 848}, DstPorts: Ports{848, 848}},
-	{Proto: 2, Src: all4, Dst: all4, SrcPorts: AnyPort, DstPorts: AnyPort},                       // IGMP
-	{Proto: 88, Src: all4, Dst: all4, SrcPorts: AnyPort, DstPorts: AnyPort},                      // EIGRP
-	{Proto: 89, Src: all4, Dst: all4, SrcPorts: AnyPort, DstPorts: AnyPort},                      // OSPF
-	{Proto: 103, Src: all4, Dst: all4, SrcPorts: AnyPort, DstPorts: AnyPort},                     // PIM
-	{Proto: packet.ProtoTCP, Src: all4, Dst: all4, SrcPorts: AnyPort, DstPorts: Ports{179, 179}}, // BGP
-	{Proto: packet.ProtoTCP, Src: all4, Dst: all4, SrcPorts: Ports{179, 179}, DstPorts: AnyPort},
-})
+var exempt = mustList(slices.Concat(exempts(all4), exempts(all6)))
 
-var all4 = netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+func exempts(all netip.Prefix) []Rule {
+	rule := func(proto uint8, src, dst Ports) Rule {
+		return Rule{Proto: proto, Src: all, Dst: all, SrcPorts: src, DstPorts: dst}
+	}
+	gdoi, bgp := Ports{848, 848}, Ports{179, 179}
+	return []Rule{
+		rule(packet.ProtoUDP, gdoi, gdoi),
+		rule(2, AnyPort, AnyPort),   // IGMP
+		rule(88, AnyPort, AnyPort),  // EIGRP
+		rule(89, AnyPort, AnyPort),  // OSPF
+		rule(103, AnyPort, AnyPort), // PIM
+		rule(packet.ProtoTCP, AnyPort, bgp),
+		rule(packet.ProtoTCP, bgp, AnyPort),
+	}
+}
+
+var (
+	all4 = netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+	all6 = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+)
 
 func mustList(rules []Rule) *list {
 	l, err := newList(rules)
