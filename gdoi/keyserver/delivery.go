@@ -76,7 +76,7 @@ func (g *Group) Signed(now machine.Now, ev machine.Signed, out machine.Effects) 
 		d.destroy()
 		d.failed = ""
 		offsets := g.offsets(d.multicast)
-		d.tx = push.NewTransmission(now, g.local, d.to, datagram, offsets, d.after, g.cfg.Pacing)
+		d.tx = push.NewTransmission(now, g.locals, d.to, datagram, offsets, d.after, g.cfg.Pacing)
 		end := now.Mono.Add(g.ackPatience())
 		if n := len(offsets); n > 0 {
 			end = end.Add(offsets[n-1])

@@ -87,7 +87,8 @@
 // A member leaves the list when an operator clears it, or when it has not registered for a KEK lifetime and a margin
 // (Group.memberEnd); members register at least once in a KEK lifetime. One that
 // stops in order says so (Group.Leaves) and stays on the list, marked, without getting rekeys, until then or until it
-// registers again. One address can have only so many members, and register only so often (pacing.go).
+// registers again. One address can have only so many members, and register only so often; of IPv6, a /64 prefix too
+// (pacing.go).
 //
 // A Group is not a machine.Machine but a part of one: node.KeyServer calls it. It belongs to one goroutine.
 package keyserver

@@ -3,7 +3,6 @@ package keyserver
 import (
 	"crypto/rsa"
 	"fmt"
-	"net/netip"
 	"time"
 
 	"github.com/getvpn/getvpn/gdoi"
@@ -17,7 +16,7 @@ import (
 type Group struct {
 	env    *machine.Env
 	cfg    Config
-	local  netip.AddrPort
+	locals machine.Locals
 	public *rsa.PublicKey
 
 	keks []*kek // alive, oldest first
@@ -60,7 +59,7 @@ type Group struct {
 }
 
 // New prepares a group; Start begins its life.
-func New(env *machine.Env, cfg Config, local netip.AddrPort) (*Group, error) {
+func New(env *machine.Env, cfg Config, locals machine.Locals) (*Group, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -69,7 +68,7 @@ func New(env *machine.Env, cfg Config, local netip.AddrPort) (*Group, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w %q: signature key: %w", ErrConfig, cfg.Name, err)
 	}
-	return &Group{env: env, tree: keyTree{Tree: lkh.New(env, cfg.KEK, 0)}, cfg: cfg, local: local, public: public, chains: cfg.chains(), sidNext: cfg.SIDFirst}, nil
+	return &Group{env: env, tree: keyTree{Tree: lkh.New(env, cfg.KEK, 0)}, cfg: cfg, locals: locals, public: public, chains: cfg.chains(), sidNext: cfg.SIDFirst}, nil
 }
 
 // Name is the configured name.

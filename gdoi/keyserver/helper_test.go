@@ -77,7 +77,7 @@ func newShell(t testing.TB, cfg Config) *shell {
 func (s *shell) start(cfg Config) {
 	s.t.Helper()
 	s.lives++
-	g, err := New(machine.NewEnv(rand.NewChaCha8([32]byte{s.lives})), cfg, local)
+	g, err := New(machine.NewEnv(rand.NewChaCha8([32]byte{s.lives})), cfg, machine.Locals{First: local})
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -77,5 +77,5 @@ func (g *Group) Stop() {
 		c.destroy()
 	}
 	g.forget()
-	*g = Group{tree: g.tree, env: g.env, cfg: g.cfg, local: g.local, public: g.public, sidNext: g.cfg.SIDFirst}
+	*g = Group{tree: g.tree, env: g.env, cfg: g.cfg, locals: g.locals, public: g.public, sidNext: g.cfg.SIDFirst}
 }

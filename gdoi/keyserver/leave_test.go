@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/policy"
 	"github.com/getvpn/getvpn/gdoi/push"
 )
 
@@ -168,6 +169,37 @@ func TestRegistrationsArePaced(t *testing.T) {
 	s.mustRegister(testPeer(200))
 	if n := len(s.g.pacing.of); n != 11 {
 		t.Errorf("%d addresses are remembered after a day; want 11", n)
+	}
+}
+
+// TestRegistrationsOfASite: who has a /64 to itself speaks from one address after the other, and gets the sender ids of 16 at
+// most; another site does not notice.
+func TestRegistrationsOfASite(t *testing.T) {
+	c := testConfig(t)
+	c.Authorise = append(c.Authorise, policy.AuthRule{Prefix: netip.MustParsePrefix("2001:db8::/32")})
+	s := newShell(t, c)
+	try := func(site, n int) (granted int) {
+		for i := range n {
+			a := netip.MustParseAddr("2001:db8::").As16()
+			a[7], a[14], a[15] = byte(site), byte(i>>8), byte(i)
+			p := Peer{Addr: netip.AddrPortFrom(netip.AddrFrom16(a), 848), IDType: 5, Identity: netip.AddrFrom16(a).String(), GetVPN: true}
+			if _, err := s.register(p, 1); err == nil {
+				granted++
+			} else if !errors.Is(err, ErrTooOften) {
+				t.Fatal(err)
+			}
+		}
+		return granted
+	}
+	if n := try(1, 1000); n != siteShare*registerBurst {
+		t.Errorf("%d registrations of one site at once; want %d", n, siteShare*registerBurst)
+	}
+	if n := try(2, 100); n != 100 {
+		t.Errorf("%d registrations of 100 gateways of another site", n)
+	}
+	s.run(registerEvery)
+	if n := try(1, 1000); n != siteShare {
+		t.Errorf("%d registrations of one site after %v; want %d", n, registerEvery, siteShare)
 	}
 }
 

@@ -14,6 +14,11 @@ const (
 	// restarted over and over, or loses half of its datagrams, stays far below.
 	registerBurst = 20
 	registerEvery = 15 * time.Second
+	// siteBits is the prefix that an IPv6 site has to itself (RFC 4291 §2.5.1): one member there can speak from as many addresses
+	// as it likes, where its key allows them. A link with many gateways may be one prefix, too, so the prefix has the part of
+	// siteShare addresses, and each address in it that of one.
+	siteBits  = 64
+	siteShare = 16
 	// maxPerAddress members at one address; the oldest gives way.
 	maxPerAddress = 4
 	// maxSIDRequest sender ids for one registration, and no more than this part of the whole space (RFC 6407 §3.5 sets no
@@ -22,33 +27,60 @@ const (
 	sidFraction   = 64
 )
 
-// pacing is how often addresses have registered.
+// pacing is how often addresses, and the /64 prefixes of IPv6 addresses, have registered.
 type pacing struct {
-	of      map[netip.Addr]*machine.Bucket
-	sweepAt int // number of addresses
+	of      map[netip.Prefix]*machine.Bucket
+	sweepAt int // number of prefixes
+}
+
+// allowance is how often one prefix may register.
+type allowance struct {
+	of    netip.Prefix
+	burst int
+	every time.Duration
+}
+
+// allowances are those that an address is counted under.
+func allowances(a netip.Addr) []allowance {
+	a = a.Unmap().WithZone("")
+	out := []allowance{{netip.PrefixFrom(a, a.BitLen()), registerBurst, registerEvery}}
+	if a.Is6() {
+		out = append(out, allowance{netip.PrefixFrom(a, siteBits).Masked(), siteShare * registerBurst, registerEvery / siteShare})
+	}
+	return out
 }
 
 // allows says whether a may register now.
 func (p *pacing) allows(now machine.Now, a netip.Addr) bool {
-	b := p.of[a]
-	return b == nil || b.Has(now.Mono, registerBurst, registerEvery)
+	for _, l := range allowances(a) {
+		if b := p.of[l.of]; b != nil && !b.Has(now.Mono, l.burst, l.every) {
+			return false
+		}
+	}
+	return true
 }
 
-// take counts a registration; false means that it is one too many.
+// take counts a registration; false means that it is one too many, and was not counted.
 func (p *pacing) take(now machine.Now, a netip.Addr) bool {
-	b := p.of[a]
-	if b == nil {
-		p.sweep(now)
-		b = &machine.Bucket{}
-		p.of[a] = b
+	if !p.allows(now, a) {
+		return false
 	}
-	return b.Take(now.Mono, registerBurst, registerEvery)
+	for _, l := range allowances(a) {
+		b := p.of[l.of]
+		if b == nil {
+			p.sweep(now)
+			b = &machine.Bucket{}
+			p.of[l.of] = b
+		}
+		b.Take(now.Mono, l.burst, l.every)
+	}
+	return true
 }
 
 // sweep forgets addresses that have been quiet for long enough, whenever their number has doubled.
 func (p *pacing) sweep(now machine.Now) {
 	if p.of == nil {
-		p.of = map[netip.Addr]*machine.Bucket{}
+		p.of = map[netip.Prefix]*machine.Bucket{}
 	}
 	if len(p.of) < p.sweepAt {
 		return

@@ -84,7 +84,7 @@ func (g *Group) offer(now machine.Now) *pull.Offer {
 		o.Seq = k.seq
 		o.KEK = &pull.KEKOffer{
 			SPI: k.spi, Suite: k.suite, Key: k.key, IV: k.iv, Lifetime: seconds(k.expires.Sub(now.Mono)),
-			SigHash: k.sign.hash, SigKeyDER: k.sign.der, SigKeyBits: k.sign.public.N.BitLen(), Src: g.local, Dst: k.dst,
+			SigHash: k.sign.hash, SigKeyDER: k.sign.der, SigKeyBits: k.sign.public.N.BitLen(), Src: g.locals.First, Dst: k.dst,
 		}
 	}
 	for _, t := range g.inOrder() {

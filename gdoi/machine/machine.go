@@ -93,6 +93,17 @@ type Send struct {
 	After         PersistID
 }
 
+// Locals are the addresses that a node sends from: one, or one of each address family.
+type Locals struct{ First, Other netip.AddrPort }
+
+// For is the one from which a peer is reached.
+func (l Locals) For(remote netip.Addr) netip.AddrPort {
+	if l.Other.IsValid() && l.Other.Addr().Unmap().Is4() == remote.Unmap().Is4() {
+		return l.Other
+	}
+	return l.First
+}
+
 // Record is one durable fact. A nil Value deletes it.
 type Record struct {
 	Bucket string

@@ -7,13 +7,15 @@ import (
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/ike1"
 	"github.com/getvpn/getvpn/gdoi/keyserver"
+	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/member"
 )
 
 // KSConfig is a key server.
 type KSConfig struct {
-	// Local is the socket that everything is sent from.
-	Local netip.AddrPort
+	// Local is the socket that everything is sent from; what goes to peers of the other address family leaves from Other, if
+	// there is one.
+	Local, Other netip.AddrPort
 	// Phase1 is shared by all groups. AcceptID should stay nil: groups authorise.
 	Phase1 ike1.Config
 	Groups []keyserver.Config
@@ -34,16 +36,16 @@ const (
 
 // GMConfig is a group member.
 type GMConfig struct {
-	Local  netip.AddrPort
-	Phase1 ike1.Config
-	Groups []member.Config
-	Limits Limits
+	Local, Other netip.AddrPort // as of a KSConfig
+	Phase1       ike1.Config
+	Groups       []member.Config
+	Limits       Limits
 }
 
 // Limits bound what strangers can make a node keep. Zero values are the defaults; an operator may change them.
 type Limits struct {
 	HalfOpen          int // negotiations under way, of everybody; DefaultHalfOpen
-	HalfOpenPerSource int // of one address; beyond it the oldest unanswered one gives way; DefaultHalfOpenPerSource
+	HalfOpenPerSource int // of one address, or IPv6 /64; beyond it the oldest unanswered one gives way; DefaultHalfOpenPerSource
 	Sessions          int // established phase-1 SAs; DefaultSessions
 	SessionsPerPeer   int // of one member; the oldest goes; DefaultSessionsPerPeer
 	Exchanges         int // registrations kept per session; DefaultExchanges
@@ -77,6 +79,10 @@ func (l Limits) withDefaults() Limits {
 	def(&l.Fragments, DefaultFragments)
 	return l
 }
+
+func (c *KSConfig) locals() machine.Locals { return machine.Locals{First: c.Local, Other: c.Other} }
+
+func (c *GMConfig) locals() machine.Locals { return machine.Locals{First: c.Local, Other: c.Other} }
 
 // Validate says what is wrong with the configuration.
 func (c *KSConfig) Validate() error {

@@ -26,7 +26,17 @@ type firstMessage struct {
 	remote netip.AddrPort
 }
 
-// source is the negotiations of one address.
+// sourceOf is what limits count a peer by that has not authenticated: its address, and of IPv6 the /64 prefix that it is in,
+// because a host there has 2^64 addresses to speak from (RFC 4291 §2.5.1). Gateways that share a prefix share the limit; beyond
+// it they are answered with a cookie like everybody (cookiejar.go), so that they get in all the same.
+func sourceOf(a netip.Addr) netip.Addr {
+	if a = a.Unmap().WithZone(""); a.Is4() {
+		return a
+	}
+	return netip.PrefixFrom(a, 64).Masked().Addr()
+}
+
+// source is the negotiations of one address, or IPv6 prefix.
 type source struct {
 	count int
 	young []*session // oldest first
@@ -40,7 +50,7 @@ func (h *halfOpen) len() int { return len(h.first) }
 
 // of is the number of negotiations of a source.
 func (h *halfOpen) of(a netip.Addr) int {
-	if s := h.sources[a]; s != nil {
+	if s := h.sources[sourceOf(a)]; s != nil {
 		return s.count
 	}
 	return 0
@@ -48,7 +58,7 @@ func (h *halfOpen) of(a netip.Addr) int {
 
 // oldestOf is the oldest young negotiation of a source; nil when it has none.
 func (h *halfOpen) oldestOf(a netip.Addr) *session {
-	if s := h.sources[a]; s != nil && len(s.young) > 0 {
+	if s := h.sources[sourceOf(a)]; s != nil && len(s.young) > 0 {
 		return s.young[0]
 	}
 	return nil
@@ -71,7 +81,7 @@ func (h *halfOpen) order(s *source) {
 
 // add takes in a negotiation that has just begun.
 func (h *halfOpen) add(s *session) {
-	a := s.first.remote.Addr()
+	a := sourceOf(s.first.remote.Addr())
 	src := h.sources[a]
 	if src == nil {
 		src = &source{}
@@ -86,7 +96,7 @@ func (h *halfOpen) add(s *session) {
 // progress notes that a negotiation may have grown up.
 func (h *halfOpen) progress(s *session) {
 	if h.first[s.first] == s && s.ike.State() != ike1.StateSentSA {
-		h.grow(h.sources[s.first.remote.Addr()], s)
+		h.grow(h.sources[sourceOf(s.first.remote.Addr())], s)
 	}
 }
 
@@ -103,7 +113,7 @@ func (h *halfOpen) leave(s *session) {
 		return
 	}
 	delete(h.first, s.first)
-	a := s.first.remote.Addr()
+	a := sourceOf(s.first.remote.Addr())
 	src := h.sources[a]
 	h.grow(src, s)
 	if src.count--; src.count == 0 {

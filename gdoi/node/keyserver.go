@@ -59,7 +59,7 @@ func NewKeyServer(env *machine.Env, cfg KSConfig, stored []machine.Record) (*Key
 	}
 	for _, c := range cfg.Groups {
 		c.SPIInUse = n.spiInUse
-		g, err := keyserver.New(env, c, cfg.Local)
+		g, err := keyserver.New(env, c, cfg.locals())
 		if err != nil {
 			return nil, err
 		}

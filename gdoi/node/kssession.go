@@ -97,13 +97,13 @@ func (n *KeyServer) accept(now machine.Now, ev machine.Datagram, out machine.Eff
 		cookie, ok = n.cookies.cookie(now, ev.Remote, ev.Bytes)
 	}
 	if ok {
-		ike, err = ike1.NewResponderWith(n.env, &n.cfg.Phase1, n.cfg.Local, ev.Remote, ev.Bytes, cookie)
+		ike, err = ike1.NewResponderWith(n.env, &n.cfg.Phase1, n.cfg.locals().For(ev.Remote.Addr()), ev.Remote, ev.Bytes, cookie)
 	} else {
-		ike, err = ike1.NewResponder(n.env, &n.cfg.Phase1, n.cfg.Local, ev.Remote, ev.Bytes)
+		ike, err = ike1.NewResponder(n.env, &n.cfg.Phase1, n.cfg.locals().For(ev.Remote.Addr()), ev.Remote, ev.Bytes)
 	}
 	if err != nil {
 		if n.drops.mayRefuse(now) {
-			if refusal, ok := ike1.Refusal(n.cfg.Local, ev.Remote, ev.Bytes, err); ok {
+			if refusal, ok := ike1.Refusal(n.cfg.locals().For(ev.Remote.Addr()), ev.Remote, ev.Bytes, err); ok {
 				out = append(out, refusal)
 			}
 		}
@@ -127,7 +127,7 @@ func (n *KeyServer) accept(now machine.Now, ev machine.Datagram, out machine.Eff
 // resume makes the negotiation whose first message was answered without keeping it. Its cookie has come back, so somebody
 // is at home at the source, and others who have not shown that give way.
 func (n *KeyServer) resume(now machine.Now, ev machine.Datagram, first []byte, cookie isakmp.Cookie, out machine.Effects) machine.Effects {
-	ike, err := ike1.NewResponderWith(n.env, &n.cfg.Phase1, n.cfg.Local, ev.Remote, first, cookie)
+	ike, err := ike1.NewResponderWith(n.env, &n.cfg.Phase1, n.cfg.locals().For(ev.Remote.Addr()), ev.Remote, first, cookie)
 	if err != nil {
 		return n.drops.failed(now, err, ev.Remote, out)
 	}

@@ -40,7 +40,7 @@ func (n *GroupMember) Session(now machine.Now, ks netip.AddrPort, out machine.Ef
 		return l.session, out
 	}
 	old := l.session
-	l.session, l.up = ike1.NewInitiator(n.env, &n.cfg.Phase1, n.cfg.Local, ks), false
+	l.session, l.up = ike1.NewInitiator(n.env, &n.cfg.Phase1, n.cfg.locals().For(ks.Addr()), ks), false
 	out = l.session.Start(now, out)
 	return nil, n.bury(now, old, out)
 }

@@ -128,7 +128,7 @@ func applied(p keyserver.Plan) machine.Note {
 // by now, or will be.
 func (n *KeyServer) addGroup(now machine.Now, cfg keyserver.Config, out machine.Effects) (machine.Effects, error) {
 	cfg.SPIInUse = n.spiInUse
-	g, err := keyserver.New(n.env, cfg, n.cfg.Local)
+	g, err := keyserver.New(n.env, cfg, n.cfg.locals())
 	if err != nil {
 		return out, err
 	}

@@ -38,7 +38,7 @@ type voice struct {
 
 // note adds the event n of a source, or counts it.
 func (v *voices) note(now machine.Now, source netip.Addr, n machine.Note, out machine.Effects) machine.Effects {
-	k := voiceKey{source, n.Name}
+	k := voiceKey{sourceOf(source), n.Name}
 	x := v.of[k]
 	if x == nil {
 		if !v.room(now) {

@@ -122,8 +122,8 @@ func (w *world) member(a netip.AddrPort, psk *machine.Secret, groups ...member.C
 	if groups == nil {
 		groups = []member.Config{{Name: "blue", ID: blueID, KeyServers: []netip.AddrPort{ksAddr}}}
 	}
-	b := a.Addr().As4()
-	n, err := NewGroupMember(seeded(b[3]+byte(len(w.log))), GMConfig{Local: a, Phase1: phase1(psk), Groups: groups})
+	b := a.Addr().As16()
+	n, err := NewGroupMember(seeded(b[15]+byte(len(w.log))), GMConfig{Local: a, Phase1: phase1(psk), Groups: groups})
 	w.add(a, n, err)
 	return n
 }
@@ -134,8 +134,12 @@ func (w *world) step(a netip.AddrPort, ev machine.Event) {
 		w.effects[a] = append(w.effects[a], e)
 		switch e := e.(type) {
 		case machine.Send:
-			w.log = append(w.log, machine.Datagram{Local: e.Remote, Remote: a, Bytes: e.Bytes})
-			w.queue = append(w.queue, machine.Datagram{Local: e.Remote, Remote: a, Bytes: e.Bytes})
+			from := a
+			if e.Local.IsValid() {
+				from = e.Local // of a node with two
+			}
+			w.log = append(w.log, machine.Datagram{Local: e.Remote, Remote: from, Bytes: e.Bytes})
+			w.queue = append(w.queue, machine.Datagram{Local: e.Remote, Remote: from, Bytes: e.Bytes})
 		case machine.Persist:
 			for _, r := range e.Records {
 				if w.disk[r.Bucket+"/"+r.Key] = r; r.Value == nil {

@@ -16,21 +16,21 @@ import (
 // Both ends of tcp, udp, sctp, dccp and udplite have a port; those of others have none. The error says what to write.
 func ParsePacket(s string) (Packet, error) {
 	bad := func(format string, args ...any) (Packet, error) {
-		return Packet{}, fmt.Errorf("policy: packet %q: %s; write it as \"tcp 10.1.1.10:40000 > 10.1.3.10:22\" or \"icmp 10.1.1.1 > 10.1.2.2\"", s, fmt.Sprintf(format, args...))
+		return Packet{}, fmt.Errorf("policy: packet %q: %s; write it as \"tcp 10.1.1.10:40000 > 10.1.3.10:22\", \"udp [2001:db8:1::1]:53 > [2001:db8:3::1]:53\" or \"icmp 10.1.1.1 > 10.1.2.2\"", s, fmt.Sprintf(format, args...))
 	}
 	w := strings.Fields(strings.ReplaceAll(s, ">", " > "))
 	if len(w) != 4 || w[2] != ">" {
 		return bad("expected protocol, source, \">\" and destination")
 	}
 	proto, ok := lookup(protocols, strings.ToLower(w[0]))
-	if !ok {
+	if !ok && !strings.EqualFold(w[0], wordIPv6) {
 		n, err := strconv.ParseUint(w[0], 10, 8)
 		if err != nil {
 			return bad("unknown protocol %q; known are %s, or a number from 1 to 255", w[0], nameList(protocols[1:]))
 		}
 		proto = uint16(n)
 	}
-	if proto == 0 {
+	if !ok && strings.EqualFold(w[0], wordIPv6) || proto == 0 {
 		return bad("a packet has one protocol, and %q means any", w[0])
 	}
 	p := Packet{Proto: uint8(proto)}

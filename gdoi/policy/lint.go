@@ -30,6 +30,7 @@ const (
 	CodeAsymmetric  = "asymmetric"  // one direction only
 	CodePorts       = "ports"       // does not fit into RFC 6407's SAT
 	CodeLockOut     = "lock-out"    // encrypts what reaches devices that cannot decrypt
+	CodeFamily      = "family"      // a protocol of the other address family
 	CodeTooMany     = "too-many"    // more permits than existing products take
 )
 
@@ -85,6 +86,7 @@ func Lint(lists []Source, around Surroundings) []Finding {
 		j.overlap(i)
 		j.asymmetric(i)
 		j.lockOut(i)
+		j.family(i)
 		if r := j.all[i]; r.Action == Permit && (!portFits(r.SrcPorts) || !portFits(r.DstPorts)) {
 			j.say(i, Warning, CodePorts, "%s: members that do not know this implementation's access lists encrypt all ports; RFC 6407 can say one port or any", r)
 		}
@@ -211,6 +213,18 @@ func (j *judge) asymmetric(i int) {
 			j.say(i, Warning, CodeAsymmetric, "%s clears one direction only: %s encrypts the answers; put %s before it", r, j.ref(i, k), m)
 			return
 		}
+	}
+}
+
+// family: a protocol that the rule's address family does not have.
+func (j *judge) family(i int) {
+	r := j.all[i]
+	v4 := r.Src.Addr().Is4()
+	switch {
+	case v4 && r.Proto == protoICMP6:
+		j.say(i, Warning, CodeFamily, "%s matches nothing: icmp6 is IPv6's; write icmp for IPv4, or IPv6 places", r)
+	case !v4 && (r.Proto == protoICMP || r.Proto == protoIGMP):
+		j.say(i, Warning, CodeFamily, "%s matches nothing: %s is IPv4's, and its work in IPv6 is done by icmp6", r, protocolName(r.Proto))
 	}
 }
 

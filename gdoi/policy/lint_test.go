@@ -108,6 +108,9 @@ func TestLockOut(t *testing.T) {
 		{"multicast", []string{"permit ip 10.0.0.0/8 232.0.0.0/8"}, nil},
 		{"multicast of routers", []string{"permit ip 10.0.0.0/8 224.0.0.0/24"}, []string{"warning|encrypts OSPF, EIGRP, PIM; gateways"}},
 		{"told once", []string{"permit tcp 10.0.0.0/8 10.2.0.0/16", "permit tcp 10.2.0.0/16 10.0.0.0/8"}, []string{"hint|SSH (tcp 22), BGP", "warning|SSH"}},
+		{"both families", []string{"permit tcp 10.1.0.0/16 10.1.0.0/16", "permit tcp 2001:db9::/32 2001:db9::/32"}, []string{"hint|SSH", "hint|SSH"}},
+		{"protocols of the other family", []string{"deny icmp any6 any6", "deny icmp6 any4 any4", "permit udp 232.0.0.0/8 232.0.0.0/8"}, []string{
+			"warning|deny icmp any6 any6 matches nothing: icmp is IPv4's", "warning|icmp6 is IPv6's"}},
 		{"IPv6", []string{"permit tcp 2001:db8::/32 2001:db8::/32"}, []string{`warning|SSH (tcp 22) to the key server 2001:db8::1, which holds no traffic keys; put "deny tcp any6 any6 eq 22"`, "hint|BGP"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

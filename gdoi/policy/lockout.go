@@ -75,6 +75,9 @@ func (j *judge) lockOut(i int) {
 		}
 		server, known := j.server(s, i)
 		key := s.name
+		if !r.Src.Addr().Is4() {
+			key += "6"
+		}
 		if known {
 			key += server.String()
 		}

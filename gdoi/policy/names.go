@@ -7,12 +7,18 @@ import (
 
 // IP protocol numbers that the text form knows by name.
 const (
+	protoICMP    = 1
+	protoIGMP    = 2
 	protoTCP     = 6
 	protoUDP     = 17
 	protoDCCP    = 33
+	protoICMP6   = 58
 	protoSCTP    = 132
 	protoUDPLite = 136
 )
+
+// wordIPv6 is "ip" in a rule that is of IPv6: canonical text has "ip" and says any6, which every build reads.
+const wordIPv6 = "ipv6"
 
 type named struct {
 	name   string
@@ -21,10 +27,10 @@ type named struct {
 
 // protocols in order of preference: the first name of a number is the canonical one.
 var protocols = []named{
-	{"ip", 0}, {"icmp", 1}, {"igmp", 2}, {"ipinip", 4}, {"tcp", protoTCP}, {"udp", protoUDP},
-	{"dccp", protoDCCP}, {"gre", 47}, {"esp", 50}, {"ah", 51}, {"icmp6", 58}, {"eigrp", 88}, {"ospf", 89},
+	{"ip", 0}, {"icmp", protoICMP}, {"igmp", protoIGMP}, {"ipinip", 4}, {"tcp", protoTCP}, {"udp", protoUDP},
+	{"dccp", protoDCCP}, {"gre", 47}, {"esp", 50}, {"ah", 51}, {"icmp6", protoICMP6}, {"eigrp", 88}, {"ospf", 89},
 	{"pim", 103}, {"vrrp", 112}, {"l2tp", 115}, {"sctp", protoSCTP}, {"udplite", protoUDPLite},
-	{"icmpv6", 58},
+	{"icmpv6", protoICMP6},
 }
 
 // ports have names on input only: a number is what every tool prints back.

@@ -76,8 +76,10 @@ func ParseList(text string) (List, error) {
 type parser struct {
 	text string
 	line int
-	pos  int // where the next word is looked for
-	at   int // where the current word starts
+	ip6  bool // the protocol was written as ipv6
+	v6   bool // so, or it is one of IPv6 alone: "any" twice is IPv6's
+	pos  int  // where the next word is looked for
+	at   int  // where the current word starts
 	word string
 }
 
@@ -142,15 +144,26 @@ func (p *parser) rule() (r Rule, err error) {
 	if r.DstPorts, err = p.ports(r.Proto); err != nil {
 		return r, err
 	}
-	if p.next() != "" {
+	switch p.next() {
+	case "":
+	case "fragments":
+		return r, p.fail("fragments is not supported: a later fragment has no ports, so it matches the rules for any port, and no others")
+	default:
 		return r, p.fail("%q is left over; the rule ends after the destination and its ports", p.word)
 	}
 	r.Src, r.Dst = src.prefix, dst.prefix
+	if src.wild && dst.wild && p.v6 {
+		r.Src, r.Dst = any6, any6
+	}
 	if src.wild && !dst.wild && dst.prefix.Addr().Is6() {
 		r.Src = any6
 	}
 	if dst.wild && !src.wild && src.prefix.Addr().Is6() {
 		r.Dst = any6
+	}
+	if p.ip6 && (r.Src.Addr().Is4() || r.Dst.Addr().Is4()) {
+		p.at = dstAt
+		return r, p.fail("the protocol is ipv6 and a place is IPv4; write ip for IPv4")
 	}
 	if r.Src.Addr().Is4() != r.Dst.Addr().Is4() {
 		p.at = dstAt
@@ -162,18 +175,22 @@ func (p *parser) rule() (r Rule, err error) {
 func (p *parser) protocol() (uint8, error) {
 	w := p.next()
 	if w == "" {
-		return 0, p.fail("the protocol is missing; write ip for any, or tcp, udp, icmp, ..., or a number")
+		return 0, p.fail("the protocol is missing; write ip or ipv6 for any, or tcp, udp, icmp, ..., or a number")
 	}
-	if w == "ipv6" {
-		return 0, p.fail("ipv6 is not a protocol here; write ip, and any6 or IPv6 prefixes as places: permit ip any6 any6")
+	if w == wordIPv6 {
+		p.ip6, p.v6 = true, true
+		return 0, nil
 	}
-	if n, ok := lookup(protocols, w); ok {
-		return uint8(n), nil
+	n, ok := lookup(protocols, w)
+	if !ok {
+		v, err := strconv.ParseUint(w, 10, 8)
+		if err != nil {
+			return 0, p.fail("%q is not a protocol; known are ipv6 %s, and numbers 0 to 255", w, nameList(protocols))
+		}
+		n = uint16(v)
 	}
-	if n, err := strconv.ParseUint(w, 10, 8); err == nil {
-		return uint8(n), nil
-	}
-	return 0, p.fail("%q is not a protocol; known are %s, and numbers 0 to 255", w, nameList(protocols))
+	p.v6 = n == protoICMP6
+	return uint8(n), nil
 }
 
 func (p *parser) place(what string) (place, error) {

@@ -29,6 +29,15 @@ func TestParseRuleCanonical(t *testing.T) {
 		{"any takes the other family", "permit ip any 2001:db8::/32", "permit ip any6 2001:db8::/32"},
 		{"any takes the family on the right", "permit ip 2001:db8::/32 any", "permit ip 2001:db8::/32 any6"},
 		{"any6", "deny icmp6 any6 any6", ""},
+		{"as existing products write it", "permit ipv6 2001:db8::/32 2001:db8::/32", "permit ip 2001:db8::/32 2001:db8::/32"},
+		{"ipv6 with any", "permit ipv6 any any", "permit ip any6 any6"},
+		{"ipv6 with any and a prefix", "permit IPV6 any host 2001:db8::1", "permit ip any6 host 2001:db8::1"},
+		{"icmp6 is IPv6's", "deny icmp6 any any", "deny icmp6 any6 any6"},
+		{"icmp6 by number", "deny 58 any any", "deny icmp6 any6 any6"},
+		{"icmpv6", "deny icmpv6 any 2001:db8::/32", "deny icmp6 any6 2001:db8::/32"},
+		{"icmp6 over IPv4", "deny icmp6 any4 any", "deny icmp6 any4 any4"},
+		{"icmp6 between IPv4", "deny icmp6 any 10.0.0.0/8", ""},
+		{"IPv6 ports", "deny udp any6 eq 848 any eq 848", "deny udp any6 eq 848 any6 eq 848"},
 		{"any with any6", "deny tcp any any6", "deny tcp any6 any6"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -65,7 +74,10 @@ func TestParseRuleErrors(t *testing.T) {
 		{"no protocol", "permit", 7, "protocol is missing"},
 		{"protocol", "permit tpc any any", 8, `"tpc"`},
 		{"protocol number", "permit 256 any any", 8, "0 to 255"},
-		{"ipv6 with any would be IPv4", "permit ipv6 any any", 8, "permit ip any6 any6"},
+		{"ipv6 with IPv4", "permit ipv6 any 10.0.0.0/8", 17, "write ip for IPv4"},
+		{"ipv6 with any4", "permit ipv6 any4 any4", 18, "write ip for IPv4"},
+		{"ports of ipv6", "permit ipv6 any any eq 22", 21, "has no ports"},
+		{"fragments", "deny udp any any fragments", 18, "later fragment"},
 		{"leading zero in an octet", "permit ip 10.01.0.0/16 any", 11, "prefix such as"},
 		{"leading zero in a length", "permit ip 10.0.0.0/08 any", 11, "prefix such as"},
 		{"newline", "permit ip any any\npermit ip any any", 15, "prefix such as"},
@@ -126,7 +138,7 @@ func TestParseList(t *testing.T) {
 func FuzzParseRule(f *testing.F) {
 	for _, s := range []string{
 		"permit ip 10.0.0.0/8 10.0.0.0/8", "deny udp any eq 848 any eq 848", "permit tcp any6 range 1 2 host ::1 lt 9",
-		"deny 254 any any", "permit ip 10.0.0.0 0.255.255.255 any", "permit ip 0.0.0.0 128.0.0.0",
+		"deny 254 any any", "permit ipv6 any any", "deny icmp6 any4 any4", "permit ip 10.0.0.0 0.255.255.255 any", "permit ip 0.0.0.0 128.0.0.0",
 	} {
 		f.Add(s)
 	}

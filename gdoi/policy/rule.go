@@ -84,6 +84,9 @@ func (r Rule) String() string {
 	b.WriteString(r.Action.String())
 	b.WriteByte(' ')
 	b.WriteString(protocolName(r.Proto))
+	if r.Proto == protoICMP6 && r.Src == any4 && r.Dst == any4 {
+		return b.String() + " any4 any4" // "any" would be IPv6's
+	}
 	writePlace(&b, r.Src)
 	writePorts(&b, r.SrcPorts)
 	writePlace(&b, r.Dst)

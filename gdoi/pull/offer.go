@@ -82,7 +82,7 @@ type TEKOffer struct {
 	Key *machine.Secret
 	// Lifetime is what remains, in seconds.
 	Lifetime uint32
-	// Policy holds permits only, one for each SAT.
+	// Policy holds permits only, one for each SAT; several for a SAT with ranges, which we never send.
 	Policy policy.List
 	// DestinationOnly says that senders need not preserve the source address (RFC 6407 §5.5.1.1.1): old key servers.
 	DestinationOnly bool

@@ -162,7 +162,7 @@ func TestParseOfferRefuses(t *testing.T) {
 		{"attribute twice", func(sa *isakmp.SAGDOI, _ *isakmp.KD) {
 			sa.SATs[0].Attributes = append(sa.SATs[0].Attributes, sa.SATs[0].Attributes[0])
 		}, ErrMalformed, "twice"},
-		{"address range", func(sa *isakmp.SAGDOI, _ *isakmp.KD) { sa.SATs[0].Src.IDType = isakmp.IDIPv4Range }, ErrUnsupported, "type 7"},
+		{"identity type", func(sa *isakmp.SAGDOI, _ *isakmp.KD) { sa.SATs[0].Src.IDType = isakmp.IDFQDN }, ErrUnsupported, "type 2"},
 		{"mask with holes", func(sa *isakmp.SAGDOI, _ *isakmp.KD) { sa.SATs[0].Src.Data = []byte{10, 0, 0, 0, 255, 0, 255, 0} }, ErrUnsupported, "holes"},
 		{"ports of a protocol without", func(sa *isakmp.SAGDOI, _ *isakmp.KD) { sa.SATs[0].IPProtocol, sa.SATs[0].Src.Port = 50, 80 }, ErrUnsupported, "has no ports"},
 		{"KEK lifetime 0", sak(isakmp.UintAttr(isakmp.KEKAttrKeyLifetime, 0, 4)), ErrMalformed, "lifetime 0"},

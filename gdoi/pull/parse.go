@@ -272,11 +272,11 @@ func parseSAT(s *isakmp.SAT) (t TEKOffer, receiveOnly bool, err error) {
 	if s.SPI < 256 {
 		return t, false, malformed("SPI %08x is reserved", s.SPI)
 	}
-	rule, err := ruleOf(s)
+	rules, err := rulesOf(s)
 	if err != nil {
 		return t, false, err
 	}
-	t = TEKOffer{SPI: gdoi.SPI(s.SPI), Lifetime: defaultLifetime, Policy: policy.List{rule}}
+	t = TEKOffer{SPI: gdoi.SPI(s.SPI), Lifetime: defaultLifetime, Policy: rules}
 	var keyBits, auth uint64
 	seen := once{}
 	for _, a := range s.Attributes {

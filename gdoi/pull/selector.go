@@ -55,45 +55,92 @@ func appendMask(b []byte, p netip.Prefix) []byte {
 	return b
 }
 
-// prefixOf reads one side of a selector. The zero prefix stands for an empty identity: any address of the other
-// side's family (RFC 6407 §5.5.1, a TEK that all senders share).
-func prefixOf(id isakmp.TrafficID) (netip.Prefix, error) {
+// maxRangePrefixes bounds what one SAT with ranges becomes: access lists have prefixes.
+const maxRangePrefixes = 32
+
+// placeOf reads one side of a selector, RFC 2407 §4.6.2: one prefix, or for a range those that make it up. None stands for an
+// empty identity: any address of the other side's family (RFC 6407 §5.5.1, a TEK that all senders share).
+func placeOf(id isakmp.TrafficID) ([]netip.Prefix, error) {
 	if len(id.Data) == 0 {
-		return netip.Prefix{}, nil
+		return nil, nil
 	}
 	want := 0
 	switch id.IDType {
 	case isakmp.IDIPv4Addr:
 		want = 4
-	case isakmp.IDIPv4Subnet:
+	case isakmp.IDIPv4Subnet, isakmp.IDIPv4Range:
 		want = 8
 	case isakmp.IDIPv6Addr:
 		want = 16
-	case isakmp.IDIPv6Subnet:
+	case isakmp.IDIPv6Subnet, isakmp.IDIPv6Range:
 		want = 32
 	default:
-		return netip.Prefix{}, unsupported("identity type %d in a SAT", id.IDType)
+		return nil, unsupported("identity type %d in a SAT", id.IDType)
 	}
 	if len(id.Data) != want {
-		return netip.Prefix{}, malformed("identity type %d in a SAT has %d octets", id.IDType, len(id.Data))
+		return nil, malformed("identity type %d in a SAT has %d octets", id.IDType, len(id.Data))
 	}
-	if want == 4 || want == 16 {
-		a, _ := netip.AddrFromSlice(id.Data)
-		return checkPrefix(a, a.BitLen())
+	first := id.Data
+	if want == 8 || want == 32 {
+		first = id.Data[:want/2]
 	}
-	a, _ := netip.AddrFromSlice(id.Data[:want/2])
-	bits, err := maskBits(id.Data[want/2:])
-	if err != nil {
-		return netip.Prefix{}, err
+	second := id.Data[len(first):]
+	a, _ := netip.AddrFromSlice(first)
+	bits := a.BitLen()
+	switch id.IDType {
+	case isakmp.IDIPv4Range, isakmp.IDIPv6Range:
+		last, _ := netip.AddrFromSlice(second)
+		if a.Is4In6() || last.Is4In6() {
+			return nil, unsupported("IPv4-mapped range %v-%v in a SAT", a, last)
+		}
+		return rangePrefixes(a, last)
+	case isakmp.IDIPv4Subnet, isakmp.IDIPv6Subnet:
+		var err error
+		if bits, err = maskBits(second); err != nil {
+			return nil, err
+		}
 	}
-	return checkPrefix(a, bits)
+	if a.Is4In6() {
+		return nil, unsupported("IPv4-mapped address %v in a SAT", a)
+	}
+	return []netip.Prefix{netip.PrefixFrom(a, bits).Masked()}, nil
 }
 
-func checkPrefix(a netip.Addr, bits int) (netip.Prefix, error) {
-	if a.Is4In6() {
-		return netip.Prefix{}, unsupported("IPv4-mapped address %v in a SAT", a)
+// rangePrefixes is the least list of prefixes that holds the addresses from first to last, both included.
+func rangePrefixes(first, last netip.Addr) ([]netip.Prefix, error) {
+	if last.Less(first) {
+		return nil, malformed("range %v-%v in a SAT ends before it starts", first, last)
 	}
-	return netip.PrefixFrom(a, bits).Masked(), nil
+	var out []netip.Prefix
+	for a := first; ; {
+		if len(out) == maxRangePrefixes {
+			return nil, unsupported("range %v-%v in a SAT, which takes more than %d prefixes", first, last, maxRangePrefixes)
+		}
+		p := netip.PrefixFrom(a, a.BitLen())
+		for p.Bits() > 0 {
+			wider := netip.PrefixFrom(a, p.Bits()-1)
+			if wider.Masked() != wider || last.Less(lastOf(wider)) {
+				break
+			}
+			p = wider
+		}
+		out = append(out, p)
+		end := lastOf(p)
+		if !end.Less(last) {
+			return out, nil
+		}
+		a = end.Next()
+	}
+}
+
+// lastOf is the highest address of a prefix.
+func lastOf(p netip.Prefix) netip.Addr {
+	b := p.Addr().AsSlice()
+	for i := p.Bits(); i < 8*len(b); i++ {
+		b[i/8] |= 0x80 >> (i % 8)
+	}
+	a, _ := netip.AddrFromSlice(b)
+	return a
 }
 
 // maskBits returns the length of a contiguous mask.
@@ -114,32 +161,42 @@ func maskBits(mask []byte) (int, error) {
 	return bits, nil
 }
 
-// ruleOf reads the selector of a SAT.
-func ruleOf(sat *isakmp.SAT) (policy.Rule, error) {
-	r := policy.Rule{Action: policy.Permit, Proto: sat.IPProtocol}
-	var err error
-	if r.Src, err = prefixOf(sat.Src); err != nil {
-		return r, err
+// rulesOf reads the selector of a SAT: one rule, or with ranges one for each pair of the prefixes that make them up.
+func rulesOf(sat *isakmp.SAT) (policy.List, error) {
+	src, err := placeOf(sat.Src)
+	if err != nil {
+		return nil, err
 	}
-	if r.Dst, err = prefixOf(sat.Dst); err != nil {
-		return r, err
+	dst, err := placeOf(sat.Dst)
+	if err != nil {
+		return nil, err
 	}
-	if !r.Dst.IsValid() {
-		return r, unsupported("a SAT without a destination")
+	if len(dst) == 0 {
+		return nil, unsupported("a SAT without a destination")
 	}
-	if !r.Src.IsValid() {
+	if len(src) == 0 {
 		// The length is valid for every address.
-		r.Src, _ = r.Dst.Addr().Prefix(0)
+		any, _ := dst[0].Addr().Prefix(0)
+		src = []netip.Prefix{any}
 	}
-	r.SrcPorts, r.DstPorts = policy.AnyPort, policy.AnyPort
+	if len(src)*len(dst) > maxRangePrefixes {
+		return nil, unsupported("ranges in the SAT of SPI %08x, which together take %d rules; at most %d", sat.SPI, len(src)*len(dst), maxRangePrefixes)
+	}
+	r := policy.Rule{Action: policy.Permit, Proto: sat.IPProtocol, SrcPorts: policy.AnyPort, DstPorts: policy.AnyPort}
 	if r.Proto != 0 {
 		// Ports of every protocol mean nothing; the reference program of 2011 writes some.
 		r.SrcPorts, r.DstPorts = portOf(sat.Src.Port), portOf(sat.Dst.Port)
 	}
-	if err := (policy.List{r}).Validate(); err != nil {
-		return r, fmt.Errorf("%w: selector of SPI %08x: %w", ErrUnsupported, sat.SPI, err)
+	var out policy.List
+	for _, r.Src = range src {
+		for _, r.Dst = range dst {
+			out = append(out, r)
+		}
 	}
-	return r, nil
+	if err := out.Validate(); err != nil {
+		return nil, fmt.Errorf("%w: selector of SPI %08x: %w", ErrUnsupported, sat.SPI, err)
+	}
+	return out, nil
 }
 
 func portOf(p uint16) policy.PortRange {

@@ -20,7 +20,7 @@ var DefaultPacing = Pacing{Burst: 50, Gap: 10 * time.Millisecond}
 // Transmission delivers one datagram to a list of members, or to the one address of a multicast group, several times: loss
 // is met by repetition of identical octets. Who has acknowledged it is taken off the list.
 type Transmission struct {
-	local    netip.AddrPort
+	locals   machine.Locals
 	members  []netip.AddrPort
 	datagram []byte
 	after    machine.PersistID
@@ -31,9 +31,9 @@ type Transmission struct {
 	at       machine.Instant
 }
 
-// NewTransmission prepares delivery from local to members, now and at each of the offsets after now. Every Send waits
+// NewTransmission prepares delivery from locals to members, now and at each of the offsets after now. Every Send waits
 // for the Persist after: the sequence number must be durable first. Nothing is sent before the first Timeout.
-func NewTransmission(now machine.Now, local netip.AddrPort, members []netip.AddrPort, datagram []byte, offsets []time.Duration, after machine.PersistID, pacing Pacing) *Transmission {
+func NewTransmission(now machine.Now, locals machine.Locals, members []netip.AddrPort, datagram []byte, offsets []time.Duration, after machine.PersistID, pacing Pacing) *Transmission {
 	if pacing.Burst <= 0 {
 		pacing.Burst = DefaultPacing.Burst
 	}
@@ -41,7 +41,7 @@ func NewTransmission(now machine.Now, local netip.AddrPort, members []netip.Addr
 		pacing.Gap = DefaultPacing.Gap
 	}
 	t := &Transmission{
-		local: local, members: append([]netip.AddrPort{}, members...), datagram: datagram, after: after,
+		locals: locals, members: append([]netip.AddrPort{}, members...), datagram: datagram, after: after,
 		pacing: pacing, at: now.Mono, rounds: []machine.Instant{now.Mono},
 	}
 	for _, o := range offsets {
@@ -75,7 +75,7 @@ func (t *Transmission) Timeout(now machine.Now, out machine.Effects) machine.Eff
 	}
 	end := min(t.next+t.pacing.Burst, len(t.members))
 	for _, m := range t.members[t.next:end] {
-		out = append(out, machine.Send{Local: t.local, Remote: m, Bytes: t.datagram, After: t.after})
+		out = append(out, machine.Send{Local: t.locals.For(m.Addr()), Remote: m, Bytes: t.datagram, After: t.after})
 	}
 	t.next, t.at = end, now.Mono.Add(t.pacing.Gap)
 	t.endRound()

@@ -56,7 +56,7 @@ func TestTransmission(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			ms := members(c.members)
-			x := NewTransmission(machine.Now{}, local, ms, []byte("datagram"), c.offsets, 9, Pacing{10, 10 * time.Millisecond})
+			x := NewTransmission(machine.Now{}, machine.Locals{First: local}, ms, []byte("datagram"), c.offsets, 9, Pacing{10, 10 * time.Millisecond})
 			if x.Pending() != c.members*(1+len(c.offsets)) {
 				t.Errorf("%d pending", x.Pending())
 			}
@@ -79,7 +79,7 @@ func TestTransmission(t *testing.T) {
 func TestTransmissionDrop(t *testing.T) {
 	ms := members(3)
 	for nr, want := range map[int]int{0: 5, 1: 5, 2: 4} {
-		x := NewTransmission(machine.Now{}, ms[0], ms, []byte("datagram"), []time.Duration{time.Second}, 9, Pacing{2, time.Millisecond})
+		x := NewTransmission(machine.Now{}, machine.Locals{First: ms[0]}, ms, []byte("datagram"), []time.Duration{time.Second}, 9, Pacing{2, time.Millisecond})
 		sent := len(x.Timeout(machine.Now{}, nil))
 		x.Drop(ms[nr])
 		to, _ := play(t, x)
@@ -87,7 +87,7 @@ func TestTransmissionDrop(t *testing.T) {
 			t.Errorf("without member %d: %d datagrams, want %d", nr, sent+len(to), want)
 		}
 	}
-	x := NewTransmission(machine.Now{}, ms[0], ms[:1], []byte("datagram"), nil, 9, Pacing{})
+	x := NewTransmission(machine.Now{}, machine.Locals{First: ms[0]}, ms[:1], []byte("datagram"), nil, 9, Pacing{})
 	x.Drop(ms[0])
 	x.Drop(ms[1])
 	if !x.Done() || x.Pending() != 0 {
