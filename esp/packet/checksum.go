@@ -1,11 +1,36 @@
 package packet
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math/bits"
+)
 
 // Checksum returns the Internet checksum of b (RFC 1071), to be stored big-endian.
 func Checksum(b []byte) uint16 { return ^fold(sum(0, b)) }
 
+// Sum adds the 16-bit words of b, which are big-endian and of which the last may be half, to the ones' complement sum s.
+// The complement of Fold of it is a checksum.
+func Sum(s uint64, b []byte) uint64 { return uint64(fold(sum(s, b))) }
+
+// Fold makes a ones' complement sum 16 bits wide.
+func Fold(s uint64) uint16 { return fold(s) }
+
+// sum takes long strings eight octets at a time, in the machine's order and with the carry going round: the sum does not
+// care (RFC 1071 §2 (A) and (B)), only its octets must be swapped in the end.
 func sum(s uint64, b []byte) uint64 {
+	if len(b) >= 32 {
+		var long, c uint64
+		for len(b) >= 32 {
+			long, c = bits.Add64(long, binary.LittleEndian.Uint64(b), 0)
+			long, c = bits.Add64(long, binary.LittleEndian.Uint64(b[8:]), c)
+			long, c = bits.Add64(long, binary.LittleEndian.Uint64(b[16:]), c)
+			long, c = bits.Add64(long, binary.LittleEndian.Uint64(b[24:]), c)
+			long, c = bits.Add64(long, 0, c)
+			long += c
+			b = b[32:]
+		}
+		s += uint64(bits.ReverseBytes16(fold(long&0xffffffff + long>>32)))
+	}
 	for len(b) >= 4 {
 		s += uint64(binary.BigEndian.Uint32(b))
 		b = b[4:]
