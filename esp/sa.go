@@ -6,6 +6,8 @@ import (
 	"crypto/subtle"
 	"encoding/binary"
 	"fmt"
+
+	"golang.org/x/crypto/chacha20poly1305"
 )
 
 // saltLen is the part of the nonce that comes with the key, RFC 4106 §4.
@@ -21,7 +23,7 @@ type SA struct {
 	suite   Suite
 	mode    mode
 	salt    [saltLen]byte
-	aead    cipher.AEAD // gcm and gmac
+	aead    cipher.AEAD // gcm, chacha and gmac
 
 	// The other modes.
 	block   cipher.Block // none for null
@@ -73,7 +75,11 @@ func NewSA(spi uint32, suite Suite, keymat []byte, sidBits uint8) (*SA, error) {
 	return s, nil
 }
 
-func (s *SA) newAEAD(key []byte) error {
+func (s *SA) newAEAD(key []byte) (err error) {
+	if s.mode == chacha {
+		s.aead, err = chacha20poly1305.New(key)
+		return err
+	}
 	block, err := aes.NewCipher(key)
 	if err != nil {
 		return fmt.Errorf("esp: AES: %w", err)
@@ -107,8 +113,8 @@ func (s *SA) Destroy() {
 // writes up to HeaderLen+MaxIVLen octets before off and up to Tailroom behind the payload. The ticket must be fresh from
 // the SA's Sender: with a counter mode the same ticket twice would give both packets away.
 func (s *SA) Seal(c *Context, t Ticket, buf []byte, off, n int, next uint8) (start, length int, err error) {
-	if s.mode == gcm {
-		return s.sealGCM(c, t, buf, off, n, next)
+	if s.mode == gcm || s.mode == chacha {
+		return s.sealAEAD(c, t, buf, off, n, next)
 	}
 	start = off - HeaderLen - s.iv
 	length = HeaderLen + s.iv + roundUp(n+s.tag+TrailerLen, s.align) + s.icv
@@ -142,16 +148,16 @@ func (s *SA) Seal(c *Context, t Ticket, buf []byte, off, n int, next uint8) (sta
 	return start, length, nil
 }
 
-// Lengths of AES-GCM.
+// Lengths of AES-GCM and ChaCha20-Poly1305.
 const (
-	gcmIVLen = 8
-	gcmSkip  = HeaderLen + gcmIVLen
+	aeadIVLen = 8
+	aeadSkip  = HeaderLen + aeadIVLen
 )
 
-// sealGCM is Seal for the suite that most groups have, with its lengths as constants.
-func (s *SA) sealGCM(c *Context, t Ticket, buf []byte, off, n int, next uint8) (start, length int, err error) {
-	length = gcmSkip + (n+TrailerLen+3)&^3 + ICVLen
-	start = off - gcmSkip
+// sealAEAD is Seal for the suites that most groups have, with their lengths as constants.
+func (s *SA) sealAEAD(c *Context, t Ticket, buf []byte, off, n int, next uint8) (start, length int, err error) {
+	length = aeadSkip + (n+TrailerLen+3)&^3 + ICVLen
+	start = off - aeadSkip
 	if start < 0 || n < 0 || start+length > len(buf) {
 		return 0, 0, ErrRoom
 	}
@@ -167,7 +173,7 @@ func (s *SA) sealGCM(c *Context, t Ticket, buf []byte, off, n int, next uint8) (
 	binary.BigEndian.PutUint64(buf[start+HeaderLen:], t.IV)
 	copy(c.nonce[:saltLen], s.salt[:])
 	binary.BigEndian.PutUint64(c.nonce[saltLen:], t.IV)
-	// RFC 4106 §5: SPI and sequence number are authenticated only.
+	// RFC 4106 §5, RFC 7634 §2.1: SPI and sequence number are authenticated only.
 	s.aead.Seal(buf[off:off], c.nonce[:], buf[off:end], buf[start:start+HeaderLen])
 	return start, length, nil
 }
@@ -189,9 +195,9 @@ func (s *SA) Open(c *Context, b []byte) (payload []byte, next uint8, err error) 
 	if !s.sound(b) {
 		return nil, 0, ErrMalformed
 	}
-	if s.mode == gcm {
-		s.counterNonce(c, b[HeaderLen:gcmSkip])
-		plain, err := s.aead.Open(b[gcmSkip:gcmSkip], c.nonce[:], b[gcmSkip:], b[:HeaderLen])
+	if s.mode == gcm || s.mode == chacha {
+		s.counterNonce(c, b[HeaderLen:aeadSkip])
+		plain, err := s.aead.Open(b[aeadSkip:aeadSkip], c.nonce[:], b[aeadSkip:], b[:HeaderLen])
 		if err != nil {
 			return nil, 0, ErrAuth
 		}

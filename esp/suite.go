@@ -42,6 +42,7 @@ const (
 	NullSHA256       // RFC 2410: authenticates, does not encrypt
 	NullSHA384
 	NullSHA512
+	ChaCha20Poly1305 // RFC 7634
 	numSuites
 )
 
@@ -49,7 +50,8 @@ const (
 type mode uint8
 
 const (
-	gcm mode = iota + 1
+	gcm    mode = iota + 1
+	chacha      // packets as those of gcm: the same lengths, nonce and additional data
 	gmac
 	cbc // AES
 	ctr
@@ -121,16 +123,18 @@ var suites = [numSuites]suiteInfo{
 	NullSHA256:       {"null-sha256", null, 0, hmacSHA256},
 	NullSHA384:       {"null-sha384", null, 0, hmacSHA384},
 	NullSHA512:       {"null-sha512", null, 0, hmacSHA512},
+	ChaCha20Poly1305: {"chacha20-poly1305", chacha, 32, noHash},
 }
 
 // modeInfo: iv is what a packet carries, align what the encrypted part is a multiple of, tag see tagLen.
 var modes = [...]struct{ iv, salt, align, tag int }{
-	gcm:  {8, saltLen, 4, 0},
-	gmac: {8, saltLen, 4, 0},
-	cbc:  {aesBlock, 0, aesBlock, 0},
-	ctr:  {8, saltLen, 4, 0},
-	des3: {des.BlockSize, 0, des.BlockSize, 0},
-	null: {0, 0, 4, tagLen},
+	gcm:    {8, saltLen, 4, 0},
+	chacha: {8, saltLen, 4, 0},
+	gmac:   {8, saltLen, 4, 0},
+	cbc:    {aesBlock, 0, aesBlock, 0},
+	ctr:    {8, saltLen, 4, 0},
+	des3:   {des.BlockSize, 0, des.BlockSize, 0},
+	null:   {0, 0, 4, tagLen},
 }
 
 // Suites lists all of them.
@@ -166,7 +170,7 @@ func (s Suite) valid() bool { return s > 0 && s < numSuites }
 // everything away (RFC 6054): without one such an SA can only receive.
 func (s Suite) Counter() bool {
 	m := suites[s].mode
-	return m == gcm || m == gmac || m == ctr
+	return m == gcm || m == chacha || m == gmac || m == ctr
 }
 
 // KeyMatLen is the length of the keying material: the cipher's key and salt, then the integrity key.

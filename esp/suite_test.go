@@ -44,7 +44,7 @@ func eachSuite(t *testing.T, f func(t *testing.T, s Suite)) {
 }
 
 func TestSuiteNames(t *testing.T) {
-	if len(Suites()) != 28 {
+	if len(Suites()) != 29 {
 		t.Fatal(len(Suites()))
 	}
 	eachSuite(t, func(t *testing.T, s Suite) {

@@ -53,7 +53,7 @@ func (s *SA) Ticket(c *Context, b []byte) (t Ticket, known, ok bool) {
 	}
 	t.Seq = binary.BigEndian.Uint32(b[4:])
 	switch s.mode {
-	case gcm, gmac, ctr:
+	case gcm, chacha, gmac, ctr:
 		t.IV = binary.BigEndian.Uint64(b[HeaderLen:])
 		return t, true, true
 	case cbc:

@@ -40,6 +40,7 @@ const (
 	ESPNullSHA256
 	ESPNullSHA384
 	ESPNullSHA512
+	ESPChaCha20Poly1305
 	numESP
 )
 
@@ -51,6 +52,9 @@ const (
 	transformAESCTR          uint8 = 13
 	TransformAESGCM16        uint8 = 20
 	transformNullAuthAESGMAC uint8 = 23
+	// RFC 7634 has a number for IKEv2 alone, and IANA none for the IPsec DOI. This is one for private use "amongst cooperating
+	// systems" (RFC 2407 §6.5).
+	transformChaCha20Poly1305 uint8 = 249
 )
 
 // Values of the attribute Authentication Algorithm: RFC 2407 §4.5, RFC 4868 §4.
@@ -75,34 +79,35 @@ type espInfo struct {
 }
 
 var espSuites = [numESP]espInfo{
-	ESPAES128GCM16:     {"aes-128-gcm", TransformAESGCM16, 16, authNone},
-	ESPAES192GCM16:     {"aes-192-gcm", TransformAESGCM16, 24, authNone},
-	ESPAES256GCM16:     {"aes-256-gcm", TransformAESGCM16, 32, authNone},
-	ESPAES128GMAC:      {"aes-128-gmac", transformNullAuthAESGMAC, 16, authNone},
-	ESPAES192GMAC:      {"aes-192-gmac", transformNullAuthAESGMAC, 24, authNone},
-	ESPAES256GMAC:      {"aes-256-gmac", transformNullAuthAESGMAC, 32, authNone},
-	ESPAES128CBCSHA256: {"aes-128-cbc-sha256", transformAESCBC, 16, authSHA256},
-	ESPAES128CBCSHA384: {"aes-128-cbc-sha384", transformAESCBC, 16, authSHA384},
-	ESPAES128CBCSHA512: {"aes-128-cbc-sha512", transformAESCBC, 16, authSHA512},
-	ESPAES192CBCSHA256: {"aes-192-cbc-sha256", transformAESCBC, 24, authSHA256},
-	ESPAES192CBCSHA384: {"aes-192-cbc-sha384", transformAESCBC, 24, authSHA384},
-	ESPAES192CBCSHA512: {"aes-192-cbc-sha512", transformAESCBC, 24, authSHA512},
-	ESPAES256CBCSHA256: {"aes-256-cbc-sha256", transformAESCBC, 32, authSHA256},
-	ESPAES256CBCSHA384: {"aes-256-cbc-sha384", transformAESCBC, 32, authSHA384},
-	ESPAES256CBCSHA512: {"aes-256-cbc-sha512", transformAESCBC, 32, authSHA512},
-	ESPAES128CTRSHA256: {"aes-128-ctr-sha256", transformAESCTR, 16, authSHA256},
-	ESPAES128CTRSHA384: {"aes-128-ctr-sha384", transformAESCTR, 16, authSHA384},
-	ESPAES128CTRSHA512: {"aes-128-ctr-sha512", transformAESCTR, 16, authSHA512},
-	ESPAES192CTRSHA256: {"aes-192-ctr-sha256", transformAESCTR, 24, authSHA256},
-	ESPAES192CTRSHA384: {"aes-192-ctr-sha384", transformAESCTR, 24, authSHA384},
-	ESPAES192CTRSHA512: {"aes-192-ctr-sha512", transformAESCTR, 24, authSHA512},
-	ESPAES256CTRSHA256: {"aes-256-ctr-sha256", transformAESCTR, 32, authSHA256},
-	ESPAES256CTRSHA384: {"aes-256-ctr-sha384", transformAESCTR, 32, authSHA384},
-	ESPAES256CTRSHA512: {"aes-256-ctr-sha512", transformAESCTR, 32, authSHA512},
-	ESP3DESCBCSHA1:     {"3des-cbc-sha1", transform3DES, 24, authSHA1},
-	ESPNullSHA256:      {"null-sha256", transformNull, 0, authSHA256},
-	ESPNullSHA384:      {"null-sha384", transformNull, 0, authSHA384},
-	ESPNullSHA512:      {"null-sha512", transformNull, 0, authSHA512},
+	ESPAES128GCM16:      {"aes-128-gcm", TransformAESGCM16, 16, authNone},
+	ESPAES192GCM16:      {"aes-192-gcm", TransformAESGCM16, 24, authNone},
+	ESPAES256GCM16:      {"aes-256-gcm", TransformAESGCM16, 32, authNone},
+	ESPAES128GMAC:       {"aes-128-gmac", transformNullAuthAESGMAC, 16, authNone},
+	ESPAES192GMAC:       {"aes-192-gmac", transformNullAuthAESGMAC, 24, authNone},
+	ESPAES256GMAC:       {"aes-256-gmac", transformNullAuthAESGMAC, 32, authNone},
+	ESPAES128CBCSHA256:  {"aes-128-cbc-sha256", transformAESCBC, 16, authSHA256},
+	ESPAES128CBCSHA384:  {"aes-128-cbc-sha384", transformAESCBC, 16, authSHA384},
+	ESPAES128CBCSHA512:  {"aes-128-cbc-sha512", transformAESCBC, 16, authSHA512},
+	ESPAES192CBCSHA256:  {"aes-192-cbc-sha256", transformAESCBC, 24, authSHA256},
+	ESPAES192CBCSHA384:  {"aes-192-cbc-sha384", transformAESCBC, 24, authSHA384},
+	ESPAES192CBCSHA512:  {"aes-192-cbc-sha512", transformAESCBC, 24, authSHA512},
+	ESPAES256CBCSHA256:  {"aes-256-cbc-sha256", transformAESCBC, 32, authSHA256},
+	ESPAES256CBCSHA384:  {"aes-256-cbc-sha384", transformAESCBC, 32, authSHA384},
+	ESPAES256CBCSHA512:  {"aes-256-cbc-sha512", transformAESCBC, 32, authSHA512},
+	ESPAES128CTRSHA256:  {"aes-128-ctr-sha256", transformAESCTR, 16, authSHA256},
+	ESPAES128CTRSHA384:  {"aes-128-ctr-sha384", transformAESCTR, 16, authSHA384},
+	ESPAES128CTRSHA512:  {"aes-128-ctr-sha512", transformAESCTR, 16, authSHA512},
+	ESPAES192CTRSHA256:  {"aes-192-ctr-sha256", transformAESCTR, 24, authSHA256},
+	ESPAES192CTRSHA384:  {"aes-192-ctr-sha384", transformAESCTR, 24, authSHA384},
+	ESPAES192CTRSHA512:  {"aes-192-ctr-sha512", transformAESCTR, 24, authSHA512},
+	ESPAES256CTRSHA256:  {"aes-256-ctr-sha256", transformAESCTR, 32, authSHA256},
+	ESPAES256CTRSHA384:  {"aes-256-ctr-sha384", transformAESCTR, 32, authSHA384},
+	ESPAES256CTRSHA512:  {"aes-256-ctr-sha512", transformAESCTR, 32, authSHA512},
+	ESP3DESCBCSHA1:      {"3des-cbc-sha1", transform3DES, 24, authSHA1},
+	ESPNullSHA256:       {"null-sha256", transformNull, 0, authSHA256},
+	ESPNullSHA384:       {"null-sha384", transformNull, 0, authSHA384},
+	ESPNullSHA512:       {"null-sha512", transformNull, 0, authSHA512},
+	ESPChaCha20Poly1305: {"chacha20-poly1305", transformChaCha20Poly1305, 32, authNone},
 }
 
 // authKeyLens: an integrity key is as long as the digest (RFC 4868 §2.1.1, RFC 2404 §3), in octets.
@@ -131,7 +136,8 @@ func (e ESP) KeyLen() int { return e.info().key }
 // KeyBits is the value of the Key Length attribute; 0 for suites that must not have one, because their transform knows
 // one length only (RFC 2407 §4.5).
 func (e ESP) KeyBits() uint16 {
-	if t := e.TransformID(); t == transform3DES || t == transformNull {
+	switch e.TransformID() {
+	case transform3DES, transformNull, transformChaCha20Poly1305:
 		return 0
 	}
 	return uint16(e.KeyLen() * 8)
@@ -140,7 +146,7 @@ func (e ESP) KeyBits() uint16 {
 // Counter says whether an IV must never come twice under one key, so that senders need sender ids (RFC 6407 §3.5).
 func (e ESP) Counter() bool {
 	switch e.TransformID() {
-	case TransformAESGCM16, transformNullAuthAESGMAC, transformAESCTR:
+	case TransformAESGCM16, transformNullAuthAESGMAC, transformAESCTR, transformChaCha20Poly1305:
 		return true
 	}
 	return false
@@ -172,6 +178,8 @@ func (e ESP) Warning() string {
 	switch {
 	case e == ESP3DESCBCSHA1:
 		return "3DES has blocks of 64 bits and SHA-1 is broken for other uses (RFC 8221 §5, §6): only for peers that have nothing better"
+	case e == ESPChaCha20Poly1305:
+		return "GDOI has no number for ChaCha20-Poly1305 (RFC 7634 is for IKEv2), so one for private use is sent: only members of this make know it, and only if their 'suites' name it"
 	case !e.Encrypts():
 		return "the suite authenticates, but does not encrypt: everybody on the path reads the traffic"
 	}
@@ -208,7 +216,7 @@ func ParseESP(s string) (ESP, error) {
 // espForms is all names, in short.
 var espForms = strings.Join([]string{
 	"aes-{128,192,256}-gcm", "aes-{128,192,256}-{cbc,ctr}-{sha256,sha384,sha512}", "aes-{128,192,256}-gmac",
-	"null-{sha256,sha384,sha512}", "3des-cbc-sha1",
+	"null-{sha256,sha384,sha512}", "3des-cbc-sha1", "chacha20-poly1305",
 }, ", ")
 
 // ESPFromSAT maps the transform of a SAT and its attributes Key Length and Authentication Algorithm, 0 for one that is

@@ -6,7 +6,7 @@ import (
 )
 
 func TestESPRegistry(t *testing.T) {
-	if len(AllESP()) != 28 {
+	if len(AllESP()) != 29 {
 		t.Fatal(len(AllESP()))
 	}
 	modern := map[ESP]bool{}
@@ -52,6 +52,7 @@ func TestESPNumbers(t *testing.T) {
 		{"3des-cbc-sha1", 25, 3, 0, 2, 24, 20, false, true},
 		{"null-sha256", 26, 11, 0, 5, 0, 32, false, false},
 		{"null-sha512", 28, 11, 0, 7, 0, 64, false, false},
+		{"chacha20-poly1305", 29, 249, 0, 0, 36, 0, true, true},
 	} {
 		e, err := ParseESP(row.name)
 		if err != nil || e != row.stored || e.TransformID() != row.transform || e.KeyBits() != row.bits || e.Auth() != row.auth ||
