@@ -61,8 +61,8 @@ const (
 	ICVLen     = 16 // of AES-GCM and AES-GMAC: the only one that RFC 4106 makes mandatory
 
 	// Headroom is what a buffer must have in front of a packet that is to be sealed: the outer IPv6 header, the ESP
-	// header and the IV take at most 64; the rest is for the link header of the I/O around.
-	Headroom = 80
+	// header and the IV take at most 64; the other 32 are for the link header of the I/O around.
+	Headroom = 96
 	// Tailroom is what it must have behind: 6 of stamp, at most 15 of padding, 8 of tag (with no more than 3 of padding),
 	// 2 of trailer and 32 of ICV.
 	Tailroom = 64

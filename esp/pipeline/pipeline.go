@@ -17,9 +17,6 @@ import (
 // Batch is how many packets go through the engine at a time; more gains nothing (reference figures: 64 against 128).
 const Batch = 64
 
-// maxPacket is the largest IPv4 packet: the kernel reassembles ESP before we see it, so it may be longer than any MTU.
-const maxPacket = 65535
-
 // Config is what a Pipeline connects.
 type Config struct {
 	Dev    tun.Device
@@ -91,45 +88,39 @@ func guarded(f func() error) (err error) {
 	return f()
 }
 
-// side is the buffers of one direction.
+// side is the arrays of one direction; the packets' memory is the wire's.
 type side struct {
-	bufs    [][]byte        // as read into
-	sizes   []int           //
-	batch   []engine.Packet //
-	results []engine.Result //
-	wan     [][]byte        // results, by where they go
+	batch   []engine.Packet
+	results []engine.Result
+	wan     [][]byte // results, by where they go
 	lan     [][]byte
 }
 
-func newSide(length int) *side {
-	s := &side{
-		bufs: make([][]byte, Batch), sizes: make([]int, Batch), batch: make([]engine.Packet, Batch),
-		results: make([]engine.Result, 0, 2*Batch), wan: make([][]byte, 0, 2*Batch), lan: make([][]byte, 0, 2*Batch),
+func newSide() *side {
+	return &side{
+		batch: make([]engine.Packet, Batch), results: make([]engine.Result, 0, 2*Batch),
+		wan: make([][]byte, 0, 2*Batch), lan: make([][]byte, 0, 2*Batch),
 	}
-	for i := range s.bufs {
-		s.bufs[i] = make([]byte, length)
-	}
-	return s
 }
 
 func (p *Pipeline) outbound() error {
-	const length = esp.Headroom + maxPacket
-	s := newSide(length + esp.Tailroom)
-	whole := make([][]byte, Batch) // with the tailroom that a read must leave
-	for i, b := range s.bufs {
-		whole[i], s.bufs[i] = b, b[:length]
-	}
+	s := newSide()
+	bufs, sizes := make([][]byte, Batch), make([]int, Batch)
 	w := p.cfg.Engine.NewWorker()
 	defer w.Close()
 	for {
-		n, err := p.cfg.Dev.Read(s.bufs, s.sizes, esp.Headroom)
+		frames := p.cfg.Wire.Frames(Batch)
+		for i, f := range frames {
+			bufs[i] = f[:len(f)-esp.Tailroom] // what a read must leave
+		}
+		n, err := p.cfg.Dev.Read(bufs[:len(frames)], sizes, esp.Headroom)
 		if err != nil {
 			return unlessClosed(err)
 		}
 		p.batches.Add(1)
 		p.fromLAN.Add(uint64(n))
 		for i := range n {
-			s.batch[i] = engine.Packet{Buf: whole[i], Off: esp.Headroom, Len: s.sizes[i]}
+			s.batch[i] = engine.Packet{Buf: frames[i], Off: esp.Headroom, Len: sizes[i]}
 		}
 		s.results = w.Outbound(p.cfg.Now(), s.batch[:n], s.results[:0])
 		if err := p.deliver(s); err != nil {
@@ -139,18 +130,19 @@ func (p *Pipeline) outbound() error {
 }
 
 func (p *Pipeline) inbound() error {
-	s := newSide(maxPacket)
+	s := newSide()
+	pkts := make([][]byte, Batch)
 	w := p.cfg.Engine.NewWorker()
 	defer w.Close()
 	for {
-		n, err := p.cfg.Wire.ReadBatch(s.bufs, s.sizes, 0)
+		n, err := p.cfg.Wire.ReadBatch(pkts)
 		if err != nil {
 			return unlessClosed(err)
 		}
 		p.batches.Add(1)
 		p.fromWAN.Add(uint64(n))
-		for i := range n {
-			s.batch[i] = engine.Packet{Buf: s.bufs[i], Len: s.sizes[i]}
+		for i, b := range pkts[:n] {
+			s.batch[i] = engine.Packet{Buf: b, Len: len(b)}
 		}
 		s.results = w.Inbound(p.cfg.Now(), s.batch[:n], s.results[:0])
 		if err := p.deliver(s); err != nil {

@@ -190,7 +190,7 @@ func (broken) WriteBatch([][]byte) (int, error) { return 0, errBroken }
 // mad is a WAN whose driver panics.
 type mad struct{ *wiretest.Conn }
 
-func (mad) ReadBatch([][]byte, []int, int) (int, error) { panic("mad") }
+func (mad) ReadBatch([][]byte) (int, error) { panic("mad") }
 
 func TestFailureIsReported(t *testing.T) {
 	defer goleak.VerifyNone(t)

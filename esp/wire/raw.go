@@ -27,6 +27,7 @@ type Raw struct {
 	tx, rx socket
 	wr     writer
 	rd     reader
+	frames frames
 	closed atomic.Bool
 	stats  counters
 }

@@ -11,6 +11,7 @@ type reader struct {
 	r    *Raw
 	msgs [MaxBatch]mmsghdr
 	iovs [MaxBatch]unix.Iovec
+	bufs [][]byte
 
 	want, got int
 	odd       int // errors seen in this call
@@ -30,16 +31,17 @@ func (d *reader) init(r *Raw) {
 }
 
 // ReadBatch implements Conn.
-func (r *Raw) ReadBatch(bufs [][]byte, sizes []int, offset int) (int, error) {
+func (r *Raw) ReadBatch(pkts [][]byte) (int, error) {
 	d := &r.rd
+	d.want = min(len(pkts), MaxBatch)
+	for i := len(d.bufs); i < d.want; i++ {
+		b := make([]byte, maxPacket)
+		d.bufs = append(d.bufs, b)
+		d.iovs[i].Base = &b[0]
+		d.iovs[i].SetLen(len(b))
+	}
 	for {
-		d.want, d.got, d.odd, d.fatal = min(len(bufs), MaxBatch), 0, 0, nil
-		for i := range d.want {
-			b := bufs[i][offset:]
-			d.iovs[i].Base = &b[0]
-			d.iovs[i].SetLen(len(b))
-			d.msgs[i].hdr.Flags = 0
-		}
+		d.got, d.odd, d.fatal = 0, 0, nil
 		err := r.rx.conn.Read(d.ready)
 		if err == nil {
 			err = d.fatal
@@ -47,26 +49,20 @@ func (r *Raw) ReadBatch(bufs [][]byte, sizes []int, offset int) (int, error) {
 		if err != nil {
 			return 0, r.closedOr("receive", err)
 		}
-		if n := d.keep(bufs, sizes); n > 0 {
+		n := 0
+		for i := range d.got {
+			if d.msgs[i].hdr.Flags&unix.MSG_TRUNC != 0 {
+				r.stats.truncated.Add(1)
+				continue
+			}
+			pkts[n] = d.bufs[i][:d.msgs[i].n]
+			n++
+		}
+		r.stats.received.Add(uint64(n))
+		if n > 0 {
 			return n, nil
 		}
 	}
-}
-
-// keep drops what did not fit into its buffer and moves the others together by swapping buffers.
-func (d *reader) keep(bufs [][]byte, sizes []int) int {
-	n := 0
-	for i := range d.got {
-		if d.msgs[i].hdr.Flags&unix.MSG_TRUNC != 0 {
-			d.r.stats.truncated.Add(1)
-			continue
-		}
-		bufs[n], bufs[i] = bufs[i], bufs[n]
-		sizes[n] = int(d.msgs[i].n)
-		n++
-	}
-	d.r.stats.received.Add(uint64(n))
-	return n
 }
 
 func (d *reader) receive(fd uintptr) bool {

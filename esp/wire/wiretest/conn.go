@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/getvpn/getvpn/esp"
 	"github.com/getvpn/getvpn/esp/wire"
 )
 
@@ -17,6 +18,7 @@ type Conn struct {
 	received atomic.Uint64
 	full     atomic.Uint64
 	tap      func(pkt []byte) bool
+	frames   [][]byte
 }
 
 var _ wire.Conn = (*Conn)(nil)
@@ -54,19 +56,25 @@ func (c *Conn) WriteBatch(pkts [][]byte) (int, error) {
 	return n, nil
 }
 
+// Frames implements wire.Conn.
+func (c *Conn) Frames(n int) [][]byte {
+	for len(c.frames) < n {
+		c.frames = append(c.frames, make([]byte, esp.Headroom+65535+esp.Tailroom))
+	}
+	return c.frames[:n]
+}
+
 // ReadBatch implements wire.Conn.
-func (c *Conn) ReadBatch(bufs [][]byte, sizes []int, offset int) (int, error) {
+func (c *Conn) ReadBatch(pkts [][]byte) (int, error) {
 	select {
 	case <-c.done:
 		return 0, wire.ErrClosed
-	case p := <-c.in:
-		sizes[0] = copy(bufs[0][offset:], p)
+	case pkts[0] = <-c.in:
 	}
 	n := 1
-	for n < len(bufs) {
+	for n < len(pkts) {
 		select {
-		case p := <-c.in:
-			sizes[n] = copy(bufs[n][offset:], p)
+		case pkts[n] = <-c.in:
 			n++
 			continue
 		default:
