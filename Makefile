@@ -5,6 +5,7 @@
 #   make build   bin/getvpn-ks bin/getvpn-gm bin/getvpn-tui bin/getvpn-lab
 #   make check   vet, formatting, lint, import arrows, race detector, short fuzzing
 #   make bench   seal and open, registrations per second, throughput through two members
+#   make bench-peers   this data path beside plain forwarding, wireguard-go, nebula, openvpn and strongSwan (16 minutes; PEERS=--quick: 4)
 
 GO        ?= go
 BIN       := bin
@@ -15,7 +16,7 @@ RACE      := ./gdoi/... ./esp/... ./daemon/... ./hsm/... ./tui/...
 FUZZTIME  ?= 5s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build test lab check bench fuzz race lint clean
+.PHONY: help build test lab check bench bench-peers fuzz race lint clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -56,6 +57,10 @@ bench: build
 	@.ci/need go tun root iperf3
 	$(GO) test -run '^$$' -bench 'Seal|Open|Lookup|Registration' -benchtime 1s ./esp/... ./daemon/ks/...
 	$(BIN)/getvpn-lab bench
+
+bench-peers: build
+	@.ci/need go tun root iperf3
+	$(BIN)/getvpn-lab bench-peers $(PEERS)
 
 clean:
 	rm -rf $(BIN)

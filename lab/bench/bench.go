@@ -5,16 +5,10 @@
 package bench
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
-	"os/exec"
 	"slices"
-	"strconv"
-	"strings"
-	"time"
 
 	"github.com/getvpn/getvpn/daemon/control"
 	"github.com/getvpn/getvpn/lab/netns"
@@ -99,61 +93,16 @@ func sealed(ctx context.Context, l *netns.Lab, member string) (uint64, error) {
 
 func measure(ctx context.Context, l *netns.Lab, c Config, s *Series, log io.Writer) error {
 	for i := range c.Rounds {
-		g, err := round(ctx, l, c)
+		f, err := Iperf(ctx, l, c.From, c.To, c.Seconds, 1)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(log, "%s, round %d of %d: %.2f Gbit/s\n", s.Path, i+1, c.Rounds, g)
-		s.Gbit = append(s.Gbit, g)
+		fmt.Fprintf(log, "%s, round %d of %d: %.2f Gbit/s\n", s.Path, i+1, c.Rounds, f.Gbit)
+		s.Gbit = append(s.Gbit, f.Gbit)
 	}
 	sorted := slices.Sorted(slices.Values(s.Gbit))
 	s.Min, s.Max, s.Median = sorted[0], sorted[len(sorted)-1], sorted[len(sorted)/2]
 	return nil
-}
-
-// round runs one iperf3 server and client and returns what the server received.
-func round(ctx context.Context, l *netns.Lab, c Config) (float64, error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(c.Seconds+20)*time.Second)
-	defer cancel()
-	server := exec.CommandContext(ctx, "iperf3", "-s", "-1", "--forceflush")
-	out, err := server.StdoutPipe()
-	if err != nil {
-		return 0, err
-	}
-	if err := l.StartCommand(c.To, server); err != nil {
-		return 0, fmt.Errorf("%w (iperf3: apt-get install iperf3)", err)
-	}
-	defer func() { _ = server.Process.Kill(); _ = server.Wait() }()
-	// The server says that it listens; waiting for that line is better than guessing a pause.
-	seen, buf := "", make([]byte, 512)
-	for !strings.Contains(seen, "listening") {
-		n, err := out.Read(buf)
-		if err != nil {
-			return 0, fmt.Errorf("bench: iperf3 server ended: %s", seen)
-		}
-		seen += string(buf[:n])
-	}
-	go func() { _, _ = io.Copy(io.Discard, out) }()
-	var stdout, stderr bytes.Buffer
-	addr := l.Scenario().Address(c.To).String()
-	client := exec.CommandContext(ctx, "iperf3", "-c", addr, "-t", strconv.Itoa(c.Seconds), "-J")
-	client.Stdout, client.Stderr = &stdout, &stderr
-	if err := l.StartCommand(c.From, client); err != nil {
-		return 0, err
-	}
-	waitErr := client.Wait()
-	var report struct {
-		Error string
-		End   struct {
-			Received struct {
-				Bits float64 `json:"bits_per_second"`
-			} `json:"sum_received"`
-		}
-	}
-	if err := json.Unmarshal(stdout.Bytes(), &report); err != nil || waitErr != nil || report.Error != "" {
-		return 0, fmt.Errorf("bench: iperf3 %s to %s failed: %s %s (%v)", c.From, c.To, report.Error, strings.TrimSpace(stderr.String()), waitErr)
-	}
-	return report.End.Received.Bits / 1e9, nil
 }
 
 // Print writes the table.
