@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/x509"
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"github.com/getvpn/getvpn/gdoi/isakmp"
@@ -87,10 +88,17 @@ func (i Identity) ID() isakmp.ID {
 	case i.DN != "":
 		return isakmp.ID{IDType: isakmp.IDDERASN1DN}
 	}
-	if a := i.Address.Unmap(); a.Is4() {
+	if i.Other.IsValid() {
+		return isakmp.ID{} // the address that a session is spoken from
+	}
+	return addressID(i.Address)
+}
+
+func addressID(a netip.Addr) isakmp.ID {
+	if a = a.Unmap(); a.Is4() {
 		return isakmp.ID{IDType: isakmp.IDIPv4Addr, Data: a.AsSlice()}
 	}
-	return isakmp.ID{IDType: isakmp.IDIPv6Addr, Data: i.Address.AsSlice()}
+	return isakmp.ID{IDType: isakmp.IDIPv6Addr, Data: a.AsSlice()}
 }
 
 // subject is the word for "whatever the certificate says".
@@ -98,10 +106,15 @@ const subject = "subject"
 
 // missingFrom says what a certificate lacks to stand for the identity.
 func (i Identity) missingFrom(c *x509.Certificate) string {
-	id := i.ID()
 	if i.DN == "" {
-		if !(&pki.Peer{Leaf: c}).SpeaksFor(id) {
-			return "does not have it as an alternative name"
+		ids := []isakmp.ID{i.ID()}
+		if i.Other.IsValid() {
+			ids = []isakmp.ID{addressID(i.Address), addressID(i.Other)}
+		}
+		for _, id := range ids {
+			if !(&pki.Peer{Leaf: c}).SpeaksFor(id) {
+				return "does not have it as an alternative name"
+			}
 		}
 		return ""
 	}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -36,7 +37,7 @@ func (d *decoder) common(c *Common, revocation bool) []field {
 		opt("phase1", func(v *value) { d.phase1(v, &c.Phase1) }),
 		must("identity", func(v *value) {
 			i := &c.Identity
-			d.object(v, opt("address", d.addr(&i.Address)), opt("fqdn", d.str(&i.FQDN)), opt("email", d.str(&i.Email)), opt("dn", d.str(&i.DN)))
+			d.object(v, opt("address", d.addresses(i)), opt("fqdn", d.str(&i.FQDN)), opt("email", d.str(&i.Email)), opt("dn", d.str(&i.DN)))
 			n := 0
 			for _, given := range []bool{i.Address.IsValid(), i.FQDN != "", i.Email != "", i.DN != ""} {
 				if given {
@@ -48,6 +49,46 @@ func (d *decoder) common(c *Common, revocation bool) []field {
 			}
 		}),
 	}
+}
+
+// addresses is the identity as one address, or one of each family.
+func (d *decoder) addresses(i *Identity) func(*value) {
+	return func(v *value) {
+		var both []netip.Addr
+		eachFamily(d, &both, (*decoder).addr, func(a netip.Addr) netip.Addr { return a })(v)
+		if len(both) > 0 {
+			i.Address = both[0]
+		}
+		if len(both) > 1 {
+			i.Other = both[1]
+		}
+	}
+}
+
+// spokenFor: an identity that is an address must be the one that peers see (RFC 4945 §3.1.1), in each family that we speak.
+func (d *decoder) spokenFor(v *value, i Identity, where Endpoints) {
+	if !i.Address.IsValid() {
+		return
+	}
+	for _, e := range where {
+		own := i.Of(e.Addr())
+		switch {
+		case !own.IsValid():
+			d.fail(v, "%s has no identity: identity.address is %s; write one address of each family, address: [10.0.0.1, 2001:db8::1], or fqdn", e.Addr(), i)
+		case i.Other.IsValid() && !e.Addr().IsUnspecified() && own != e.Addr():
+			d.fail(v, "identity.address has %s, and peers see %s; write the same", own, e.Addr())
+		}
+	}
+}
+
+// Of is the address of the identity in the family of a.
+func (i Identity) Of(a netip.Addr) netip.Addr {
+	for _, x := range []netip.Addr{i.Address, i.Other} {
+		if x.IsValid() && x.Unmap().Is4() == a.Is4() {
+			return x
+		}
+	}
+	return netip.Addr{}
 }
 
 func (d *decoder) phase1(v *value, p *Phase1) {

@@ -53,7 +53,7 @@ func secretModes(t *testing.T) {
 // TestExamples: the commented examples load without a warning, and mean what they say.
 func TestExamples(t *testing.T) {
 	secretModes(t)
-	for _, path := range []string{"testdata/ks.yml", "testdata/gm.yml"} {
+	for _, path := range []string{"testdata/ks.yml", "testdata/gm.yml", "testdata/ks-dual.yml", "testdata/gm-dual.yml"} {
 		eff, warnings, err := loadAny(path)
 		if err != nil {
 			t.Fatal(err)

@@ -265,23 +265,72 @@ const gdoiPort = 848
 func (d *decoder) endpoint(into *netip.AddrPort) func(*value) {
 	return word(d, into, func(s string) (netip.AddrPort, error) {
 		if a, err := netip.ParseAddr(s); err == nil {
-			return netip.AddrPortFrom(a, gdoiPort), nil
+			if rest, ok := strings.CutSuffix(s, ":848"); ok && a.Is6() {
+				return netip.AddrPort{}, fmt.Errorf(`%s is an address without a port; write "[%s]:848" if 848 is the port, and "[%s]:848" if it is not`, s, rest, s)
+			}
+			return netip.AddrPortFrom(a, gdoiPort), routed(a)
 		}
 		ap, err := netip.ParseAddrPort(s)
 		if err != nil || ap.Port() == 0 {
-			return netip.AddrPort{}, fmt.Errorf("%q is not an address; write 10.0.0.1 or 10.0.0.1:848", s)
+			return netip.AddrPort{}, fmt.Errorf(`%q is not an address; write 10.0.0.1, 10.0.0.1:848, 2001:db8::1 or "[2001:db8::1]:848" (in quotes)`, s)
 		}
-		return ap, nil
+		return ap, routed(ap.Addr())
 	})
+}
+
+// routed refuses addresses that GDOI cannot be spoken with across a network.
+func routed(a netip.Addr) error {
+	switch {
+	case a.Zone() != "" || a.Is6() && a.IsLinkLocalUnicast():
+		return fmt.Errorf("%s is good on one link only, and GDOI is routed; use a global or a unique local address (fd00::/8)", a)
+	case a.Is4In6():
+		return fmt.Errorf("%s is the IPv4 address %s; write that", a, a.Unmap())
+	}
+	return nil
+}
+
+// endpoints is one endpoint, or a list of two: one of IPv4 and one of IPv6.
+func (d *decoder) endpoints(into *Endpoints) func(*value) {
+	return eachFamily(d, into, (*decoder).endpoint, netip.AddrPort.Addr)
+}
+
+// eachFamily reads one item, or two of different address families, into IPv4's before IPv6's.
+func eachFamily[L ~[]T, T any](d *decoder, into *L, item func(*decoder, *T) func(*value), addr func(T) netip.Addr) func(*value) {
+	return func(v *value) {
+		items := []*value{v}
+		if v.kind == sequence {
+			items = v.items
+		}
+		n := len(d.errs)
+		var out L
+		for _, i := range items {
+			var x T
+			item(d, &x)(i)
+			out = append(out, x)
+		}
+		switch {
+		case len(d.errs) > n:
+			return
+		case len(out) == 0 || len(out) > 2:
+			d.fail(v, "write one address, or a list of two: one of IPv4 and one of IPv6")
+			return
+		case len(out) == 2 && addr(out[0]).Is4() == addr(out[1]).Is4():
+			d.fail(v, "two addresses of one family; of each, IPv4 and IPv6, there is at most one")
+			return
+		case len(out) == 2 && addr(out[0]).Is6():
+			slices.Reverse(out)
+		}
+		*into = out
+	}
 }
 
 func (d *decoder) addr(into *netip.Addr) func(*value) {
 	return word(d, into, func(s string) (netip.Addr, error) {
 		a, err := netip.ParseAddr(s)
-		if err != nil || a.Zone() != "" {
-			return a, fmt.Errorf("%q is not an address; write 10.0.0.1", s)
+		if err != nil {
+			return a, fmt.Errorf("%q is not an address; write 10.0.0.1 or 2001:db8::1", s)
 		}
-		return a, nil
+		return a, routed(a)
 	})
 }
 
@@ -293,7 +342,10 @@ func (d *decoder) prefix(into *netip.Prefix) func(*value) {
 		}
 		p, err := netip.ParsePrefix(s)
 		if err != nil {
-			return p, fmt.Errorf("%q is not an address or prefix; write 10.1.0.1 or 10.1.0.0/16", s)
+			return p, fmt.Errorf("%q is not an address or prefix; write 10.1.0.1, 10.1.0.0/16 or 2001:db8:1::/48", s)
+		}
+		if p.Addr().Is4In6() {
+			return p, fmt.Errorf("%s maps IPv4 into IPv6; write the IPv4 prefix itself", p)
 		}
 		if p.Masked() != p {
 			return p, fmt.Errorf("%s has bits set beyond its length; did you mean %s?", p, p.Masked())

@@ -112,14 +112,14 @@ func (c *KS) Fixed() string {
 
 func (p *printer) fixed(c *KS) {
 	p.common(&c.Common)
-	p.line("listen: %s", c.Listen)
+	p.line("listen: %s", c.Listen.yaml())
 }
 
 // Effective is what the file means, defaults included and secrets left out.
 func (c *GM) Effective() string {
 	p := new(printer)
 	p.common(&c.Common)
-	p.line("local: %s", c.Local)
+	p.line("local: %s", c.Local.yaml())
 	mtu := "follows " + c.Interfaces.WAN
 	if c.Interfaces.MTU != 0 {
 		mtu = fmt.Sprint(c.Interfaces.MTU)
@@ -171,6 +171,14 @@ func (p *printer) gmGroup(g *GMGroup) {
 	p.line("mss-clamp: %s", g.MSSClamp)
 	p.line("protect: [%s]", join(g.Protect))
 	p.depth--
+}
+
+// yaml is how the file says it.
+func (e Endpoints) yaml() string {
+	if len(e) == 1 {
+		return e.String()
+	}
+	return "[" + e.String() + "]"
 }
 
 func (p *printer) rules(title string, l policy.List) {

@@ -26,10 +26,14 @@ func (d *decoder) gm(v *value, c *GM) {
 	c.Interfaces.TUN = "gv0"
 	d.object(v, append(d.common(&c.Common, false),
 		must("local", func(v *value) {
-			d.endpoint(&c.Local)(v)
-			if a := c.Local.Addr(); a.IsValid() && a.IsUnspecified() {
-				d.fail(v, "name one address: it is what key servers know this member by")
+			d.endpoints(&c.Local)(v)
+			for _, e := range c.Local {
+				if e.Addr().IsUnspecified() {
+					d.fail(v, "name one address: it is what key servers know this member by")
+					return
+				}
 			}
+			d.spokenFor(v, c.Identity, c.Local)
 		}),
 		must("interfaces", func(v *value) {
 			d.object(v,
@@ -46,7 +50,7 @@ func (d *decoder) gm(v *value, c *GM) {
 		must("groups", func(v *value) {
 			seen := map[string]bool{}
 			d.list(func(v *value) {
-				g := d.gmGroup(v, c.Certificates != nil)
+				g := d.gmGroup(v, c)
 				d.sameSecrets(v, c.Groups, g)
 				d.uniqueGroups(seen, v, g.Name, g.ID)
 				d.overlaps(v, c.Groups, g)
@@ -76,7 +80,7 @@ func (d *decoder) ifname(into *string) func(*value) {
 	}
 }
 
-func (d *decoder) gmGroup(v *value, certificates bool) GMGroup {
+func (d *decoder) gmGroup(v *value, c *GM) GMGroup {
 	g := GMGroup{ReplayWindow: defaultWindow}
 	fail, order := "closed", "listed"
 	d.object(v,
@@ -89,8 +93,11 @@ func (d *decoder) gmGroup(v *value, certificates bool) GMGroup {
 					s secretText
 				)
 				d.object(v, append(d.secretFields(&s), must("address", d.endpoint(&k.Address)), opt("preferred", d.boolean(&k.Preferred)))...)
-				if v.kind == mapping && (s.at != nil || !certificates) {
+				if v.kind == mapping && (s.at != nil || c.Certificates == nil) {
 					k.Secret = d.secret(v, s)
+				}
+				if a := k.Address.Addr(); a.IsValid() && len(c.Local) > 0 && !c.Local.Of(a).IsValid() {
+					d.fail(v, "key server %s cannot be reached from %s; write an address of its family too, local: [10.1.0.1, 2001:db8:1::1], and in identity.address", a, c.Local)
 				}
 				if slices.ContainsFunc(g.KeyServers, func(o KeyServer) bool { return k.Address.IsValid() && o.Address == k.Address }) {
 					d.fail(v, "key server %s is listed twice", k.Address)

@@ -28,16 +28,23 @@ const (
 func (d *decoder) ks(v *value, c *KS) {
 	d.object(v, append(d.common(&c.Common, true),
 		must("listen", func(v *value) {
-			d.endpoint(&c.Listen)(v)
-			if a := c.Listen.Addr(); a.IsValid() && a.IsUnspecified() && !c.Identity.Address.IsValid() {
-				d.fail(v, "listening on every address takes an identity.address, from which rekeys are sent")
+			d.endpoints(&c.Listen)(v)
+			for _, e := range c.Listen {
+				if e.Addr().IsUnspecified() && !c.Identity.Address.IsValid() {
+					d.fail(v, "listening on every address takes an identity.address, from which rekeys are sent")
+					return
+				}
 			}
+			d.spokenFor(v, c.Identity, c.Listen)
 		}),
 		opt("pre-shared-keys", d.psks(c)),
 		must("groups", func(v *value) {
 			seen := map[string]bool{}
 			d.list(func(v *value) {
 				g := d.ksGroup(v)
+				if g.Rekey.Transport == "multicast" && slices.ContainsFunc(c.Listen, func(e netip.AddrPort) bool { return e.Addr().Is6() }) {
+					d.fail(v, "group %s: rekeys by multicast are of IPv4, and a member that registers over IPv6 could not acknowledge them; listen on IPv4 alone, or write transport: unicast", g.Name)
+				}
 				d.uniqueGroups(seen, v, g.Name, g.ID)
 				c.Groups = append(c.Groups, g)
 			})(v)

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/getvpn/getvpn/gdoi/policy"
@@ -40,7 +41,12 @@ func (g *KSGroup) Sources() []policy.Source {
 
 // servers is where this key server is reached.
 func (c *KS) servers() (out []netip.Addr) {
-	for _, a := range []netip.Addr{c.Listen.Addr(), c.Identity.Address} {
+	all := []netip.Addr{c.Identity.Address, c.Identity.Other}
+	for _, e := range c.Listen {
+		all = append(all, e.Addr())
+	}
+	slices.SortFunc(all, netip.Addr.Compare)
+	for _, a := range slices.Compact(all) {
 		if a.IsValid() && !a.IsUnspecified() {
 			out = append(out, a)
 		}

@@ -1,7 +1,9 @@
 package config
 
 import (
+	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/getvpn/getvpn/gdoi"
@@ -45,6 +47,7 @@ type Phase1 struct {
 // Identity is this node's phase-1 identity: one of these.
 type Identity struct {
 	Address netip.Addr
+	Other   netip.Addr // with Address, that of the other family: peers see the one of the family that they speak
 	FQDN    string
 	Email   string
 	DN      string // the subject of the certificate (RFC 4514), or the word "subject"
@@ -60,7 +63,32 @@ func (i Identity) String() string {
 	case i.DN != "":
 		return i.DN
 	}
+	if i.Other.IsValid() {
+		return fmt.Sprintf("%s, %s", i.Address, i.Other)
+	}
 	return i.Address.String()
+}
+
+// Endpoints are where a daemon speaks from: one address, or an IPv4 and an IPv6 one in this order.
+type Endpoints []netip.AddrPort
+
+// Of is the endpoint of the address family of a; the zero value when there is none.
+func (e Endpoints) Of(a netip.Addr) netip.AddrPort {
+	for _, x := range e {
+		if x.Addr().Is4() == a.Unmap().Is4() {
+			return x
+		}
+	}
+	return netip.AddrPort{}
+}
+
+// String is the endpoints with commas between.
+func (e Endpoints) String() string {
+	var s []string
+	for _, x := range e {
+		s = append(s, x.String())
+	}
+	return strings.Join(s, ", ")
 }
 
 // GroupID is a group's identity on the wire (ID_KEY_ID, RFC 6407 §5.1) and its printable form.
@@ -72,7 +100,7 @@ type GroupID struct {
 // KS is a key server's configuration.
 type KS struct {
 	Common
-	Listen netip.AddrPort
+	Listen Endpoints
 	PSKs   []PSK // most specific prefix first
 	Groups []KSGroup
 }
@@ -143,7 +171,7 @@ type SenderIDs struct {
 // GM is a group member's configuration.
 type GM struct {
 	Common
-	Local      netip.AddrPort
+	Local      Endpoints
 	Interfaces Interfaces
 	OnExit     string // remove or keep: what an orderly stop does with the kernel's guard rules
 	Groups     []GMGroup

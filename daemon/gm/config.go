@@ -18,9 +18,10 @@ import (
 )
 
 // nodeConfig translates the configuration for the machine.
-func nodeConfig(c *config.GM, local netip.AddrPort) (node.GMConfig, error) {
+func nodeConfig(c *config.GM, local config.Endpoints) (node.GMConfig, error) {
 	secrets := map[netip.Addr]*machine.Secret{}
-	out := node.GMConfig{Local: local}
+	var out node.GMConfig
+	out.Local, out.Other = translate.Locals(local)
 	for i := range c.Groups {
 		g := &c.Groups[i]
 		m := member.Config{Name: g.Name, ID: gdoi.GroupID(g.ID.Octets), LocalPolicy: g.Clear, DestinationOnly: g.DestinationOnly, Mode: g.Mode, Suites: g.Suites}
@@ -50,7 +51,14 @@ func Check(c *config.GM) error {
 }
 
 func engineConfig(c *config.GM) engine.Config {
-	out := engine.Config{MTU: c.Interfaces.MTU, Gateway: c.Local.Addr(), MSS: mss(c.Groups)}
+	out := engine.Config{MTU: c.Interfaces.MTU, MSS: mss(c.Groups)}
+	for _, e := range c.Local {
+		if a := e.Addr(); a.Is4() {
+			out.Gateway = a
+		} else {
+			out.Gateway6 = a
+		}
+	}
 	for i := range c.Groups {
 		g := &c.Groups[i]
 		out.Groups = append(out.Groups, engine.GroupConfig{

@@ -46,7 +46,7 @@ type Daemon struct {
 	engine   *engine.Engine
 	inner    int // MTU that the TUN was last given for the suites
 	kernel   *applier
-	conn     *transport.Conn
+	conn     transport.Sockets
 	node     *node.GroupMember
 	loop     *loop.Loop
 	listener *net.UnixListener
@@ -85,7 +85,7 @@ func New(cfg *config.GM, log *slog.Logger, opts Options) (_ *Daemon, err error) 
 	if err = os.MkdirAll(cfg.State, 0o700); err != nil {
 		return nil, err
 	}
-	if d.conn, err = transport.Listen(cfg.Local, transport.Options{Mark: d.system.Mark}); err != nil {
+	if d.conn, err = transport.Open(cfg.Local, transport.Options{Mark: d.system.Mark}); err != nil {
 		return nil, err
 	}
 	nc, err := nodeConfig(cfg, d.conn.Local())
@@ -148,7 +148,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	machinery.run(d.watchDataPath)
 	go func() { fault <- d.server.Serve(d.listener) }()
 	go func() { fault <- d.conn.Receive(d.loop.Deliver) }()
-	d.log.Info("group member is up", "version", control.Version, "local", d.conn.Local().String(), "control", d.cfg.Control, "backend", d.system.Name)
+	d.log.Info("group member is up", "version", control.Version, "local", config.Endpoints(d.conn.Local()).String(), "control", d.cfg.Control, "backend", d.system.Name)
 	ready()
 	var err error
 	select {
@@ -234,7 +234,7 @@ func (d *Daemon) raise(system, traffic *stage, fault chan<- error) error {
 func (d *Daemon) Snapshot(ctx context.Context) (*control.Snapshot, error) {
 	s := &control.Snapshot{
 		Name: d.cfg.Name, Role: control.RoleGroupMember, Version: control.Version, PID: os.Getpid(),
-		Started: d.started, Local: d.conn.Local().String(), LastSeq: d.journal.Last(),
+		Started: d.started, Local: config.Endpoints(d.conn.Local()).String(), LastSeq: d.journal.Last(),
 		Warn: append(slices.Clone(d.cfg.Warnings), d.pki.Warnings(d.clock.Now().Wall)...),
 	}
 	var e engine.Stats

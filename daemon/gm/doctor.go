@@ -106,20 +106,24 @@ func (d *doctor) link(role, name string) (mtu int) {
 	return l.MTU
 }
 
-// address finds whether the local address is one of this machine.
+// address finds whether the local addresses are of this machine.
 func (d *doctor) address(c *config.GM) {
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {
 		d.say(false, "local", "%v", err)
 		return
 	}
-	for _, a := range addrs {
-		if n, ok := a.(*net.IPNet); ok && n.IP.Equal(c.Local.Addr().AsSlice()) || c.Local.Addr().IsUnspecified() {
-			d.say(true, "local", "%s", c.Local)
-			return
+	for _, e := range c.Local {
+		has := slices.ContainsFunc(addrs, func(a net.Addr) bool {
+			n, ok := a.(*net.IPNet)
+			return ok && n.IP.Equal(e.Addr().AsSlice())
+		})
+		if !has {
+			d.say(false, "local", "%s is not an address of this machine", e.Addr())
+			continue
 		}
+		d.say(true, "local", "%s", e)
 	}
-	d.say(false, "local", "%s is not an address of this machine", c.Local.Addr())
 }
 
 // kernel shows what the kernel holds of ours now.

@@ -62,7 +62,7 @@ func benchRegistration(b *testing.B, text string) {
 	}
 	cfg.Phase1.Suites = []suite.Phase1{p1}
 	cfg.PSKs = []config.PSK{{Peer: all, Secret: secret}}
-	cfg.Listen = freePort(b, "127.0.0.1")
+	cfg.Listen = config.Endpoints{freePort(b, "127.0.0.1")}
 	d, err := ks.New(cfg, slog.New(slog.DiscardHandler), ks.Options{})
 	if err != nil {
 		b.Fatal(err)
@@ -90,7 +90,7 @@ func benchRegistration(b *testing.B, text string) {
 			for range jobs {
 				n := next.Add(1)
 				addr := netip.AddrFrom4([4]byte{127, 1 + byte(n>>16), byte(n >> 8), byte(n)})
-				if err := register(netip.AddrPortFrom(addr, 0), cfg.Listen, p1, secret, gdoi.GroupID(cfg.Groups[0].ID.Octets)); err != nil {
+				if err := register(netip.AddrPortFrom(addr, 0), cfg.Listen[0], p1, secret, gdoi.GroupID(cfg.Groups[0].ID.Octets)); err != nil {
 					b.Error(err)
 				}
 			}

@@ -23,8 +23,9 @@ import (
 var acks = map[string]push.AckType{"sha256": isakmp.AckKEKSHA256, "sha512": isakmp.AckKEKSHA512, "off": keyserver.AckNever}
 
 // nodeConfig translates the configuration. public gives the DER of a signature key.
-func nodeConfig(c *config.KS, local netip.AddrPort, public func(config.KEK) ([]byte, error)) (node.KSConfig, error) {
-	out := node.KSConfig{Local: local, Phase1: translate.Phase1(&c.Common, psks(c.PSKs))}
+func nodeConfig(c *config.KS, local config.Endpoints, public func(config.KEK) ([]byte, error)) (node.KSConfig, error) {
+	out := node.KSConfig{Phase1: translate.Phase1(&c.Common, psks(c.PSKs))}
+	out.Local, out.Other = translate.Locals(local)
 	if c.Certificates != nil && c.Certificates.RevokeRefuse {
 		out.OnRevocation = node.RevokeRefuse
 	}

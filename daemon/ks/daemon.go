@@ -50,7 +50,7 @@ type Daemon struct {
 
 	keys     keyStore
 	store    *store.Store
-	conn     *transport.Conn
+	conn     transport.Sockets
 	node     *node.KeyServer
 	loop     *loop.Loop
 	listener *net.UnixListener
@@ -88,13 +88,13 @@ func New(cfg *config.KS, log *slog.Logger, opts Options) (_ *Daemon, err error) 
 	if err != nil {
 		return nil, err
 	}
-	if d.conn, err = transport.Listen(cfg.Listen, transport.Options{}); err != nil {
+	if d.conn, err = transport.Open(cfg.Listen, transport.Options{}); err != nil {
 		return nil, err
 	}
 	if err = d.routeMulticast(cfg); err != nil {
 		return nil, err
 	}
-	nc, err := nodeConfig(cfg, d.source(), func(k config.KEK) ([]byte, error) {
+	nc, err := nodeConfig(cfg, d.sources(), func(k config.KEK) ([]byte, error) {
 		return publicKey(context.Background(), keys, k)
 	})
 	if err != nil {
@@ -117,15 +117,17 @@ func New(cfg *config.KS, log *slog.Logger, opts Options) (_ *Daemon, err error) 
 }
 
 // Addr is where it listens.
-func (d *Daemon) Addr() netip.AddrPort { return d.conn.Local() }
+func (d *Daemon) Addr() config.Endpoints { return d.conn.Local() }
 
-// source is the address that rekeys are sent from.
-func (d *Daemon) source() netip.AddrPort {
-	a := d.conn.Local()
-	if a.Addr().IsUnspecified() {
-		return netip.AddrPortFrom(d.cfg.Identity.Address, a.Port())
+// sources are the addresses that rekeys are sent from.
+func (d *Daemon) sources() config.Endpoints {
+	out := d.Addr()
+	for i, a := range out {
+		if a.Addr().IsUnspecified() {
+			out[i] = netip.AddrPortFrom(d.cfg.Identity.Of(a.Addr()), a.Port())
+		}
 	}
-	return a
+	return out
 }
 
 // routeMulticast tells the transport how the groups' multicast leaves.
@@ -161,7 +163,7 @@ func (d *Daemon) close() {
 // Run implements process.Daemon.
 func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	defer d.close()
-	d.log.Info("key server is up", "version", control.Version, "listen", d.conn.Local().String(), "control", d.cfg.Control, "state", d.store.Path())
+	d.log.Info("key server is up", "version", control.Version, "listen", d.Addr().String(), "control", d.cfg.Control, "state", d.store.Path())
 	fault := make(chan error, 2)
 	go func() { fault <- d.server.Serve(d.listener) }()
 	go func() { fault <- d.conn.Receive(d.loop.Deliver) }()
@@ -188,7 +190,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 func (d *Daemon) Snapshot(ctx context.Context) (*control.Snapshot, error) {
 	s := &control.Snapshot{
 		Name: d.sink.Node, Role: control.RoleKeyServer, Version: control.Version, PID: os.Getpid(),
-		Started: d.started, Local: d.conn.Local().String(), LastSeq: d.journal.Last(),
+		Started: d.started, Local: d.Addr().String(), LastSeq: d.journal.Last(),
 	}
 	err := d.loop.Do(ctx, func(now machine.Now) {
 		n := d.node.Snapshot(now)

@@ -83,6 +83,7 @@ type world struct {
 	dir   string
 	epoch time.Time
 	ks    netip.AddrPort
+	ks6   netip.AddrPort // of a key server that listens on ::1 too
 }
 
 func newWorld(t *testing.T) *world {
@@ -123,7 +124,7 @@ func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
 
 func freePort(t testing.TB, host string) netip.AddrPort {
 	t.Helper()
-	c, err := net.ListenPacket("udp4", host+":0")
+	c, err := net.ListenPacket("udp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,12 +197,16 @@ type gateway struct {
 
 func (w *world) startGM(name, addr, secret string, conn wire.Conn) *gateway {
 	w.t.Helper()
+	ks := w.ks
+	if netip.MustParseAddr(addr).Is6() {
+		ks = w.ks6
+	}
 	w.write(name+".yml", fmt.Sprintf(`
 name: %[1]s
 control: %[1]s.sock
 state: %[1]s
-identity: {address: %[2]s}
-local: %[3]s
+identity: {address: "%[2]s"}
+local: "%[3]s"
 interfaces: {lan: [lan0], wan: wan0, tun: gv0}
 phase1: {suites: [aes128-sha256-ecp256]}
 groups:
@@ -210,7 +215,7 @@ groups:
     key-servers: [{address: "%[4]s", secret-file: %[5]s}]
     clear: ["deny tcp any any eq 22"]
     protect: [10.0.0.0/8]
-`, name, addr, freePort(w.t, addr), w.ks, secret))
+`, name, addr, freePort(w.t, addr), ks, secret))
 	c, err := config.LoadGM(w.path(name + ".yml"))
 	if err != nil {
 		w.t.Fatal(err)

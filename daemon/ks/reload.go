@@ -38,7 +38,7 @@ func (d *Daemon) read(ctx context.Context, create bool) (*config.KS, node.KSConf
 	if err := Check(c); err != nil {
 		return nil, node.KSConfig{}, fmt.Errorf("%s: %w", d.cfg.File, err)
 	}
-	nc, err := nodeConfig(c, d.source(), func(k config.KEK) ([]byte, error) {
+	nc, err := nodeConfig(c, d.sources(), func(k config.KEK) ([]byte, error) {
 		if create {
 			return publicKey(ctx, d.keys, k)
 		}

@@ -23,6 +23,17 @@ func Phase1(c *config.Common, psk func(netip.Addr) *machine.Secret) ike1.Config 
 	return p
 }
 
+// Locals translates where a daemon speaks from.
+func Locals(e config.Endpoints) (first, other netip.AddrPort) {
+	if len(e) > 1 {
+		other = e[1]
+	}
+	if len(e) > 0 {
+		first = e[0]
+	}
+	return first, other
+}
+
 // Credentials translates our own certificates.
 func Credentials(c *config.Certificates) (out []ike1.Credential) {
 	for i := range c.Own {

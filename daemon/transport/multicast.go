@@ -56,6 +56,12 @@ func (c *Conn) SetRoute(group netip.Addr, r Route) error {
 
 // control is the ancillary data of a datagram: its source, and for multicast its TTL and interface.
 func (c *Conn) control(local, remote netip.AddrPort) []byte {
+	if c.local.Addr().Is6() {
+		if a := local.Addr(); c.wildcard && a.Is6() && !a.IsUnspecified() && !a.IsMulticast() {
+			return unix.PktInfo6(&unix.Inet6Pktinfo{Addr: a.As16()})
+		}
+		return nil
+	}
 	info := unix.Inet4Pktinfo{}
 	if local.Addr().Is4() && !local.Addr().IsUnspecified() && !local.Addr().IsMulticast() {
 		info.Spec_dst = local.Addr().As4()

@@ -1,8 +1,11 @@
-// Package transport is the UDP socket of GDOI (port 848, RFC 6407 §3.1).
+// Package transport is the UDP sockets of GDOI (port 848, RFC 6407 §3.1): one, or one of each address family (sockets.go). One
+// bound to :: takes IPv6 alone.
 //
-// It always knows the local address of a datagram: the one it is bound to, or, bound to 0.0.0.0, what the kernel says
-// (IP_PKTINFO), so that answers leave from the address that was asked. DF stays clear on what is sent: a registration
-// with many rules is larger than an MTU, and is fragmented rather than lost.
+// A socket always knows the local address of a datagram: the one it is bound to, or, bound to 0.0.0.0 or ::, what the kernel
+// says (IP_PKTINFO, IPV6_PKTINFO), so that answers leave from the address that was asked. DF stays clear on what is sent: a
+// registration with many rules is larger than an MTU, and is fragmented rather than lost; over IPv6, where only the sender
+// fragments, to what the path is known to carry, and a message that taught us is repeated like any other that is lost. Of phase 1
+// our own peers keep each message below 1280 octets (gdoi/ike1).
 //
 // Rekeys may go by multicast (multicast.go): a key server says with SetRoute how far and where they leave, a member joins the
 // group with Join, on a socket of its own that is bound to the group's address.
@@ -56,9 +59,6 @@ type Conn struct {
 
 // Listen binds the address.
 func Listen(addr netip.AddrPort, opts Options) (*Conn, error) {
-	if addr.Addr().Is6() && addr.Addr().IsUnspecified() {
-		return nil, fmt.Errorf("%w: %s; name one IPv6 address", ErrAddress, addr)
-	}
 	network := "udp4"
 	if addr.Addr().Is6() {
 		network = "udp6"
@@ -99,6 +99,14 @@ func setOptions(fd int, v4, wildcard bool, opts Options) error {
 	}
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, writeBuffer)
 	if !v4 {
+		if wildcard {
+			if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1); err != nil {
+				return err
+			}
+		}
+		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_ALL, 0); err != nil {
+			return err
+		}
 		return unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_DONT)
 	}
 	if wildcard {
@@ -174,11 +182,14 @@ func destination(oob []byte) (netip.Addr, bool) {
 		if m.Header.Level == unix.IPPROTO_IP && m.Header.Type == unix.IP_PKTINFO && len(m.Data) >= unix.SizeofInet4Pktinfo {
 			return netip.AddrFrom4([4]byte(m.Data[8:12])), true // ipi_addr, after ipi_ifindex and ipi_spec_dst
 		}
+		if m.Header.Level == unix.IPPROTO_IPV6 && m.Header.Type == unix.IPV6_PKTINFO && len(m.Data) >= unix.SizeofInet6Pktinfo {
+			return netip.AddrFrom16([16]byte(m.Data[:16])), true // ipi6_addr, before ipi6_ifindex
+		}
 	}
 	return netip.Addr{}, false
 }
 
-// Send transmits b, bound to 0.0.0.0 from the address local; to a multicast group as SetRoute said. When the socket's
+// Send transmits b, bound to no address from the address local; to a multicast group as SetRoute said. When the socket's
 // buffer is full it waits: that is smaller than what an interface queues, so a burst is slowed down here and not dropped
 // there.
 func (c *Conn) Send(local, remote netip.AddrPort, b []byte) error {

@@ -63,21 +63,67 @@ func TestBound(t *testing.T) {
 
 // TestWildcard: a socket bound to every address answers from the one that was asked.
 func TestWildcard(t *testing.T) {
-	w, gotW := listen(t, "0.0.0.0:0")
-	c, gotC := listen(t, "127.0.0.1:0")
-	asked := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.7"), w.Local().Port())
-	if err := c.Send(c.Local(), asked, []byte("ask")); err != nil {
+	for _, addr := range []struct{ all, asker, asked string }{{"0.0.0.0:0", "127.0.0.1:0", "127.0.0.7"}, {"[::]:0", "[::1]:0", "::1"}} {
+		w, gotW := listen(t, addr.all)
+		c, gotC := listen(t, addr.asker)
+		asked := netip.AddrPortFrom(netip.MustParseAddr(addr.asked), w.Local().Port())
+		if err := c.Send(c.Local(), asked, []byte("ask")); err != nil {
+			t.Fatal(err)
+		}
+		d := next(t, gotW)
+		if d.local != asked || d.remote != c.Local() {
+			t.Fatalf("%v, want local %v", d, asked)
+		}
+		if err := w.Send(d.local, d.remote, []byte("answer")); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := next(t, gotC), (datagram{c.Local(), asked, "answer"}); got != want {
+			t.Errorf("%v, want %v", got, want)
+		}
+	}
+}
+
+// TestSockets: two wildcards on one port, each of its family; a peer of either is answered from the socket that it asked, and
+// closing ends both.
+func TestSockets(t *testing.T) {
+	first, err := Listen(netip.MustParseAddrPort("0.0.0.0:0"), Options{})
+	if err != nil {
 		t.Fatal(err)
 	}
-	d := next(t, gotW)
-	if d.local != asked || d.remote != c.Local() {
-		t.Fatalf("%v, want local %v", d, asked)
-	}
-	if err := w.Send(d.local, d.remote, []byte("answer")); err != nil {
+	port := first.Local().Port()
+	_ = first.Close()
+	s, err := Open([]netip.AddrPort{netip.AddrPortFrom(netip.IPv4Unspecified(), port), netip.AddrPortFrom(netip.IPv6Unspecified(), port)}, Options{})
+	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := next(t, gotC), (datagram{c.Local(), asked, "answer"}); got != want {
-		t.Errorf("%v, want %v", got, want)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- s.Receive(func(l, r netip.AddrPort, b []byte) { _ = s.Send(l, r, append([]byte("re: "), b...)) })
+	}()
+	for _, peer := range []string{"127.0.0.1", "::1"} {
+		c, got := listen(t, netip.AddrPortFrom(netip.MustParseAddr(peer), 0).String())
+		to := netip.AddrPortFrom(c.Local().Addr(), port)
+		if err := c.Send(c.Local(), to, []byte(peer)); err != nil {
+			t.Fatal(err)
+		}
+		if d := next(t, got); d.text != "re: "+peer || d.remote != to {
+			t.Errorf("%v", d)
+		}
+	}
+	_ = s.Close()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	one, err := Open([]netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer one.Close()
+	if err := one.Send(netip.AddrPort{}, netip.MustParseAddrPort("[::1]:9"), nil); !errors.Is(err, ErrAddress) {
+		t.Errorf("sent to a family without a socket: %v", err)
+	}
+	if _, err := Open([]netip.AddrPort{netip.MustParseAddrPort("[::1]:0"), one.Local()[0]}, Options{}); !errors.Is(err, ErrAddress) {
+		t.Errorf("the second address is taken: %v", err)
 	}
 }
 
@@ -104,9 +150,9 @@ func TestUnreachable(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	a, _ := listen(t, "127.0.0.1:0")
 	for name, addr := range map[string]string{
-		"taken":         a.Local().String(),
-		"not ours":      "192.0.2.1:848",
-		"IPv6 wildcard": "[::]:848",
+		"taken":           a.Local().String(),
+		"not ours":        "192.0.2.1:848",
+		"not ours either": "[2001:db8::1]:848",
 	} {
 		if _, err := Listen(netip.MustParseAddrPort(addr), Options{}); !errors.Is(err, ErrAddress) {
 			t.Errorf("%s: %v, want ErrAddress", name, err)
