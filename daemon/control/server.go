@@ -188,11 +188,12 @@ func readBody(w http.ResponseWriter, r *http.Request, into any) error {
 	return nil
 }
 
-// snapshot returns a snapshot that is not older than snapshotAge, as JSON too.
+// snapshot returns a snapshot that is not older than snapshotAge nor than the last event, as JSON too: who has seen an event
+// sees what it speaks of.
 func (s *Server) snapshot(ctx context.Context) (*Snapshot, []byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.snap != nil && time.Since(s.at) < snapshotAge {
+	if s.snap != nil && s.snap.LastSeq == s.journal.Last() && time.Since(s.at) < snapshotAge {
 		return s.snap, s.text, nil
 	}
 	snap, err := s.h.Snapshot(ctx)

@@ -322,3 +322,16 @@ func TestListen(t *testing.T) {
 		}
 	})
 }
+
+// TestSnapshotFollowsEvents: a snapshot that others may share is never older than an event.
+func TestSnapshotFollowsEvents(t *testing.T) {
+	d := start(t)
+	c := client.New(d.path)
+	for i := range uint64(20) {
+		d.drops.Store(i)
+		d.journal.Add(control.Event{Name: "something"})
+		if s, err := c.Snapshot(t.Context()); err != nil || s.Drops[0].Count != i {
+			t.Fatalf("after event %d: %+v %v", i, s, err)
+		}
+	}
+}
