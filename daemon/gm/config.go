@@ -52,6 +52,7 @@ func Check(c *config.GM) error {
 
 func engineConfig(c *config.GM) engine.Config {
 	out := engine.Config{MTU: c.Interfaces.MTU, MSS: mss(c.Groups)}
+	// Until the kernel's part has found better ones, see netcfg.Config.Own.
 	for _, e := range c.Local {
 		if a := e.Addr(); a.Is4() {
 			out.Gateway = a

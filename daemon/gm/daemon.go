@@ -44,7 +44,7 @@ type Daemon struct {
 	system  System
 
 	engine   *engine.Engine
-	inner    int // MTU that the TUN was last given for the suites
+	inner    [2]int // MTU of IPv4 and IPv6 that the TUN was last given for the suites
 	kernel   *applier
 	conn     transport.Sockets
 	node     *node.GroupMember
@@ -74,7 +74,9 @@ func New(cfg *config.GM, log *slog.Logger, opts Options) (_ *Daemon, err error) 
 	if d.engine, err = engine.New(engineConfig(cfg)); err != nil {
 		return nil, err
 	}
-	kernel, err := d.system.Kernel(netConfig(cfg, d.innerMTU))
+	nc := netConfig(cfg, d.innerMTU)
+	nc.InnerMTU6, nc.Own = d.engine.InnerMTU6, d.engine.SetGateway
+	kernel, err := d.system.Kernel(nc)
 	if err != nil {
 		return nil, err
 	}
@@ -88,11 +90,11 @@ func New(cfg *config.GM, log *slog.Logger, opts Options) (_ *Daemon, err error) 
 	if d.conn, err = transport.Open(cfg.Local, transport.Options{Mark: d.system.Mark}); err != nil {
 		return nil, err
 	}
-	nc, err := nodeConfig(cfg, d.conn.Local())
+	mc, err := nodeConfig(cfg, d.conn.Local())
 	if err != nil {
 		return nil, err
 	}
-	if d.node, err = node.NewGroupMember(machine.NewEnv(rand.Reader), nc); err != nil {
+	if d.node, err = node.NewGroupMember(machine.NewEnv(rand.Reader), mc); err != nil {
 		return nil, err
 	}
 	d.loop = loop.New(loop.Config{Machine: d.node, Clock: d.clock, Send: d.send, Note: d.sink.Note, Effect: d.effect, Sign: d.pki.Keys().Sign})

@@ -83,7 +83,7 @@ func senderIDs(e gdoi.InstallSA) (bits uint8, sids []uint32) {
 
 // fitMTU gives the TUN the MTU that the installed suites leave, if that has changed.
 func (d *Daemon) fitMTU() {
-	if inner := d.engine.InnerMTU(); inner != d.inner {
+	if inner := [2]int{d.engine.InnerMTU(), d.engine.InnerMTU6()}; inner != d.inner {
 		d.inner = inner
 		d.kernel.touch()
 	}

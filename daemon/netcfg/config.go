@@ -30,8 +30,14 @@ type Config struct {
 	// InnerMTU is told the WAN's MTU, at Up and whenever it changes, and returns the TUN's: engine.SetMTU and
 	// engine.InnerMTU in one.
 	InnerMTU func(wan int) int
-	// Source is the preferred source of the member's own traffic into the group; zero: chosen, see the package comment.
+	// InnerMTU6 is asked next, for the MTU of IPv6 on the TUN: engine.InnerMTU6. Nil: what the longer outer header leaves.
+	InnerMTU6 func() int
+	// Source is the preferred source of the member's own traffic into the group, of its version; zero: chosen, see the
+	// package comment.
 	Source netip.Addr
+	// Own is told that source, of each version that has one, whenever routes are brought in line; may be nil. ICMP errors
+	// of the data path come from there: engine.SetGateway.
+	Own func(netip.Addr)
 	// NoOwnTraffic leaves the member's own packets alone.
 	NoOwnTraffic bool
 	// KeepGuard leaves the guard in place at Down (`on-exit: keep`).
@@ -56,14 +62,16 @@ var GDOI = Flow{protoUDP, 848}
 
 // DefaultExempt is GDOI and the routing protocols: without them there is no way to a key server.
 func DefaultExempt() []Flow {
-	return []Flow{GDOI, {Proto: 2} /* IGMP */, {Proto: 88} /* EIGRP */, {Proto: 89} /* OSPF */, {Proto: 103} /* PIM */, {protoTCP, 179} /* BGP */}
+	return []Flow{GDOI, {Proto: protoIGMP}, {Proto: 88} /* EIGRP */, {Proto: 89} /* OSPF */, {Proto: 103} /* PIM */, {protoTCP, 179} /* BGP */}
 }
 
 const (
-	protoICMP = 1
-	protoTCP  = 6
-	protoUDP  = 17
-	protoESP  = 50
+	protoICMP   = 1
+	protoIGMP   = 2
+	protoTCP    = 6
+	protoUDP    = 17
+	protoESP    = 50
+	protoICMPv6 = 58
 )
 
 // Group is one group's policy, as far as the kernel must know it.

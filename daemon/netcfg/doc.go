@@ -22,6 +22,14 @@
 // through the raw socket. Routes into the TUN carry a preferred source, so that the member's own connections start
 // from an address that the policy covers: a LAN address if one is covered, else the WAN's.
 //
+// # IPv6
+//
+// Rules and tables are the same for IPv6 from the first policy (or Protect) that names an IPv6 prefix until Down; before that
+// nothing of IPv6 is touched. What stays on its link is left alone: fe80::/10 is thrown out of a protected ::/0, and the guard lets
+// neighbours find and talk to each other (ofTheLink). Forwarding is switched on; interfaces that listened to router
+// advertisements go on to (accept_ra 2), which a router would not. The TUN has no IPv6 address and its own IPv6 MTU (smaller by
+// the longer outer header), so that the kernel answers larger packets itself.
+//
 // # Multicast
 //
 // When a group permits multicast destinations (prefixes inside 224/4), package mcast makes the member the multicast router
@@ -36,8 +44,8 @@
 //
 // # MTU
 //
-// The TUN gets what Config.InnerMTU says for the WAN's MTU, and follows it. A larger packet with DF then draws the ICMP
-// error from the kernel, one without is fragmented before it reaches the engine.
+// The TUN gets what Config.InnerMTU says for the WAN's MTU, and follows it; with IPv6 not less than 1280, which it must have.
+// A larger packet with DF then draws the ICMP error from the kernel, one without is fragmented before it reaches the engine.
 //
 // # Guard
 //

@@ -18,8 +18,8 @@ type verdict struct {
 
 // The guard, for a member with a fail-closed group:
 //
-//	chain input    hook input    iif WAN: ESP, exempt flows, ICMP errors accept; else in_0, in_1 ...
-//	chain output   hook output   oif WAN: our ESP (mark), exempt flows accept; else out_0, out_1 ...
+//	chain input    hook input    iif WAN: ESP, exempt flows, ICMP errors, IPv6 of the link accept; else in_0, in_1 ...
+//	chain output   hook output   oif WAN: our ESP (mark), exempt flows, IPv6 of the link accept; else out_0, out_1 ...
 //	chain forward  hook forward  iif TUN oif WAN drop; GDOI accept; iif WAN: in_0 ...; oif WAN: out_0 ...
 //	chain in_N, out_N            the access list of the Nth fail-closed group, first match: deny returns, permit drops
 //	chain in_N_K                 another list of that group (Also, or the one before): permit goes to the next, deny returns
@@ -115,6 +115,9 @@ func (c *Config) fill(b *batch, groups []Group) {
 	input, output := b.hook("input"), b.hook("output")
 	c.fillInward(b, forward, input, groups)
 	b.rule(output, oif(c.WAN), mark(c.Mark), l4(protoESP), accept())
+	for _, m := range ofTheLink() {
+		b.rule(output, oif(c.WAN), m, accept())
+	}
 	for _, f := range c.Exempt {
 		for _, m := range flowMatches(f) {
 			b.rule(output, oif(c.WAN), m, accept())
@@ -142,6 +145,10 @@ func (c *Config) fillInward(b *batch, forward, input *hook, groups []Group) {
 	b.rule(input, iif(c.WAN), l4(protoESP), accept())
 	for _, typ := range []byte{3, 11, 12} { // RFC 792: unreachable, time exceeded, parameter problem
 		b.rule(input, iif(c.WAN), v4(), l4(protoICMP), transport(0, []byte{typ}), accept())
+	}
+	b.rule(input, iif(c.WAN), icmp6(1, 4), accept()) // RFC 4443 §2.1: the errors
+	for _, m := range ofTheLink() {
+		b.rule(input, iif(c.WAN), m, accept())
 	}
 	for _, f := range c.Exempt {
 		for _, m := range flowMatches(f) {

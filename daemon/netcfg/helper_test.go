@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/getvpn/getvpn/esp/engine"
+	"github.com/getvpn/getvpn/esp/packet"
 	"github.com/getvpn/getvpn/esp/pipeline"
 	"github.com/getvpn/getvpn/esp/spd"
 	"github.com/getvpn/getvpn/esp/tun"
@@ -29,7 +30,7 @@ import (
 // The test binary is also what runs inside the namespaces, see run in netns_test.go.
 const roleEnv, argEnv = "GETVPN_NETCFG_ROLE", "GETVPN_NETCFG_ARG"
 
-var roles = map[string]func(arg string) error{"echo": echoRole, "probe": probeRole, "capture": captureRole}
+var roles = map[string]func(arg string) error{"echo": echoRole, "probe": probeRole, "capture": captureRole, "ping": pingRole, "stream": streamRole}
 
 func TestMain(m *testing.M) {
 	roles["member"], roles["many"] = memberRole, manyRole
@@ -51,6 +52,7 @@ type memberArg struct {
 	Registered bool
 	FailOpen   bool
 	Gateway    string
+	Protect6   bool           // 2001:db8::/32 too, while not registered
 	Mode       string         // as gdoi.Mode's words; empty: full
 	Second     []netip.Prefix // what a second group, red, protects
 }
@@ -100,6 +102,9 @@ func memberRole(arg string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	protect := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	if a.Protect6 {
+		protect = append(protect, netip.MustParsePrefix("2001:db8::/32"))
+	}
 	eng, err := engine.New(engine.Config{
 		Groups:  []engine.GroupConfig{{Name: "blue", Protect: protect, FailOpen: a.FailOpen}, {Name: "red", Protect: a.Second, FailOpen: a.Second == nil}},
 		Gateway: netip.MustParseAddr(a.Gateway),
@@ -112,7 +117,7 @@ func memberRole(arg string) error {
 			return 0
 		}
 		return eng.InnerMTU()
-	}})
+	}, InnerMTU6: eng.InnerMTU6, Own: eng.SetGateway})
 	if err != nil {
 		return err
 	}
@@ -205,7 +210,7 @@ func register(eng *engine.Engine, a memberArg) error {
 // echoRole answers UDP on each of the addresses, and says so.
 func echoRole(arg string) error {
 	for _, addr := range strings.Fields(arg) {
-		c, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.MustParseAddrPort(addr)))
+		c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.MustParseAddrPort(addr)))
 		if err != nil {
 			return err
 		}
@@ -235,7 +240,9 @@ func discover(c *net.UDPConn, how int) error {
 	}
 	var serr error
 	err = raw.Control(func(fd uintptr) {
-		serr = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, how)
+		if serr = unix.SetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, how); serr != nil {
+			serr = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, how)
+		}
 	})
 	return errors.Join(err, serr)
 }
@@ -265,7 +272,7 @@ func probeRole(arg string) error {
 	if a.Src != "" {
 		local = net.UDPAddrFromAddrPort(netip.MustParseAddrPort(a.Src))
 	}
-	c, err := net.DialUDP("udp4", local, net.UDPAddrFromAddrPort(netip.MustParseAddrPort(a.Dst)))
+	c, err := net.DialUDP("udp", local, net.UDPAddrFromAddrPort(netip.MustParseAddrPort(a.Dst)))
 	if err != nil {
 		return err
 	}
@@ -277,10 +284,14 @@ func probeRole(arg string) error {
 		return err
 	}
 	var out probeResult
+	head := 28
+	if c.LocalAddr().(*net.UDPAddr).IP.To4() == nil {
+		head = 48
+	}
 	b := make([]byte, 65536)
 	for i := range a.Count {
 		time.Sleep(time.Duration(a.Gap) * time.Millisecond)
-		msg := make([]byte, max(a.Size-28, 4))
+		msg := make([]byte, max(a.Size-head, 4))
 		binary.BigEndian.PutUint32(msg, uint32(i))
 		_, _ = c.Write(msg) // an ICMP error of the one before is not this one's
 		_ = c.SetReadDeadline(time.Now().Add(time.Duration(a.Wait) * time.Millisecond))
@@ -302,23 +313,29 @@ func probeRole(arg string) error {
 	if err != nil {
 		return err
 	}
-	_ = raw.Control(func(fd uintptr) { out.MTU, _ = unix.GetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_MTU) })
+	_ = raw.Control(func(fd uintptr) {
+		out.MTU, _ = unix.GetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_MTU)
+		if head == 48 {
+			out.MTU, _ = unix.GetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_MTU)
+		}
+	})
 	out.Source = c.LocalAddr().(*net.UDPAddr).IP.String()
 	return json.NewEncoder(os.Stdout).Encode(out)
 }
 
-// captureRole counts the IPv4 packets that come in on an interface, by addresses and protocol, until its input ends.
+// captureRole counts the packets that come in on an interface, by addresses and protocol, until its input ends. What IPv6
+// neighbours say to each other does not count.
 func captureRole(ifc string) error {
 	ifi, err := net.InterfaceByName(ifc)
 	if err != nil {
 		return err
 	}
-	ip := binary.NativeEndian.Uint16([]byte{unix.ETH_P_IP >> 8, unix.ETH_P_IP & 0xff}) // network order
-	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, int(ip))
+	all := binary.NativeEndian.Uint16([]byte{0, unix.ETH_P_ALL}) // network order
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, int(all))
 	if err != nil {
 		return err
 	}
-	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: ip, Ifindex: ifi.Index}); err != nil {
+	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: all, Ifindex: ifi.Index}); err != nil {
 		return err
 	}
 	_ = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Usec: 50_000})
@@ -332,15 +349,11 @@ func captureRole(ifc string) error {
 	counts := map[string]int{}
 	b := make([]byte, 65536)
 	for {
-		n, _, err := unix.Recvfrom(fd, b, 0)
-		if err == nil && n >= 28 {
-			src, _ := netip.AddrFromSlice(b[12:16])
-			dst, _ := netip.AddrFromSlice(b[16:20])
-			key := fmt.Sprintf("%s>%s %d", src, dst, b[9])
-			if b[9] == protoUDP {
-				key += fmt.Sprintf("/%d", binary.BigEndian.Uint16(b[22:]))
+		n, from, err := unix.Recvfrom(fd, b, 0)
+		if link, ok := from.(*unix.SockaddrLinklayer); err == nil && ok && link.Pkttype != unix.PACKET_OUTGOING {
+			if key := captureKey(b[:n]); key != "" {
+				counts[key]++
 			}
-			counts[key]++
 		}
 		select {
 		case <-stop:
@@ -348,4 +361,20 @@ func captureRole(ifc string) error {
 		default:
 		}
 	}
+}
+
+func captureKey(b []byte) string {
+	h, err := packet.Parse(b)
+	if err != nil || h.LinkLocal(b) {
+		return ""
+	}
+	src, dst := netip.AddrFrom4([4]byte(b[12:16])), netip.AddrFrom4([4]byte(b[16:20]))
+	if h.Version == 6 {
+		src, dst = netip.AddrFrom16([16]byte(b[8:24])), netip.AddrFrom16([16]byte(b[24:40]))
+	}
+	key := fmt.Sprintf("%s>%s %d", src, dst, h.Proto)
+	if f := h.Flow(b); h.Proto == protoUDP {
+		key += fmt.Sprintf("/%d", f.DstPort)
+	}
+	return key
 }

@@ -115,3 +115,22 @@ func flowMatches(f Flow) [][]expr.Any {
 		append(l4(f.Proto), transport(dstPort, port(f.Port))...),
 	}
 }
+
+// icmp6 matches a range of ICMPv6 types.
+func icmp6(lo, hi byte) []expr.Any {
+	return append(append(v6(), l4(protoICMPv6)...),
+		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 0, Len: 1},
+		&expr.Range{Op: expr.CmpOpEq, Register: 1, FromData: []byte{lo}, ToData: []byte{hi}})
+}
+
+// ofTheLink gives the conditions, of which one must hold, of IPv6 between neighbours, which no router forwards: without
+// neighbour discovery (RFC 4861) nothing works, and routing protocols, router advertisements, MLD and DHCP speak from and
+// to link-local addresses.
+func ofTheLink() [][]expr.Any {
+	return [][]expr.Any{
+		icmp6(133, 137),
+		append(v6(), address(linkLocal6, false)...),
+		append(v6(), address(linkLocal6, true)...),
+		append(v6(), address(linkGroups, true)...),
+	}
+}

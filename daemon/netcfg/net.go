@@ -3,8 +3,6 @@ package netcfg
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 
@@ -20,7 +18,8 @@ type Net struct {
 	mu      sync.Mutex
 	groups  []Group
 	up      bool
-	wan     int // MTU
+	v6      bool // IPv6 is protected, see inUse
+	wan     int  // MTU
 	tun     int
 	live    *live
 	mcast   *mcast.Router
@@ -55,6 +54,13 @@ func (n *Net) setGroups(groups []Group) error {
 	}
 	if !n.up {
 		return nil
+	}
+	if had := n.v6; !had {
+		if n.learnIPv6(); n.v6 {
+			if err := n.startIPv6(); err != nil {
+				return err
+			}
+		}
 	}
 	return errors.Join(n.setMTU(), n.syncRoutes(), n.syncMulticast())
 }
@@ -91,7 +97,8 @@ func (n *Net) Up() error {
 	if err := n.removeLeftovers(); err != nil {
 		return err
 	}
-	for _, step := range []func() error{n.setMTU, n.setSysctls, n.linkUp, n.syncRoutes, n.addRules} {
+	n.learnIPv6()
+	for _, step := range []func() error{n.tunIPv6, n.setMTU, n.setSysctls, n.linkUp, n.syncRoutes, n.addRules} {
 		if err := step(); err != nil {
 			return errors.Join(err, n.undo())
 		}
@@ -106,7 +113,7 @@ func (n *Net) Down() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	err := errors.Join(n.endMulticast(), n.undo(), n.endLive())
-	n.up = false
+	n.up, n.v6 = false, false
 	if !n.cfg.KeepGuard {
 		err = errors.Join(err, n.removeGuard())
 	}
@@ -139,13 +146,17 @@ func (n *Net) setMTU() error {
 	if inner < minMTU {
 		return fmt.Errorf("netcfg: %s has an MTU of %d, which leaves %d for packets in ESP; IPv4 needs %d", n.cfg.WAN, mtu, inner, minMTU)
 	}
+	inner4 := inner
+	if n.v6 {
+		inner = max(inner, minMTU6) // then the engine cuts or answers IPv4 packets
+	}
 	if tun.Attrs().MTU != inner {
 		if err := netlink.LinkSetMTU(tun, inner); err != nil {
 			return fmt.Errorf("netcfg: set MTU of %s to %d: %w", n.cfg.TUN, inner, err)
 		}
 	}
 	n.wan, n.tun = mtu, inner
-	return nil
+	return n.setMTU6(inner4)
 }
 
 // minMTU is what the kernel wants of an IPv4 interface (RFC 791 §3.2: every module forwards 68 octets).
@@ -156,10 +167,8 @@ func (n *Net) linkUp() error {
 	if err != nil {
 		return err
 	}
-	// The data path is IPv4: without this the kernel would solicit IPv6 routers in the TUN. No IPv6, no such file.
-	noV6 := filepath.Join("/proc/sys/net/ipv6/conf", n.cfg.TUN, "disable_ipv6")
-	if err := os.WriteFile(noV6, []byte("1"), 0); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("netcfg: %w", err)
+	if err := n.tunIPv6(); err != nil {
+		return err
 	}
 	if err := netlink.LinkSetUp(tun); err != nil {
 		return fmt.Errorf("netcfg: set %s up: %w", n.cfg.TUN, err)

@@ -79,6 +79,21 @@ func (l *lab) in(node string, args ...string) string {
 	return l.host(append([]string{"ip", "netns", "exec", l.prefix + node}, args...)...)
 }
 
+// try is in for a command that may fail.
+func (l *lab) try(node string, args ...string) (string, error) {
+	out, err := exec.Command("ip", append([]string{"netns", "exec", l.prefix + node}, args...)...).CombinedOutput()
+	return string(out), err
+}
+
+// ping says how many answers came.
+func (l *lab) ping(node string, a pingArg) (n int) {
+	l.t.Helper()
+	p := l.run(node, "ping", a)
+	p.decode(&n)
+	_ = p.cmd.Wait()
+	return n
+}
+
 // proc is a helper that runs inside a node.
 type proc struct {
 	t    testing.TB

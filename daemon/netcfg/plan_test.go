@@ -28,6 +28,10 @@ func TestPlanRoutes(t *testing.T) {
 			map[string]way{"10.0.0.0/8": intoTUN, "10.1.0.0/16": throw, "10.1.9.0/24": intoTUN}},
 		{"everything protected", []string{"0.0.0.0/0"}, map[string]bool{"0.0.0.0/0": true, "10.1.1.0/24": false},
 			map[string]way{"0.0.0.0/0": intoTUN, "10.1.1.0/24": throw}},
+		{"IPv6", []string{"2001:db8::/32"}, map[string]bool{"::/0": true, "2001:db8:1::/64": false, "10.1.1.0/24": false},
+			map[string]way{"2001:db8::/32": intoTUN, "2001:db8:1::/64": throw}},
+		{"all of IPv6", []string{"::/0"}, map[string]bool{"::/0": true, "2001:db8:1::/64": false},
+			map[string]way{"::/0": intoTUN, "2001:db8:1::/64": throw, "fe80::/10": throw}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			var protected []netip.Prefix
@@ -106,6 +110,29 @@ func TestVerdicts(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestDestinations(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		group Group
+		want  []string
+	}{
+		{"nothing known: IPv6 is left to the guard", Group{}, []string{"0.0.0.0/0"}},
+		{"named before the policy is known", Group{Protect: []netip.Prefix{pfx("10.0.0.0/8"), pfx("2001:db8::/32")}}, []string{"10.0.0.0/8", "2001:db8::/32"}},
+		{"both versions", Group{Registered: true, Rules: mustList(t, "deny ipv6 2001:db8:9::/48 any6", "permit ipv6 any6 2001:db8::/32", "permit ip any 10.0.0.0/8")},
+			[]string{"10.0.0.0/8", "2001:db8::/32"}},
+		{"what stays on its link", Group{Registered: true, Rules: mustList(t, "permit ipv6 any6 fe80::/64", "permit ipv6 any6 ff02::/16", "permit ipv6 any6 any6")},
+			[]string{"::/0"}},
+	} {
+		var got []string
+		for _, p := range destinations([]Group{row.group}) {
+			got = append(got, p.String())
+		}
+		if diff := cmp.Diff(row.want, got); diff != "" {
+			t.Errorf("%s: %s", row.name, diff)
+		}
 	}
 }
 

@@ -45,19 +45,23 @@ func planRoutes(protected []netip.Prefix, main []mainRoute) map[netip.Prefix]way
 			}
 		}
 	}
+	if slices.ContainsFunc(protected, func(p netip.Prefix) bool { return inside(linkLocal6, p) }) {
+		plan[linkLocal6] = throw
+	}
 	return plan
 }
 
 // inside says whether a is b or a part of it.
 func inside(a, b netip.Prefix) bool { return a.Bits() >= b.Bits() && b.Contains(a.Addr()) }
 
-// destinations lists what must enter the TUN, sorted: the IPv4 destinations of the groups' permits, and Protect of groups
-// that are not registered. A fail-open group that never registered has nothing to protect yet.
+// destinations lists what must enter the TUN, sorted: the destinations of the groups' permits, and Protect of groups that
+// are not registered. A fail-open group that never registered has nothing to protect yet. Of IPv6 only what is named counts:
+// a group that guards everything since nobody knows better leaves IPv6 to the guard. Nor does what stays on its link.
 func destinations(groups []Group) []netip.Prefix {
 	var out []netip.Prefix
 	add := func(p netip.Prefix) {
-		if p.Addr().Is4() {
-			out = append(out, p.Masked())
+		if p = p.Masked(); !inside(p, linkLocal6) && !inside(p, multicast6) {
+			out = append(out, p)
 		}
 	}
 	for _, g := range groups {
@@ -66,7 +70,9 @@ func destinations(groups []Group) []netip.Prefix {
 				add(r.Dst)
 			}
 			for _, p := range x.guarded() {
-				add(p)
+				if p.Addr().Is4() || len(x.Protect) > 0 {
+					add(p)
+				}
 			}
 		}
 	}
@@ -75,19 +81,32 @@ func destinations(groups []Group) []netip.Prefix {
 }
 
 func (n *Net) syncRoutes() error {
+	for _, family := range n.inUse() {
+		if err := n.syncFamily(family); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (n *Net) syncFamily(family int) error {
 	tun, err := n.link(n.cfg.TUN)
 	if err != nil {
 		return err
 	}
-	main, err := n.mainRoutes(tun.Attrs().Index)
+	main, err := n.mainRoutes(family, tun.Attrs().Index)
 	if err != nil {
 		return err
 	}
-	src, err := n.ownSource()
+	src, err := n.ownSource(family)
 	if err != nil {
 		return err
 	}
-	plan := planRoutes(destinations(n.groups), main)
+	if n.cfg.Own != nil && src.IsValid() {
+		n.cfg.Own(src)
+	}
+	protected := slices.DeleteFunc(destinations(n.groups), func(p netip.Prefix) bool { return p.Addr().Is6() != (family == unix.AF_INET6) })
+	plan := planRoutes(protected, main)
 	order := make([]netip.Prefix, 0, len(plan))
 	for p := range plan {
 		order = append(order, p)
@@ -99,7 +118,7 @@ func (n *Net) syncRoutes() error {
 		}
 		return a.Compare(b)
 	})
-	have, err := n.tableRoutes(n.cfg.TableOut)
+	have, err := n.tableRoutes(n.cfg.TableOut, family)
 	if err != nil {
 		return err
 	}
@@ -112,7 +131,7 @@ func (n *Net) syncRoutes() error {
 			return fmt.Errorf("netcfg: route %s in table %d: %w", p, n.cfg.TableOut, err)
 		}
 	}
-	if err := n.localDefault(); err != nil {
+	if err := n.localDefault(family); err != nil {
 		return err
 	}
 	for _, r := range have {
@@ -137,22 +156,23 @@ func (n *Net) route(p netip.Prefix, w way, tun int, src netip.Addr) *netlink.Rou
 	return r
 }
 
-// sameRoute compares what route sets.
-func sameRoute(a, b *netlink.Route) bool {
-	return prefixOf(a.Dst) == prefixOf(b.Dst) && a.Type == b.Type && a.LinkIndex == b.LinkIndex && a.Src.Equal(b.Src)
+// sameRoute compares what the kernel has with what route sets. For a throw of IPv6 the kernel names the loopback.
+func sameRoute(have, r *netlink.Route) bool {
+	return prefixOf(have.Dst) == prefixOf(r.Dst) && have.Type == r.Type && have.Src.Equal(r.Src) &&
+		(have.LinkIndex == r.LinkIndex || r.Type == unix.RTN_THROW)
 }
 
 // localDefault makes table IN deliver everything locally.
-func (n *Net) localDefault() error {
+func (n *Net) localDefault(family int) error {
 	lo, err := n.link(loopback)
 	if err != nil {
 		return err
 	}
 	r := &netlink.Route{
-		Dst: ipNet(any4), Table: n.cfg.TableIn, LinkIndex: lo.Attrs().Index,
+		Dst: ipNet(anyOf(family)), Table: n.cfg.TableIn, LinkIndex: lo.Attrs().Index,
 		Type: unix.RTN_LOCAL, Scope: netlink.SCOPE_HOST, Protocol: netlink.RouteProtocol(n.cfg.Protocol),
 	}
-	if have, err := n.tableRoutes(n.cfg.TableIn); err != nil || len(have) == 1 {
+	if have, err := n.tableRoutes(n.cfg.TableIn, family); err != nil || len(have) == 1 {
 		return err
 	}
 	if err := netlink.RouteReplace(r); err != nil {
@@ -161,12 +181,12 @@ func (n *Net) localDefault() error {
 	return nil
 }
 
-func (n *Net) mainRoutes(tun int) ([]mainRoute, error) {
+func (n *Net) mainRoutes(family, tun int) ([]mainRoute, error) {
 	wan, err := n.link(n.cfg.WAN)
 	if err != nil {
 		return nil, err
 	}
-	list, err := netlink.RouteListFiltered(unix.AF_INET, &netlink.Route{Table: unix.RT_TABLE_MAIN}, netlink.RT_FILTER_TABLE)
+	list, err := netlink.RouteListFiltered(family, &netlink.Route{Table: unix.RT_TABLE_MAIN}, netlink.RT_FILTER_TABLE)
 	if err != nil {
 		return nil, fmt.Errorf("netcfg: list the main table: %w", err)
 	}
@@ -176,27 +196,31 @@ func (n *Net) mainRoutes(tun int) ([]mainRoute, error) {
 		if r.Type != unix.RTN_UNICAST || r.LinkIndex == tun {
 			continue
 		}
+		dst := prefixOf(r.Dst)
+		if inside(dst, linkLocal6) || inside(dst, multicast6) {
+			continue
+		}
 		viaWAN := r.LinkIndex == wan.Attrs().Index
 		for _, hop := range r.MultiPath {
 			viaWAN = viaWAN || hop.LinkIndex == wan.Attrs().Index
 		}
-		out = append(out, mainRoute{prefixOf(r.Dst), viaWAN})
+		out = append(out, mainRoute{dst, viaWAN})
 	}
 	return out, nil
 }
 
 // tableRoutes lists our routes of a table.
-func (n *Net) tableRoutes(table int) ([]netlink.Route, error) {
+func (n *Net) tableRoutes(table, family int) ([]netlink.Route, error) {
 	filter := &netlink.Route{Table: table, Protocol: netlink.RouteProtocol(n.cfg.Protocol)}
-	list, err := netlink.RouteListFiltered(unix.AF_INET, filter, netlink.RT_FILTER_TABLE|netlink.RT_FILTER_PROTOCOL)
+	list, err := netlink.RouteListFiltered(family, filter, netlink.RT_FILTER_TABLE|netlink.RT_FILTER_PROTOCOL)
 	if err != nil {
 		return nil, fmt.Errorf("netcfg: list table %d: %w", table, err)
 	}
 	return list, nil
 }
 
-func (n *Net) flush(table int) error {
-	list, err := n.tableRoutes(table)
+func (n *Net) flush(table, family int) error {
+	list, err := n.tableRoutes(table, family)
 	for _, r := range list {
 		err = errors.Join(err, n.delRoute(r))
 	}
@@ -205,7 +229,7 @@ func (n *Net) flush(table int) error {
 
 func (n *Net) delRoute(r netlink.Route) error {
 	if r.Dst == nil {
-		r.Dst = ipNet(prefixOf(nil))
+		r.Dst = ipNet(anyOf(r.Family))
 	}
 	if err := netlink.RouteDel(&r); err != nil && !errors.Is(err, unix.ESRCH) {
 		return fmt.Errorf("netcfg: delete route %s from table %d: %w", prefixOf(r.Dst), r.Table, err)
@@ -214,8 +238,9 @@ func (n *Net) delRoute(r netlink.Route) error {
 }
 
 // ownSource picks the source of the member's own traffic: an address that the policy covers, LAN before WAN; else the WAN's.
-func (n *Net) ownSource() (netip.Addr, error) {
-	if n.cfg.Source.IsValid() {
+func (n *Net) ownSource(family int) (netip.Addr, error) {
+	v6 := family == unix.AF_INET6
+	if n.cfg.Source.IsValid() && n.cfg.Source.Is6() == v6 {
 		return n.cfg.Source, nil
 	}
 	var first netip.Addr
@@ -224,13 +249,13 @@ func (n *Net) ownSource() (netip.Addr, error) {
 		if err != nil {
 			continue // a LAN interface may come later; the watch sees it
 		}
-		addrs, err := netlink.AddrList(l, unix.AF_INET)
+		addrs, err := netlink.AddrList(l, family)
 		if err != nil {
 			return netip.Addr{}, fmt.Errorf("netcfg: addresses of %s: %w", name, err)
 		}
 		for _, a := range addrs {
-			addr, ok := netip.AddrFromSlice(a.IP.To4())
-			if !ok {
+			addr, ok := netip.AddrFromSlice(a.IP)
+			if addr = addr.Unmap(); !ok || addr.Is6() != v6 || linkLocal6.Contains(addr) || v6 && a.Flags&unusable != 0 {
 				continue
 			}
 			if name == n.cfg.WAN && !first.IsValid() {
@@ -245,6 +270,9 @@ func (n *Net) ownSource() (netip.Addr, error) {
 	}
 	return first, nil
 }
+
+// unusable are the IPv6 addresses that do not last, and those that are not ours yet.
+const unusable = unix.IFA_F_TEMPORARY | unix.IFA_F_DEPRECATED | unix.IFA_F_TENTATIVE | unix.IFA_F_DADFAILED
 
 func ipNet(p netip.Prefix) *net.IPNet {
 	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}

@@ -19,11 +19,11 @@ const (
 	prefOwn
 )
 
-func (n *Net) rules() []*netlink.Rule {
+func (n *Net) rules(family int) []*netlink.Rule {
 	c := n.cfg
 	rule := func(offset, table int) *netlink.Rule {
 		r := netlink.NewRule()
-		r.Family = unix.AF_INET
+		r.Family = family
 		r.Priority = c.Preference + offset
 		r.Table = table
 		r.Protocol = c.Protocol
@@ -39,6 +39,9 @@ func (n *Net) rules() []*netlink.Rule {
 	in.IifName, in.IPProto = c.WAN, protoESP
 	if !c.NoOwnTraffic {
 		for _, f := range c.Exempt {
+			if family == unix.AF_INET6 && f.Proto == protoIGMP {
+				continue
+			}
 			r := add(rule(prefExempt, unix.RT_TABLE_MAIN))
 			r.IifName, r.IPProto = loopback, int(f.Proto)
 			if f.Port == 0 {
@@ -63,9 +66,11 @@ func (n *Net) rules() []*netlink.Rule {
 const loopback = "lo"
 
 func (n *Net) addRules() error {
-	for _, r := range n.rules() {
-		if err := netlink.RuleAdd(r); err != nil && !errors.Is(err, os.ErrExist) {
-			return fmt.Errorf("netcfg: add %s: %w", describeRule(*r), err)
+	for _, family := range n.inUse() {
+		for _, r := range n.rules(family) {
+			if err := netlink.RuleAdd(r); err != nil && !errors.Is(err, os.ErrExist) {
+				return fmt.Errorf("netcfg: add %s: %w", describeRule(*r), err)
+			}
 		}
 	}
 	return nil
@@ -77,14 +82,16 @@ func (n *Net) ours(r netlink.Rule) bool {
 }
 
 func (n *Net) listRules() ([]netlink.Rule, error) {
-	all, err := netlink.RuleList(unix.AF_INET)
-	if err != nil {
-		return nil, fmt.Errorf("netcfg: list rules: %w", err)
-	}
 	var out []netlink.Rule
-	for _, r := range all {
-		if n.ours(r) {
-			out = append(out, r)
+	for _, family := range families() {
+		all, err := netlink.RuleList(family)
+		if err != nil {
+			return nil, fmt.Errorf("netcfg: list rules: %w", err)
+		}
+		for _, r := range all {
+			if n.ours(r) {
+				out = append(out, r)
+			}
 		}
 	}
 	return out, nil
@@ -98,14 +105,19 @@ func (n *Net) removeLeftovers() error {
 			err = errors.Join(err, fmt.Errorf("netcfg: delete %s: %w", describeRule(r), derr))
 		}
 	}
-	for _, table := range []int{n.cfg.TableOut, n.cfg.TableIn} {
-		err = errors.Join(err, n.flush(table))
+	for _, family := range families() {
+		for _, table := range []int{n.cfg.TableOut, n.cfg.TableIn} {
+			err = errors.Join(err, n.flush(table, family))
+		}
 	}
 	return err
 }
 
 func describeRule(r netlink.Rule) string {
 	s := fmt.Sprintf("rule %d:", r.Priority)
+	if r.Family == unix.AF_INET6 {
+		s = fmt.Sprintf("IPv6 rule %d:", r.Priority)
+	}
 	if r.Mark != 0 {
 		s += fmt.Sprintf(" fwmark %#x", r.Mark)
 	}

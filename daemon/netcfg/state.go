@@ -30,11 +30,13 @@ func (n *Net) State() (State, error) {
 	for _, r := range rules {
 		s.Rules = append(s.Rules, describeRule(r))
 	}
-	for _, table := range []int{n.cfg.TableOut, n.cfg.TableIn} {
-		routes, rerr := n.tableRoutes(table)
-		err = errors.Join(err, rerr)
-		for _, r := range routes {
-			s.Routes = append(s.Routes, n.describeRoute(r))
+	for _, family := range families() {
+		for _, table := range []int{n.cfg.TableOut, n.cfg.TableIn} {
+			routes, rerr := n.tableRoutes(table, family)
+			err = errors.Join(err, rerr)
+			for _, r := range routes {
+				s.Routes = append(s.Routes, n.describeRoute(r))
+			}
 		}
 	}
 	sort.Strings(s.Routes)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -40,6 +41,9 @@ func (n *Net) setSysctls() error {
 			}
 		}
 	}
+	if n.v6 {
+		return n.setSysctls6()
+	}
 	return nil
 }
 
@@ -53,7 +57,7 @@ func (n *Net) setSysctl(path, old, value string) error {
 
 func (n *Net) restoreSysctls() error {
 	var err error
-	for _, s := range n.saved {
+	for _, s := range slices.Backward(n.saved) {
 		if werr := os.WriteFile(s.path, []byte(s.value), 0); werr != nil && !errors.Is(werr, os.ErrNotExist) {
 			err = errors.Join(err, fmt.Errorf("netcfg: restore %s: %w", s.path, werr))
 		}
