@@ -3,7 +3,9 @@ package gdoi
 import (
 	"fmt"
 	"net/netip"
+	"time"
 
+	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/policy"
 )
 
@@ -78,6 +80,22 @@ type SetPolicy struct {
 	// lets pass in clear is accepted in clear.
 	Also       []policy.List
 	Registered bool
+}
+
+// SetTime is an effect: the time of the group, as of now and from now on. Everything sent is stamped with it, and what
+// arrives with a stamp must be inside the window. It follows the InstallSA of the same step.
+type SetTime struct {
+	Group string
+	// On false ends it: the rest means nothing.
+	On bool
+	// Time is the pseudotime at At; from then on it runs Drift parts per billion faster than the member's monotonic clock.
+	At    machine.Instant
+	Time  time.Duration
+	Drift int64
+	// Window is how far a stamp may be from the time; 0: stamps are not judged.
+	Window time.Duration
+	// Demand lists SAs under which nothing passes without a stamp.
+	Demand []SPI
 }
 
 // JoinMulticast is an effect: receive what is sent to a multicast group from now on, as rekeys are. Address is the group's
@@ -160,6 +178,8 @@ const (
 	SeqLow DataPlaneKind = iota + 1
 	// UnknownSPI: ESP packets with an SPI that is not installed arrive, so the others may have newer keys.
 	UnknownSPI
+	// OutOfTime: what arrives is dropped for its time stamps, and nothing else comes, so the clock may be wrong.
+	OutOfTime
 )
 
 // DataPlaneReport is an event from the data plane to a member: it registers again.
@@ -183,6 +203,9 @@ func (ActivateSA) MachineEffect() {}
 
 // MachineEffect marks the type.
 func (RetireSA) MachineEffect() {}
+
+// MachineEffect marks the type.
+func (SetTime) MachineEffect() {}
 
 // MachineEffect marks the type.
 func (SetPolicy) MachineEffect() {}

@@ -48,6 +48,11 @@ const (
 	NoteDatagramDropped = "datagram-dropped"    // a control-plane datagram was dropped; rate limited
 	NoteUnknownSPI      = "unknown-spi"         // GM: the data plane sees keys that we do not have
 	NoteSenderSpaceLow  = "sender-counters-low" // GM: the data plane runs out of IVs
+	NoteTimeSet         = "time-set"            // GM: the group has a time; packets are stamped
+	NoteTimeEnded       = "time-ended"          // GM: it has none any more
+	NoteTimeJumped      = "time-jumped"         // GM: a correction was too large to be drift: another key server, or one that lost its time
+	NoteTimeReplay      = "time-replay"         // GM: packets are dropped for their time stamps; sampled
+	NoteOutOfTime       = "out-of-time"         // GM: all packets are: the clock may be wrong
 )
 
 // Names of journal events about acknowledgements.

@@ -123,6 +123,7 @@ func (d *decoder) ksGroup(v *value) KSGroup {
 		opt("mode", word(d, &g.Mode, gdoi.ParseMode)),
 		opt("kek", func(v *value) { d.kek(v, &g.KEK) }),
 		opt("rekey", func(v *value) { d.rekey(v, &g.Rekey) }),
+		opt("anti-replay", func(v *value) { d.antiReplay(v, &g.AntiReplay) }),
 		opt("sender-ids", func(v *value) { d.senderIDs(v, &g.SenderIDs) }))
 	if g.KEK.SignatureKey == "" {
 		g.KEK.SignatureKey = "rekey-" + g.Name
@@ -130,6 +131,7 @@ func (d *decoder) ksGroup(v *value) KSGroup {
 	if tekAt == nil {
 		tekAt = v
 	}
+	d.checkTime(v, &g)
 	switch {
 	case policyAt != nil && sasAt != nil:
 		d.fail(sasAt, "the group has a policy too; write its rules into the match of one of the sas")

@@ -122,6 +122,9 @@ type KSGroup struct {
 	Mode      gdoi.Mode
 	KEK       KEK
 	Rekey     Rekey
+
+	AntiReplay AntiReplay
+
 	SenderIDs SenderIDs
 	Lists     []AccessList // the same rules with their places
 }

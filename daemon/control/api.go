@@ -84,6 +84,10 @@ type KSGroup struct {
 	SIDsUsed     uint64     `json:"sids_used"`         //
 	SIDsTotal    uint64     `json:"sids_total"`        //
 	Transmitting int        `json:"transmitting"`      // members to which the current rekey is still being repeated
+
+	ReplayValue float64 `json:"replay_value"` // the time window of anti-replay in seconds; 0: there is none
+	Unstamped   string  `json:"unstamped"`    // what becomes of packets without a time stamp: accept or drop
+	Pseudotime  float64 `json:"pseudotime"`   // seconds; 0: the group has no time
 }
 
 // Present counts the members that have not left.
@@ -222,8 +226,43 @@ type GMGroup struct {
 	Acknowledge     string    `json:"acknowledge"` // kek-sha256, or none
 	AcksSent        uint64    `json:"acks_sent"`
 
+	AntiReplay AntiReplay `json:"anti_replay"`
+
 	// KeyServers is the order in which this member tries them; these of them did not answer lately, and are tried last.
 	KeyServersUnreachable []string `json:"key_servers_unreachable,omitempty"`
+}
+
+// AntiReplay is what keeps repeated packets out: a window of sequence numbers for each sender, and the group's time, if it
+// has one. Times are seconds.
+type AntiReplay struct {
+	ReplayWindow   int          `json:"replay_window"`        // sequence numbers
+	On             bool         `json:"time_based"`           // packets are stamped
+	Value          float64      `json:"replay_value"`         // the time window; 0: stamps are not judged
+	Pseudotime     float64      `json:"pseudotime"`           // here, now
+	Offset         float64      `json:"offset"`               // pseudotime less the member's monotonic clock
+	Drift          float64      `json:"drift_ppm"`            // by how much it runs faster than that clock
+	InPackets      uint64       `json:"input_packets"`        // with a stamp that was accepted
+	OutPackets     uint64       `json:"output_packets"`       // stamped
+	InErrors       uint64       `json:"input_error_packets"`  // dropped for their stamps (time-replay)
+	Unstamped      uint64       `json:"input_unstamped"`      // dropped because they had none
+	SyncErrors     uint64       `json:"time_sync_errors"`     // the group's time had jumped
+	Syncs          uint64       `json:"time_syncs"`           // by registrations and rekeys
+	LateSyncs      uint64       `json:"time_syncs_late"`      // rekeys that had been under way too long
+	SyncedAt       time.Time    `json:"time_synced_at"`       // the last
+	LastCorrection float64      `json:"time_last_correction"` //
+	MaxCorrection  float64      `json:"time_max_correction"`  //
+	MaxDelta       float64      `json:"max_time_delta"`       // of an accepted stamp from the time here
+	Demand         []string     `json:"demand"`               // SPIs under which every packet must be stamped
+	History        []LatePacket `json:"replay_error_history"` // the last ten, of at most ten a minute
+}
+
+// LatePacket is a packet that was dropped for its time stamp.
+type LatePacket struct {
+	Source string  `json:"source"`
+	SPI    string  `json:"spi"`
+	Mine   float64 `json:"my_pseudotime"`
+	Peer   float64 `json:"peer_pseudotime"`
+	Window float64 `json:"window"`
 }
 
 // DataPath is the traffic of a member.

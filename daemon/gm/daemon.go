@@ -243,7 +243,7 @@ func (d *Daemon) Snapshot(ctx context.Context) (*control.Snapshot, error) {
 	err := d.loop.Do(ctx, func(now machine.Now) { // the engine as well: not between two effects of one step
 		n := d.node.Snapshot(now)
 		e = d.engine.Stats()
-		s.Time, s.Drops, s.GM = now.Wall, translate.Drops(n.Drops), groupMember(d.cfg, n, e)
+		s.Time, s.Drops, s.GM = now.Wall, translate.Drops(n.Drops), groupMember(d.cfg, n, e, d.engine.TimeStats(engine.Instant(now.Mono)))
 	})
 	if err == nil {
 		s.GM.DataPath = d.dataPath(e)

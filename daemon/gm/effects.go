@@ -29,6 +29,8 @@ func (d *Daemon) effect(now machine.Now, e machine.Effect) {
 	case gdoi.RetireSA:
 		err = d.engine.Retire(e.Group, uint32(e.SPI))
 		d.fitMTU()
+	case gdoi.SetTime:
+		err = d.setTime(e)
 	case gdoi.SetPolicy:
 		err = d.setPolicy(e)
 	case gdoi.JoinMulticast:

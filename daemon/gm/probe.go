@@ -65,6 +65,7 @@ func (d *Daemon) watchDataPath(ctx context.Context) {
 		groups = append(groups, d.cfg.Groups[i].Name)
 	}
 	var p probe
+	times := newTimeProbe()
 	tick := time.NewTicker(probeInterval)
 	defer tick.Stop()
 	for {
@@ -73,7 +74,11 @@ func (d *Daemon) watchDataPath(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		for _, r := range p.look(d.engine.Stats(), groups) {
+		notes, reports := times.look(d.engine.TimeStats(engine.Instant(d.clock.Now().Mono)))
+		for _, n := range notes {
+			d.sink.Note(d.clock.Now(), n)
+		}
+		for _, r := range append(reports, p.look(d.engine.Stats(), groups)...) {
 			if d.loop.Post(ctx, r) != nil {
 				return
 			}

@@ -13,10 +13,12 @@ import (
 )
 
 // groupMember merges what the machine knows with the counters of the data path.
-func groupMember(c *config.GM, s node.GMSnapshot, e engine.Stats) *control.GroupMember {
+func groupMember(c *config.GM, s node.GMSnapshot, e engine.Stats, t []engine.TimeStats) *control.GroupMember {
 	g := &control.GroupMember{Groups: []control.GMGroup{}}
 	for i, m := range s.Groups {
-		g.Groups = append(g.Groups, group(&c.Groups[i], m, e))
+		one := group(&c.Groups[i], m, e)
+		one.AntiReplay = antiReplay(c.Groups[i].ReplayWindow, m.Time, t[i])
+		g.Groups = append(g.Groups, one)
 	}
 	return g
 }

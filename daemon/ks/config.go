@@ -42,6 +42,7 @@ func nodeConfig(c *config.KS, local config.Endpoints, public func(config.KEK) ([
 			ActivationDelay: g.Rekey.ActivationDelay, Retransmits: g.Rekey.Retransmits,
 			SIDBits: g.SenderIDs.Bits, SIDFirst: uint64(g.SenderIDs.First), SIDCount: uint64(g.SenderIDs.Count),
 		}
+		k.AntiReplay = keyserver.AntiReplay{Window: g.AntiReplay.Time, Demand: g.AntiReplay.Drop}
 		for _, s := range g.SAs {
 			k.SAs = append(k.SAs, keyserver.SAConfig{Name: s.Name, Policy: s.Match, TEK: s.TEK.Suite, Lifetime: s.TEK.Lifetime, PerSelector: s.PerSelector})
 		}

@@ -102,7 +102,11 @@ func New(cfg *config.KS, log *slog.Logger, opts Options) (_ *Daemon, err error) 
 	}
 	d.secrets.Store(&cfg.PSKs)
 	nc.Phase1.PSK = d.secret
-	if d.node, err = node.NewKeyServer(machine.NewEnv(rand.Reader), nc, records); err != nil {
+	env := machine.NewEnv(rand.Reader)
+	if c, ok := d.clock.(*loop.SystemClock); ok {
+		env.Boot = c.Boot()
+	}
+	if d.node, err = node.NewKeyServer(env, nc, records); err != nil {
 		return nil, err
 	}
 	d.loop = loop.New(loop.Config{

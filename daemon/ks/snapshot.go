@@ -49,6 +49,10 @@ func group(c *config.KSGroup, s keyserver.Snapshot) control.KSGroup {
 		g.RekeyKind, g.Multicast = "multicast", s.Multicast.String()
 	}
 	g.Health, g.HealthReason = health(s)
+	g.ReplayValue, g.Unstamped, g.Pseudotime = s.Time.Window.Seconds(), "accept", s.Time.Now.Seconds()
+	if s.Time.Demand {
+		g.Unstamped = "drop"
+	}
 	for _, r := range s.Policy {
 		g.Policy = append(g.Policy, control.Rule{Text: r.String(), Owner: "group"})
 	}

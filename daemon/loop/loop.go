@@ -104,6 +104,9 @@ func (l *Loop) Run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-wake:
+			if at, ok := l.cfg.Machine.Deadline(); ok && l.until(at) > 0 {
+				continue // slept for maxSleep
+			}
 			l.step(sctx, &workers, machine.Timeout{})
 		case d := <-l.datagrams:
 			l.step(sctx, &workers, machine.Datagram{Local: d.local, Remote: d.remote, Bytes: d.b})
@@ -126,12 +129,15 @@ func (l *Loop) Run(ctx context.Context) {
 	<-done
 }
 
+// maxSleep bounds what a timer oversleeps after the system was suspended: timers stand still then, the clock does not.
+const maxSleep = 10 * time.Second
+
 // until compares before it subtracts: "at once" may be the smallest Instant there is.
 func (l *Loop) until(at machine.Instant) time.Duration {
 	if at <= l.cfg.Clock.Now().Mono {
 		return 0
 	}
-	return max(0, l.cfg.Clock.Until(at))
+	return min(maxSleep, max(0, l.cfg.Clock.Until(at)))
 }
 
 // step gives the machine one event and carries out what it wants.

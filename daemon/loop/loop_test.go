@@ -69,6 +69,10 @@ func start(t *testing.T, d *diary, cfg Config) (*Loop, context.CancelFunc) {
 	t.Helper()
 	cfg.Send = func(_, _ netip.AddrPort, b []byte) { d.add("send %s", b) }
 	cfg.Note = func(_ machine.Now, n machine.Note) { d.add("note %s", n.Name) }
+	if cfg.Clock == nil {
+		origin := time.Now()
+		cfg.Clock = newSystemClock(func() int64 { return int64(time.Since(origin)) })
+	}
 	l := New(cfg)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})

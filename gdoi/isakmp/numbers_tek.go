@@ -14,6 +14,13 @@ const (
 	// as text lines joined by "\n": the word of its mode and for how many seconds it is still in force (0: some members may
 	// be late), then its access list.
 	GAPGetVPNFormer = 202
+	// GAPGetVPNTime is ours too, Variable, under the same condition: the time of the group, by which old packets are told.
+	// Absent means that it has none.
+	//
+	//	 window 4, milliseconds | series 4 | pseudotime 8, microseconds | SPI 4 of each TEK that every sender stamps under
+	//
+	// Within a series the pseudotime has never jumped.
+	GAPGetVPNTime = 203
 )
 
 // Protocols of a SAT: RFC 6407 §5.5, RFC 8052. A DELETE uses them too, and 0 for the KEK.

@@ -74,6 +74,8 @@ type Config struct {
 	// Multicast is the group address and port that rekeys go to; invalid: to each member by unicast.
 	Multicast netip.AddrPort
 
+	AntiReplay AntiReplay
+
 	// SIDBits is the width of sender ids: 8, 12, 16 or 24. SIDFirst and SIDCount bound the range that this key server
 	// allocates from; a zero SIDCount is the rest of the space.
 	SIDBits            int
@@ -144,6 +146,9 @@ func (c Config) Validate() error {
 		return bad("it has no id; set the number or text that members ask for")
 	}
 	if err := c.validateSAs(); err != nil {
+		return bad("%w", err)
+	}
+	if err := c.validateTime(); err != nil {
 		return bad("%w", err)
 	}
 	a := c.ActivationDelay

@@ -89,6 +89,7 @@ func (g *Group) persist(now machine.Now, out machine.Effects) (machine.Effects, 
 		records = append(records, g.record(exclusionKey, encodeExclusion(now, g.exclusion)))
 	}
 	records = append(records, g.treeRecords()...)
+	records = append(records, g.timeRecords(now)...)
 	sort.Slice(records, func(i, j int) bool { return records[i].Key < records[j].Key })
 	d.clean()
 	mark(&d.waiting, id, true)

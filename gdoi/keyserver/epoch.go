@@ -21,6 +21,7 @@ type tek struct {
 	chain                       *chain
 	epoch                       uint64
 	created, sendAfter, expires machine.Instant
+	stamped                     bool // all senders stamp their packets under it
 }
 
 // kek is a key-encryption key with the last sequence number used under it.
@@ -51,7 +52,7 @@ func (g *Group) newTEK(now machine.Now, c *chain, out machine.Effects) machine.E
 	g.epoch++
 	t := &tek{
 		spi: g.nextSPI(), suite: c.suite, key: machine.TakeSecret(g.env.Bytes(c.suite.KeymatLen())), chain: c, epoch: g.epoch,
-		created: now.Mono, sendAfter: max(now.Mono, g.policyAt), expires: now.Mono.Add(c.lifetime),
+		created: now.Mono, sendAfter: max(now.Mono, g.policyAt), expires: now.Mono.Add(c.lifetime), stamped: g.stamps(now),
 	}
 	if old := g.newest(c); old != nil {
 		t.sendAfter = now.Mono.Add(g.activation(old.expires.Sub(now.Mono)))
@@ -121,6 +122,7 @@ func (g *Group) retireTEK(i int, why string, out machine.Effects) machine.Effect
 	t.key.Destroy()
 	g.rememberSPI(t.spi)
 	g.durable.deleteTEK(t.spi)
+	g.endTime()
 	n := g.note(gdoi.NoteTEKRetired, machine.Info, fmt.Sprintf("%s %v destroyed: %s", t.chain.title(), t.spi, why), machine.F("spi", t.spi.String()))
 	n.Reason = why
 	return append(out, n)

@@ -39,6 +39,8 @@ type Group struct {
 	told     bool        // the records say the same
 	former   pull.Former // in force until policyAt
 
+	time pseudotime
+
 	members    memberList
 	tree       keyTree
 	sids       senderIDs
@@ -97,6 +99,8 @@ func (g *Group) Start(now machine.Now, stored []machine.Record, out machine.Effe
 		return g.resume(now, out)
 	}
 	g.spis = newSPIWalk(g.env)
+	g.beginTime(now, true)
+	g.timeTold(now)
 	g.durable.policy = true
 	out = g.newKEK(now, out)
 	for _, c := range g.chains {
@@ -109,6 +113,8 @@ func (g *Group) Start(now machine.Now, stored []machine.Record, out machine.Effe
 // resume goes on after a restart. Keys that ran out meanwhile are replaced, and since nobody knows who has heard of the
 // newest ones, they are announced again.
 func (g *Group) resume(now machine.Now, out machine.Effects) machine.Effects {
+	g.beginTime(now, false)
+	g.endTime()
 	g.newPolicy(now)
 	out = g.retire(now, out)
 	kek := len(g.keks) == 0
@@ -168,6 +174,7 @@ func (g *Group) Deadline() (machine.Instant, bool) {
 	}
 	n.Add(g.members.expiry.Deadline())
 	n.Add(g.again.Deadline())
+	n.Add(g.time.again.Deadline())
 	n.Add(g.durable.retry.Deadline())
 	if x := g.exclusion; x != nil {
 		n.Add(x.second.Deadline())
@@ -188,6 +195,7 @@ func (g *Group) Timeout(now machine.Now, out machine.Effects) machine.Effects {
 	if g.again.Due(now.Mono) {
 		out = g.repeatPolicy(now, out)
 	}
+	out = g.tellTime(now, out)
 	out = g.deliver(now, out)
 	out = g.followExclusion(now, out)
 	out = g.judge(now, out)

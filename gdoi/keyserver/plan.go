@@ -69,6 +69,7 @@ func (g *Group) Plan(now machine.Now, cfg Config, atOnce bool) (Plan, error) {
 	w.kek()
 	w.members()
 	w.others()
+	w.time()
 	w.p.Rekeys = ch.Rekeys()
 	if len(w.p.Text) == 0 {
 		w.p.Text = []string{"nothing changes"}

@@ -22,6 +22,8 @@ type Change struct {
 	// Policy says that the access list changes, Mode that the mode does, Delay that the activation delay does; Lifetimes
 	// that lifetimes do, which is for the next keys.
 	Policy, Mode, Delay, Lifetimes bool
+	// Time says that the time window does.
+	Time bool
 	// KEK says that the KEK is replaced.
 	KEK bool
 	// Announce says that a PUSH goes out at once.
@@ -100,11 +102,12 @@ func (g *Group) compare(now machine.Now, cfg Config, immediately bool) (ch Chang
 	}
 	ch.Policy = ch.Policy || len(ch.Made)+len(ch.Dropped) > 0 || !cfg.AccessList().Equal(g.cfg.AccessList())
 	ch.Mode = cfg.Mode != g.cfg.Mode
+	ch.Time = cfg.AntiReplay != g.cfg.AntiReplay
 	ch.Delay = cfg.ActivationDelay != g.cfg.ActivationDelay
 	ch.Lifetimes = ch.Lifetimes || cfg.KEKLifetime != g.cfg.KEKLifetime
 	ch.KEK = cfg.KEK != g.cfg.KEK || cfg.SignKey != g.cfg.SignKey || cfg.SignHash != g.cfg.SignHash || !bytes.Equal(cfg.SignPublic, g.cfg.SignPublic) ||
 		cfg.Multicast != g.cfg.Multicast || cfg.Ack != g.cfg.Ack
-	ch.Announce = ch.Policy || ch.Mode || ch.Delay || ch.KEK
+	ch.Announce = ch.Policy || ch.Mode || ch.Delay || ch.KEK || ch.Time
 	if (ch.Policy || ch.Mode) && !immediately {
 		ch.In = min(2*cfg.ActivationDelay, left/2)
 		for _, t := range g.teks {
@@ -173,6 +176,8 @@ func (g *Group) Reconfigure(now machine.Now, cfg Config, immediately bool, out m
 	old := g.chains
 	was := pull.Former{AccessList: g.cfg.AccessList(), Mode: g.cfg.Mode}
 	g.cfg, g.public = cfg, public
+	g.beginTime(now, false)
+	g.endTime()
 	g.sidNext = max(g.sidNext, cfg.SIDFirst)
 	if ch.Policy || ch.Mode {
 		if now.Mono >= g.policyAt {

@@ -31,6 +31,7 @@ import (
 //	                      lkh/HEIGHT/POS    nodeRecord
 //	                      lkh-stale         []lkh.NodeID
 //	                      exclusion         exclusionRecord
+//	                      time              timeRecord
 type counters struct {
 	Epoch            uint64
 	SPINext, SPIStep uint32
@@ -55,6 +56,7 @@ type tekRecord struct {
 	Key                         []byte
 	Epoch                       uint64
 	Created, SendAfter, Expires time.Time
+	Stamped                     bool `json:",omitempty"`
 }
 
 type kekRecord struct {
@@ -125,7 +127,7 @@ func encodeTEK(now machine.Now, t *tek) []byte {
 	if t == nil {
 		return nil
 	}
-	return encode(tekRecord{t.chain.sa, t.chain.permits.Strings(), t.suite, t.key.Bytes(), t.epoch, now.WallAt(t.created), now.WallAt(t.sendAfter), now.WallAt(t.expires)})
+	return encode(tekRecord{t.chain.sa, t.chain.permits.Strings(), t.suite, t.key.Bytes(), t.epoch, now.WallAt(t.created), now.WallAt(t.sendAfter), now.WallAt(t.expires), t.stamped})
 }
 
 func encodeKEK(now machine.Now, k *kek) []byte {
@@ -191,7 +193,7 @@ func (g *Group) forget() {
 		n.Key.Destroy()
 	}
 	g.tree = keyTree{Tree: lkh.New(g.env, g.cfg.KEK, 0)}
-	g.removed, g.exclusion = nil, nil
+	g.removed, g.exclusion, g.time = nil, nil, pseudotime{}
 	g.teks, g.keks, g.members, g.epoch, g.sidNext, g.told, g.policyAt, g.former = nil, nil, memberList{}, 0, g.cfg.SIDFirst, true, 0, pull.Former{}
 }
 
@@ -218,6 +220,8 @@ func (g *Group) restoreRecord(now machine.Now, r machine.Record) error {
 		return json.Unmarshal(r.Value, &g.tree.stale)
 	case exclusionKey:
 		return g.restoreExclusion(now, r.Value)
+	case timeKey:
+		return g.restoreTime(now, r.Value)
 	}
 	return errRecord
 }
@@ -278,7 +282,7 @@ func (g *Group) restoreTEK(now machine.Now, name string, b []byte) error {
 		// Of a version, or a time, in which the group had one SA: nobody knows what the key protects now.
 		return errRecord
 	}
-	t := &tek{spi: spi, suite: r.Suite, key: machine.TakeSecret(r.Key), epoch: r.Epoch, chain: g.chainFor(r.SA, permits, r.Suite)}
+	t := &tek{spi: spi, suite: r.Suite, key: machine.TakeSecret(r.Key), epoch: r.Epoch, chain: g.chainFor(r.SA, permits, r.Suite), stamped: r.Stamped}
 	t.created, t.expires = span(now, r.Created, r.Expires)
 	t.sendAfter = min(now.MonoAt(r.SendAfter), t.expires)
 	g.teks = append(g.teks, t)

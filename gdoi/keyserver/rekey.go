@@ -30,6 +30,7 @@ func (g *Group) rekey(now machine.Now, r rekeying, out machine.Effects) machine.
 
 // rekeyUnder announces under KEKs that were there before, and withdraws TEKs.
 func (g *Group) rekeyUnder(now machine.Now, under []*kek, r rekeying, gone []gdoi.SPI, out machine.Effects) machine.Effects {
+	g.timeTold(now)
 	if r.kek {
 		out = g.newKEK(now, out)
 	}
@@ -78,7 +79,7 @@ func (g *Group) announcement(now machine.Now, k *kek) *pull.Offer {
 
 // offer is what the group grants at now, without sender ids. It aliases the group's secrets.
 func (g *Group) offer(now machine.Now) *pull.Offer {
-	o := &pull.Offer{AccessList: g.cfg.AccessList(), Mode: g.cfg.Mode, ATD: max(0, g.policyAt.Sub(now.Mono)), DTD: 4 * g.cfg.ActivationDelay, SIDBits: g.cfg.SIDBits}
+	o := &pull.Offer{AccessList: g.cfg.AccessList(), Mode: g.cfg.Mode, ATD: max(0, g.policyAt.Sub(now.Mono)), DTD: 4 * g.cfg.ActivationDelay, SIDBits: g.cfg.SIDBits, Time: g.timeOffer(now)}
 	if n := len(g.keks); n > 0 {
 		k := g.keks[n-1]
 		o.Seq = k.seq

@@ -37,6 +37,7 @@ type Snapshot struct {
 	Ack                  push.AckType
 	Ejected              uint64
 	SIDBits              int
+	Time                 TimeInfo
 	SIDsUsed, SIDsTotal  uint64
 	ActivationDelay      time.Duration
 	Problems             []string // why the group is degraded; empty when all is well
@@ -85,6 +86,7 @@ func (g *Group) Snapshot(now machine.Now) Snapshot {
 		Ejected: g.ejected,
 	}
 	s.Ack = g.askable(true)
+	s.Time = g.timeInfo(now)
 	if n := len(g.keks); n > 0 {
 		s.Multicast = g.keks[n-1].dst
 	}

@@ -68,6 +68,7 @@ type Group struct {
 	classes   classes
 	policies  policies
 	told      *gdoi.SetPolicy // the last
+	clock     clock
 	acks      acks
 	joined    []netip.AddrPort // multicast groups
 }
@@ -87,6 +88,8 @@ const (
 	causeUnreadable
 	causePolicy
 	causeUnknownKEK
+	causeTime
+	causeOutOfTime
 )
 
 var causeTexts = [...]string{
@@ -100,6 +103,8 @@ var causeTexts = [...]string{
 	causeUnknownSPI: "traffic arrives under a key that this member does not have",
 	causeUnknownKEK: "a rekey came under a KEK that this member does not have",
 	causeUnreadable: "a genuine rekey could not be used",
+	causeTime:       "only a registration tells the time of the group",
+	causeOutOfTime:  "all packets that arrive are out of time",
 	causePolicy:     "the policy has changed, and the rekey could not say how",
 }
 

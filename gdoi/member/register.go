@@ -264,6 +264,12 @@ func (g *Group) Report(now machine.Now, r gdoi.DataPlaneReport, out machine.Effe
 		}
 		n := g.note(gdoi.NoteSenderSpaceLow, machine.Warning, causeCounters.String(), machine.F("spi", r.SPI.String()))
 		return g.renew(now, causeCounters, g.base/2, append(out, n))
+	case gdoi.OutOfTime:
+		// Whoever repeats old packets can cause this, so it is heeded like an alarm.
+		if !g.clock.set || !g.heedAlarm(now) {
+			return out
+		}
+		return g.renew(now, causeOutOfTime, min(g.base/2, 2*time.Second), append(out, g.note(gdoi.NoteOutOfTime, machine.Warning, causeOutOfTime.String())))
 	case gdoi.UnknownSPI:
 		// Anybody can send such packets, so they cause no more than a registration now and then; and a key that we had
 		// is no news.

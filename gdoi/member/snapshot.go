@@ -66,6 +66,7 @@ type Snapshot struct {
 	Sending         gdoi.SPI // what the first permit is sent with; 0: nothing
 	SIDBits         int
 	SIDs            []gdoi.SID
+	Time            TimeInfo
 	ActivationDelay time.Duration // as learnt from the key server
 	// Multicast lists the groups that rekeys come from; none: they come by unicast. Ack is how they are acknowledged, and
 	// AcksSent how often that was done.
@@ -89,6 +90,7 @@ func (g *Group) Snapshot(now machine.Now) Snapshot {
 		s.Ack = g.keks[n-1].receiver.Key().Ack
 	}
 	s.KeyTree = g.path != nil
+	s.Time = g.timeInfo(now)
 	if g.registrations > 0 {
 		s.RegisteredAt = now.WallAt(g.registeredAt)
 	}

@@ -40,6 +40,7 @@ type Initiator struct {
 	sent   int
 	wait   time.Duration
 	resend machine.Instant
+	began  machine.Instant // when message 1 was sent for the first time
 }
 
 // NewInitiator prepares a registration with group over the established session s, for wantSIDs sender ids (at
@@ -61,7 +62,7 @@ func (i *Initiator) Start(now machine.Now, out machine.Effects) machine.Effects 
 		return out
 	}
 	i.ni = i.env.Bytes(ourNonce)
-	i.state = initSent1
+	i.state, i.began = initSent1, now.Mono
 	return i.transmit(now, out, i.seal(nil,
 		isakmp.Nonce{Data: i.ni}, isakmp.ID{IDType: isakmp.IDKeyID, Data: []byte(i.group)}))
 }
@@ -104,6 +105,9 @@ func (i *Initiator) message2(now machine.Now, msg []byte, out machine.Effects) (
 		// RFC 6407 §3.3: notify the key server with a Delete and tear down the phase-1 session.
 		return i.s.Delete(now, out), i.fail(err)
 	}
+	if o.Time != nil {
+		o.Time.At, o.Time.RoundTrip = now.Mono, now.Mono.Sub(i.began)
+	}
 	i.offer = o
 	var ps []isakmp.Payload
 	if i.sids > 1 && len(o.TEKs) > 0 {
@@ -131,7 +135,7 @@ func (i *Initiator) parse2(chain []isakmp.Raw) (*Offer, error) {
 	}
 	if sa.GAP != nil && !i.s.PeerVendor(isakmp.VendorIDGetVPN) {
 		// A private number means something else to a stranger.
-		for _, private := range []uint16{isakmp.GAPGetVPNAccessList, isakmp.GAPGetVPNMode, isakmp.GAPGetVPNFormer} {
+		for _, private := range []uint16{isakmp.GAPGetVPNAccessList, isakmp.GAPGetVPNMode, isakmp.GAPGetVPNFormer, isakmp.GAPGetVPNTime} {
 			if _, ok := isakmp.FindAttribute(sa.GAP.Attributes, private); ok {
 				return nil, unsupported("GAP attribute %d from a key server without our vendor id", private)
 			}

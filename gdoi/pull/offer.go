@@ -30,6 +30,8 @@ type Offer struct {
 	Mode gdoi.Mode
 	// Former is the policy that this one replaces; nil: none. Only in a PULL, and with AccessList.
 	Former *Former
+	// Time is the time of the group; nil: it has none, or members are not told because of those of other makes.
+	Time *TimeOffer
 	// SIDBits and SIDs are the sender ids for this member alone, RFC 6407 §5.6.4; never in a PUSH.
 	SIDBits int
 	SIDs    []gdoi.SID

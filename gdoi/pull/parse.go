@@ -193,6 +193,12 @@ func (o *Offer) parseGAP(g *isakmp.GAP) error {
 				return err
 			}
 			o.Former = f
+		case isakmp.GAPGetVPNTime:
+			t, err := parseTime(a.Value)
+			if err != nil {
+				return err
+			}
+			o.Time = t
 		case isakmp.GAPGetVPNMode:
 			v, err := number("GAP", a, uint64(gdoi.ModeReceiveOnly))
 			if err != nil {

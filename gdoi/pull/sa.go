@@ -91,6 +91,9 @@ func (o *Offer) gap(sendAccessList bool) *isakmp.GAP {
 		f := o.Former
 		as = append(as, isakmp.LongAttr(isakmp.GAPGetVPNFormer, fmt.Appendf(nil, "%v %d\n%v", f.Mode, seconds(f.For), f.AccessList)))
 	}
+	if sendAccessList && o.Time != nil {
+		as = append(as, o.Time.attribute())
+	}
 	if as == nil {
 		return nil
 	}

@@ -68,6 +68,7 @@ type plane struct {
 	sending    map[int]gdoi.SPI // by class
 	policy     gdoi.SetPolicy   // the last
 	early      bool             // sending has changed in this step
+	time       groupTime
 	lastSeq    map[string]uint32
 }
 
@@ -114,7 +115,7 @@ func (c *Checker) SPIs(n *Node) int { return len(c.of(n).sas) }
 func (c *Checker) of(n *Node) *plane {
 	p := c.plane[n]
 	if p == nil {
-		p = &plane{removed: c.removed[n] != nil, sas: map[gdoi.SPI]sa{}, sending: map[int]gdoi.SPI{}, lastSeq: map[string]uint32{}}
+		p = &plane{removed: c.removed[n] != nil, sas: map[gdoi.SPI]sa{}, sending: map[int]gdoi.SPI{}, lastSeq: map[string]uint32{}, time: groupTime{floors: map[gdoi.SPI]time.Duration{}}}
 		c.plane[n] = p
 	}
 	return p
@@ -163,9 +164,12 @@ func (c *Checker) effect(n *Node, e machine.Effect) {
 		}
 		t.Key.Destroy()
 		delete(p.sas, e.SPI)
+		delete(p.time.floors, e.SPI)
 		if p.sending[t.class] == e.SPI {
 			delete(p.sending, t.class)
 		}
+	case gdoi.SetTime:
+		p.time.set(e, p.sas)
 	case gdoi.SetPolicy:
 		p.registered, p.policy, p.early = e.Registered, e, true
 	}
@@ -196,6 +200,7 @@ func (c *Checker) install(n *Node, p *plane, e gdoi.InstallSA) {
 	if old, ok := p.sas[e.TEK.SPI]; ok {
 		old.Key.Destroy()
 	}
+	e.TEK.SendAfter, e.TEK.Expires = n.wallTime(e.TEK.SendAfter), n.wallTime(e.TEK.Expires)
 	p.sas[e.TEK.SPI] = sa{e.TEK, e.Class, e.Selectors}
 	if e.Send {
 		p.sending[e.Class] = e.TEK.SPI
@@ -214,7 +219,7 @@ func (c *Checker) activate(n *Node, p *plane, class int, spi gdoi.SPI) {
 // tooEarly looks at an activation when the step is over, since the old key may retire in the same step.
 func (c *Checker) tooEarly(n *Node, p *plane) {
 	p.early = false
-	now := c.s.clock().Wall
+	now := epoch.Add(time.Duration(n.clock().Mono))
 	for i, class := range p.policy.Classes {
 		t, ok := p.sas[p.sending[class]]
 		if !ok || p.policy.Policy[i].Action != policy.Permit || !now.Before(t.SendAfter) {
@@ -307,7 +312,7 @@ func (c *Checker) stepped(n *Node) {
 			c.violate(n, "registered, but %s", why)
 		}
 		for spi, t := range p.sas {
-			if over := c.s.clock().Wall.Sub(t.Expires); over > 0 {
+			if over := epoch.Add(time.Duration(n.clock().Mono)).Sub(t.Expires); over > 0 {
 				c.violate(n, "holds %v %v after its end", spi, over)
 			}
 		}

@@ -24,6 +24,9 @@ type Node struct {
 	island int
 	joined map[netip.AddrPort]bool // multicast groups
 	deaf   bool                    // no multicast reaches it
+	ppm    int64                   // of its oscillator
+	wall   time.Duration           // that its wall clock was set by
+	boot   int
 
 	life    int // counts starts: what was asked in an earlier life is not answered in this one
 	m       machine.Machine
@@ -60,6 +63,7 @@ func (n *Node) Start() {
 	binary.BigEndian.PutUint64(seed[8:], uint64(n.index))
 	binary.BigEndian.PutUint64(seed[16:], uint64(n.life))
 	env := machine.NewEnv(rand.NewChaCha8(seed))
+	env.Boot = fmt.Sprint(n.Name, n.boot)
 	n.joined = map[netip.AddrPort]bool{}
 	n.held, n.written, n.timed, n.crashIn = map[machine.PersistID][]machine.Send{}, map[machine.PersistID]bool{}, false, -1
 	var err error
@@ -123,7 +127,7 @@ func (n *Node) Do(ev machine.Event) {
 func (n *Node) step(ev machine.Event) {
 	n.s.stats.Steps++
 	life := n.life
-	for _, e := range n.m.Step(n.s.clock(), ev, nil) {
+	for _, e := range n.m.Step(n.clock(), ev, nil) {
 		if n.crashIn == 0 {
 			n.Crash()
 		}
@@ -145,7 +149,7 @@ func (n *Node) schedule() {
 	if !ok {
 		return
 	}
-	at = max(at, n.s.now)
+	at = max(n.when(at), n.s.now)
 	if n.timed && n.timer <= at {
 		return
 	}

@@ -179,7 +179,7 @@ func (f *Frame) nodeDetail(n *source.Node, height int) []string {
 	if gm := n.Snap.GM; gm != nil {
 		for _, g := range gm.Groups {
 			out = append(out, " "+field("group", g.Name)+field("fail", g.FailMode)+field("registered", fmt.Sprintf("%d of %d tries", g.Registrations, g.Attempts))+
-				field("last rekey", clock(g.LastRekey))+field("replay window", fmt.Sprint(g.ReplayWindow)))
+				field("last rekey", clock(g.LastRekey))+field("replay window", replayWindow(&g)))
 			out = append(out, f.groupKeys(g.TEKs, g.KEK, stale(n, f.Fleet.Time))...)
 		}
 		d := gm.DataPath
@@ -220,4 +220,13 @@ func counters(c []control.Counter) string {
 		return "none"
 	}
 	return s
+}
+
+// replayWindow is the window of sequence numbers, and that of time if there is one.
+func replayWindow(g *control.GMGroup) string {
+	a := &g.AntiReplay
+	if !a.On {
+		return fmt.Sprint(g.ReplayWindow)
+	}
+	return fmt.Sprintf("%d, ±%gs (clock %+.1f ppm, dropped %d)", g.ReplayWindow, a.Value, a.Drift, a.InErrors)
 }
