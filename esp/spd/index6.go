@@ -1,6 +1,7 @@
 package spd
 
 import (
+	"math/bits"
 	"slices"
 
 	"github.com/getvpn/getvpn/esp/packet"
@@ -9,7 +10,7 @@ import (
 // dimension6 is a dimension of IPv6 addresses.
 type dimension6 struct {
 	starts []packet.Addr
-	sets   []uint64 // words per interval
+	sets
 }
 
 type span6 struct {
@@ -22,7 +23,7 @@ func last(net, mask packet.Addr) packet.Addr {
 	return packet.Addr{Hi: net.Hi | ^mask.Hi, Lo: net.Lo | ^mask.Lo}
 }
 
-func newDimension6(spans []span6, words int) dimension6 {
+func (x *index) dimension6(spans []span6) dimension6 {
 	d := dimension6{starts: []packet.Addr{{}}}
 	for _, s := range spans {
 		d.starts = append(d.starts, s.lo)
@@ -34,13 +35,17 @@ func newDimension6(spans []span6, words int) dimension6 {
 	}
 	slices.SortFunc(d.starts, compare)
 	d.starts = slices.Compact(d.starts)
-	d.sets = make([]uint64, len(d.starts)*words)
+	all := make([]bitset, len(d.starts))
+	for i := range all {
+		all[i] = x.bitset()
+	}
 	for _, s := range spans {
 		i, _ := slices.BinarySearchFunc(d.starts, s.lo, compare)
 		for ; i < len(d.starts) && !above(d.starts[i], s.hi); i++ {
-			set(d.sets[i*words:], s.rule)
+			all[i].set(s.rule, x.shift)
 		}
 	}
+	d.sets = x.packAll(all)
 	return d
 }
 
@@ -56,15 +61,16 @@ func compare(a, b packet.Addr) int {
 	return -1
 }
 
-// at returns the rules that agree with v.
-func (d *dimension6) at(v packet.Addr, words int) []uint64 {
-	lo, hi := 0, len(d.starts)
-	for hi-lo > 1 {
-		if mid := (lo + hi) / 2; !above(d.starts[mid], v) {
-			lo = mid
-		} else {
-			hi = mid
-		}
+// find is that of dimension.
+func (d *dimension6) find(v packet.Addr) bitset {
+	starts, at := d.starts, 0
+	for n := len(starts); n > 1; {
+		half := n / 2
+		s := &starts[at+half]
+		_, below := bits.Sub64(v.Lo, s.Lo, 0)
+		_, below = bits.Sub64(v.Hi, s.Hi, below)
+		at += half & (int(below) - 1)
+		n -= half
 	}
-	return d.sets[lo*words : (lo+1)*words]
+	return d.bits[d.at[at]:]
 }

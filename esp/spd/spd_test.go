@@ -3,6 +3,7 @@ package spd_test
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"testing"
@@ -282,5 +283,36 @@ func BenchmarkLookup(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// TestLongLists: of lists so long that a bit of a summary stands for several words, the index finds what a scan finds.
+func TestLongLists(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	for _, n := range []int{8, 64, 65, 1000, 4097, 9000} {
+		var rules []spd.Rule
+		for range n {
+			r := rule(spd.Action(rng.IntN(2)), 0, fmt.Sprintf("10.%d.%d.0/24", rng.IntN(8), rng.IntN(256)), fmt.Sprintf("10.%d.0.0/%d", rng.IntN(8), 13+rng.IntN(4)))
+			if rng.IntN(3) == 0 {
+				r.Proto, r.DstPorts = 17, spd.Ports{Lo: uint16(rng.IntN(100)), Hi: uint16(100 + rng.IntN(65436))}
+			}
+			rules = append(rules, r)
+		}
+		x := table(t, spd.Group{Name: "g", Rules: rules, Registered: true})
+		for range 2000 {
+			from, to := fmt.Sprintf("10.%d.%d.9", rng.IntN(8), rng.IntN(256)), fmt.Sprintf("10.%d.7.7", rng.IntN(9))
+			src, dst := netip.MustParseAddr(from), netip.MustParseAddr(to)
+			f := flow(17, from, to, 1000, uint16(rng.IntN(1<<16)))
+			want := slices.IndexFunc(rules, func(r spd.Rule) bool {
+				return r.Src.Contains(src) && r.Dst.Contains(dst) && (r.Proto == 0 || r.Proto == 17 && r.DstPorts.Lo <= f.DstPort && f.DstPort <= r.DstPorts.Hi)
+			})
+			before := hits(x)
+			x.Count(x.Lookup(&f))
+			for i, h := range hits(x) {
+				if (h != before[i]) != (i == want) {
+					t.Fatalf("%d rules: rule %d counted, want %d: %+v", n, i, want, f)
+				}
+			}
+		}
 	}
 }
