@@ -2,6 +2,7 @@ package gm
 
 import (
 	"net/netip"
+	"path/filepath"
 
 	"github.com/getvpn/getvpn/daemon/config"
 	"github.com/getvpn/getvpn/daemon/netcfg"
@@ -91,7 +92,7 @@ func mss(groups []config.GMGroup) int {
 func netConfig(c *config.GM, innerMTU func(int) int) netcfg.Config {
 	return netcfg.Config{
 		Name: c.Name, LAN: c.Interfaces.LAN, WAN: c.Interfaces.WAN, TUN: c.Interfaces.TUN,
-		InnerMTU: innerMTU, KeepGuard: c.OnExit == "keep",
+		InnerMTU: innerMTU, KeepGuard: c.OnExit == "keep", Saved: filepath.Join(c.State, "sysctls.json"),
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/getvpn/getvpn/daemon/config"
 	"github.com/getvpn/getvpn/daemon/control"
 	"github.com/getvpn/getvpn/daemon/loop"
+	"github.com/getvpn/getvpn/daemon/netcfg"
 	"github.com/getvpn/getvpn/daemon/process"
 	"github.com/getvpn/getvpn/daemon/translate"
 	"github.com/getvpn/getvpn/daemon/transport"
@@ -120,7 +121,11 @@ func (d *Daemon) send(local, remote netip.AddrPort, b []byte) {
 }
 
 func (d *Daemon) kernelFailed(err error) {
-	d.sink.Note(d.clock.Now(), machine.Note{Name: noteKernel, Severity: machine.Error, Text: err.Error()})
+	n := machine.Note{Name: noteKernel, Severity: machine.Error, Text: err.Error()}
+	if _, ok := errors.AsType[*netcfg.Repaired](err); ok {
+		n.Name, n.Severity = noteRepaired, machine.Warning
+	}
+	d.sink.Note(d.clock.Now(), n)
 }
 
 func (d *Daemon) close() {

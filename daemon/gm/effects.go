@@ -16,6 +16,7 @@ import (
 const (
 	noteDataPath = "data-path-failed" // an effect could not be carried out
 	noteKernel   = "kernel-failed"    // rules, routes or guard could not be set
+	noteRepaired = "kernel-repaired"  // somebody else had changed them
 )
 
 // effect carries out what the machine wants of the data path. Called on the loop's goroutine.

@@ -40,6 +40,8 @@ type Config struct {
 	Own func(netip.Addr)
 	// NoOwnTraffic leaves the member's own packets alone.
 	NoOwnTraffic bool
+	// Saved is the file that keeps what the sysctls were, for the successor of a daemon that was killed; none: they stay.
+	Saved string
 	// KeepGuard leaves the guard in place at Down (`on-exit: keep`).
 	KeepGuard bool
 	// Exempt is never protected, nor guarded, when the member itself sends or receives it; nil: DefaultExempt.

@@ -40,7 +40,14 @@
 //
 // The route back to a protected prefix is the TUN, so a strict filter (1) would drop what legitimately comes from the WAN:
 // denied (clear) traffic, and ESP on its way to local delivery. Up makes a strict filter on WAN and TUN loose (2);
-// 0 and 2 are left alone. ip_forward is switched on when it is off. Down puts both back; after SIGKILL they stay.
+// 0 and 2 are left alone. ip_forward is switched on when it is off. Down puts both back; after SIGKILL the next daemon's Down
+// does, which finds in Config.Saved what they were.
+//
+// # Repairs
+//
+// Watch is told by the kernel when somebody changes rules, routes, links, nftables, forwarding or the reverse path filters,
+// and puts back at once what the member depends on; it reports that as *Repaired. While the guard is gone routes and rules
+// still lead into the TUN, and while these are gone the guard drops, so nothing leaves in clear unless both go at once.
 //
 // # MTU
 //

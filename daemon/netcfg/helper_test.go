@@ -53,6 +53,7 @@ type memberArg struct {
 	FailOpen   bool
 	Gateway    string
 	Protect6   bool           // 2001:db8::/32 too, while not registered
+	Saved      string         // Config.Saved
 	Mode       string         // as gdoi.Mode's words; empty: full
 	Second     []netip.Prefix // what a second group, red, protects
 }
@@ -112,7 +113,7 @@ func memberRole(arg string) error {
 	if err != nil {
 		return err
 	}
-	n, err := New(Config{Name: a.Name, LAN: []string{"lan0"}, WAN: "wan0", TUN: "gv0", InnerMTU: func(wan int) int {
+	n, err := New(Config{Name: a.Name, LAN: []string{"lan0"}, WAN: "wan0", TUN: "gv0", Saved: a.Saved, InnerMTU: func(wan int) int {
 		if err := eng.SetMTU(wan); err != nil {
 			return 0
 		}

@@ -31,7 +31,8 @@ func (n *Net) setLive() error {
 			return err
 		}
 	}
-	return replace(n.live.conn, n.live.table, func(b *batch) { n.cfg.fillLive(b, n.groups) })
+	_, err := replace(n.live.conn, n.live.table, func(b *batch) { n.cfg.fillLive(b, n.groups) })
+	return err
 }
 
 func (n *Net) endLive() error {

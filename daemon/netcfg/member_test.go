@@ -180,7 +180,7 @@ func TestTwoMembers(t *testing.T) {
 	t.Run("somebody clears up", func(t *testing.T) {
 		l.in("gm1", "nft", "flush", "ruleset")
 		l.in("gm1", "ip", "rule", "del", "pref", "8484")
-		l.in("gm1", "ip", "link", "set", "gv0", "down") // tells the watch at once; else it looks every 5 s
+		l.in("gm1", "ip", "link", "set", "gv0", "down")
 		eventually(t, "everything is back", func() bool {
 			s := gm1.state().Net
 			return s.Guard != "" && strings.Contains(strings.Join(s.Rules, "\n"), "8484") && strings.Contains(strings.Join(s.Routes, "\n"), "dev gv0")

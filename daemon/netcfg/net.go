@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/vishvananda/netlink"
 
@@ -25,6 +26,10 @@ type Net struct {
 	mcast   *mcast.Router
 	noMcast string // why there is none
 	saved   []sysctl
+
+	guardRules map[string]int // by chain, as set
+	doubt      atomic.Bool    // somebody else has changed nftables
+	repairs    []string       // of the Sync under way
 }
 
 // New checks the configuration; the kernel is not touched yet.
@@ -97,6 +102,7 @@ func (n *Net) Up() error {
 	if err := n.removeLeftovers(); err != nil {
 		return err
 	}
+	n.recallSysctls()
 	n.learnIPv6()
 	for _, step := range []func() error{n.tunIPv6, n.setMTU, n.setSysctls, n.linkUp, n.syncRoutes, n.addRules} {
 		if err := step(); err != nil {

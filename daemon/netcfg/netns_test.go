@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -100,7 +101,33 @@ type proc struct {
 	cmd  *exec.Cmd
 	in   io.WriteCloser
 	out  *bufio.Reader
-	errs bytes.Buffer
+	errs output
+}
+
+// output is what a helper says on standard error.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(b)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// said is what a running helper has said on standard error since the last call.
+func (p *proc) said() string {
+	p.errs.mu.Lock()
+	defer p.errs.mu.Unlock()
+	defer p.errs.text.Reset()
+	return p.errs.text.String()
 }
 
 // run starts a role of helper_test.go inside a node. It waits for "ready" unless the role is a probe.
@@ -158,8 +185,8 @@ func (p *proc) decode(v any) {
 func (p *proc) signal(s syscall.Signal) error {
 	_ = p.cmd.Process.Signal(s)
 	err := p.cmd.Wait()
-	if p.errs.Len() > 0 {
-		p.t.Logf("helper said: %s", p.errs.String())
+	if said := p.errs.String(); said != "" {
+		p.t.Logf("helper said: %s", said)
 	}
 	return err
 }

@@ -68,7 +68,10 @@ const loopback = "lo"
 func (n *Net) addRules() error {
 	for _, family := range n.inUse() {
 		for _, r := range n.rules(family) {
-			if err := netlink.RuleAdd(r); err != nil && !errors.Is(err, os.ErrExist) {
+			switch err := netlink.RuleAdd(r); {
+			case err == nil:
+				n.repaired("%s was gone; it is back", describeRule(*r))
+			case !errors.Is(err, os.ErrExist):
 				return fmt.Errorf("netcfg: add %s: %w", describeRule(*r), err)
 			}
 		}

@@ -48,14 +48,18 @@ func (n *Net) setSysctls() error {
 }
 
 func (n *Net) setSysctl(path, old, value string) error {
+	if err := n.saveSysctl(sysctl{path, old}); err != nil {
+		return err
+	}
 	if err := os.WriteFile(path, []byte(value), 0); err != nil {
 		return fmt.Errorf("netcfg: set %s to %s (read-only container?): %w", path, value, err)
 	}
-	n.saved = append(n.saved, sysctl{path, old})
+	n.repaired("%s was %s; it is %s", path, old, value)
 	return nil
 }
 
 func (n *Net) restoreSysctls() error {
+	n.recallSysctls()
 	var err error
 	for _, s := range slices.Backward(n.saved) {
 		if werr := os.WriteFile(s.path, []byte(s.value), 0); werr != nil && !errors.Is(werr, os.ErrNotExist) {
@@ -63,7 +67,7 @@ func (n *Net) restoreSysctls() error {
 		}
 	}
 	n.saved = nil
-	return err
+	return errors.Join(err, n.forgetSysctls())
 }
 
 func readSysctl(path string) (string, error) {

@@ -27,6 +27,7 @@ var counters = []string{countInward, countOutward, countOpened}
 type batch struct {
 	conn  *nftables.Conn
 	table *nftables.Table
+	rules map[string]int // how many, by chain
 }
 
 // nlBuffer holds a transaction, which is one message, and the answers to each of its parts: some 1 KB for a rule and its
@@ -45,15 +46,16 @@ func newConn(options ...nftables.ConnOption) (*nftables.Conn, error) {
 }
 
 // replace empties a table but for its counters and fills it again, in one transaction.
-func replace(conn *nftables.Conn, table *nftables.Table, fill func(*batch)) error {
-	b := &batch{conn, table}
+// It returns how many rules the chains have.
+func replace(conn *nftables.Conn, table *nftables.Table, fill func(*batch)) (map[string]int, error) {
+	b := &batch{conn, table, map[string]int{}}
 	old, err := chainsOf(conn, table)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	have, err := counts(conn, table)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	conn.FlushTable(table)
 	for _, c := range old {
@@ -66,9 +68,26 @@ func replace(conn *nftables.Conn, table *nftables.Table, fill func(*batch)) erro
 	}
 	fill(b)
 	if err := conn.Flush(); err != nil {
-		return fmt.Errorf("netcfg: install the leak guard %s (nf_tables in the kernel?): %w", table.Name, err)
+		return nil, fmt.Errorf("netcfg: install the leak guard %s (nf_tables in the kernel?): %w", table.Name, err)
 	}
-	return nil
+	return b.rules, nil
+}
+
+// ruleCounts is what replace returned, as the kernel sees it now.
+func ruleCounts(conn *nftables.Conn, table *nftables.Table) (map[string]int, error) {
+	chains, err := chainsOf(conn, table)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]int{}
+	for _, c := range chains {
+		rules, err := conn.GetRules(table, c)
+		if err != nil {
+			return nil, fmt.Errorf("netcfg: read the guard: %w", err)
+		}
+		out[c.Name] = len(rules)
+	}
+	return out, nil
 }
 
 func chainsOf(conn *nftables.Conn, table *nftables.Table) ([]*nftables.Chain, error) {
@@ -108,9 +127,11 @@ func (n *Net) setGuard() error {
 	} else if found == nil {
 		conn.AddTable(table)
 	}
-	if err := replace(conn, table, func(b *batch) { n.cfg.fill(b, n.groups) }); err != nil {
+	rules, err := replace(conn, table, func(b *batch) { n.cfg.fill(b, n.groups) })
+	if err != nil {
 		return err
 	}
+	n.guardRules = rules
 	return n.setLive()
 }
 
@@ -121,6 +142,7 @@ func (n *Net) guardTable() *nftables.Table {
 func (b *batch) hook(name string) *hook {
 	at := map[string]*nftables.ChainHook{"input": nftables.ChainHookInput, "output": nftables.ChainHookOutput, "forward": nftables.ChainHookForward}
 	pass := nftables.ChainPolicyAccept
+	b.rules[name] = 0
 	return b.conn.AddChain(&nftables.Chain{
 		Name: name, Table: b.table, Type: nftables.ChainTypeFilter, Hooknum: at[name], Priority: nftables.ChainPriorityFilter, Policy: &pass,
 	})
@@ -131,6 +153,7 @@ func (b *batch) rule(c *nftables.Chain, parts ...[]expr.Any) {
 	for _, p := range parts {
 		r.Exprs = append(r.Exprs, p...)
 	}
+	b.rules[c.Name]++
 	b.conn.AddRule(r)
 }
 
@@ -153,6 +176,7 @@ func (b *batch) lists(name string, lists chain, counter string) bool {
 	}
 	chains := make([]*nftables.Chain, len(lists))
 	for k := range lists { // all of them before the first goto
+		b.rules[nameOf(k)] = 0
 		chains[k] = b.conn.AddChain(&nftables.Chain{Name: nameOf(k), Table: b.table})
 	}
 	for k, list := range lists {

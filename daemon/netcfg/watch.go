@@ -10,15 +10,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// settle is how long the watch waits for the next change before it acts: routing protocols come in bursts.
+// settle is how long the watch collects changes before it acts: routing protocols come in bursts.
 const settle = 100 * time.Millisecond
 
-// inspect is how often the watch looks whether somebody removed what nobody tells us about: rules (systemd-networkd does
-// that) and the guard (`nft flush ruleset`).
+// inspect is how often the watch looks without having been told of a change.
 const inspect = 5 * time.Second
 
-// Watch keeps MTU, routes and rules in line with interfaces, addresses and the main table until ctx ends. What goes
-// wrong meanwhile is told to report and tried again at the next change, or after a second.
+// Watch keeps MTU, routes and rules in line with interfaces, addresses and the main table until ctx ends, and puts back what
+// others remove: rules (systemd-networkd does that), the guard (`nft flush ruleset`), forwarding. What goes wrong meanwhile
+// is told to report and tried again at the next change, or after a second; so is each *Repaired.
 func (n *Net) Watch(ctx context.Context, report func(error)) error {
 	done := make(chan struct{})
 	defer close(done)
@@ -39,8 +39,22 @@ func (n *Net) Watch(ctx context.Context, report func(error)) error {
 	); err != nil {
 		return fmt.Errorf("netcfg: watch the kernel: %w", err)
 	}
+	news := make(chan struct{}, 1)
+	end, err := subscribe(func(filter bool) {
+		if filter {
+			n.doubt.Store(true)
+		}
+		select {
+		case news <- struct{}{}:
+		default:
+		}
+	}, lost)
+	if err != nil {
+		return err
+	}
+	defer end()
 	// Something may have changed between Up and here.
-	timer := time.NewTimer(0)
+	timer := newSoon(0)
 	defer timer.Stop()
 	// The subscriptions close their channels when done closes, but only once nobody blocks them.
 	defer func() {
@@ -58,56 +72,48 @@ func (n *Net) Watch(ctx context.Context, report func(error)) error {
 			if !ok {
 				return errors.New("netcfg: watch the kernel: subscription ended")
 			}
-			timer.Reset(settle)
+			timer.within(settle)
 		case _, ok := <-addrs:
 			if !ok {
 				return errors.New("netcfg: watch the kernel: subscription ended")
 			}
-			timer.Reset(settle)
+			timer.within(settle)
+		case <-news:
+			timer.within(settle)
 		case r, ok := <-routes:
 			if !ok {
 				return errors.New("netcfg: watch the kernel: subscription ended")
 			}
 			// Our own changes are not news, except that the kernel removed a route of ours.
-			if r.Table == unix.RT_TABLE_MAIN || r.Type == unix.RTM_DELROUTE {
-				timer.Reset(settle)
+			if r.Table == unix.RT_TABLE_MAIN || r.Type == unix.RTM_DELROUTE || r.Protocol != netlink.RouteProtocol(n.cfg.Protocol) {
+				timer.within(settle)
 			}
 		case <-timer.C:
-			if err := n.Sync(); err != nil {
+			timer.set(inspect)
+			for _, err := range parts(n.Sync()) {
+				if _, ok := errors.AsType[*Repaired](err); !ok {
+					timer.set(time.Second)
+				}
 				if report != nil && ctx.Err() == nil {
 					report(err)
 				}
-				timer.Reset(time.Second)
-				continue
 			}
-			timer.Reset(inspect)
 		}
 	}
+}
+
+// parts takes an error of errors.Join apart.
+func parts(err error) []error {
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		return many.Unwrap()
+	}
+	if err != nil {
+		return []error{err}
+	}
+	return nil
 }
 
 func drain[T any](c <-chan T) {
 	for range c {
 	}
-}
-
-// Sync repairs guard, MTU, interface state, routes and rules after a change; it does nothing when Up was not called.
-func (n *Net) Sync() error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if !n.up {
-		return nil
-	}
-	if found, err := n.findGuard(); err != nil {
-		return err
-	} else if found == nil {
-		if err := n.setGuard(); err != nil {
-			return err
-		}
-	}
-	for _, step := range []func() error{n.setMTU, n.linkUp, n.syncRoutes, n.addRules, n.syncMulticast} {
-		if err := step(); err != nil {
-			return err
-		}
-	}
-	return nil
 }
