@@ -125,7 +125,8 @@ func (c *GM) Effective() string {
 	if c.Interfaces.MTU != 0 {
 		mtu = fmt.Sprint(c.Interfaces.MTU)
 	}
-	p.line("interfaces: {lan: [%s], wan: %s, tun: %s, mtu: %s}", strings.Join(c.Interfaces.LAN, ", "), c.Interfaces.WAN, c.Interfaces.TUN, mtu)
+	p.line("interfaces: {lan: [%s], wan: %s, tun: %s, mtu: %s, data-path: %s}",
+		strings.Join(c.Interfaces.LAN, ", "), c.Interfaces.WAN, c.Interfaces.TUN, mtu, c.Interfaces.DataPath)
 	p.line("on-exit: %s", c.OnExit)
 	p.in("groups", func() {
 		for i := range c.Groups {

@@ -23,7 +23,7 @@ const (
 
 func (d *decoder) gm(v *value, c *GM) {
 	c.OnExit = "remove"
-	c.Interfaces.TUN = "gv0"
+	c.Interfaces.TUN, c.Interfaces.DataPath = "gv0", DataPathAuto
 	d.object(v, append(d.common(&c.Common, false),
 		must("local", func(v *value) {
 			d.endpoints(&c.Local)(v)
@@ -44,7 +44,8 @@ func (d *decoder) gm(v *value, c *GM) {
 				})),
 				must("wan", d.ifname(&c.Interfaces.WAN)),
 				opt("tun", d.ifname(&c.Interfaces.TUN)),
-				opt("mtu", d.integer(&c.Interfaces.MTU, minMTU, maxMTU)))
+				opt("mtu", d.integer(&c.Interfaces.MTU, minMTU, maxMTU)),
+				opt("data-path", d.oneOf(&c.Interfaces.DataPath, DataPathAuto, DataPathXDP, DataPathPacket, DataPathRaw, DataPathWater)))
 		}),
 		opt("on-exit", d.oneOf(&c.OnExit, "remove", "keep")),
 		must("groups", func(v *value) {

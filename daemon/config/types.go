@@ -186,7 +186,18 @@ type Interfaces struct {
 	WAN string
 	TUN string
 	MTU int // of the WAN; 0: follow the interface
+
+	DataPath string // one of the DataPath constants
 }
+
+// Data paths: by the WAN side, and the portable one.
+const (
+	DataPathAuto   = "auto"   // the fastest that this system has
+	DataPathXDP    = "xdp"    // AF_XDP
+	DataPathPacket = "packet" // AF_PACKET
+	DataPathRaw    = "raw"    // raw sockets
+	DataPathWater  = "water"  // raw sockets, and a TUN without super-packets
+)
 
 // GMGroup is one group on a member.
 type GMGroup struct {

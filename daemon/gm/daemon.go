@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/getvpn/getvpn/daemon/config"
@@ -43,6 +44,7 @@ type Daemon struct {
 	clock   loop.Clock
 	started time.Time
 	system  System
+	backend atomic.Pointer[string] // name of the data path; nil: not up yet
 
 	engine   *engine.Engine
 	inner    [2]int // MTU of IPv4 and IPv6 that the TUN was last given for the suites
@@ -155,7 +157,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	machinery.run(d.watchDataPath)
 	go func() { fault <- d.server.Serve(d.listener) }()
 	go func() { fault <- d.conn.Receive(d.loop.Deliver) }()
-	d.log.Info("group member is up", "version", control.Version, "local", config.Endpoints(d.conn.Local()).String(), "control", d.cfg.Control, "backend", d.system.Name)
+	d.log.Info("group member is up", "version", control.Version, "local", config.Endpoints(d.conn.Local()).String(), "control", d.cfg.Control, "backend", d.backendName())
 	ready()
 	var err error
 	select {
@@ -200,22 +202,22 @@ func (d *Daemon) raise(system, traffic *stage, fault chan<- error) error {
 	if err := k.SetGroups(d.kernel.current()); err != nil {
 		return err
 	}
-	dev, err := d.system.TUN(d.cfg.Interfaces.TUN)
+	path, err := d.system.Path(d.cfg)
 	if err != nil {
 		return err
 	}
-	w, err := d.system.Wire(d.cfg)
-	if err != nil {
-		return errors.Join(err, dev.Close())
+	d.backend.Store(&path.Name)
+	for _, text := range path.Notes {
+		d.sink.Note(d.clock.Now(), machine.Note{Name: noteSlower, Severity: machine.Warning, Text: text})
 	}
 	p, err := pipeline.New(pipeline.Config{
-		Dev: dev, Wire: w, Engine: d.engine, Now: func() engine.Instant { return engine.Instant(d.clock.Now().Mono) },
+		Dev: path.LAN, Wire: path.WAN, Engine: d.engine, Now: func() engine.Instant { return engine.Instant(d.clock.Now().Mono) },
 	})
 	if err == nil {
 		err = k.Up()
 	}
 	if err != nil {
-		return errors.Join(err, dev.Close(), w.Close())
+		return errors.Join(err, path.Close())
 	}
 	traffic.run(func(ctx context.Context) {
 		if err := p.Run(ctx); err != nil {

@@ -38,7 +38,7 @@ func (d *doctor) say(good bool, what, format string, args ...any) {
 // Doctor looks at the system with the eyes of this member, changes nothing, and says whether it could run.
 func Doctor(c *config.GM, w io.Writer) bool {
 	d := &doctor{w: w, ok: true}
-	fmt.Fprintf(w, "     %-14s %s\n", "backend", Linux().Name)
+	d.backend(c)
 	d.capabilities()
 	_, err := os.Stat("/dev/net/tun")
 	d.say(err == nil, "/dev/net/tun", "%s", reason(err, "is there"))
@@ -57,6 +57,15 @@ func Doctor(c *config.GM, w io.Writer) bool {
 	d.kernel(c)
 	d.daemon(c)
 	return d.ok
+}
+
+// backend says which data path a start would take, and why not a faster one.
+func (d *doctor) backend(c *config.GM) {
+	name, notes := backendName(c)
+	fmt.Fprintf(d.w, "     %-14s %s (data-path: %s)\n", "backend", name, c.Interfaces.DataPath)
+	for _, text := range notes {
+		fmt.Fprintf(d.w, "     %-14s %s\n", "", text)
+	}
 }
 
 func reason(err error, good string) string {
@@ -165,6 +174,7 @@ func (d *doctor) daemon(c *config.GM) {
 		d.say(false, "daemon", "%s is the socket of a key server", c.Control)
 		return
 	}
+	fmt.Fprintf(d.w, "     %-14s %s\n", "in use", s.GM.DataPath.Backend)
 	for _, g := range s.GM.Groups {
 		fmt.Fprintf(d.w, "     %-14s %s: %s %s\n", "group", g.Name, g.State, g.StateReason)
 	}

@@ -15,6 +15,7 @@ import (
 // Journal events of the daemon itself.
 const (
 	noteDataPath = "data-path-failed" // an effect could not be carried out
+	noteSlower   = "data-path-slower" // not the fastest data path, and why
 	noteKernel   = "kernel-failed"    // rules, routes or guard could not be set
 	noteRepaired = "kernel-repaired"  // somebody else had changed them
 )

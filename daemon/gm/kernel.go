@@ -8,8 +8,6 @@ import (
 
 	"github.com/getvpn/getvpn/daemon/config"
 	"github.com/getvpn/getvpn/daemon/netcfg"
-	"github.com/getvpn/getvpn/esp/tun"
-	"github.com/getvpn/getvpn/esp/wire"
 )
 
 // Kernel is what the member changes in the system; *netcfg.Net is one. Tests have one that changes nothing.
@@ -26,22 +24,16 @@ type Kernel interface {
 // System opens the system's side of the data path.
 type System struct {
 	Kernel func(netcfg.Config) (Kernel, error)
-	TUN    func(name string) (tun.Device, error)
-	Wire   func(c *config.GM) (wire.Conn, error)
+	Path   func(c *config.GM) (*Path, error)
 	Mark   uint32 // of GDOI datagrams; 0: none
-	Name   string // shown as the backend
 }
 
 // Linux is the system of a daemon.
 func Linux() System {
 	return System{
 		Kernel: func(c netcfg.Config) (Kernel, error) { return netcfg.New(c) },
-		TUN:    func(name string) (tun.Device, error) { return tun.OpenWater(name) },
-		Wire: func(c *config.GM) (wire.Conn, error) {
-			return wire.OpenRaw(wire.Config{Device: c.Interfaces.WAN, Mark: netcfg.DefaultMark})
-		},
-		Mark: netcfg.DefaultMark,
-		Name: "tun (water), raw sockets",
+		Path:   openPath,
+		Mark:   netcfg.DefaultMark,
 	}
 }
 

@@ -25,7 +25,6 @@ import (
 	"github.com/getvpn/getvpn/daemon/loop"
 	"github.com/getvpn/getvpn/daemon/netcfg"
 	"github.com/getvpn/getvpn/daemon/process"
-	"github.com/getvpn/getvpn/esp/tun"
 	"github.com/getvpn/getvpn/esp/tun/tuntest"
 	"github.com/getvpn/getvpn/esp/wire"
 	"github.com/getvpn/getvpn/esp/wire/wiretest"
@@ -222,13 +221,11 @@ groups:
 	}
 	m := &gateway{t: w.t, name: name, client: client.New(w.path(name + ".sock")), dev: tuntest.New("gv0", 1400, 4096), done: make(chan error, 1)}
 	d, err := gm.New(c, slog.New(slog.DiscardHandler), gm.Options{Clock: fast{w.epoch}, System: &gm.System{
-		Name: "memory",
 		Kernel: func(c netcfg.Config) (gm.Kernel, error) {
 			m.kernel = &kernel{mtu: c.InnerMTU}
 			return m.kernel, nil
 		},
-		TUN:  func(string) (tun.Device, error) { return m.dev, nil },
-		Wire: func(*config.GM) (wire.Conn, error) { return conn, nil },
+		Path: func(*config.GM) (*gm.Path, error) { return &gm.Path{LAN: m.dev, WAN: conn, Name: "memory"}, nil },
 	}})
 	if err != nil {
 		w.t.Fatal(err)

@@ -137,6 +137,23 @@ func (v *Vnet) offload(fd int) error {
 	return fmt.Errorf("%w: segmentation offload: %w", ErrNoVnet, err)
 }
 
+// HasVnet says whether this kernel's TUN knows super-packets at all, without making one. ErrNoVnet: it does not.
+func HasVnet() error {
+	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("tun: /dev/net/tun: %w", err)
+	}
+	defer unix.Close(fd)
+	features, err := unix.IoctlGetInt(fd, unix.TUNGETFEATURES)
+	if err != nil {
+		return fmt.Errorf("%w: TUNGETFEATURES: %w", ErrNoVnet, err)
+	}
+	if features&unix.IFF_VNET_HDR == 0 {
+		return fmt.Errorf("%w: features %#x", ErrNoVnet, features)
+	}
+	return nil
+}
+
 // Missing names the super-packets that the kernel refused; empty: none.
 func (v *Vnet) Missing() string { return v.off }
 

@@ -91,6 +91,9 @@ func TestVnet(t *testing.T) {
 		return
 	}
 	v := openVnetTest(t, 1)[0]
+	if err := HasVnet(); err != nil {
+		t.Error(err)
+	}
 	if _, err := OpenVnet("gvtest0", 1); err == nil || !strings.Contains(err.Error(), "another process") {
 		t.Errorf("second open: %v", err)
 	}
