@@ -91,6 +91,10 @@ func TestLookup(t *testing.T) {
 		{"closed, last rules say nothing", []spd.Group{down(blue)}, outside, spd.Clear, -1},
 		{"closed, GDOI", []spd.Group{down(noRules(blue))}, flow(17, "10.1.0.1", "10.2.0.1", 848, 848), spd.Clear, -1},
 		{"closed, somebody else's port 848", []spd.Group{down(noRules(blue))}, flow(17, "10.1.0.1", "10.2.0.1", 5000, 848), spd.FailClosed, 0},
+		{"closed, GDOI over IPv6", []spd.Group{down(noRules(blue))}, flow(17, "2001:db8::1", "2001:db8::2", 848, 848), spd.Clear, -1},
+		{"closed, OSPFv3", []spd.Group{down(noRules(blue))}, flow(89, "2001:db8::1", "2001:db8::2"), spd.Clear, -1},
+		{"closed, BGP over IPv6", []spd.Group{down(noRules(blue))}, flow(6, "2001:db8::1", "2001:db8::2", 5000, 179), spd.Clear, -1},
+		{"closed, ping over IPv6", []spd.Group{down(noRules(blue))}, flow(58, "2001:db8::1", "2001:db8::2"), spd.FailClosed, 0},
 		{"closed, OSPF", []spd.Group{down(noRules(blue))}, flow(89, "10.1.0.1", "224.0.0.5"), spd.Clear, -1},
 		{"closed, a later fragment is not GDOI", []spd.Group{down(noRules(blue))}, flow(17, "10.1.0.1", "10.2.0.1"), spd.FailClosed, 0},
 		{"closed, local exception", []spd.Group{local(down(blue), rule(spd.Deny, 0, "0.0.0.0/0", "0.0.0.0/0"))}, inside, spd.Clear, 0},
@@ -189,7 +193,14 @@ func TestNewRefuses(t *testing.T) {
 // linear is the definition of a lookup.
 func linear(rules []spd.Rule, f *packet.Flow, src, dst netip.Addr) int {
 	for i, r := range rules {
-		if r.Proto != 0 && r.Proto != f.Proto || !r.Src.Contains(src) || !r.Dst.Contains(dst) {
+		hidden := f.Ports == packet.ProtoUnknown
+		if r.Proto != 0 && r.Proto != f.Proto && !hidden || !r.Src.Contains(src) || !r.Dst.Contains(dst) {
+			continue
+		}
+		if hidden {
+			if r.Proto == 0 || r.Action == spd.Permit {
+				return i
+			}
 			continue
 		}
 		any := r.SrcPorts == spd.AnyPort && r.DstPorts == spd.AnyPort
@@ -202,20 +213,43 @@ func linear(rules []spd.Rule, f *packet.Flow, src, dst netip.Addr) int {
 	return -1
 }
 
-func TestIndexIsTheScan(t *testing.T) {
-	addr := func(t *rapid.T, name string) netip.Addr {
-		edge := rapid.SampledFrom([]byte{0, 1, 2, 127, 128, 254, 255})
+// edges draws addresses around the ends of the networks that the test has rules for.
+func edges(t *rapid.T, v6 bool, name string) netip.Addr {
+	edge := rapid.SampledFrom([]byte{0, 1, 2, 127, 128, 254, 255})
+	if !v6 {
 		return netip.AddrFrom4([4]byte{rapid.SampledFrom([]byte{0, 10, 255}).Draw(t, name), edge.Draw(t, "b"), 0, edge.Draw(t, "d")})
 	}
+	var a [16]byte
+	fill := rapid.SampledFrom([]byte{0, 255}).Draw(t, "fill")
+	for i := range a {
+		a[i] = fill
+	}
+	a[0] = rapid.SampledFrom([]byte{0, 0x20, 255}).Draw(t, name)
+	for _, i := range []int{1, 7, 8, 15} { // both sides of where the two halves meet
+		a[i] = edge.Draw(t, "octet")
+	}
+	return netip.AddrFrom16(a)
+}
+
+func TestIndexIsTheScan(t *testing.T) {
 	port := rapid.SampledFrom([]uint16{0, 1, 22, 79, 80, 81, 65534, 65535})
+	protos := []uint8{0, 1, 6, 17, 58, 60, 255}
 	rapid.Check(t, func(t *rapid.T) {
 		var rules []spd.Rule
 		for range rapid.IntRange(0, 90).Draw(t, "rules") {
+			v6 := rapid.Bool().Draw(t, "v6")
 			prefix := func() netip.Prefix {
-				return netip.PrefixFrom(addr(t, "net"), rapid.SampledFrom([]int{0, 1, 8, 9, 16, 31, 32}).Draw(t, "bits")).Masked()
+				bits := []int{0, 1, 8, 9, 16, 31, 32}
+				if v6 {
+					bits = []int{0, 1, 8, 16, 63, 64, 65, 127, 128}
+				}
+				return netip.PrefixFrom(edges(t, v6, "net"), rapid.SampledFrom(bits).Draw(t, "bits")).Masked()
 			}
 			r := spd.Rule{Action: spd.Action(rapid.IntRange(0, 1).Draw(t, "action")), Src: prefix(), Dst: prefix(), SrcPorts: spd.AnyPort, DstPorts: spd.AnyPort}
-			r.Proto = rapid.SampledFrom([]uint8{0, 1, 6, 17, 255}).Draw(t, "proto")
+			if r.Src.Addr().Is4In6() || r.Dst.Addr().Is4In6() {
+				continue
+			}
+			r.Proto = rapid.SampledFrom(protos).Draw(t, "proto")
 			if packet.HasPorts(r.Proto) && rapid.Bool().Draw(t, "ports") {
 				a, b := port.Draw(t, "lo"), port.Draw(t, "hi")
 				r.DstPorts = spd.Ports{Lo: min(a, b), Hi: max(a, b)}
@@ -227,9 +261,16 @@ func TestIndexIsTheScan(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 30 {
-			src, dst := addr(t, "src"), addr(t, "dst")
-			f := packet.Flow{Src: packet.FromNetip(src), Dst: packet.FromNetip(dst), Proto: rapid.SampledFrom([]uint8{0, 1, 6, 17, 255}).Draw(t, "proto")}
-			if packet.HasPorts(f.Proto) {
+			v6 := rapid.Bool().Draw(t, "v6")
+			src, dst := edges(t, v6, "src"), edges(t, v6, "dst")
+			if src.Is4In6() || dst.Is4In6() {
+				continue
+			}
+			f := packet.Flow{Src: packet.FromNetip(src), Dst: packet.FromNetip(dst), Proto: rapid.SampledFrom(protos).Draw(t, "proto"), V6: v6}
+			switch {
+			case f.Proto == 60 && v6:
+				f.Ports = packet.ProtoUnknown
+			case packet.HasPorts(f.Proto):
 				f.Ports = packet.PortsUnknown
 				if rapid.Bool().Draw(t, "known") {
 					f.Ports, f.SrcPort, f.DstPort = packet.PortsKnown, port.Draw(t, "sport"), port.Draw(t, "dport")
@@ -262,27 +303,44 @@ func manyRules(n int) []spd.Rule {
 	return append(rules, ten)
 }
 
+// manyRules6 are the same for IPv6.
+func manyRules6(n int) []spd.Rule {
+	var rules []spd.Rule
+	for i := range n - 1 {
+		rules = append(rules, rule(spd.Deny, 0, fmt.Sprintf("2001:db9:%x::/48", i), fmt.Sprintf("2001:db8:%x:%x::/64", i/256, i%256)))
+	}
+	return append(rules, rule(spd.Permit, 0, "2001:db8::/32", "2001:db8::/32"))
+}
+
 func BenchmarkLookup(b *testing.B) {
 	for _, n := range []int{1, 100, 1000} {
-		x := table(b, spd.Group{Name: "g", Rules: manyRules(n), Registered: true})
-		f := flow(17, "10.1.0.1", "10.2.0.1", 1000, 2000)
-		b.Run(fmt.Sprintf("cached/%d", n), func(b *testing.B) {
-			var cache spd.Cache
-			b.ReportAllocs()
-			for b.Loop() {
-				if cache.Lookup(x, &f).Outcome != spd.Protect {
-					b.Fatal("not protected")
+		for _, v := range []struct {
+			name  string
+			rules []spd.Rule
+			f     packet.Flow
+		}{
+			{"", manyRules(n), flow(17, "10.1.0.1", "10.2.0.1", 1000, 2000)},
+			{"6", manyRules6(n), flow(17, "2001:db8:1::1", "2001:db8:2::1", 1000, 2000)},
+		} {
+			x := table(b, spd.Group{Name: "g", Rules: v.rules, Registered: true})
+			b.Run(fmt.Sprintf("cached%s/%d", v.name, n), func(b *testing.B) {
+				var cache spd.Cache
+				b.ReportAllocs()
+				for b.Loop() {
+					if cache.Lookup(x, &v.f).Outcome != spd.Protect {
+						b.Fatal("not protected")
+					}
 				}
-			}
-		})
-		b.Run(fmt.Sprintf("new-flow/%d", n), func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				if x.Lookup(&f).Outcome != spd.Protect {
-					b.Fatal("not protected")
+			})
+			b.Run(fmt.Sprintf("new-flow%s/%d", v.name, n), func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					if x.Lookup(&v.f).Outcome != spd.Protect {
+						b.Fatal("not protected")
+					}
 				}
-			}
-		})
+			})
+		}
 	}
 }
 
