@@ -10,8 +10,8 @@ import (
 
 func (w *Worker) inbound(p *Packet, input int) Result {
 	b := p.Bytes()
-	outer, err := packet.Parse(b)
-	if err != nil || outer.Proto != packet.ProtoESP {
+	var outer, inner packet.Header
+	if outer.Parse(b) != nil || outer.Proto != packet.ProtoESP {
 		return w.drop(Malformed, input)
 	}
 	if outer.Fragment() {
@@ -37,8 +37,7 @@ func (w *Worker) inbound(p *Packet, input int) Result {
 	default:
 		return w.drop(BadNextHeader, input)
 	}
-	inner, err := packet.Parse(payload)
-	if err != nil || nextHeader(inner.Version) != next {
+	if inner.Parse(payload) != nil || nextHeader(inner.Version) != next {
 		return w.drop(Malformed, input)
 	}
 	payload = payload[:inner.TotalLen] // RFC 4303 §2.7: what is behind is traffic flow confidentiality padding
@@ -112,7 +111,7 @@ func (w *Worker) judge(entry *sadb.Entry, outer, inner *packet.Header, payload [
 	if !packet.SameAddresses(outer, inner) {
 		return AddressMismatch
 	}
-	if inner.LinkLocal(payload) {
+	if inner.Version == 6 && inner.LinkLocal(payload) {
 		return LinkLocal
 	}
 	flow := inner.Flow(payload)

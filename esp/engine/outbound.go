@@ -9,11 +9,11 @@ import (
 
 func (w *Worker) outbound(p *Packet, input int, out []Result) []Result {
 	b := p.Bytes()
-	h, err := packet.Parse(b)
-	if err != nil {
+	var h packet.Header
+	if h.Parse(b) != nil {
 		return append(out, w.drop(Malformed, input))
 	}
-	if h.LinkLocal(b) {
+	if h.Version == 6 && h.LinkLocal(b) {
 		return append(out, w.drop(LinkLocal, input))
 	}
 	flow := h.Flow(b)

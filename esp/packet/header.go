@@ -28,18 +28,23 @@ func Version(b []byte) uint8 {
 	return b[0] >> 4
 }
 
-// Parse reads the header of the packet b. Octets behind the total length (link-layer padding) are allowed. The header
-// checksum of IPv4 is not verified: the kernel has done it for what it hands us, and will for what we hand it.
+// Parse reads the header of the packet b, see Header.Parse.
 func Parse(b []byte) (h Header, err error) {
+	err = h.Parse(b)
+	return h, err
+}
+
+// Parse reads the header of the packet b into h, which must be zero. Octets behind the total length (link-layer padding)
+// are allowed. The header checksum of IPv4 is not verified: the kernel has done it for what it hands us, and will for what
+// we hand it.
+func (h *Header) Parse(b []byte) error {
 	switch Version(b) {
 	case 4:
-		err = h.parseIPv4(b)
+		return h.parseIPv4(b)
 	case 6:
-		err = h.parseIPv6(b)
-	default:
-		err = ErrMalformed
+		return h.parseIPv6(b)
 	}
-	return h, err
+	return ErrMalformed
 }
 
 // Source returns the source address and the version of a packet, without a look at the rest; ok is false if b is too short.
