@@ -308,3 +308,34 @@ func TestNoAllocationsIPv6(t *testing.T) {
 		t.Fatalf("%v allocations", n)
 	}
 }
+
+// TestClassPerVersion: IPv4 and IPv6 of one group under keys of their own, each with its selectors.
+func TestClassPerVersion(t *testing.T) {
+	build := func(sid uint32) member {
+		m := bare(t, engine.Config{})
+		must(t, m.SetPolicy("blue", engine.Policy{Rules: []spd.Rule{ten, six}, Classes: []int{0, 1}, Registered: true}))
+		for i, r := range []spd.Rule{ten, six} {
+			must(t, m.Install(engine.SA{Group: "blue", SPI: spi + uint32(i), KeyMat: keymat(byte(1 + i)), SIDBits: 24, SIDs: []uint32{sid}, Selectors: []spd.Rule{r}}))
+			must(t, m.Activate("blue", i, spi+uint32(i)))
+		}
+		return m
+	}
+	a, b := build(1), build(2)
+	for _, row := range []struct {
+		p   []byte
+		spi uint32
+	}{{inner(17, 100), spi}, {inner6(17, 100), spi + 1}} {
+		s := a.sealed(t, row.p)
+		if got, _ := esp.Peek(s[len(s)-esp.AES256GCM.SealedLen(100):]); got != row.spi {
+			t.Errorf("SPI %#x", got)
+		}
+		if r := b.in(s); r.Action != engine.Deliver || !bytes.Equal(r.Bytes(), row.p) {
+			t.Errorf("%+v", r)
+		}
+	}
+	// A key of one version does not carry the other.
+	must(t, a.Activate("blue", 1, spi))
+	if r := b.in(a.sealed(t, inner6(17, 100))); r.Reason != engine.PolicyMismatch {
+		t.Errorf("IPv6 under the key of IPv4: %v", r.Reason)
+	}
+}
