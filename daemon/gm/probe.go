@@ -10,8 +10,8 @@ import (
 
 const (
 	probeInterval = time.Second
-	// unknownRuns is for how many probes in a row packets under unknown SPIs must arrive before it is worth a
-	// registration: a rollover causes a few, and so does anybody who sends nonsense now and then.
+	// unknownRuns is for how many probes in a row packets under unknown SPIs must arrive before the machine is told: a
+	// rollover causes a few, and so does anybody who sends nonsense now and then.
 	unknownRuns = 3
 	// seqReserve is the share of an SA's counter space at which new sender ids are asked for: one tenth.
 	seqReserve = 10
@@ -19,14 +19,13 @@ const (
 
 // probe watches the counters of the data path and tells the machine what concerns it.
 type probe struct {
-	full    map[uint32]uint64 // the largest Remaining seen under an SPI
-	told    map[uint32]bool
-	unknown uint64
-	runs    int
+	full map[uint32]uint64 // the largest Remaining seen under an SPI
+	told map[uint32]bool
+	runs map[string]int // probes in a row that found strays, by group
 }
 
 // look compares counters with those of the last look.
-func (p *probe) look(s engine.Stats, groups []string) (reports []gdoi.DataPlaneReport) {
+func (p *probe) look(s engine.Stats, strays []engine.Stray) (reports []gdoi.DataPlaneReport) {
 	full, told := map[uint32]uint64{}, map[uint32]bool{}
 	for _, sa := range s.SAs {
 		full[sa.SPI] = max(p.full[sa.SPI], sa.Remaining)
@@ -37,33 +36,36 @@ func (p *probe) look(s engine.Stats, groups []string) (reports []gdoi.DataPlaneR
 		}
 	}
 	p.full, p.told = full, told
-	var unknown uint64
-	for _, c := range s.Drops {
-		if c.Name == engine.UnknownSPI.String() {
-			unknown = c.Count
+	return append(reports, p.lost(strays)...)
+}
+
+// lost reports SPIs that packets between addresses of a group keep coming under. The machine knows which of them it had
+// before, and how often such a report is worth a registration.
+func (p *probe) lost(strays []engine.Stray) (reports []gdoi.DataPlaneReport) {
+	runs := map[string]int{}
+	for _, s := range strays {
+		for _, g := range s.Groups {
+			runs[g] = p.runs[g] + 1
 		}
 	}
-	if unknown > p.unknown {
-		p.runs++
-	} else {
-		p.runs = 0
-	}
-	p.unknown = unknown
-	if p.runs >= unknownRuns {
-		p.runs = 0
-		for _, g := range groups {
-			reports = append(reports, gdoi.DataPlaneReport{Group: g, Kind: gdoi.UnknownSPI})
+	for _, s := range strays {
+		for _, g := range s.Groups {
+			if runs[g] == unknownRuns {
+				reports = append(reports, gdoi.DataPlaneReport{Group: g, SPI: gdoi.SPI(s.SPI), Kind: gdoi.UnknownSPI})
+			}
 		}
 	}
+	for g, n := range runs {
+		if n == unknownRuns {
+			runs[g] = 0
+		}
+	}
+	p.runs = runs
 	return reports
 }
 
 // watchDataPath runs the probe until ctx ends.
 func (d *Daemon) watchDataPath(ctx context.Context) {
-	var groups []string
-	for i := range d.cfg.Groups {
-		groups = append(groups, d.cfg.Groups[i].Name)
-	}
 	var p probe
 	times := newTimeProbe()
 	tick := time.NewTicker(probeInterval)
@@ -78,7 +80,7 @@ func (d *Daemon) watchDataPath(ctx context.Context) {
 		for _, n := range notes {
 			d.sink.Note(d.clock.Now(), n)
 		}
-		for _, r := range append(reports, p.look(d.engine.Stats(), groups)...) {
+		for _, r := range append(reports, p.look(d.engine.Stats(), d.engine.Strays())...) {
 			if d.loop.Post(ctx, r) != nil {
 				return
 			}

@@ -59,6 +59,7 @@ type Engine struct {
 	groups  []spd.Group
 	classes classes
 	workers []*Worker
+	strays  strays
 	closed  totals // of the workers that are gone
 
 	closedTimes []timeCounts // as closed, by group

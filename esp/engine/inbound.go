@@ -24,6 +24,7 @@ func (w *Worker) inbound(p *Packet, input int) Result {
 	}
 	entry := w.view.Inbound(spi)
 	if entry == nil {
+		w.engine.strays.add(spi, &outer)
 		return w.drop(UnknownSPI, input)
 	}
 	payload, next, reason := w.open(entry, &outer, sealed)
@@ -113,6 +114,9 @@ func (w *Worker) judge(entry *sadb.Entry, outer, inner *packet.Header, payload [
 	}
 	if inner.Version == 6 && inner.LinkLocal(payload) {
 		return LinkLocal
+	}
+	if g := w.engine.gateway(inner.Version); g != nil && inner.Src == *g {
+		return OwnAddress
 	}
 	flow := inner.Flow(payload)
 	if !w.permits(entry, &flow) {

@@ -23,6 +23,7 @@ const (
 	BadNextHeader          // an authentic packet that is not tunnel mode
 	Dummy                  // RFC 4303 §2.6: a dummy packet
 	SenderLimit            // no memory for one more sender
+	OwnAddress             // the inner source is this member's own address
 	AddressMismatch        // the outer header does not repeat the inner addresses
 	PolicyMismatch         // the inner packet is not one that the SA's selectors, or the group's policy, permit
 	TimeReplay             // its time stamp is outside the window, or from before we had the key
@@ -35,7 +36,7 @@ var reasonNames = [numReasons]string{
 	None: "none", Malformed: "malformed", NoSA: "no-sa", SeqExhausted: "seq-exhausted", FailClosed: "fail-closed",
 	TooBig: "too-big", Fragmented: "fragmented", BadECN: "bad-ecn", LinkLocal: "link-local", UnknownSPI: "unknown-spi", Expired: "sa-expired", Replay: "replay",
 	OwnSender: "own-sender", AuthFailed: "auth-failed", BadPadding: "bad-padding", BadNextHeader: "bad-next-header",
-	Dummy: "dummy", SenderLimit: "sender-limit", AddressMismatch: "address-mismatch", PolicyMismatch: "policy-mismatch",
+	Dummy: "dummy", SenderLimit: "sender-limit", OwnAddress: "own-address", AddressMismatch: "address-mismatch", PolicyMismatch: "policy-mismatch",
 	TimeReplay: "time-replay", Unstamped: "unstamped", NoRoom: "no-room",
 }
 

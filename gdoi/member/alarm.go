@@ -9,10 +9,12 @@ import (
 
 // alarm is for signs that others have newer keys, which anybody can forge: traffic under an unknown SPI, a rekey under an
 // unknown KEK. Each costs a registration, so they are heeded at most once in a pause, and a pause after which nothing new
-// was learnt makes the next one twice as long.
+// was learnt makes the next one twice as long, and up to a quarter longer: members that are lied to all at once shall not go
+// on asking all at once.
 type alarm struct {
 	raised   bool
 	at       machine.Instant // last heeded
+	base     time.Duration   // doubles
 	pause    time.Duration
 	checking bool   // the registration that it caused has not been granted yet
 	epoch    uint64 // what was held when it was raised
@@ -38,9 +40,10 @@ func (g *Group) checkAlarm() {
 	switch {
 	case !a.checking:
 	case a.epoch == g.epoch && a.kek == g.newestKEK():
-		a.pause = min(2*max(a.pause, unknownSPIPause), maxAlarmPause)
+		a.base = min(2*max(a.base, unknownSPIPause), maxAlarmPause)
+		a.pause = a.base + g.jitter(a.base/4)
 	default:
-		a.pause = 0
+		a.base, a.pause = 0, 0
 	}
 	a.checking = false
 }

@@ -273,7 +273,7 @@ func TestUnknownSPI(t *testing.T) {
 	if report(0x9999) {
 		t.Error("anybody can make it register without a pause")
 	}
-	b.run(2 * time.Second)
+	b.run(unknownSPIPause/2 + 2*time.Second)
 	if !report(0x9999) {
 		t.Error("no registration after the pause")
 	}
