@@ -40,7 +40,7 @@ func (d *decoder) antiReplay(v *value, a *AntiReplay) {
 	case a.Drop && a.Time == 0:
 		d.fail(v, "unstamped: drop takes a window: time: 10s")
 	case a.Drop:
-		d.warn(v, "unstamped: drop cuts off members of other makes, which do not stamp their packets")
+		d.hints = append(d.hints, fmt.Sprintf("%s:%d:%d: unstamped: drop cuts off members of other makes, which do not stamp their packets", d.file, v.line, v.col))
 	}
 	if a.Time > 0 && a.Time < shortWindow {
 		d.warn(timeAt, "a window of %s leaves %s for the delay of a rekey, the drift between rekeys, and the network; use %s or more", short(a.Time), short(a.Time/4), short(shortWindow))

@@ -14,6 +14,7 @@
 //	{check: lossless, do: [rekey...], after: 5s}       traffic runs while something is changed, and nothing is lost
 //	{check: lossless, multicast: 232.1.1.1, pairs: ...} the same with multicast: each to a group that the others joined
 //	{check: bulk, pair: h1-h3, megabytes: 4}           datagrams of all sizes and a TCP transfer arrive as they were sent
+//	{check: replayed, from: p1, do: [...], reasons: [replay]}   recorded ESP is repeated: all of it is dropped and counted
 //	{check: blocked, pairs: [h1-h3], for: 3s}          nothing passes, and nothing of it is clear
 //	{check: command, do: [...], fails: true}           actions succeed or are refused, and say so
 //	{check: state, node: gm1, path: gm.groups[0].state, equals: registered, within: 5s}   any value of a snapshot

@@ -64,11 +64,12 @@ var kinds = map[string]func() Check{
 	"lossless": func() Check {
 		return &lossless{Pairs: Pairs{All: true}, Rate: 100, Before: time.Second, After: 2 * time.Second}
 	},
-	"bulk":    func() Check { return &bulk{Megabytes: 4, Within: 30 * time.Second} },
-	"blocked": func() Check { return &blocked{For: 3 * time.Second, Rate: 50} },
-	"command": func() Check { return &command{} },
-	"state":   func() Check { return &state{Within: 10 * time.Second} },
-	"event":   func() Check { return &eventSeen{Within: 10 * time.Second} },
+	"replayed": func() Check { return &replayed{Rate: 50, For: 5 * time.Second} },
+	"bulk":     func() Check { return &bulk{Megabytes: 4, Within: 30 * time.Second} },
+	"blocked":  func() Check { return &blocked{For: 3 * time.Second, Rate: 50} },
+	"command":  func() Check { return &command{} },
+	"state":    func() Check { return &state{Within: 10 * time.Second} },
+	"event":    func() Check { return &eventSeen{Within: 10 * time.Second} },
 }
 
 // decode makes the check of a step.
