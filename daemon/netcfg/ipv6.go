@@ -58,12 +58,12 @@ func (n *Net) learnIPv6() {
 	n.v6 = n.v6 || hasIPv6() && slices.ContainsFunc(destinations(n.groups), func(p netip.Prefix) bool { return p.Addr().Is6() })
 }
 
-// startIPv6 follows a policy that is the first to name IPv6.
+// startIPv6 follows a policy that is the first to name IPv6; MTU and routes are to follow.
 func (n *Net) startIPv6() error {
 	if !n.v6 {
 		return nil
 	}
-	return errors.Join(n.setSysctls6(), n.linkUp(), n.addRules())
+	return errors.Join(n.setSysctls6(), n.addRules())
 }
 
 // tunIPv6 switches IPv6 on the TUN on or off. The kernel has no business of its own there: no address, no router
@@ -87,6 +87,9 @@ func (n *Net) tunIPv6() error {
 func (n *Net) setMTU6(inner int) error {
 	if !n.v6 {
 		return nil
+	}
+	if err := n.tunIPv6(); err != nil { // again: the kernel ends IPv6 on an interface below 1280, and forgets
+		return err
 	}
 	inner -= outerDifference
 	if n.cfg.InnerMTU6 != nil {

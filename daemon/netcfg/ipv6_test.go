@@ -149,13 +149,22 @@ func TestIPv4MemberLeavesIPv6Alone(t *testing.T) {
 			t.Errorf("%s: %s, was %s", c, cut(after), cut(before))
 		}
 	}
-	// Then the group comes to protect IPv6, too.
+	// Then the group comes to protect IPv6, too, when the TUN is too narrow for it.
+	l.in("gm1", "ip", "link", "set", "wan0", "mtu", "1300")
+	eventually(t, "the TUN follows", func() bool { return gm1.state().Net.TUNMTU == 1246 })
 	gm1.change(policyArg{Rules: dualRules})
 	rules := l.in("gm1", "ip", "-6", "rule")
 	if !strings.Contains(rules, "8484") || !strings.Contains(l.in("gm1", "ip", "-6", "route", "show", "table", "848"), "2001:db8::/32 dev gv0") ||
 		!strings.Contains(l.in("gm1", "sysctl", "net.ipv6.conf.all.forwarding"), "= 1") {
 		t.Errorf("IPv6 is not set up: %s", rules)
 	}
+	if out := l.in("gm1", "sysctl", "-n", "net.ipv6.conf.gv0.mtu", "net.ipv6.conf.gv0.addr_gen_mode", "net.ipv6.conf.gv0.disable_ipv6"); out != "1280\n1\n0\n" {
+		t.Errorf("IPv6 on the TUN: %q", out)
+	}
+	l.in("gm1", "ip", "link", "set", "wan0", "mtu", "1500")
+	eventually(t, "the TUN follows again, and IPv6 on it", func() bool {
+		return gm1.state().Net.TUNMTU == 1446 && l.in("gm1", "sysctl", "-n", "net.ipv6.conf.gv0.mtu") == "1426\n"
+	})
 	if err := gm1.signal(syscall.SIGTERM); err != nil {
 		t.Errorf("orderly stop: %v", err)
 	}

@@ -104,7 +104,7 @@ func (n *Net) Up() error {
 	}
 	n.recallSysctls()
 	n.learnIPv6()
-	for _, step := range []func() error{n.tunIPv6, n.setMTU, n.setSysctls, n.linkUp, n.syncRoutes, n.addRules} {
+	for _, step := range []func() error{n.setMTU, n.setSysctls, n.linkUp, n.syncRoutes, n.addRules} {
 		if err := step(); err != nil {
 			return errors.Join(err, n.undo())
 		}
