@@ -19,7 +19,7 @@ import (
 // Defaults and limits.
 const (
 	DefaultMTU        = 1500
-	DefaultMaxSenders = 1 << 16 // about 13 MB of windows of the default size
+	DefaultMaxSenders = 1 << 16 // at most 14 MB of windows of the default size
 	minMTU            = 576     // RFC 791: what every host must be able to receive
 	MSSAuto           = -1      // the clamp follows the MTU
 	tcpHeaderLen      = 20      // without options

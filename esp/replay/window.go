@@ -4,7 +4,12 @@
 //	       top-size+1 ........................ top
 //	too old | 1 0 1 1 1 1 0 1 1 1 1 1 1 1 1 1 1 |  new: the window moves
 //
-// A group SA has many senders, each with its own numbers, so a receiver keeps one Window for each (SPI, SID).
+// A group SA has many senders, each with its own numbers, so a receiver keeps one Window for each (SPI, SID). A sender of
+// few packets costs little: the memory of a window grows with its numbers, up to its size, and until then it holds them all.
+//
+// The size is for packets that overtake each other. Those of a sender with several workers do so by a batch (64) for each
+// of them, and the network by its jitter times the rate: a millisecond of a sender of 500,000 packets a second is half the
+// default. What falls below the window is lost, so a group with faster senders takes a larger one.
 //
 // The zero value is ready and has DefaultSize. A Window may be used by one goroutine at a time. Check before the
 // integrity check (it is cheap and turns floods away), Commit after it: only an authentic packet may move the window.
@@ -23,8 +28,10 @@ const wordBits = 64
 
 // Window remembers which of the last sequence numbers of one sender were seen.
 type Window struct {
-	top  uint64   // highest number seen, 0 for none
-	bits []uint64 // ring: number n is bit n%64 of word n/64 modulo the length
+	top   uint64   // highest number seen, 0 for none
+	size  int      // 0: DefaultSize
+	first uint64   // the ring, as long as one word is enough
+	bits  []uint64 // ring: number n is bit n%64 of word n/64 modulo the length; smaller than size only if top is, too
 }
 
 // ValidSize says whether a window can have this size: a power of two within MinSize and MaxSize.
@@ -37,15 +44,15 @@ func ValidSize(size int) error {
 
 // New returns an empty window of a valid size.
 func New(size int) Window {
-	return Window{bits: make([]uint64, size/wordBits)}
+	return Window{size: size}
 }
 
 // Size returns the number of sequence numbers that the window covers.
 func (w *Window) Size() int {
-	if w.bits == nil {
+	if w.size == 0 {
 		return DefaultSize
 	}
-	return len(w.bits) * wordBits
+	return w.size
 }
 
 // Top returns the highest number seen, 0 for none.
@@ -71,10 +78,8 @@ func (w *Window) Commit(n uint64) bool {
 	if !w.Check(n) {
 		return false
 	}
-	if w.bits == nil {
-		*w = New(DefaultSize)
-	}
 	if n > w.top {
+		w.grow(n)
 		w.move(n)
 	}
 	word, bit := w.at(n)
@@ -83,12 +88,33 @@ func (w *Window) Commit(n uint64) bool {
 }
 
 func (w *Window) at(n uint64) (word *uint64, bit uint64) {
+	if w.bits == nil {
+		return &w.first, 1 << (n % wordBits)
+	}
 	return &w.bits[n/wordBits%uint64(len(w.bits))], 1 << (n % wordBits)
+}
+
+// grow makes room for n beside all numbers below it, or for the whole window.
+func (w *Window) grow(n uint64) {
+	have, size := max(1, len(w.bits)), w.Size()/wordBits
+	if have == size || n/wordBits < uint64(have) {
+		return
+	}
+	words := have
+	for words < size && n/wordBits >= uint64(words) {
+		words *= 2
+	}
+	bits := make([]uint64, words)
+	if bits[0] = w.first; w.bits != nil {
+		copy(bits, w.bits)
+	}
+	w.bits = bits
 }
 
 // move forgets what falls out when n becomes the top: all numbers from top+1 to n share their bits with numbers that do.
 func (w *Window) move(n uint64) {
 	if n-w.top >= uint64(w.Size()) {
+		w.first = 0
 		clear(w.bits)
 		w.top = n
 		return

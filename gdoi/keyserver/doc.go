@@ -84,6 +84,22 @@
 // so that a key server that dies between the two goes on. An ordinary rollover of the KEK replaces the root alone, under the
 // old KEK as ever; all that is below stays. A new member gets the keys above its leaf, and the KEK, as they are.
 //
+// # The time of a group
+//
+// With Config.AntiReplay a group has a pseudotime (pseudotime.go), which every registration and rekey tells: members stamp
+// what they send with it, and drop what is further from it than the window. It is off unless configured: windows of
+// sequence numbers for each sender keep replays out of every receiver that runs, at no cost on the wire. What the time adds
+// is for a receiver that was restarted under a key that lives on, and for senders that name themselves in no packet.
+//
+// A PUSH to a group with members of other makes cannot tell the time, so there only registrations do; and what has no
+// stamp is judged by its numbers alone. AntiReplay.Demand drops it, for groups without such members: under TEKs that were
+// made when every member had the time for 8A, and told with the TEK, so that nobody can hold such a key and not stamp. When
+// the window is taken away again, members are told to stamp until the last of these TEKs has ended.
+//
+// A new window reaches members by a PUSH; it does not set their clocks, since a PUSH may be old, so they register again
+// within 4A. The PUSH of a rollover corrects clocks; where rollovers are so rare that two clocks off by 200 ppm could drift
+// apart by an eighth of the window, the keys that exist are announced once more in between.
+//
 // A member leaves the list when an operator clears it, or when it has not registered for a KEK lifetime and a margin
 // (Group.memberEnd); members register at least once in a KEK lifetime. One that
 // stops in order says so (Group.Leaves) and stays on the list, marked, without getting rekeys, until then or until it

@@ -60,6 +60,11 @@ func TestPlan(t *testing.T) {
 		c.Policy = testList(t, "deny tcp any any eq 22", "permit ip 10.1.0.0/16 10.1.0.0/16")
 		return c
 	}
+	timed := func() Config {
+		c := single()
+		c.AntiReplay = AntiReplay{10 * time.Second, true}
+		return c
+	}
 	var got strings.Builder
 	for _, row := range []struct {
 		name   string
@@ -74,6 +79,10 @@ func TestPlan(t *testing.T) {
 		{"another suite", single, func(c *Config) { c.TEK = suite.ESPAES128GCM16 }, false},
 		{"another lifetime", single, func(c *Config) { c.TEKLifetime = 30 * time.Minute }, false},
 		{"another suite and lifetime", single, func(c *Config) { c.TEK, c.TEKLifetime = suite.ESPAES128GCM16, 30*time.Minute }, false},
+		{"a time window", single, func(c *Config) { c.AntiReplay.Window = 10 * time.Second }, false},
+		{"a time window that all must keep", single, func(c *Config) { c.AntiReplay = AntiReplay{10 * time.Second, true} }, false},
+		{"another time window", timed, func(c *Config) { c.AntiReplay = AntiReplay{4 * time.Second, false} }, false},
+		{"no time window any more", timed, func(c *Config) { c.AntiReplay = AntiReplay{} }, false},
 		{"one list of several", base, func(c *Config) {
 			c.SAs[0].Policy = testList(t, "permit udp 10.1.0.0/16 10.1.0.0/16", "permit udp 10.3.0.0/16 10.3.0.0/16")
 		}, false},

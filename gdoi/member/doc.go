@@ -32,5 +32,10 @@
 // Sender ids are new at every registration, and InstallSA tells them to the data plane for every key, known or new; a
 // PUSH brings new keys for the same sender ids. So no pair of key and sender id is ever used with two counters.
 //
+// If the group has a time (package keyserver), the member keeps it by its own monotonic clock: a registration sets it, rekeys
+// correct it as far as they can be trusted, and what remains from one to the next is taken for drift (clock.go). A time
+// that jumps, as with another key server, is followed and counted. When everything that arrives is out of time the clock
+// must be wrong, and a registration asks for the time; heeded like other alarms, since anybody can repeat old packets.
+//
 // A Group is not a machine.Machine but a part of one: node.GroupMember calls it. It belongs to one goroutine.
 package member
