@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -16,10 +17,10 @@ type socket struct {
 	conn syscall.RawConn
 }
 
-func openSocket(protocol int, name string) (socket, error) {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, protocol)
+func openSocket(family, protocol int, name string) (socket, error) {
+	fd, err := unix.Socket(family, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, protocol)
 	if err != nil {
-		return socket{}, fmt.Errorf("wire: raw socket for protocol %d (needs CAP_NET_RAW): %w", protocol, err)
+		return socket{}, fmt.Errorf("wire: %s: raw socket (needs CAP_NET_RAW): %w", name, err)
 	}
 	file := os.NewFile(uintptr(fd), name)
 	conn, err := file.SyscallConn()
@@ -70,13 +71,6 @@ func (s socket) buffer(force, plain, size int) error {
 	})
 }
 
-func (s socket) bind(device string) error {
-	if device == "" {
-		return nil
-	}
-	return s.control("bind to "+device, func(fd int) error { return unix.BindToDevice(fd, device) })
-}
-
 // multicast makes packets to groups leave through a device, and only there: a copy for ourselves would be our own packet
 // coming back.
 func (s socket) multicast(device string) error {
@@ -92,19 +86,35 @@ func (s socket) multicast(device string) error {
 	})
 }
 
-// drops returns what the kernel threw away because the receive buffer was full.
-func (s socket) drops() (uint64, bool) {
+// multicast6 is multicast for IPv6; it returns the scope of addresses that mean something on that link only.
+func (s socket) multicast6(device string) (scope uint32, err error) {
+	if err := s.setInt(unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_LOOP, 0, "IPV6_MULTICAST_LOOP"); err != nil || device == "" {
+		return 0, err
+	}
+	i, err := net.InterfaceByName(device)
+	if err != nil {
+		return 0, fmt.Errorf("wire: interface %s: %w", device, err)
+	}
+	return uint32(i.Index), s.setInt(unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_IF, i.Index, "multicast through "+device)
+}
+
+// closedOr names the error of a closed descriptor: RawConn reports an internal one of the runtime.
+func closedOr(what string, err error) error {
+	if errors.Is(err, os.ErrClosed) || errors.Is(err, unix.EBADF) {
+		return ErrClosed
+	}
+	return fmt.Errorf("wire: %s: %w", what, err)
+}
+
+// drops returns what the kernel threw away because a socket's receive buffer was full; 0 if it does not say.
+func drops(fd int) uint64 {
 	var info [skMeminfoVars]uint32
 	size := uint32(unsafe.Sizeof(info))
-	err := s.control("SO_MEMINFO", func(fd int) error {
-		_, _, errno := unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
-			uintptr(unsafe.Pointer(&info[0])), uintptr(unsafe.Pointer(&size)), 0)
-		if errno != 0 {
-			return errno
-		}
-		return nil
-	})
-	return uint64(info[skMeminfoDrops]), err == nil
+	if _, _, errno := unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
+		uintptr(unsafe.Pointer(&info[0])), uintptr(unsafe.Pointer(&size)), 0); errno != 0 {
+		return 0
+	}
+	return uint64(info[skMeminfoDrops])
 }
 
 // Indices of SO_MEMINFO's array (linux/sock_diag.h).
