@@ -279,6 +279,17 @@ type DataPath struct {
 	Clear      uint64    `json:"clear"`       // sent in clear because the policy says so
 	Drops      []Counter `json:"drops"`       // by reason, sorted by reason
 	Senders    int       `json:"senders"`     // senders with replay state
+
+	Routers Routers `json:"routers"`
+}
+
+// Routers is what routers of the core said about ESP packets of this member; what it did not believe is among the drops,
+// as icmp-*.
+type Routers struct {
+	Translated uint64 `json:"icmp_translated"` // errors passed on to hosts, in terms of their own packets
+	Lowered    uint64 `json:"path_mtu_lowered"`
+	Paths      int    `json:"path_mtu_destinations"` // with a path MTU of their own now
+	Narrowest  int    `json:"path_mtu_least"`        // of these, of ESP packets; 0: none
 }
 
 // Event is one entry of the journal.

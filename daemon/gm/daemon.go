@@ -211,7 +211,7 @@ func (d *Daemon) raise(system, traffic *stage, fault chan<- error) error {
 		d.sink.Note(d.clock.Now(), machine.Note{Name: noteSlower, Severity: machine.Warning, Text: text})
 	}
 	p, err := pipeline.New(pipeline.Config{
-		Dev: path.LAN, Wire: path.WAN, Engine: d.engine, Now: func() engine.Instant { return engine.Instant(d.clock.Now().Mono) },
+		Dev: path.LAN, Wire: path.WAN, Errors: path.Errors, Engine: d.engine, Now: func() engine.Instant { return engine.Instant(d.clock.Now().Mono) },
 	})
 	if err == nil {
 		err = k.Up()

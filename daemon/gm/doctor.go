@@ -175,6 +175,10 @@ func (d *doctor) daemon(c *config.GM) {
 		return
 	}
 	fmt.Fprintf(d.w, "     %-14s %s\n", "in use", s.GM.DataPath.Backend)
+	if r := s.GM.DataPath.Routers; r.Translated+r.Lowered > 0 {
+		fmt.Fprintf(d.w, "     %-14s %d ICMP errors of routers passed on; path MTU lowered %d times, %d destinations now, the least %d\n",
+			"path MTU", r.Translated, r.Lowered, r.Paths, r.Narrowest)
+	}
 	for _, g := range s.GM.Groups {
 		fmt.Fprintf(d.w, "     %-14s %s: %s %s\n", "group", g.Name, g.State, g.StateReason)
 	}

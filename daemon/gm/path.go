@@ -6,21 +6,30 @@ import (
 
 	"github.com/getvpn/getvpn/daemon/config"
 	"github.com/getvpn/getvpn/daemon/netcfg"
+	"github.com/getvpn/getvpn/esp/pipeline"
 	"github.com/getvpn/getvpn/esp/tun"
 	"github.com/getvpn/getvpn/esp/wire"
 )
 
 // Path is the two ends of the data path.
 type Path struct {
-	LAN  tun.Device
-	WAN  wire.Conn
-	Name string // shown as the backend: LAN side, WAN side
+	LAN tun.Device
+	WAN wire.Conn
+	// Errors hears what routers say about our packets.
+	Errors pipeline.Errors
+	Name   string // shown as the backend: LAN side, WAN side
 	// Notes say why a side is not the fastest there is, one sentence each.
 	Notes []string
 }
 
-// Close closes both ends.
-func (p *Path) Close() error { return errors.Join(p.LAN.Close(), p.WAN.Close()) }
+// Close closes what is open.
+func (p *Path) Close() error {
+	err := errors.Join(p.LAN.Close(), p.WAN.Close())
+	if p.Errors != nil {
+		err = errors.Join(err, p.Errors.Close())
+	}
+	return err
+}
 
 // openPath opens the fastest data path that this system has, or the one that the configuration names.
 func openPath(c *config.GM) (*Path, error) {
@@ -36,6 +45,11 @@ func openPath(c *config.GM) (*Path, error) {
 		return nil, errors.Join(err, p.LAN.Close())
 	}
 	p.Name += ", raw sockets"
+	routers, err := wire.OpenErrors(c.Interfaces.WAN)
+	if err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	p.Errors = routers
 	return p, nil
 }
 

@@ -95,6 +95,8 @@ func (d *Daemon) dataPath(e engine.Stats) control.DataPath {
 		Clear: e.Clear, Drops: []control.Counter{},
 	}
 	_, out.MTU = d.kernel.kernel.MTU()
+	r := d.engine.ICMPStats(engine.Instant(d.clock.Now().Mono))
+	out.Routers = control.Routers{Translated: r.Translated, Lowered: r.PathMTU, Paths: r.Paths, Narrowest: r.Narrowest}
 	for _, c := range e.Drops {
 		out.Drops = append(out.Drops, control.Counter(c))
 	}

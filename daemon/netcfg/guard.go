@@ -20,7 +20,7 @@ type verdict struct {
 //
 //	chain input    hook input    iif WAN: ESP, exempt flows, ICMP errors, IPv6 of the link accept; else in_0, in_1 ...
 //	chain output   hook output   oif WAN: our ESP (mark), exempt flows, IPv6 of the link accept; else out_0, out_1 ...
-//	chain forward  hook forward  iif TUN oif WAN drop; GDOI accept; iif WAN: in_0 ...; oif WAN: out_0 ...
+//	chain forward  hook forward  iif TUN oif WAN drop; iif WAN ICMP about ESP drop; GDOI accept; iif WAN: in_0 ...; oif WAN: out_0 ...
 //	chain in_N, out_N            the access list of the Nth fail-closed group, first match: deny returns, permit drops
 //	chain in_N_K                 another list of that group (Also, or the one before): permit goes to the next, deny returns
 //
@@ -108,6 +108,7 @@ func guardedGroups(groups []Group, live bool) (out []Group) {
 func (c *Config) fill(b *batch, groups []Group) {
 	forward := b.hook("forward")
 	b.rule(forward, iif(c.TUN), oif(c.WAN), b.count(countOpened), drop())
+	c.dropESPErrors(b, forward)
 	groups = guardedGroups(groups, false)
 	if len(groups) == 0 {
 		return

@@ -33,7 +33,7 @@ const roleEnv, argEnv = "GETVPN_NETCFG_ROLE", "GETVPN_NETCFG_ARG"
 var roles = map[string]func(arg string) error{"echo": echoRole, "probe": probeRole, "capture": captureRole, "ping": pingRole, "stream": streamRole}
 
 func TestMain(m *testing.M) {
-	roles["member"], roles["many"] = memberRole, manyRole
+	roles["member"], roles["many"], roles["trace"] = memberRole, manyRole, traceRole
 	if role, ok := roles[os.Getenv(roleEnv)]; ok {
 		if err := role(os.Getenv(argEnv)); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -134,6 +134,10 @@ func memberRole(arg string) error {
 	if err != nil {
 		return err
 	}
+	heard, err := wire.OpenErrors("wan0")
+	if err != nil {
+		return err
+	}
 	if err := n.Up(); err != nil {
 		return err
 	}
@@ -165,7 +169,7 @@ func memberRole(arg string) error {
 		}
 	}
 	start := time.Now()
-	p, err := pipeline.New(pipeline.Config{Dev: dev, Wire: conn, Engine: eng, Now: func() engine.Instant { return engine.Instant(time.Since(start)) }})
+	p, err := pipeline.New(pipeline.Config{Dev: dev, Wire: conn, Errors: heard, Engine: eng, Now: func() engine.Instant { return engine.Instant(time.Since(start)) }})
 	if err != nil {
 		return err
 	}

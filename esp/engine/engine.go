@@ -50,9 +50,13 @@ type Engine struct {
 	inner6   atomic.Int64 // InnerMTU6
 	gateway4 atomic.Pointer[packet.Addr]
 	gateway6 atomic.Pointer[packet.Addr]
+	paths    atomic.Pointer[paths] // that are narrower than the WAN
 	mss      int
-	windows  []int       // by group
-	times    []groupTime // by group
+
+	icmpTranslated, icmpPathMTU atomic.Uint64
+
+	windows []int       // by group
+	times   []groupTime // by group
 
 	mu      sync.Mutex // of the control methods
 	wanMTU  int
@@ -210,16 +214,9 @@ func (e *Engine) SetMTU(mtu int) error {
 // fitMTU leaves room for the suite that needs most of those that are installed; with none, for AES-GCM. Called with the
 // lock held.
 func (e *Engine) fitMTU() {
-	fit := func(outer int) int64 {
-		inner := esp.AES256GCM.InnerMax(e.wanMTU, outer)
-		entries, _ := e.db.Entries()
-		for _, x := range entries {
-			inner = min(inner, x.SA.Suite().InnerMax(e.wanMTU, outer)-e.stampLen(x.Group))
-		}
-		return int64(inner)
-	}
-	e.inner4.Store(fit(packet.IPv4HeaderLen))
-	e.inner6.Store(fit(packet.IPv6HeaderLen))
+	e.inner4.Store(e.fit(e.wanMTU, packet.IPv4HeaderLen))
+	e.inner6.Store(e.fit(e.wanMTU, packet.IPv6HeaderLen))
+	e.fitPaths()
 }
 
 // SetGateway changes the source of ICMP errors of the address's version. Nothing happens if it is not valid.

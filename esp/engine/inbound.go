@@ -45,7 +45,7 @@ func (w *Worker) inbound(p *Packet, input int) Result {
 	if reason := w.judge(entry, &outer, &inner, payload); reason != None {
 		return w.drop(reason, input)
 	}
-	w.clampMSS(payload, &inner)
+	w.clampMSS(payload, &inner, inner.Src)
 	entry.InPackets.Add(1)
 	entry.InBytes.Add(uint64(len(payload)))
 	w.counts.inPackets++
@@ -125,5 +125,6 @@ func (w *Worker) judge(entry *sadb.Entry, outer, inner *packet.Header, payload [
 	if !packet.Decapsulate(outer.TOS, payload) {
 		return BadECN
 	}
+	packet.LowerTTL(outer.TTL, payload)
 	return None
 }

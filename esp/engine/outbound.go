@@ -29,10 +29,11 @@ func (w *Worker) outbound(p *Packet, input int, out []Result) []Result {
 	if reason != None {
 		return append(out, w.drop(reason, input))
 	}
-	w.clampMSS(b, &h)
-	mtu := w.fits(&h)
+	w.clampMSS(b, &h, h.Dst)
+	mtu, cut := w.fits(&h)
 	switch {
 	case h.TotalLen <= mtu:
+		h.DF = h.DF && !cut
 		r := w.seal(entry, &h, Packet{Buf: p.Buf, Off: p.Off, Len: h.TotalLen}, nil)
 		r.Input = input
 		return append(out, r)
@@ -42,14 +43,6 @@ func (w *Worker) outbound(p *Packet, input int, out []Result) []Result {
 		return append(out, w.tooBig(b, &h, mtu, input))
 	}
 	return w.fragments(entry, b, &h, mtu, input, out)
-}
-
-// fits returns the longest packet that can be sealed to where h goes.
-func (w *Worker) fits(h *packet.Header) int {
-	if h.Version == 6 {
-		return w.engine.InnerMTU6()
-	}
-	return w.engine.InnerMTU()
 }
 
 // sending returns the SA that protects a class. An expired one is not used even if nobody has retired it.
@@ -78,6 +71,7 @@ func (w *Worker) seal(entry *sadb.Entry, h *packet.Header, p Packet, tickets *es
 		tickets = &run
 	}
 	t := tickets.Next()
+	w.sent.put(entry.SA.SPI(), t.Seq, h.TTL, p.Bytes())
 	start, n, err := entry.SA.Seal(&w.context, t, p.Buf, p.Off, p.Len+w.stamp(entry, p.Buf[p.Off+p.Len:]), nextHeader(h.Version))
 	if err != nil {
 		return w.drop(NoRoom, 0)

@@ -28,6 +28,11 @@ const (
 	PolicyMismatch         // the inner packet is not one that the SA's selectors, or the group's policy, permit
 	TimeReplay             // its time stamp is outside the window, or from before we had the key
 	Unstamped              // without a time stamp, under an SA all of whose senders stamp
+	ICMPForeign            // an ICMP error about an ESP packet that we did not send, or long ago
+	ICMPForgotten          // ... whose beginning is no longer remembered: path MTU learned, but nobody told
+	ICMPImplausible        // ... with an MTU that the packet fits into, or that is none
+	ICMPNoAnswer           // ... about a packet that must not be answered, as an ICMP error
+	ICMPLimited            // ... too many of them
 	NoRoom                 // the buffer lacks head- or tailroom (a fault of the caller)
 	numReasons
 )
@@ -37,6 +42,8 @@ var reasonNames = [numReasons]string{
 	TooBig: "too-big", Fragmented: "fragmented", BadECN: "bad-ecn", LinkLocal: "link-local", UnknownSPI: "unknown-spi", Expired: "sa-expired", Replay: "replay",
 	OwnSender: "own-sender", AuthFailed: "auth-failed", BadPadding: "bad-padding", BadNextHeader: "bad-next-header",
 	Dummy: "dummy", SenderLimit: "sender-limit", OwnAddress: "own-address", AddressMismatch: "address-mismatch", PolicyMismatch: "policy-mismatch",
+	ICMPForeign: "icmp-foreign", ICMPForgotten: "icmp-forgotten", ICMPImplausible: "icmp-implausible",
+	ICMPNoAnswer: "icmp-no-answer", ICMPLimited: "icmp-limited",
 	TimeReplay: "time-replay", Unstamped: "unstamped", NoRoom: "no-room",
 }
 

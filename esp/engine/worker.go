@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"github.com/getvpn/getvpn/esp"
-	"github.com/getvpn/getvpn/esp/packet"
 	"github.com/getvpn/getvpn/esp/sadb"
 	"github.com/getvpn/getvpn/esp/spd"
 )
@@ -29,6 +28,9 @@ type Worker struct {
 	table *spd.Table
 	mss4  uint16
 	mss6  uint16
+	paths *paths
+
+	sent sent
 
 	scratch [][]byte // for fragments and ICMP errors
 	used    int      // of scratch in this batch
@@ -76,6 +78,7 @@ func (w *Worker) begin(now Instant) {
 		w.reader.Leave()
 	}
 	w.mss4, w.mss6 = w.engine.maxMSS(4), w.engine.maxMSS(6)
+	w.paths = w.engine.paths.Load()
 	w.used = 0
 }
 
@@ -89,9 +92,11 @@ func (w *Worker) end() {
 // packets' buffers or to the worker's own; the latter are good until the worker's next call.
 func (w *Worker) Outbound(now Instant, batch []Packet, out []Result) []Result {
 	w.begin(now)
+	w.sent.mu.Lock()
 	for i := range batch {
 		out = w.outbound(&batch[i], i, out)
 	}
+	w.sent.mu.Unlock()
 	w.end()
 	return out
 }
@@ -105,17 +110,6 @@ func (w *Worker) Inbound(now Instant, batch []Packet, out []Result) []Result {
 	}
 	w.end()
 	return out
-}
-
-// clampMSS lowers the MSS of a TCP SYN, if that is wanted.
-func (w *Worker) clampMSS(b []byte, h *packet.Header) {
-	mss := w.mss4
-	if h.Version == 6 {
-		mss = w.mss6
-	}
-	if mss != 0 {
-		packet.ClampMSS(b, h, mss)
-	}
 }
 
 func (w *Worker) drop(r Reason, input int) Result {

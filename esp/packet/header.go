@@ -58,6 +58,19 @@ func Source(b []byte) (src Addr, version uint8, ok bool) {
 	return Addr{}, 0, false
 }
 
+// Addresses returns the addresses and the version of a packet of which the fixed header is there.
+func Addresses(b []byte) (src, dst Addr, version uint8, ok bool) {
+	src, version, ok = Source(b)
+	switch {
+	case !ok:
+	case version == 4:
+		dst.Lo = uint64(binary.BigEndian.Uint32(b[16:]))
+	default:
+		dst = Addr{binary.BigEndian.Uint64(b[24:]), binary.BigEndian.Uint64(b[32:])}
+	}
+	return src, dst, version, ok
+}
+
 // Fragment says whether the packet is a fragment of a larger one. An atomic fragment (RFC 6946) is not.
 func (h *Header) Fragment() bool { return h.MF || h.Offset != 0 }
 

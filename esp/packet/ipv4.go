@@ -6,6 +6,7 @@ import "encoding/binary"
 const (
 	IPv4HeaderLen    = 20
 	ipv4MaxHeaderLen = 60
+	IPv4MinMTU       = 68 // what every router forwards, RFC 791 §3.2
 )
 
 const (

@@ -3,6 +3,7 @@
 //	LAN → WAN   tun.Read ─▶ Worker.Outbound ─▶ sealed, clear ─▶ wire.WriteBatch
 //	                                        └▶ ICMP replies ──▶ tun.Write
 //	WAN → LAN   wire.ReadBatch ─▶ Worker.Inbound ─▶ opened ───▶ tun.Write
+//	routers     Errors.Read ──▶ Worker.Errors ───▶ for hosts ─▶ tun.Write
 //
 // One goroutine per direction runs each batch to its end: handing packets over between goroutines costs a wake-up, which
 // is dearer than the cryptography. Buffers are made once; a packet costs no allocation. The order of packets within a

@@ -22,6 +22,7 @@ type Config struct {
 	Dev    tun.Device
 	Wire   wire.Conn
 	Engine *engine.Engine
+	Errors Errors // nil: what routers say about our packets is not heard
 	// Now is the clock on which the expiry of installed SAs was expressed.
 	Now func() engine.Instant
 }
@@ -32,6 +33,7 @@ type Stats struct {
 	ToWAN       uint64 `json:"to_wan"`       // handed to the wire: sealed or clear
 	WANRefused  uint64 `json:"wan_refused"`  // that the wire could not send, see wire.Stats
 	FromWAN     uint64 `json:"from_wan"`     // ESP packets received
+	FromRouters uint64 `json:"from_routers"` // ICMP errors about ESP packets received
 	ToLAN       uint64 `json:"to_lan"`       // handed to the TUN: opened packets and ICMP errors
 	LANRefused  uint64 `json:"lan_refused"`  // that the TUN did not take
 	ReadBatches uint64 `json:"read_batches"` // reads of both sides, to see how well batching works
@@ -41,7 +43,7 @@ type Stats struct {
 type Pipeline struct {
 	cfg Config
 
-	fromLAN, toWAN, wanRefused, fromWAN, toLAN, lanRefused, batches atomic.Uint64
+	fromLAN, toWAN, wanRefused, fromWAN, toLAN, lanRefused, fromRouters, batches atomic.Uint64
 }
 
 // New makes a pipeline; nothing moves before Run.
@@ -52,16 +54,21 @@ func New(cfg Config) (*Pipeline, error) {
 	return &Pipeline{cfg: cfg}, nil
 }
 
-// Run moves packets until ctx ends (then it returns nil) or one side fails (then it returns why). When it returns, Dev
-// and Wire are closed: closing them is what stops the readers.
+// Run moves packets until ctx ends (then it returns nil) or one side fails (then it returns why). When it returns, Dev,
+// Wire and Errors are closed: closing them is what stops the readers.
 func (p *Pipeline) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var wg sync.WaitGroup
-	for _, side := range []struct {
+	type side struct {
 		name string
 		run  func() error
-	}{{"LAN to WAN", p.outbound}, {"WAN to LAN", p.inbound}} {
+	}
+	sides := []side{{"LAN to WAN", p.outbound}, {"WAN to LAN", p.inbound}}
+	if p.cfg.Errors != nil {
+		sides = append(sides, side{"ICMP errors", p.routerErrors})
+	}
+	for _, side := range sides {
 		wg.Go(func() {
 			if err := guarded(side.run); err != nil {
 				err = fmt.Errorf("pipeline: %s: %w", side.name, err)
@@ -71,6 +78,9 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	}
 	<-ctx.Done()
 	closing := errors.Join(p.cfg.Dev.Close(), p.cfg.Wire.Close())
+	if p.cfg.Errors != nil {
+		closing = errors.Join(closing, p.cfg.Errors.Close())
+	}
 	wg.Wait()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) && !errors.Is(cause, context.DeadlineExceeded) {
 		return cause
@@ -186,7 +196,7 @@ func (p *Pipeline) deliver(s *side) error {
 func (p *Pipeline) Stats() Stats {
 	return Stats{
 		FromLAN: p.fromLAN.Load(), ToWAN: p.toWAN.Load(), WANRefused: p.wanRefused.Load(),
-		FromWAN: p.fromWAN.Load(), ToLAN: p.toLAN.Load(), LANRefused: p.lanRefused.Load(), ReadBatches: p.batches.Load(),
+		FromWAN: p.fromWAN.Load(), FromRouters: p.fromRouters.Load(), ToLAN: p.toLAN.Load(), LANRefused: p.lanRefused.Load(), ReadBatches: p.batches.Load(),
 	}
 }
 
