@@ -193,7 +193,7 @@ func (w *planning) time() {
 	case a == b:
 		return
 	case a.Window == 0:
-		w.say("time-based anti-replay is new, window %v: members register again within %v to set their clocks, and stamp from then on; the largest packet gets smaller by 8 octets",
+		w.say("time-based anti-replay is new, window %v: members register again within %v to set their clocks, and stamp from then on; the largest packet gets smaller by 6 octets",
 			b.Window, round(4*w.is.ActivationDelay))
 	case b.Window == 0:
 		w.say("time-based anti-replay ends: stamps are not judged any more")

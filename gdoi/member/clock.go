@@ -12,9 +12,11 @@ import (
 
 // clock is the time of the group, kept by this member's monotonic clock.
 //
-// A registration sets it: the answer came in a known time, of which half is taken for the way back. A rekey corrects it, with
+// A registration sets it: the answer came in a known time, of which half is taken for the way back; if that was long, the
+// member asks again. A rekey corrects it, with
 // a doubt: its time is that of its making, and it may have been paced or repeated since. So a time ahead of ours is believed,
-// for messages are never early; one that is behind ours is believed as far as oscillators explain it, and else it is late.
+// for messages are never early; one that is behind ours is believed as far as oscillators explain it, of which less and less
+// is unknown, and else it is late.
 // What is left between two times that are far enough apart is drift; the clock runs that much faster from then on.
 type clock struct {
 	set    bool
@@ -24,6 +26,8 @@ type clock struct {
 	drift  int64           // parts per billion
 	refAt  machine.Instant // since when the drift is measured
 	ref    time.Duration
+	poor   bool  // it was set by a registration that took so long that it may be wrong by much
+	sure   uint8 // halves what drift explains: one for each measurement, less one for each time that was not explained
 	syncs  uint64
 	late   uint64 // rekeys that say nothing of the time, because they were under way too long
 	errors uint64 // the time had jumped
@@ -37,6 +41,8 @@ const (
 	maxDrift = 500_000
 	// measureAfter is the least time between two that give a drift: over a shorter one, ways of different length look like it.
 	measureAfter = 15 * time.Minute
+	// maxSure leaves 62 ppm for what temperature does to an oscillator.
+	maxSure = 3
 	// wayNoise is what the way of a rekey may differ by.
 	wayNoise = 50 * time.Millisecond
 	// doubtful is for how many windows a clock may go on without a correction: two that are off by 200 ppm each may be half a
@@ -60,31 +66,43 @@ func (c *clock) far(now machine.Now, o *pull.TimeOffer) bool {
 func (c *clock) adjust(o *pull.TimeOffer) bool {
 	measured := o.Now + o.RoundTrip/2
 	if !c.set {
+		c.poor = o.RoundTrip > o.Window/jumpParts/2
 		c.set, c.base, c.at, c.refAt, c.ref, c.synced = true, measured, o.At, o.At, measured, o.At
 		c.syncs++
 		return true
 	}
 	mine := c.now(o.At)
+	if o.RoundTrip > 2*wayNoise && !c.poor {
+		// Something was lost and sent again, before Now was written or after: the truth is somewhere between the two.
+		measured = min(max(mine, o.Now), o.Now+o.RoundTrip)
+	}
 	off := measured - mine
-	explained := time.Duration(int64(o.At.Sub(c.synced)/time.Millisecond)*maxDrift/1e3) + wayNoise
+	explained := time.Duration(int64(o.At.Sub(c.synced)/time.Millisecond)*(maxDrift>>c.sure)/1e3) + wayNoise
 	jump := o.Window / jumpParts
 	byPush := o.RoundTrip == 0
 	if byPush && off < -min(explained, max(jump, wayNoise)) {
 		c.late++
+		c.sure -= min(c.sure, 1)
 		return false
 	}
 	c.syncs++
+	poor := c.poor
+	if !byPush && c.poor {
+		c.poor = o.RoundTrip > o.Window/jumpParts/2
+	}
 	c.last, c.most, c.synced = off, max(c.most, off, -off), o.At
 	if o.Window > 0 && (off > jump || off < -jump) {
 		// Another key server, or one that lost its time: what was measured means nothing now.
-		c.errors++
-		c.drift, c.refAt, c.ref = 0, o.At, measured
+		if !poor {
+			c.errors++
+		}
+		c.drift, c.refAt, c.ref, c.sure = 0, o.At, measured, 0
 	}
 	if since := o.At.Sub(c.refAt); since >= measureAfter {
 		predicted := c.ref + since + time.Duration(int64(since/time.Millisecond)*c.drift/1e3)
 		ppb := int64((measured-predicted)/time.Microsecond) * 1e6 / int64(since/time.Millisecond)
 		c.drift = min(max(c.drift+ppb/2, -maxDrift), maxDrift)
-		c.refAt, c.ref = o.At, measured
+		c.refAt, c.ref, c.sure = o.At, measured, min(c.sure+1, maxSure)
 	}
 	c.base, c.at = measured, o.At
 	return true
@@ -124,6 +142,9 @@ func (g *Group) takeTime(now machine.Now, o *pull.Offer, fresh bool, out machine
 		out = append(out, g.note(gdoi.NoteTimeJumped, machine.Warning, fmt.Sprintf("the group's time jumped by %v", c.last), machine.F("delta", c.last.String())))
 	}
 	c.offer = *o.Time
+	if fresh && c.poor {
+		out = g.renew(now, causeTime, g.base, out)
+	}
 	if !was {
 		out = append(out, g.note(gdoi.NoteTimeSet, machine.Info, fmt.Sprintf("packets are stamped; the window is %v", c.offer.Window), machine.F("round-trip", o.Time.RoundTrip.String())))
 	}

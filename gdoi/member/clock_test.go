@@ -78,3 +78,25 @@ func TestClockLearnsDrift(t *testing.T) {
 		}
 	}
 }
+
+// TestClockAndLostMessages: a registration in which something was sent again says little; a clock that is set moves only if
+// it must, and one that is not is set better by the next.
+func TestClockAndLostMessages(t *testing.T) {
+	var c clock
+	c.adjust(told(0, time.Hour, 8*time.Second))
+	if !c.poor || c.now(0) != time.Hour+4*time.Second {
+		t.Fatalf("%+v", c)
+	}
+	c.adjust(told(time.Minute, time.Hour+time.Minute+8*time.Second, 2*time.Millisecond))
+	if c.poor || c.now(machine.Instant(time.Minute)) != time.Hour+time.Minute+8*time.Second+time.Millisecond {
+		t.Fatalf("%+v", c)
+	}
+	for _, row := range []struct{ said, moved time.Duration }{{-8 * time.Second, -time.Second}, {-7 * time.Second, 0}, {-time.Second, 0}, {time.Second, time.Second}} {
+		d := c
+		was := d.now(machine.Instant(2 * time.Minute))
+		d.adjust(told(2*time.Minute, was+row.said, 7*time.Second))
+		if got := d.now(machine.Instant(2*time.Minute)) - was; got != row.moved {
+			t.Errorf("said %v: moved %v, want %v", row.said, got, row.moved)
+		}
+	}
+}
