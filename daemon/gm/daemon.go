@@ -20,7 +20,6 @@ import (
 	"github.com/getvpn/getvpn/daemon/translate"
 	"github.com/getvpn/getvpn/daemon/transport"
 	"github.com/getvpn/getvpn/esp/engine"
-	"github.com/getvpn/getvpn/esp/pipeline"
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/node"
@@ -49,6 +48,7 @@ type Daemon struct {
 	engine   *engine.Engine
 	inner    [2]int // MTU of IPv4 and IPv6 that the TUN was last given for the suites
 	kernel   *applier
+	traffic  traffic
 	conn     transport.Sockets
 	node     *node.GroupMember
 	loop     *loop.Loop
@@ -61,6 +61,7 @@ type Daemon struct {
 // New checks everything and opens the sockets of the control plane. The system is not touched before Run.
 func New(cfg *config.GM, log *slog.Logger, opts Options) (_ *Daemon, err error) {
 	d := &Daemon{cfg: cfg, log: log, clock: opts.Clock, system: Linux(), pki: translate.NewPKI(&cfg.Common), stop: make(chan struct{}, 1)}
+	d.traffic.d = d
 	if opts.System != nil {
 		d.system = *opts.System
 	}
@@ -149,7 +150,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 		s.init(context.WithoutCancel(ctx))
 		defer s.end()
 	}
-	if err := d.raise(&system, &traffic, fault); err != nil {
+	if err := d.raise(&system, &traffic); err != nil {
 		d.log.Error("could not start; what guards protected traffic stays in place (getvpn-gm down removes it)")
 		return err
 	}
@@ -197,33 +198,19 @@ func (d *Daemon) openedByStop() string {
 }
 
 // raise sets up the data path, the guard first.
-func (d *Daemon) raise(system, traffic *stage, fault chan<- error) error {
+func (d *Daemon) raise(system, traffic *stage) error {
 	k := d.kernel.kernel
 	if err := k.SetGroups(d.kernel.current()); err != nil {
 		return err
 	}
-	path, err := d.system.Path(d.cfg)
+	p, path, err := d.traffic.open()
 	if err != nil {
 		return err
 	}
-	d.backend.Store(&path.Name)
-	for _, text := range path.Notes {
-		d.sink.Note(d.clock.Now(), machine.Note{Name: noteSlower, Severity: machine.Warning, Text: text})
-	}
-	p, err := pipeline.New(pipeline.Config{
-		Dev: path.LAN, Wire: path.WAN, Errors: path.Errors, Engine: d.engine, Now: func() engine.Instant { return engine.Instant(d.clock.Now().Mono) },
-	})
-	if err == nil {
-		err = k.Up()
-	}
-	if err != nil {
+	if err := k.Up(); err != nil {
 		return errors.Join(err, path.Close())
 	}
-	traffic.run(func(ctx context.Context) {
-		if err := p.Run(ctx); err != nil {
-			fault <- err
-		}
-	})
+	traffic.run(func(ctx context.Context) { d.traffic.run(ctx, p) })
 	system.run(d.kernel.run)
 	system.run(func(ctx context.Context) {
 		for ctx.Err() == nil {
@@ -254,6 +241,9 @@ func (d *Daemon) Snapshot(ctx context.Context) (*control.Snapshot, error) {
 	})
 	if err == nil {
 		s.GM.DataPath = d.dataPath(e)
+		if down := s.GM.DataPath.Down; down != "" {
+			s.Warn = append(s.Warn, "the data path is down: "+down)
+		}
 	}
 	return s, err
 }

@@ -1,6 +1,7 @@
 package gm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -179,6 +180,8 @@ func (d *doctor) daemon(c *config.GM) {
 		fmt.Fprintf(d.w, "     %-14s %d ICMP errors of routers passed on; path MTU lowered %d times, %d destinations now, the least %d\n",
 			"path MTU", r.Translated, r.Lowered, r.Paths, r.Narrowest)
 	}
+	p := s.GM.DataPath
+	d.say(p.Down == "", "data path", "%s, opened again %d times since the start", cmp.Or(p.Down, "runs"), p.Restarts)
 	for _, g := range s.GM.Groups {
 		fmt.Fprintf(d.w, "     %-14s %s: %s %s\n", "group", g.Name, g.State, g.StateReason)
 	}

@@ -16,6 +16,8 @@ import (
 const (
 	noteDataPath = "data-path-failed" // an effect could not be carried out
 	noteSlower   = "data-path-slower" // not the fastest data path, and why
+	notePathDown = "data-path-down"   // an end of it failed, or its interface vanished
+	notePathUp   = "data-path-up"     // again
 	noteKernel   = "kernel-failed"    // rules, routes or guard could not be set
 	noteRepaired = "kernel-repaired"  // somebody else had changed them
 )

@@ -17,6 +17,8 @@ type Kernel interface {
 	Up() error
 	Down() error
 	Watch(ctx context.Context, report func(error)) error
+	Sync() error
+	Links() (wan, tun int) // interface indices, 0 for none
 	MTU() (wan, tun int)
 	Drops() (map[string]uint64, error)
 }

@@ -97,6 +97,7 @@ func (d *Daemon) dataPath(e engine.Stats) control.DataPath {
 	_, out.MTU = d.kernel.kernel.MTU()
 	r := d.engine.ICMPStats(engine.Instant(d.clock.Now().Mono))
 	out.Routers = control.Routers{Translated: r.Translated, Lowered: r.PathMTU, Paths: r.Paths, Narrowest: r.Narrowest}
+	out.Down, out.Restarts = d.traffic.state()
 	for _, c := range e.Drops {
 		out.Drops = append(out.Drops, control.Counter(c))
 	}

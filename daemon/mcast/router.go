@@ -27,6 +27,8 @@ type Router struct {
 	lans   []int // indices of the interfaces; their places are their vif numbers
 	tun    int   // vif number
 	wan    int   // index
+	names  []string
+	all    []int // indices of the interfaces in names, as they were
 
 	done chan struct{}
 	wg   sync.WaitGroup
@@ -55,6 +57,7 @@ func Start(c Config, permits []Permit) (*Router, error) {
 		}
 		indices = append(indices, i.Index)
 	}
+	r.names, r.all = append(slices.Clone(c.LAN), c.TUN, c.WAN), indices
 	r.lans, r.wan = indices[:r.tun], indices[r.tun+1]
 	var err error
 	if r.socket, err = openSocket(); err != nil {
@@ -72,6 +75,16 @@ func Start(c Config, permits []Permit) (*Router, error) {
 	r.wg.Go(r.read)
 	r.wg.Go(r.tick)
 	return r, nil
+}
+
+// Stale says whether an interface was replaced: the kernel has forgotten its vif, and only another Start helps.
+func (r *Router) Stale() bool {
+	for i, name := range r.names {
+		if ifi, err := net.InterfaceByName(name); err == nil && ifi.Index != r.all[i] {
+			return true
+		}
+	}
+	return false
 }
 
 // SetPermits follows the policy.

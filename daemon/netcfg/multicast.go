@@ -31,6 +31,10 @@ func (n *Net) syncMulticast() error {
 	switch {
 	case len(permits) == 0 || len(n.cfg.LAN) == 0:
 		return n.endMulticast()
+	case n.mcast != nil && n.mcast.Stale():
+		if err := n.endMulticast(); err != nil {
+			return err
+		}
 	case n.mcast != nil:
 		n.mcast.SetPermits(permits)
 		return n.mcast.Err()
