@@ -13,6 +13,7 @@
 //	{check: core-only-esp}                             what the core saw during the whole run
 //	{check: lossless, do: [rekey...], after: 5s}       traffic runs while something is changed, and nothing is lost
 //	{check: lossless, multicast: 232.1.1.1, pairs: ...} the same with multicast: each to a group that the others joined
+//	{check: recovers, pairs: [h1-h3], do: [...], within: 5s}  something is broken under traffic, and passes again in time
 //	{check: bulk, pair: h1-h3, megabytes: 4}           datagrams of all sizes and a TCP transfer arrive as they were sent
 //	{check: replayed, from: p1, do: [...], reasons: [replay]}   recorded ESP is repeated: all of it is dropped and counted
 //	{check: blocked, pairs: [h1-h3], for: 3s}          nothing passes, and nothing of it is clear
@@ -20,7 +21,7 @@
 //	{check: state, node: gm1, path: gm.groups[0].state, equals: registered, within: 5s}   any value of a snapshot
 //	{check: event, node: ks1, event: gm-removed, do: [...]}                               a journal gets an event
 //
-// Actions are the steps "do: ..." and what the last five do:
+// Actions are the steps "do: ..." and what some checks do:
 //
 //	kill, stop, start, reload NODE                     reload is SIGHUP
 //	revoke CERTIFICATE                                 onto its authority's revocation list, to be read at a reload
