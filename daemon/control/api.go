@@ -42,6 +42,13 @@ type Snapshot struct {
 	Drops   []Counter    `json:"drops"`    // control-plane datagrams dropped, by reason, sorted by reason
 	LastSeq uint64       `json:"last_seq"` // number of the newest journal event
 	Warn    []string     `json:"warnings,omitempty"`
+	Process Process      `json:"process"`
+}
+
+// Process is what the daemon needs of its machine; not worth a line of a watch by itself.
+type Process struct {
+	HeapLive   uint64 `json:"heap_live"` // octets that the last garbage collection found in use
+	Goroutines int    `json:"goroutines"`
 }
 
 // Counter is a named count.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime/metrics"
 	"strconv"
 	"sync"
 	"time"
@@ -200,6 +201,7 @@ func (s *Server) snapshot(ctx context.Context) (*Snapshot, []byte, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	snap.Process = process()
 	text, err := json.Marshal(snap)
 	if err != nil {
 		return nil, nil, err
@@ -234,13 +236,21 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, events)
 }
 
-// unchanged compares snapshots but for the time at which they were taken.
+// process reads the runtime's own counters, which stops nothing.
+func process() Process {
+	s := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/sched/goroutines:goroutines"}}
+	metrics.Read(s)
+	return Process{HeapLive: s[0].Value.Uint64(), Goroutines: int(s[1].Value.Uint64())} //nolint:gosec // a few dozen
+}
+
+// unchanged compares snapshots but for the time at which they were taken and the process's own figures.
 func unchanged(a, b *Snapshot) bool {
 	if a == nil || b == nil {
 		return false
 	}
 	x, y := *a, *b
 	x.Time, y.Time = time.Time{}, time.Time{}
+	x.Process, y.Process = Process{}, Process{}
 	tx, errx := json.Marshal(&x)
 	ty, erry := json.Marshal(&y)
 	return errx == nil && erry == nil && bytes.Equal(tx, ty)

@@ -17,6 +17,7 @@
 //	{check: bulk, pair: h1-h3, megabytes: 4}           datagrams of all sizes and a TCP transfer arrive as they were sent
 //	{check: replayed, from: p1, do: [...], reasons: [replay]}   recorded ESP is repeated: all of it is dropped and counted
 //	{check: blocked, pairs: [h1-h3], for: 3s}          nothing passes, and nothing of it is clear
+//	{check: soak, pair: ha-hb, for: 30m, rekeys: 80}   full rate while keys roll: nothing lost for want of a key, no growth
 //	{check: command, do: [...], fails: true}           actions succeed or are refused, and say so
 //	{check: state, node: gm1, path: gm.groups[0].state, equals: registered, within: 5s}   any value of a snapshot
 //	{check: event, node: ks1, event: gm-removed, do: [...]}                               a journal gets an event

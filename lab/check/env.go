@@ -68,6 +68,7 @@ var kinds = map[string]func() Check{
 	"bulk":     func() Check { return &bulk{Megabytes: 4, Within: 30 * time.Second} },
 	"recovers": func() Check { return &recovers{Rate: 50, Within: 10 * time.Second} },
 	"blocked":  func() Check { return &blocked{For: 3 * time.Second, Rate: 50} },
+	"soak":     func() Check { return &soak{For: 30 * time.Minute, Rate: 1000, Rekeys: 1} },
 	"command":  func() Check { return &command{} },
 	"state":    func() Check { return &state{Within: 10 * time.Second} },
 	"event":    func() Check { return &eventSeen{Within: 10 * time.Second} },

@@ -59,7 +59,7 @@ func root(understood *bool) *cobra.Command {
 	}
 	var lab string
 	c.PersistentFlags().StringVar(&lab, "lab", "", "which lab, when several are up")
-	c.AddCommand(listCommand(), validateCommand(), upCommand(), runCommand(), demoCommand(), benchCommand(), benchPeersCommand(), downCommand(&lab),
+	c.AddCommand(listCommand(), validateCommand(), upCommand(), runCommand(), demoCommand(), benchCommand(), benchPeersCommand(), soakCommand(), downCommand(&lab),
 		statusCommand(&lab), execCommand(&lab), logsCommand(&lab), healCommand(&lab), partitionCommand(&lab), mrouteCommand())
 	c.AddCommand(daemonCommands(&lab)...)
 	return c
