@@ -14,7 +14,9 @@ import (
 func dualLab(t testing.TB) *lab {
 	l := newLab(t)
 	for _, n := range []string{"h1", "gm1", "p1", "gm2", "h2"} {
-		l.in(n, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=0", "net.ipv6.conf.default.disable_ipv6=0")
+		// Without duplicate address detection, which would keep neighbours waiting for a second.
+		script := `for f in accept_dad disable_ipv6; do for i in /proc/sys/net/ipv6/conf/*; do echo 0 >$i/$f; done; done`
+		l.in(n, "sh", "-c", script)
 	}
 	for _, a := range [][3]string{
 		{"h1", "eth0", "2001:db8:1::2"}, {"gm1", "lan0", "2001:db8:1::1"}, {"gm1", "wan0", "2001:db8:f1::1"}, {"p1", "p10", "2001:db8:f1::2"},
