@@ -22,6 +22,7 @@ type bulk struct {
 	Pair      Pair          `yaml:"pair"`
 	Megabytes int           `yaml:"megabytes"`
 	Readable  bool          `yaml:"readable"`
+	IPv6      bool          `yaml:"ipv6"`
 	Within    time.Duration `yaml:"within"`
 }
 
@@ -37,6 +38,9 @@ func (c *bulk) Validate(s *scenario.Scenario) error {
 	if c.Megabytes < 1 || c.Megabytes > maxBulk {
 		return fmt.Errorf("megabytes: %d is outside 1..%d", c.Megabytes, maxBulk)
 	}
+	if err := hasIPv6(s, c.IPv6); err != nil {
+		return err
+	}
 	return (Pairs{List: []Pair{c.Pair}}).validate(s)
 }
 
@@ -44,7 +48,7 @@ func (c *bulk) Run(ctx context.Context, env *Env) []scenario.Result {
 	ctx, cancel := context.WithTimeout(ctx, c.Within)
 	defer cancel()
 	before := env.Capture.Totals()
-	from, to := env.Scenario.Address(c.Pair.A), env.Scenario.Address(c.Pair.B)
+	from, to := env.address(c.Pair.A, c.IPv6), env.address(c.Pair.B, c.IPv6)
 	sizes, err := c.pings(ctx, env.Lab, from, to)
 	if err != nil {
 		return failed(err)
@@ -113,7 +117,7 @@ func (c *bulk) pings(ctx context.Context, l Lab, from, to netip.Addr) (sizes int
 
 func udpSocket(l Lab, node string, at netip.Addr) (c net.PacketConn, err error) {
 	err = l.Inside(node, func() (err error) {
-		c, err = net.ListenPacket("udp4", netip.AddrPortFrom(at, 0).String())
+		c, err = net.ListenPacket("udp", netip.AddrPortFrom(at, 0).String())
 		return err
 	})
 	if err != nil {
@@ -159,7 +163,7 @@ func pattern(n int) []byte {
 func (c *bulk) transfer(ctx context.Context, l Lab, from, to netip.Addr) error {
 	var listener net.Listener
 	if err := l.Inside(c.Pair.B, func() (err error) {
-		listener, err = net.Listen("tcp4", netip.AddrPortFrom(to, 0).String())
+		listener, err = net.Listen("tcp", netip.AddrPortFrom(to, 0).String())
 		return err
 	}); err != nil {
 		return fmt.Errorf("server on %s: %w", c.Pair.B, err)
@@ -168,7 +172,7 @@ func (c *bulk) transfer(ctx context.Context, l Lab, from, to netip.Addr) error {
 	var conn net.Conn
 	if err := l.Inside(c.Pair.A, func() (err error) {
 		d := net.Dialer{Timeout: 5 * time.Second, LocalAddr: &net.TCPAddr{IP: from.AsSlice()}}
-		conn, err = d.DialContext(ctx, "tcp4", listener.Addr().String())
+		conn, err = d.DialContext(ctx, "tcp", listener.Addr().String())
 		return err
 	}); err != nil {
 		return fmt.Errorf("connection from %s: %w", c.Pair.A, err)

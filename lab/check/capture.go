@@ -139,9 +139,12 @@ func (c *Capture) read(node string, fd int) {
 			continue // the tick, or a signal; a broken socket would show as missing ESP
 		}
 		p := Packet{Time: time.Now(), Node: node}
-		if sa, ok := from.(*unix.SockaddrLinklayer); ok && sa.Protocol == htons(unix.ETH_P_IP) {
+		switch sa, _ := from.(*unix.SockaddrLinklayer); {
+		case sa != nil && sa.Protocol == htons(unix.ETH_P_IP):
 			c.rules.classify(buf[:n], &p)
-		} else {
+		case sa != nil && sa.Protocol == htons(unix.ETH_P_IPV6):
+			c.rules.classify6(buf[:n], &p)
+		default:
 			p.Class, p.Len = Link, n
 		}
 		c.count(&p)

@@ -22,7 +22,7 @@ const (
 	ClearByPolicy               // clear between protected addresses where the policy says deny
 	Membership                  // IGMP of a gateway: it joins or leaves a multicast group for its rekeys
 	GatewayICMP                 // ICMP error of a gateway about a GDOI datagram, as when a key server is dead
-	Link                        // ARP and other traffic that is not IPv4
+	Link                        // ARP, neighbour discovery and what else stays on a link
 	Other                       // none of our business
 	ClearProtected              // OFFENCE: clear where the policy says permit
 	GatewayClear                // OFFENCE: a gateway's address outside GDOI
@@ -32,7 +32,7 @@ const (
 	classes
 )
 
-var classNames = [classes]string{"ESP", "GDOI", "clear by policy", "IGMP", "ICMP about GDOI", "ARP", "other",
+var classNames = [classes]string{"ESP", "GDOI", "clear by policy", "IGMP", "ICMP about GDOI", "link", "other",
 	"CLEAR OF PROTECTED RANGE", "GATEWAY OUTSIDE GDOI", "ESP WITH FOREIGN ADDRESSES", "READABLE ESP", "MALFORMED"}
 
 // String names the class in a report.
@@ -110,8 +110,11 @@ func (r *rules) classify(b []byte, p *Packet) {
 	b = b[:max(header, int(binary.BigEndian.Uint16(b[2:])))]
 	p.Proto = b[9]
 	p.Src, p.Dst = netip.AddrFrom4([4]byte(b[12:16])), netip.AddrFrom4([4]byte(b[16:20]))
-	body := b[header:]
-	first := binary.BigEndian.Uint16(b[6:])&0x1fff == 0 // later fragments have no ports
+	r.judge(p, b[header:], binary.BigEndian.Uint16(b[6:])&0x1fff == 0)
+}
+
+// judge classifies what is behind the IP header; first is false for a later fragment, which has no ports.
+func (r *rules) judge(p *Packet, body []byte, first bool) {
 	if first && (p.Proto == protoTCP || p.Proto == protoUDP) && len(body) >= 8 {
 		p.SrcPort, p.DstPort = binary.BigEndian.Uint16(body), binary.BigEndian.Uint16(body[2:])
 		if p.Proto == protoUDP {
@@ -142,7 +145,7 @@ func (r *rules) class(p *Packet, body []byte) Class {
 		return GDOI
 	case gateway && p.Proto == protoIGMP && p.Dst.IsMulticast():
 		return Membership
-	case gateway && p.Proto == protoICMP && quotesGDOI(body):
+	case gateway && (p.Proto == protoICMP && quotesGDOI(body) || p.Proto == protoICMP6 && quotesGDOI6(body)):
 		return GatewayICMP
 	case gateway:
 		return GatewayClear

@@ -201,3 +201,82 @@ func TestFlowCounts(t *testing.T) {
 }
 
 func second(n int) time.Duration { return time.Duration(n) * time.Second }
+
+// ip6 builds an IPv6 packet with a body.
+func ip6(proto byte, src, dst string, body ...byte) []byte {
+	b := make([]byte, 40, 40+len(body))
+	b[0], b[6], b[7] = 0x60, proto, 64
+	binary.BigEndian.PutUint16(b[4:], uint16(len(body)))
+	copy(b[8:], netip.MustParseAddr(src).AsSlice())
+	copy(b[24:], netip.MustParseAddr(dst).AsSlice())
+	return append(b, body...)
+}
+
+func TestClassifyIPv6(t *testing.T) {
+	const h1, h2, gm, ks = "2001:db8:a01:100::a", "2001:db8:a01:200::a", "2001:db8:ac10:100::1", "2001:db8:ac10:6400::1"
+	text := strings.Replace(small, "protected: [10.1.0.0/16]", "ipv6: 2001:db8::/32\nprotected: [10.1.0.0/16, 2001:db8:a01::/48]", 1)
+	text = strings.Replace(text, "policy:\n", "policy:\n  - deny tcp any6 any6 eq 22\n  - permit ipv6 2001:db8:a01::/48 2001:db8:a01::/48\n", 1)
+	s := parse(t, text)
+	if a := s.Address6("h1").String(); a != h1 {
+		t.Fatalf("h1 is %s", a)
+	}
+	if a := s.Address6("ks1").String(); a != ks {
+		t.Fatalf("ks1 is %s", a)
+	}
+	r, err := rulesOf(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	esp := append([]byte{0xde, 0xad, 0xbe, 0xef, 0, 0, 0, 1}, make([]byte, 40)...)
+	about := func(quoted []byte) []byte { return append([]byte{1, 4, 0, 0, 0, 0, 0, 0}, quoted...) }
+	gdoi := ip6(protoUDP, gm, ks, ports(848, 848)...)
+	fragment := func(offset byte, body []byte) []byte {
+		return append([]byte{protoUDP, 0, 0, offset, 0, 0, 0, 1}, body...)
+	}
+	solicit := ip6(protoICMP6, gm, "2001:db8:ac10:100::2", 135, 0, 0, 0)
+	solicit[7] = 255
+	for _, c := range []struct {
+		name   string
+		packet []byte
+		want   Class
+	}{
+		{"ESP between hosts", ip6(protoESP, h1, h2, esp...), ESP},
+		{"ESP behind an extension header", ip6(extHopByHop, h1, h2, append([]byte{protoESP, 0, 1, 4, 0, 0, 0, 0}, esp...)...), ESP},
+		{"ESP between gateways", ip6(protoESP, gm, ks, esp...), ForeignESP},
+		{"ESP that is none", ip6(protoESP, h1, h2, append(esp, mark...)...), PlaintextESP},
+		{"GDOI", gdoi, GDOI},
+		{"a first fragment of GDOI", ip6(extFragment, gm, ks, fragment(1, ports(848, 848))...), GDOI},
+		{"a later fragment of GDOI", ip6(extFragment, gm, ks, fragment(8, ports(0, 0))...), GDOI},
+		{"a gateway to a host", ip6(protoUDP, gm, h2, ports(5, 6)...), GatewayClear},
+		{"a gateway reports a dead port", ip6(protoICMP6, ks, gm, about(gdoi)...), GatewayICMP},
+		{"a gateway reports something else", ip6(protoICMP6, ks, gm, about(ip6(protoUDP, gm, ks, ports(53, 53)...))...), GatewayClear},
+		{"neighbour discovery of a gateway", solicit, Link},
+		{"what looks like it, from afar", ip6(protoICMP6, gm, ks, 135, 0, 0, 0), GatewayClear},
+		{"multicast listeners", ip6(extHopByHop, "fe80::1", "ff02::16", protoICMP6, 0, 5, 2, 0, 0, 0, 0, 143), Link},
+		{"clear between hosts", ip6(protoUDP, h1, h2, ports(5000, 7)...), ClearProtected},
+		{"denied", ip6(protoTCP, h1, h2, ports(5000, 22)...), ClearByPolicy},
+		{"an echo between hosts", ip6(protoICMP6, h1, h2, 128, 0, 0, 0), ClearProtected},
+		{"a later fragment", ip6(extFragment, h1, h2, fragment(8, ports(22, 22))...), ClearProtected},
+		{"short", gdoi[:39], Malformed},
+		{"shorter than it says", gdoi[:50], Malformed},
+		{"an extension header that is cut", ip6(extRouting, h1, h2, protoUDP, 9, 0, 0, 0, 0, 0, 0), Malformed},
+	} {
+		var p Packet
+		if r.classify6(c.packet, &p); p.Class != c.want {
+			t.Errorf("%s: %s, want %s", c.name, p.Class, c.want)
+		}
+	}
+}
+
+func FuzzClassifyIPv6(f *testing.F) {
+	f.Add(ip6(protoUDP, "2001:db8::1", "2001:db8::2", ports(848, 848)...))
+	f.Add(ip6(protoICMP6, "2001:db8::1", "2001:db8::2", append([]byte{1, 4, 0, 0, 0, 0, 0, 0}, make([]byte, 60)...)...))
+	f.Add(ip6(extHopByHop, "2001:db8::1", "2001:db8::2", extFragment, 0, 1, 4, 0, 0, 0, 0, protoESP, 0, 0, 9, 0, 0, 0, 0))
+	r := rules{gateways: []netip.Addr{netip.MustParseAddr("2001:db8::1")}}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var p Packet
+		if r.classify6(b, &p); p.Class < 0 || p.Class >= classes || p.Len != len(b) {
+			t.Errorf("%+v", p)
+		}
+	})
+}

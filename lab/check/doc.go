@@ -3,7 +3,8 @@
 //
 //	{check: reach, pairs: all, within: 30s}            every host reaches every other
 //	{check: own-traffic, member: gm1, to: h3}          a member's own traffic is protected
-//	{check: denied-clear, pair: h1-h3, port: 22}       what the policy denies works, in clear
+//	{check: denied-clear, pair: h1-h3, port: 22}       what the policy denies works, in clear; ipv6: true, here and in
+//	                                                   own-traffic and bulk. Other checks use both families where there are two
 //	{check: stranger-refused, stranger: x1, ...}       a wrong key gets an event and nothing else
 //	{check: rollover-lossless, tek: 6, kek: 1, ...}    keys roll and no packet is lost
 //	{check: bad-input, from: p2, targets: [ks1], ...}  garbage and replays at port 848 do no harm

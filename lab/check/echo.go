@@ -15,7 +15,7 @@ import (
 func echoServer(l Lab, node string, at netip.Addr) (net.PacketConn, error) {
 	var c net.PacketConn
 	err := l.Inside(node, func() (err error) {
-		c, err = net.ListenPacket("udp4", netip.AddrPortFrom(at, 0).String())
+		c, err = net.ListenPacket("udp", netip.AddrPortFrom(at, 0).String())
 		return err
 	})
 	if err != nil {
@@ -41,7 +41,7 @@ func echoServer(l Lab, node string, at netip.Addr) (net.PacketConn, error) {
 func echo(ctx context.Context, l Lab, node string, from netip.Addr, to net.Addr) (rtt time.Duration, asked int, err error) {
 	var c net.PacketConn
 	err = l.Inside(node, func() (err error) {
-		c, err = net.ListenPacket("udp4", netip.AddrPortFrom(from, 0).String())
+		c, err = net.ListenPacket("udp", netip.AddrPortFrom(from, 0).String())
 		return err
 	})
 	if err != nil {

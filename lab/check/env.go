@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -160,6 +161,22 @@ func exist(s *scenario.Scenario, names ...string) error {
 		}
 	}
 	return nil
+}
+
+// hasIPv6 refuses IPv6 in a scenario without.
+func hasIPv6(s *scenario.Scenario, want bool) error {
+	if want && !s.IPv6.IsValid() {
+		return fmt.Errorf("ipv6: the scenario has no IPv6; write ipv6: 2001:db8::/32 at its top")
+	}
+	return nil
+}
+
+// address is that of a node, of either family.
+func (e *Env) address(node string, v6 bool) netip.Addr {
+	if v6 {
+		return e.Scenario.Address6(node)
+	}
+	return e.Scenario.Address(node)
 }
 
 // failed is the result of a check that could not measure.

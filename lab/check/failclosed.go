@@ -43,6 +43,10 @@ func (c *failClosed) Run(ctx context.Context, env *Env) []scenario.Result {
 		if env.Scenario.MemberOf(h) != c.Member {
 			own := &Flow{From: c.Member, To: h, Src: env.Scenario.LANAddress(c.Member), Dst: env.Scenario.Address(h)}
 			mine, flows = append(mine, own), append(flows, own)
+			if a := env.Scenario.LANAddress6(c.Member); a.IsValid() {
+				own = &Flow{From: c.Member, To: h, Src: a, Dst: env.Scenario.Address6(h)}
+				mine, flows = append(mine, own), append(flows, own)
+			}
 			break
 		}
 	}

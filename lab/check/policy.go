@@ -17,6 +17,7 @@ import (
 type ownTraffic struct {
 	Member string        `yaml:"member"`
 	To     string        `yaml:"to"`
+	IPv6   bool          `yaml:"ipv6"`
 	Within time.Duration `yaml:"within"`
 }
 
@@ -27,13 +28,16 @@ func (c *ownTraffic) Validate(s *scenario.Scenario) error {
 	if !s.LANAddress(c.Member).IsValid() {
 		return fmt.Errorf("member %s has no LAN", c.Member)
 	}
-	return nil
+	return hasIPv6(s, c.IPv6)
 }
 
 func (c *ownTraffic) Run(ctx context.Context, env *Env) []scenario.Result {
 	ctx, cancel := context.WithTimeout(ctx, c.Within)
 	defer cancel()
-	own, host := env.Scenario.LANAddress(c.Member), env.Scenario.Address(c.To)
+	own, host := env.Scenario.LANAddress(c.Member), env.address(c.To, c.IPv6)
+	if c.IPv6 {
+		own = env.Scenario.LANAddress6(c.Member)
+	}
 	var out, back, clear atomic.Int64
 	tap := env.Capture.Tap(func(p *Packet) {
 		switch {
@@ -69,12 +73,15 @@ func (c *ownTraffic) Run(ctx context.Context, env *Env) []scenario.Result {
 type deniedClear struct {
 	Pair Pair   `yaml:"pair"`
 	Port uint16 `yaml:"port"`
+	IPv6 bool   `yaml:"ipv6"`
 }
 
-func (c *deniedClear) Validate(s *scenario.Scenario) error { return exist(s, c.Pair.A, c.Pair.B) }
+func (c *deniedClear) Validate(s *scenario.Scenario) error {
+	return errors.Join(exist(s, c.Pair.A, c.Pair.B), hasIPv6(s, c.IPv6))
+}
 
 func (c *deniedClear) Run(ctx context.Context, env *Env) []scenario.Result {
-	client, server := env.Scenario.Address(c.Pair.A), env.Scenario.Address(c.Pair.B)
+	client, server := env.address(c.Pair.A, c.IPv6), env.address(c.Pair.B, c.IPv6)
 	var there, back atomic.Int64
 	tap := env.Capture.Tap(func(p *Packet) {
 		switch {
@@ -104,7 +111,7 @@ func (c *deniedClear) Run(ctx context.Context, env *Env) []scenario.Result {
 func (c *deniedClear) transfer(ctx context.Context, l Lab, client, server netip.Addr, size int64) (int64, error) {
 	var listener net.Listener
 	err := l.Inside(c.Pair.B, func() (err error) {
-		listener, err = net.Listen("tcp4", netip.AddrPortFrom(server, c.Port).String())
+		listener, err = net.Listen("tcp", netip.AddrPortFrom(server, c.Port).String())
 		return err
 	})
 	if err != nil {
@@ -122,7 +129,7 @@ func (c *deniedClear) transfer(ctx context.Context, l Lab, client, server netip.
 	var conn net.Conn
 	err = l.Inside(c.Pair.A, func() (err error) {
 		d := net.Dialer{Timeout: 5 * time.Second, LocalAddr: &net.TCPAddr{IP: client.AsSlice()}}
-		conn, err = d.DialContext(ctx, "tcp4", listener.Addr().String())
+		conn, err = d.DialContext(ctx, "tcp", listener.Addr().String())
 		return err
 	})
 	if err != nil {

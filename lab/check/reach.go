@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -22,7 +23,7 @@ func (c *reach) Validate(s *scenario.Scenario) error { return c.Pairs.validate(s
 func (c *reach) Run(ctx context.Context, env *Env) []scenario.Result {
 	ctx, cancel := context.WithTimeout(ctx, c.Within)
 	defer cancel()
-	servers := map[string]net.PacketConn{}
+	servers := map[netip.Addr]net.PacketConn{}
 	defer func() {
 		for _, s := range servers {
 			_ = s.Close()
@@ -30,18 +31,18 @@ func (c *reach) Run(ctx context.Context, env *Env) []scenario.Result {
 	}()
 	flows := bothWays(env, c.Pairs.of(env.Scenario))
 	for _, f := range flows {
-		if servers[f.To] == nil {
+		if servers[f.Dst] == nil {
 			s, err := echoServer(env.Lab, f.To, f.Dst)
 			if err != nil {
 				return failed(err)
 			}
-			servers[f.To] = s
+			servers[f.Dst] = s
 		}
 	}
 	var wg sync.WaitGroup
 	rtts, errs := make([]time.Duration, len(flows)), make([]error, len(flows))
 	for i, f := range flows {
-		wg.Go(func() { rtts[i], _, errs[i] = echo(ctx, env.Lab, f.From, f.Src, servers[f.To].LocalAddr()) })
+		wg.Go(func() { rtts[i], _, errs[i] = echo(ctx, env.Lab, f.From, f.Src, servers[f.Dst].LocalAddr()) })
 	}
 	wg.Wait()
 	good, worst := 0, time.Duration(0)

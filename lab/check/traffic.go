@@ -39,7 +39,12 @@ type Flow struct {
 }
 
 // String names the flow in a report.
-func (f *Flow) String() string { return f.From + ">" + f.To }
+func (f *Flow) String() string {
+	if f.Dst.Is6() {
+		return f.From + ">" + f.To + " (IPv6)"
+	}
+	return f.From + ">" + f.To
+}
 
 // Traffic is a set of flows that run at the same time.
 type Traffic struct {
@@ -53,12 +58,15 @@ type Traffic struct {
 	rx   []net.PacketConn
 }
 
-// bothWays makes the two flows of each pair, between the addresses of the nodes.
+// bothWays makes the two flows of each pair, between the addresses of the nodes; in a scenario of both families two of each.
 func bothWays(e *Env, pairs []Pair) []*Flow {
 	var out []*Flow
 	for _, p := range pairs {
-		a, b := e.Scenario.Address(p.A), e.Scenario.Address(p.B)
-		out = append(out, &Flow{From: p.A, To: p.B, Src: a, Dst: b}, &Flow{From: p.B, To: p.A, Src: b, Dst: a})
+		for _, of := range []func(string) netip.Addr{e.Scenario.Address, e.Scenario.Address6} {
+			if a, b := of(p.A), of(p.B); a.IsValid() && b.IsValid() {
+				out = append(out, &Flow{From: p.A, To: p.B, Src: a, Dst: b}, &Flow{From: p.B, To: p.A, Src: b, Dst: a})
+			}
+		}
 	}
 	return out
 }
@@ -75,7 +83,7 @@ func StartTraffic(l Lab, flows []*Flow, rate int) (*Traffic, error) {
 			conn *net.PacketConn
 		}{{f.To, f.Dst, &sockets[i].rx}, {f.From, f.Src, &sockets[i].tx}} {
 			err := l.Inside(side.node, func() (err error) {
-				*side.conn, err = net.ListenPacket("udp4", netip.AddrPortFrom(side.addr, 0).String())
+				*side.conn, err = net.ListenPacket("udp", netip.AddrPortFrom(side.addr, 0).String())
 				if err == nil && f.Dst.IsMulticast() {
 					err = multicast(*side.conn, f.Dst, side.addr == f.Dst)
 				}

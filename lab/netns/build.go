@@ -15,14 +15,41 @@ import (
 	"github.com/getvpn/getvpn/lab/scenario"
 )
 
-// Sysctls of every node, set before its interfaces exist so that they inherit them. IPv6 is off, because its neighbour
-// discovery would be noise in every capture. Reverse path filtering is off, because checks send with forged sources:
-// what stops those must be the daemons and not the kernel.
-var sysctls = map[string]string{
-	"net/ipv6/conf/all/disable_ipv6":     "1",
-	"net/ipv6/conf/default/disable_ipv6": "1",
-	"net/ipv4/conf/all/rp_filter":        "0",
-	"net/ipv4/conf/default/rp_filter":    "0",
+// Sysctls of every node, set before its interfaces exist so that they inherit them. Reverse path filtering is off, because
+// checks send with forged sources: what stops those must be the daemons and not the kernel. IPv6 is off where the scenario has
+// none, because its neighbour discovery would be noise in every capture; where it has, addresses are good at once (nobody looks
+// for duplicates) and nobody asks for routers: there is nothing but what the scenario says.
+var (
+	sysctls = map[string]string{
+		"net/ipv4/conf/all/rp_filter":     "0",
+		"net/ipv4/conf/default/rp_filter": "0",
+	}
+	withoutIPv6 = map[string]string{
+		"net/ipv6/conf/all/disable_ipv6":     "1",
+		"net/ipv6/conf/default/disable_ipv6": "1",
+	}
+	withIPv6 = map[string]string{
+		"net/ipv6/conf/all/disable_ipv6":             "0",
+		"net/ipv6/conf/default/disable_ipv6":         "0",
+		"net/ipv6/conf/all/accept_dad":               "0",
+		"net/ipv6/conf/default/accept_dad":           "0",
+		"net/ipv6/conf/default/accept_ra":            "0",
+		"net/ipv6/conf/default/router_solicitations": "0",
+	}
+)
+
+// nodeSysctls are those of one node: routers forward.
+func nodeSysctls(s *scenario.Scenario, n *scenario.Node) []map[string]string {
+	routes := n.Kind == scenario.KindCore || n.Kind == scenario.KindMember
+	forward, forward6 := map[string]string{}, map[string]string{}
+	if routes {
+		forward["net/ipv4/ip_forward"] = "1"
+		forward6["net/ipv6/conf/all/forwarding"] = "1"
+	}
+	if !s.IPv6.IsValid() {
+		return []map[string]string{sysctls, withoutIPv6, forward}
+	}
+	return []map[string]string{sysctls, withIPv6, forward, forward6}
 }
 
 func setSysctl(name, value string) error {
@@ -43,22 +70,21 @@ func buildNetwork(lab string, s *scenario.Scenario) error {
 			return err
 		}
 		err := inside(prefix(lab)+n.Name, func() error {
-			for name, value := range sysctls {
-				if err := setSysctl(name, value); err != nil {
-					return err
+			for _, set := range nodeSysctls(s, &n) {
+				for name, value := range set {
+					if err := setSysctl(name, value); err != nil {
+						return err
+					}
 				}
 			}
-			if n.Kind == scenario.KindHost || n.Kind == scenario.KindKeyServer {
-				return nil
-			}
-			return setSysctl("net/ipv4/ip_forward", "1")
+			return nil
 		})
 		if err != nil {
 			return fmt.Errorf("node %s: %w", n.Name, err)
 		}
 	}
 	for _, l := range s.Links {
-		if err := buildLink(lab, l); err != nil {
+		if err := buildLink(lab, s, l); err != nil {
 			return fmt.Errorf("%s:%d: link %s-%s: %w", s.File, l.Line, l.Ends[0].Node, l.Ends[1].Node, err)
 		}
 	}
@@ -84,7 +110,7 @@ func at(lab, node string) (*netlink.Handle, vns.NsHandle, error) {
 	return h, ns, nil
 }
 
-func buildLink(lab string, l scenario.Link) error {
+func buildLink(lab string, s *scenario.Scenario, l scenario.Link) error {
 	a, b := l.Ends[0], l.Ends[1]
 	ha, nsa, err := at(lab, a.Node)
 	if err != nil {
@@ -109,20 +135,26 @@ func buildLink(lab string, l scenario.Link) error {
 		h *netlink.Handle
 		e scenario.Endpoint
 	}{{ha, a}, {hb, b}} {
-		if err := configure(end.h, end.e.Interface, end.e.Prefix); err != nil {
+		if err := configure(end.h, end.e.Interface, s.On(end.e)); err != nil {
 			return fmt.Errorf("interface %s of %s: %w", end.e.Interface, end.e.Node, err)
 		}
 	}
 	return nil
 }
 
-func configure(h *netlink.Handle, iface string, p netip.Prefix) error {
+func configure(h *netlink.Handle, iface string, addrs []netip.Prefix) error {
 	link, err := h.LinkByName(iface)
 	if err != nil {
 		return err
 	}
-	if err := h.AddrAdd(link, &netlink.Addr{IPNet: ipnet(p)}); err != nil {
-		return err
+	for _, p := range addrs {
+		a := &netlink.Addr{IPNet: ipnet(p)}
+		if p.Addr().Is6() {
+			a.Flags = unix.IFA_F_NODAD
+		}
+		if err := h.AddrAdd(link, a); err != nil {
+			return err
+		}
 	}
 	return h.LinkSetUp(link)
 }

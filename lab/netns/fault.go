@@ -10,6 +10,7 @@ import (
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
 	vns "github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 
 	"github.com/getvpn/getvpn/lab/scenario"
 )
@@ -17,11 +18,19 @@ import (
 // faultTable begins the name of the nftables tables that hold faults; a node's own tables are never touched.
 const faultTable = "gvl_fault_"
 
-// The offsets of the addresses in an IPv4 header (RFC 791 §3.1).
-const (
-	ipv4Source      = 12
-	ipv4Destination = 16
-)
+// family is where an IP header has its addresses (RFC 791 §3.1, RFC 8200 §3).
+type family struct {
+	name                string
+	proto               byte
+	key                 nftables.SetDatatype
+	source, destination uint32 // offsets
+	length              uint32
+}
+
+var families = []family{
+	{"4", unix.NFPROTO_IPV4, nftables.TypeIPAddr, 12, 16, 4},
+	{"6", unix.NFPROTO_IPV6, nftables.TypeIP6Addr, 8, 24, 16},
+}
 
 // Partition makes the network drop everything between two sides. Core routers drop by addresses, with the LANs of a
 // member on its side; where two nodes of different sides are neighbours, their link is cut at both ends.
@@ -134,7 +143,7 @@ type filter struct {
 }
 
 func (f *filter) install(c *nftables.Conn) error {
-	t := c.AddTable(&nftables.Table{Family: nftables.TableFamilyIPv4, Name: f.table})
+	t := c.AddTable(&nftables.Table{Family: nftables.TableFamilyINet, Name: f.table})
 	chain := c.AddChain(&nftables.Chain{Name: "cut", Table: t, Type: nftables.ChainTypeFilter,
 		Hooknum: nftables.ChainHookPrerouting, Priority: nftables.ChainPriorityRaw})
 	add := func(match ...expr.Any) {
@@ -155,25 +164,33 @@ func (f *filter) install(c *nftables.Conn) error {
 		add(&expr.Meta{Key: expr.MetaKeyIIFNAME, Register: 1},
 			&expr.Lookup{SourceRegister: 1, SetName: set.Name, SetID: set.ID})
 	}
-	if len(f.a) == 0 || len(f.b) == 0 {
-		return nil
-	}
-	sides := make([]*nftables.Set, 2)
-	for i, side := range [][]netip.Prefix{f.a, f.b} {
-		sides[i] = &nftables.Set{Table: t, Name: []string{"a", "b"}[i], KeyType: nftables.TypeIPAddr, Interval: true,
-			HasTimeout: f.timeout > 0}
-		if err := c.AddSet(sides[i], intervals(side, f.timeout)); err != nil {
-			return err
+	for _, m := range families {
+		a, b := m.of(f.a), m.of(f.b)
+		if len(a) == 0 || len(b) == 0 {
+			continue
+		}
+		sides := make([]*nftables.Set, 2)
+		for i, side := range [][]netip.Prefix{a, b} {
+			sides[i] = &nftables.Set{Table: t, Name: []string{"a", "b"}[i] + m.name, KeyType: m.key, Interval: true, HasTimeout: f.timeout > 0}
+			if err := c.AddSet(sides[i], intervals(side, f.timeout)); err != nil {
+				return err
+			}
+		}
+		for i := range sides {
+			from, to := sides[i], sides[1-i]
+			add(&expr.Meta{Key: expr.MetaKeyNFPROTO, Register: 1}, &expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{m.proto}},
+				&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: m.source, Len: m.length},
+				&expr.Lookup{SourceRegister: 1, SetName: from.Name, SetID: from.ID},
+				&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: m.destination, Len: m.length},
+				&expr.Lookup{SourceRegister: 1, SetName: to.Name, SetID: to.ID})
 		}
 	}
-	for i := range sides {
-		from, to := sides[i], sides[1-i]
-		add(&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: ipv4Source, Len: 4},
-			&expr.Lookup{SourceRegister: 1, SetName: from.Name, SetID: from.ID},
-			&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: ipv4Destination, Len: 4},
-			&expr.Lookup{SourceRegister: 1, SetName: to.Name, SetID: to.ID})
-	}
 	return nil
+}
+
+// of is the prefixes of the family.
+func (m family) of(all []netip.Prefix) []netip.Prefix {
+	return slices.DeleteFunc(slices.Clone(all), func(p netip.Prefix) bool { return p.Addr().Is4() != (m.proto == unix.NFPROTO_IPV4) })
 }
 
 // intervals turns prefixes into the half-open ranges of an interval set.
@@ -181,11 +198,12 @@ func intervals(prefixes []netip.Prefix, timeout time.Duration) []nftables.SetEle
 	var out []nftables.SetElement
 	for _, p := range prefixes {
 		out = append(out, nftables.SetElement{Key: p.Masked().Addr().AsSlice(), Timeout: timeout})
-		last := p.Masked().Addr().As4()
-		for bit := p.Bits(); bit < 32; bit++ {
+		last := p.Masked().Addr().AsSlice()
+		for bit := p.Bits(); bit < 8*len(last); bit++ {
 			last[bit/8] |= 0x80 >> (bit % 8)
 		}
-		if end := netip.AddrFrom4(last).Next(); end.IsValid() {
+		end, _ := netip.AddrFromSlice(last)
+		if end = end.Next(); end.IsValid() {
 			out = append(out, nftables.SetElement{Key: end.AsSlice(), IntervalEnd: true})
 		}
 	}

@@ -245,7 +245,7 @@ func (l *Lab) WaitRegistered(ctx context.Context, limit time.Duration) error {
 func addresses(n scenario.Node) []netip.Prefix {
 	var out []netip.Prefix
 	for _, a := range n.Addresses {
-		out = append(out, a.Prefix)
+		out = append(out, a.Prefixes()...)
 	}
 	return out
 }

@@ -8,6 +8,7 @@
 //	name, title, description
 //	vars:      {tek_lifetime: 100s, ...}            defaults; --set NAME=VALUE replaces one
 //	profiles:  {quick: {tek_lifetime: 20s}}         named sets of values; --profile NAME
+//	ipv6:      2001:db8::/32                        every node has IPv6 addresses and routes beside those of IPv4 (see ipv6.go)
 //	protected: [10.1.0.0/16]                        what must never be seen in clear in the core
 //	policy:    ["deny tcp any any eq 22", ...]      the group's access list; ${policy} in a program's configuration
 //	secrets:   [gm1, gm2]                           fresh random keys of each run, files of mode 0600 under ${secrets}
@@ -21,6 +22,6 @@
 // without: [x1, hx] leaves nodes out. "operator", "configure" and the other actions are in package check.
 //
 // ${NAME} is replaced by a variable everywhere but in vars and profiles. A program's configuration also knows ${node},
-// ${dir}, ${socket}, ${state}, ${secrets}, ${policy}, ${addr.IFACE}, ${net.IFACE} and the node's own vars; $${ is a
+// ${dir}, ${socket}, ${state}, ${secrets}, ${policy}, ${addr.IFACE}, ${net.IFACE}, ${addr6.IFACE}, ${net6.IFACE} and the node's own vars; $${ is a
 // literal ${.
 package scenario

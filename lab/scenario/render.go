@@ -42,6 +42,10 @@ func (s *Scenario) Render(n *Node, at Places) (string, error) {
 				return a.Prefix.Addr().String(), true
 			case kind == "net":
 				return a.Prefix.Masked().String(), true
+			case kind == "addr6" && a.Prefix6.IsValid():
+				return a.Prefix6.Addr().String(), true
+			case kind == "net6" && a.Prefix6.IsValid():
+				return a.Prefix6.Masked().String(), true
 			}
 		}
 		return "", false

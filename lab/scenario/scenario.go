@@ -27,6 +27,7 @@ type Scenario struct {
 	Vars        map[string]string            `yaml:"vars"`
 	Profiles    map[string]map[string]string `yaml:"profiles"`
 	Multicast   bool                         `yaml:"multicast"` // the core routes multicast
+	IPv6        netip.Prefix                 `yaml:"ipv6"`      // both families: see ipv6.go
 	Protected   []netip.Prefix               `yaml:"protected"`
 	Policy      []string                     `yaml:"policy"`
 	Secrets     []string                     `yaml:"secrets"`
@@ -61,6 +62,7 @@ type Node struct {
 type Address struct {
 	Interface string
 	Prefix    netip.Prefix // address and length as on the interface
+	Prefix6   netip.Prefix // the same of IPv6; invalid in a scenario of IPv4 alone
 	Peer      string       // node at the other end of the link
 }
 
@@ -119,32 +121,42 @@ func (s *Scenario) Named(kind Kind) []string {
 
 // Address returns the first address of the node that a packet to it would carry: a host's LAN address, a gateway's
 // address towards the core.
-func (s *Scenario) Address(node string) netip.Addr {
+func (s *Scenario) Address(node string) netip.Addr { return s.main(node).Prefix.Addr() }
+
+// Address6 is Address of IPv6; invalid in a scenario without.
+func (s *Scenario) Address6(node string) netip.Addr { return s.main(node).Prefix6.Addr() }
+
+func (s *Scenario) main(node string) Address {
 	n := s.Node(node)
 	if n == nil {
-		return netip.Addr{}
+		return Address{}
 	}
 	for _, a := range n.Addresses {
 		if peer := s.Node(a.Peer); peer != nil && (n.Kind == KindHost || peer.Kind == KindCore) {
-			return a.Prefix.Addr()
+			return a
 		}
 	}
 	if len(n.Addresses) > 0 {
-		return n.Addresses[0].Prefix.Addr()
+		return n.Addresses[0]
 	}
-	return netip.Addr{}
+	return Address{}
 }
 
 // LANAddress returns the address of a member on its LAN.
-func (s *Scenario) LANAddress(node string) netip.Addr {
+func (s *Scenario) LANAddress(node string) netip.Addr { return s.lan(node).Prefix.Addr() }
+
+// LANAddress6 is LANAddress of IPv6; invalid in a scenario without.
+func (s *Scenario) LANAddress6(node string) netip.Addr { return s.lan(node).Prefix6.Addr() }
+
+func (s *Scenario) lan(node string) Address {
 	if n := s.Node(node); n != nil {
 		for _, a := range n.Addresses {
 			if peer := s.Node(a.Peer); peer != nil && peer.Kind == KindHost {
-				return a.Prefix.Addr()
+				return a
 			}
 		}
 	}
-	return netip.Addr{}
+	return Address{}
 }
 
 // MemberOf returns the name of the member behind which a host lives, or "".
@@ -166,6 +178,9 @@ func (s *Scenario) Gateways() []netip.Addr {
 	for _, n := range s.Nodes {
 		if n.Kind == KindKeyServer || n.Kind == KindMember {
 			out = append(out, s.Address(n.Name))
+			if a := s.Address6(n.Name); a.IsValid() {
+				out = append(out, a)
+			}
 		}
 	}
 	return out
@@ -181,11 +196,12 @@ func (s *Scenario) Territory(node string) []netip.Prefix {
 	var out []netip.Prefix
 	for _, a := range n.Addresses {
 		peer := s.Node(a.Peer)
-		if n.Kind == KindMember && peer != nil && peer.Kind == KindHost {
-			out = append(out, a.Prefix.Masked())
-			continue
+		for _, p := range a.Prefixes() {
+			if n.Kind != KindMember || peer == nil || peer.Kind != KindHost {
+				p = netip.PrefixFrom(p.Addr(), p.Addr().BitLen())
+			}
+			out = append(out, p.Masked())
 		}
-		out = append(out, netip.PrefixFrom(a.Prefix.Addr(), a.Prefix.Addr().BitLen()))
 	}
 	return out
 }

@@ -66,6 +66,7 @@ func (s *Scenario) validate() (errs []error) {
 		}
 	}
 	s.validateLinks(bad)
+	s.dualStack(bad)
 	if len(errs) > 0 {
 		return errs
 	}
@@ -108,14 +109,14 @@ func (s *Scenario) validateLinks(bad func(int, string, ...any)) {
 				bad(e.Line, "interface %s of %s is already used on line %d", e.Interface, e.Node, at)
 			}
 			used[key] = e.Line
-			n.Addresses = append(n.Addresses, Address{e.Interface, e.Prefix, l.Ends[1-i].Node})
+			n.Addresses = append(n.Addresses, Address{Interface: e.Interface, Prefix: e.Prefix, Peer: l.Ends[1-i].Node})
 		}
 	}
 }
 
 func (s *Scenario) validateRoutes(n *Node, bad func(int, string, ...any)) {
 	for _, r := range n.Routes {
-		if !slices.ContainsFunc(n.Addresses, func(a Address) bool { return a.Prefix.Masked().Contains(r.Via) }) {
+		if !slices.ContainsFunc(n.Addresses, func(a Address) bool { return a.Prefix.Masked().Contains(r.Via) || a.Prefix6.Masked().Contains(r.Via) }) {
 			bad(r.Line, "node %s: next hop %s is on none of its links", n.Name, r.Via)
 		}
 	}
