@@ -14,3 +14,10 @@ func (c *Config) dropESPErrors(b *batch, forward *hook) {
 	}
 	b.rule(forward, iif(c.WAN), icmp6(1, 4), transport(quotedNext, []byte{protoESP}), drop())
 }
+
+// muteESPErrors keeps the kernel from telling senders that nobody takes their ESP, while there is no daemon: the hosts that they
+// are addressed to have sent no ESP. Of IPv6 the gateway says it in its own name (RFC 8200 §4: parameter problem).
+func (c *Config) muteESPErrors(b *batch, output *hook) {
+	b.rule(output, oif(c.WAN), v4(), l4(protoICMP), transport(0, []byte{3}), transport(quotedProtocol, []byte{protoESP}), drop())
+	b.rule(output, oif(c.WAN), icmp6(4, 4), transport(quotedNext, []byte{protoESP}), drop())
+}

@@ -19,7 +19,7 @@ type verdict struct {
 // The guard, for a member with a fail-closed group:
 //
 //	chain input    hook input    iif WAN: ESP, exempt flows, ICMP errors, IPv6 of the link accept; else in_0, in_1 ...
-//	chain output   hook output   oif WAN: our ESP (mark), exempt flows, IPv6 of the link accept; else out_0, out_1 ...
+//	chain output   hook output   oif WAN: ICMP about ESP drop; our ESP (mark), exempt flows, IPv6 of the link accept; else out_0, out_1 ...
 //	chain forward  hook forward  iif TUN oif WAN drop; iif WAN ICMP about ESP drop; GDOI accept; iif WAN: in_0 ...; oif WAN: out_0 ...
 //	chain in_N, out_N            the access list of the Nth fail-closed group, first match: deny returns, permit drops
 //	chain in_N_K                 another list of that group (Also, or the one before): permit goes to the next, deny returns
@@ -114,6 +114,7 @@ func (c *Config) fill(b *batch, groups []Group) {
 		return
 	}
 	input, output := b.hook("input"), b.hook("output")
+	c.muteESPErrors(b, output)
 	c.fillInward(b, forward, input, groups)
 	b.rule(output, oif(c.WAN), mark(c.Mark), l4(protoESP), accept())
 	for _, m := range ofTheLink() {
