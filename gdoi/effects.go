@@ -83,7 +83,7 @@ type SetPolicy struct {
 }
 
 // SetTime is an effect: the time of the group, as of now and from now on. Everything sent is stamped with it, and what
-// arrives with a stamp must be inside the window. It follows the InstallSA of the same step.
+// arrives with a stamp must be inside the window. It comes before the InstallSA of the same step, and holds for them too.
 type SetTime struct {
 	Group string
 	// On false ends it: the rest means nothing.

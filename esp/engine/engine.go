@@ -168,10 +168,10 @@ func (e *Engine) Install(sa SA) error {
 		sa.Suite = gcmFor(sa.KeyMat)
 	}
 	defer e.fitMTU()
-	return e.db.Add(sadb.Params{
+	return e.db.Add(e.timed(sadb.Params{
 		Group: i, SPI: sa.SPI, Suite: sa.Suite, KeyMat: sa.KeyMat, SIDBits: sa.SIDBits, SIDs: sa.SIDs,
 		Expires: int64(sa.Expires), Window: e.windows[i], Selectors: x,
-	})
+	}))
 }
 
 // Activate makes an installed SA the one that protects a class of its group's traffic.

@@ -16,8 +16,9 @@ import (
 // groupTime is the time window of one group: a second line behind the windows of sequence numbers, and the first one for a
 // receiver whose windows are still empty.
 type groupTime struct {
-	clock atomic.Pointer[replay.Time] // nil: nothing is stamped and nothing is judged
-	late  lateLog
+	clock  atomic.Pointer[replay.Time] // nil: nothing is stamped and nothing is judged
+	demand []uint32                    // SAs under which everything is stamped; under the engine's lock
+	late   lateLog
 }
 
 // timeCounts are one worker's, of one group: nobody else writes them.
@@ -85,8 +86,8 @@ func (l *lateLog) list() (out []LatePacket) {
 }
 
 // SetTime tells the pseudotime of a group as of t.At, which is now: what is sent is stamped, and what arrives with a stamp
-// must be inside the window, and not be from before its SA was installed, if that was just done. Under the SAs of demand
-// nothing passes without one: all senders that have these keys know of the time. Nil ends all that.
+// must be inside the window, and not be from before its SA was there: of SAs that there are, before now, of those that are
+// installed later, before the last SetTime. Under the SAs of demand, then or later, nothing passes without one: all senders that have these keys know of the time. Nil ends all that.
 func (e *Engine) SetTime(group string, t *replay.Time, demand []uint32) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -107,9 +108,18 @@ func (e *Engine) SetTime(group string, t *replay.Time, demand []uint32) error {
 			x.Floor.Store(int64(t.Base))
 		}
 	}
+	e.times[i].demand = slices.Clone(demand)
 	e.times[i].clock.Store(t)
 	e.fitMTU()
 	return nil
+}
+
+// timed adds to an SA what the group's time wants of its packets. Called with the lock held.
+func (e *Engine) timed(p sadb.Params) sadb.Params {
+	if t := e.times[p.Group].clock.Load(); t != nil {
+		p.Floor, p.Demand = int64(t.Base), slices.Contains(e.times[p.Group].demand, p.SPI)
+	}
+	return p
 }
 
 // stampLen is what stamps take from the packets of a group. Called with the lock held.

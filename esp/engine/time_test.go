@@ -151,6 +151,26 @@ func TestDemand(t *testing.T) {
 	}
 }
 
+// TestTimeBeforeKey: a key that comes after the time, as at every registration, is guarded from its first packet on.
+func TestTimeBeforeKey(t *testing.T) {
+	a := newMember(t, 1, engine.Config{})
+	bare1 := a.sendAt(t, 0, inner(17, 100))
+	a.at(t, 0, time.Hour)
+	old, fresh := a.sendAt(t, 3*time.Second, inner(17, 100)), a.sendAt(t, 4*time.Second, inner(17, 100))
+	b := bare(t, engine.Config{})
+	must(t, b.SetPolicy("blue", engine.Policy{Rules: []spd.Rule{ten}, Registered: true}))
+	b.at(t, 4*time.Second, time.Hour+4*time.Second, spi)
+	must(t, b.Install(engine.SA{Group: "blue", SPI: spi, KeyMat: keymat(1), SIDBits: 24, SIDs: []uint32{2}}))
+	for _, row := range []struct {
+		p    []byte
+		want engine.Reason
+	}{{old, engine.TimeReplay}, {bare1, engine.Unstamped}, {fresh, engine.None}} {
+		if r := b.reason(4*time.Second, row.p); r != row.want {
+			t.Errorf("%v, want %v", r, row.want)
+		}
+	}
+}
+
 // TestRecentDropsAreFew: however many are dropped, ten a minute are kept, and none of it allocates.
 func TestRecentDropsAreFew(t *testing.T) {
 	a, b := newMember(t, 1, engine.Config{}), newMember(t, 2, engine.Config{})

@@ -57,7 +57,9 @@ type Params struct {
 	SIDBits uint8
 	SIDs    []uint32 // none: receive only
 	Expires int64
-	Window  int // size of the replay windows, valid for package replay
+	Window  int   // size of the replay windows, valid for package replay
+	Floor   int64 // see Entry
+	Demand  bool
 	// Selectors are checked when a packet arrives; nil: what the group permits.
 	Selectors *spd.Selectors
 }
@@ -82,6 +84,8 @@ func (db *DB) Add(p Params) error {
 	}
 	e := &Entry{SA: sa, Group: p.Group, Expires: p.Expires, print: sha256.Sum256(p.KeyMat)}
 	e.selectors.Store(p.Selectors)
+	e.Floor.Store(p.Floor)
+	e.Demand.Store(p.Demand)
 	e.senders.limit, e.senders.size = db.maxSenders, p.Window
 	if len(p.SIDs) > 0 {
 		x, err := sa.Sender(p.SIDs)

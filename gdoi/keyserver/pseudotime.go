@@ -136,7 +136,7 @@ func (g *Group) timeTold(now machine.Now) {
 
 // tellTime announces what there is once more, when members have not heard of the time for too long.
 func (g *Group) tellTime(now machine.Now, out machine.Effects) machine.Effects {
-	if !g.time.again.Due(now.Mono) {
+	if !g.time.again.Due(now.Mono) || g.withdrawn {
 		return out
 	}
 	g.timeTold(now)

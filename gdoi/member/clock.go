@@ -108,8 +108,8 @@ func (c *clock) adjust(o *pull.TimeOffer) bool {
 	return true
 }
 
-// takeTime takes the time of an offer, or its absence; fresh says that it came by PULL. Called when the TEKs of the offer
-// are installed.
+// takeTime takes the time of an offer, or its absence; fresh says that it came by PULL. Called before the TEKs of the offer
+// are installed, so that none of them receives without the time.
 func (g *Group) takeTime(now machine.Now, o *pull.Offer, fresh bool, out machine.Effects) machine.Effects {
 	c := &g.clock
 	switch {
@@ -154,7 +154,7 @@ func (g *Group) takeTime(now machine.Now, o *pull.Offer, fresh bool, out machine
 // tellTime tells the data plane.
 func (g *Group) tellTime(now machine.Now, out machine.Effects) machine.Effects {
 	c := &g.clock
-	if !c.set || !g.state.HoldsKeys() && len(g.teks) == 0 {
+	if !c.set {
 		return out
 	}
 	return append(out, gdoi.SetTime{

@@ -36,7 +36,7 @@ func (g *Group) granted(now machine.Now, o *pull.Offer, out machine.Effects) mac
 	g.learnBase(o)
 	out = append(out, g.note(gdoi.NoteGMRegistered, machine.Info, fmt.Sprintf("registered, %d TEKs", len(o.TEKs)), machine.F("seq", fmt.Sprint(o.Seq))))
 	g.learn(now, o, true)
-	out = g.takeTime(now, o, true, g.takeTEKs(now, o, true, out))
+	out = g.takeTEKs(now, o, true, g.takeTime(now, o, true, out))
 	out = g.registered(now, out)
 	g.checkAlarm()
 	g.schedule(now)
@@ -126,14 +126,13 @@ func (g *Group) rekeyed(now machine.Now, o *pull.Offer, out machine.Effects) mac
 	}
 	g.learnBase(o)
 	enough := g.learn(now, o, false)
-	out = g.takeTEKs(now, o, false, out)
+	out = g.takeTEKs(now, o, false, g.takeTime(now, o, false, out))
 	if len(g.teks) == 0 {
 		// Nothing but keys that we had given up: only a registration, with new sender ids, brings them back.
 		return g.renew(now, causeMissed, g.base/2, out)
 	}
 	g.found()
 	out = g.registered(now, out)
-	out = g.takeTime(now, o, false, out)
 	g.schedule(now)
 	if !enough {
 		out = g.renew(now, causePolicy, g.base/2, out)

@@ -202,6 +202,7 @@ func (c *Checker) install(n *Node, p *plane, e gdoi.InstallSA) {
 	}
 	e.TEK.SendAfter, e.TEK.Expires = n.wallTime(e.TEK.SendAfter), n.wallTime(e.TEK.Expires)
 	p.sas[e.TEK.SPI] = sa{e.TEK, e.Class, e.Selectors}
+	p.time.installed(e.TEK.SPI)
 	if e.Send {
 		p.sending[e.Class] = e.TEK.SPI
 	}

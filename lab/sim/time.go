@@ -63,6 +63,12 @@ func (g *groupTime) set(e gdoi.SetTime, held map[gdoi.SPI]sa) {
 	}
 }
 
+func (g *groupTime) installed(spi gdoi.SPI) {
+	if _, ok := g.floors[spi]; !ok && g.On {
+		g.floors[spi] = g.Time
+	}
+}
+
 func (g *groupTime) now(n *Node) time.Duration {
 	d := n.clock().Mono.Sub(g.At)
 	return g.Time + d + time.Duration(int64(d/time.Millisecond)*g.Drift/1e3)
