@@ -254,3 +254,26 @@ func BenchmarkTimeWindow(b *testing.B) {
 		})
 	}
 }
+
+// TestTimeOfIPv6: the same for the other version, up to the largest packet.
+func TestTimeOfIPv6(t *testing.T) {
+	a, b := dual(t, 1, engine.Config{}), dual(t, 2, engine.Config{})
+	free := a.InnerMTU6()
+	a.at(t, 0, time.Hour)
+	b.at(t, 0, time.Hour, spi)
+	if got := a.InnerMTU6(); got != free-esp.StampLen {
+		t.Fatalf("inner MTU %d, without stamps %d", got, free)
+	}
+	for n := a.InnerMTU6() - 5; n <= a.InnerMTU6(); n++ {
+		sealed := a.sendAt(t, time.Second, inner6(17, n))
+		if r := b.reason(time.Second+window+2*time.Millisecond, sealed); r != engine.TimeReplay {
+			t.Fatal(r)
+		}
+		if r := b.reason(time.Second, sealed); r != engine.None || len(sealed) > 1500 {
+			t.Fatal(r, len(sealed))
+		}
+	}
+	if p := b.TimeStats(0)[0].Recent[0]; !p.Source.Is6() || p.Source != netip.AddrFrom16([16]byte(inner6(17, 100)[8:24])) {
+		t.Fatalf("%+v", p)
+	}
+}

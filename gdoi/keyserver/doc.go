@@ -89,7 +89,9 @@
 // With Config.AntiReplay a group has a pseudotime (pseudotime.go), which every registration and rekey tells: members stamp
 // what they send with it, and drop what is further from it than the window. It is off unless configured: windows of
 // sequence numbers for each sender keep replays out of every receiver that runs, at no cost on the wire. What the time adds
-// is for a receiver that was restarted under a key that lives on, and for senders that name themselves in no packet.
+// is for a receiver that was restarted under a key that lives on, and for senders that name themselves in no packet. Without
+// it such a receiver takes what was recorded under the key as new, once, until the key ends; a new key whenever a member
+// registers again would close that, but let every site whose power fails rekey everybody. With it, half a second is left.
 //
 // A PUSH to a group with members of other makes cannot tell the time, so there only registrations do; and what has no
 // stamp is judged by its numbers alone. AntiReplay.Demand drops it, for groups without such members: under TEKs that were
