@@ -24,6 +24,8 @@ type wan struct {
 	ns   string
 	near netlink.Link
 	far  int // packet socket in the other namespace
+	// farIndex is the index of far0 there.
+	farIndex int
 }
 
 func run(t testing.TB, args ...string) string {
@@ -42,6 +44,7 @@ func newWAN(t testing.TB) *wan {
 		_ = exec.Command("ip", "link", "del", "wan0").Run()
 		_ = exec.Command("ip", "netns", "del", w.ns).Run()
 	})
+	run(t, "ip", "link", "set", "lo", "up")
 	w.addPair()
 	for _, rule := range []string{"", "-6"} {
 		ip := strings.Fields("ip " + rule)
@@ -89,6 +92,7 @@ func (w *wan) packetSocket(name string) int {
 		if err != nil {
 			return -1, err
 		}
+		w.farIndex = l.Attrs().Index
 		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
 			return -1, err
