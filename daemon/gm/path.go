@@ -45,7 +45,7 @@ func openPath(c *config.GM) (*Path, error) {
 		return nil, errors.Join(err, p.LAN.Close())
 	}
 	p.Name += ", raw sockets"
-	routers, err := wire.OpenErrors(c.Interfaces.WAN)
+	routers, err := wire.OpenErrors(c.Interfaces.WAN, netcfg.DefaultMark)
 	if err != nil {
 		return nil, errors.Join(err, p.Close())
 	}

@@ -33,7 +33,7 @@ const roleEnv, argEnv = "GETVPN_NETCFG_ROLE", "GETVPN_NETCFG_ARG"
 var roles = map[string]func(arg string) error{"echo": echoRole, "probe": probeRole, "capture": captureRole, "ping": pingRole, "stream": streamRole}
 
 func TestMain(m *testing.M) {
-	roles["member"], roles["many"], roles["trace"] = memberRole, manyRole, traceRole
+	roles["member"], roles["many"], roles["trace"], roles["sweep"] = memberRole, manyRole, traceRole, sweepRole
 	if role, ok := roles[os.Getenv(roleEnv)]; ok {
 		if err := role(os.Getenv(argEnv)); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -134,7 +134,7 @@ func memberRole(arg string) error {
 	if err != nil {
 		return err
 	}
-	heard, err := wire.OpenErrors("wan0")
+	heard, err := wire.OpenErrors("wan0", DefaultMark)
 	if err != nil {
 		return err
 	}

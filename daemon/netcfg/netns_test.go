@@ -159,7 +159,7 @@ func (l *lab) run(node, role string, arg any) *proc {
 		l.t.Fatal(err)
 	}
 	l.t.Cleanup(func() { _ = p.cmd.Process.Kill(); _ = p.cmd.Wait() })
-	if role != "probe" && role != "trace" {
+	if role != "probe" && role != "trace" && role != "sweep" {
 		if line, err := p.out.ReadString('\n'); line != "ready\n" {
 			_ = p.cmd.Wait()
 			l.t.Fatalf("%s in %s: %q %v\n%s", role, node, line, err, p.errs.String())

@@ -29,7 +29,7 @@ const (
 	Send                  // a sealed IP packet: to the WAN, as it is addressed
 	Clear                 // the packet unchanged: to the WAN in clear, as the policy says
 	Deliver               // an opened IP packet: to the LAN, through the TUN
-	Reply                 // an ICMP error to the sender of the packet: to the LAN, through the TUN; Reason says why
+	Reply                 // an ICMP error to the sender of the packet: to the LAN, past the TUN; Reason says why
 )
 
 // Result is one decision. One input packet can give several: fragments, each a Send.

@@ -62,6 +62,10 @@ func (w *Worker) routerError(b []byte) Result {
 	if len(quote) == 0 {
 		return w.drop(ICMPForgotten, 0) // a longer packet to there is answered by ourselves from now on
 	}
+	if e.TTL <= 1 {
+		return w.drop(ICMPNoAnswer, 0)
+	}
+	e.TTL-- // as a router that passes it on
 	buf := w.buffer(packet.ICMPMaxLen)
 	n := packet.PutICMPError(buf[esp.Headroom:], &e, quote, mtu)
 	if n == 0 {

@@ -151,7 +151,7 @@ func TestRouterErrors(t *testing.T) {
 	if told.Action != engine.Reply {
 		t.Fatal(told.Reason)
 	}
-	if b := told.Bytes(); b[20] != 11 || b[8] != 60 || !bytes.Equal(b[28:], probe[:28]) {
+	if b := told.Bytes(); b[20] != 11 || b[8] != 59 || !bytes.Equal(b[28:], probe[:28]) {
 		t.Errorf("%x", b)
 	}
 	foreign := bytes.Clone(seen)
@@ -247,7 +247,7 @@ func TestRouterErrorsIPv6(t *testing.T) {
 			t.Errorf("%d: a packet of 1280 octets makes %d", mtu, len(results))
 		}
 	}
-	if r := m.says(1, routerSays(6, 3, 0, 0, sealed, 48)); r.Action != engine.Reply || r.Bytes()[40] != 3 || r.Bytes()[7] != 60 {
+	if r := m.says(1, routerSays(6, 3, 0, 0, sealed, 48)); r.Action != engine.Reply || r.Bytes()[40] != 3 || r.Bytes()[7] != 59 {
 		t.Errorf("hop limit: %v", r.Reason)
 	}
 }

@@ -168,8 +168,10 @@ func (p *Pipeline) deliver(s *side) error {
 		switch r := &s.results[i]; r.Action {
 		case engine.Send, engine.Clear:
 			s.wan = append(s.wan, r.Bytes())
-		case engine.Deliver, engine.Reply:
+		case engine.Deliver:
 			s.lan = append(s.lan, r.Bytes())
+		case engine.Reply:
+			p.reply(r.Bytes(), s)
 		case engine.Drop:
 		}
 	}

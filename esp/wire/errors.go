@@ -1,9 +1,11 @@
 package wire
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -12,13 +14,41 @@ import (
 // Errors receives ICMP errors that quote ESP packets, whomever they are addressed to: with address preservation that is the
 // host whose packet it was, so no socket of ours would get them. A packet socket sees them before the packet filter, which
 // need not let them pass (daemon/netcfg does not), and whatever takes the ESP itself from the interface.
+//
+// It also sends ICMP errors to hosts, in a router's name or our own. They do not go through the TUN: what comes out of that
+// with a source that is routed elsewhere, or is ours, the kernel takes for forged (RFC 1812 §5.3.8) where it has been told to
+// look.
 type Errors struct {
-	file *os.File
-	conn syscall.RawConn
+	file   *os.File
+	conn   syscall.RawConn
+	to4    socket
+	to6    socket // none: a kernel without IPv6
+	closed atomic.Bool
 }
 
-// OpenErrors listens on an interface. It needs CAP_NET_RAW.
-func OpenErrors(device string) (*Errors, error) {
+// OpenErrors listens on an interface, and marks what it sends as OpenRaw does. It needs CAP_NET_RAW.
+func OpenErrors(device string, mark uint32) (*Errors, error) {
+	e, err := listenErrors(device)
+	if err != nil {
+		return nil, err
+	}
+	if e.to4, err = openSocket(unix.AF_INET, unix.IPPROTO_RAW, "getvpn-icmp"); err == nil { // with IP_HDRINCL
+		err = e.to4.mark(mark)
+	}
+	if err == nil {
+		if e.to6, err = openSocket(unix.AF_INET6, unix.IPPROTO_RAW, "getvpn-icmp6"); err == nil {
+			err = e.to6.mark(mark)
+		} else if errors.Is(err, unix.EAFNOSUPPORT) {
+			err = nil
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
+	return e, nil
+}
+
+func listenErrors(device string) (*Errors, error) {
 	ifc, err := net.InterfaceByName(device)
 	if err != nil {
 		return nil, fmt.Errorf("wire: %s: %w", device, err)
@@ -69,8 +99,28 @@ func (e *Errors) Read(b []byte) (n int, err error) {
 	}
 }
 
+// Send sends an ICMP error, with its IP header, to the host that it is for. It does not wait: what cannot be sent at once is
+// lost, as any ICMP error may be.
+func (e *Errors) Send(b []byte) error {
+	s, to := e.to4, unix.Sockaddr(nil)
+	switch {
+	case len(b) >= 20 && b[0]>>4 == 4:
+		to = &unix.SockaddrInet4{Addr: [4]byte(b[16:20])}
+	case len(b) >= 40 && b[0]>>4 == 6 && e.to6.file != nil:
+		s, to = e.to6, &unix.SockaddrInet6{Addr: [16]byte(b[24:40])}
+	default:
+		return fmt.Errorf("wire: ICMP error: %w", unix.EAFNOSUPPORT)
+	}
+	return s.control("send", func(fd int) error { return unix.Sendto(fd, b, unix.MSG_DONTWAIT, to) })
+}
+
 // Close ends Read.
-func (e *Errors) Close() error { return e.file.Close() }
+func (e *Errors) Close() error {
+	if e.closed.Swap(true) {
+		return nil
+	}
+	return errors.Join(e.file.Close(), e.to4.Close(), e.to6.Close())
+}
 
 // quotesESP is a filter over IP packets: ICMP errors whose quoted packet is ESP, or of IPv6 a fragment. It only spares us
 // the rest; packet.ParseICMPError looks closely.
