@@ -18,6 +18,7 @@ const (
 	minWindow     = 64
 	maxWindow     = 65536
 	defaultWindow = 1024
+	maxWorkers    = 64
 	maxIfName     = 15 // IFNAMSIZ less the zero
 )
 
@@ -45,7 +46,11 @@ func (d *decoder) gm(v *value, c *GM) {
 				must("wan", d.ifname(&c.Interfaces.WAN)),
 				opt("tun", d.ifname(&c.Interfaces.TUN)),
 				opt("mtu", d.integer(&c.Interfaces.MTU, minMTU, maxMTU)),
-				opt("data-path", d.oneOf(&c.Interfaces.DataPath, DataPathAuto, DataPathXDP, DataPathPacket, DataPathRaw, DataPathWater)))
+				opt("data-path", d.oneOf(&c.Interfaces.DataPath, DataPathAuto, DataPathXDP, DataPathPacket, DataPathRaw, DataPathWater)),
+				opt("workers", d.integer(&c.Interfaces.Workers, 1, maxWorkers)))
+			if c.Interfaces.DataPath == DataPathWater && c.Interfaces.Workers > 1 {
+				d.fail(v, "data-path: water has one worker, not %d: its TUN has one queue; leave out workers, or use another data-path", c.Interfaces.Workers)
+			}
 		}),
 		opt("on-exit", d.oneOf(&c.OnExit, "remove", "keep")),
 		must("groups", func(v *value) {

@@ -279,15 +279,16 @@ type DataPath struct {
 	LAN        []string  `json:"lan"`
 	WAN        string    `json:"wan"`
 	Backend    string    `json:"backend"`
-	InPackets  uint64    `json:"in_packets"`     // ESP opened and delivered
-	InBytes    uint64    `json:"in_bytes"`       //
-	OutPackets uint64    `json:"out_packets"`    // sealed and sent
-	OutBytes   uint64    `json:"out_bytes"`      //
-	Clear      uint64    `json:"clear"`          // sent in clear because the policy says so
-	Drops      []Counter `json:"drops"`          // by reason, sorted by reason
-	Senders    int       `json:"senders"`        // senders with replay state
-	Down       string    `json:"down,omitempty"` // why it does not run; it is opened again until it does
-	Restarts   uint64    `json:"restarts"`       // how often that was done
+	Slower     []string  `json:"slower,omitempty"` // why the backend is not the fastest there is
+	InPackets  uint64    `json:"in_packets"`       // ESP opened and delivered
+	InBytes    uint64    `json:"in_bytes"`         //
+	OutPackets uint64    `json:"out_packets"`      // sealed and sent
+	OutBytes   uint64    `json:"out_bytes"`        //
+	Clear      uint64    `json:"clear"`            // sent in clear because the policy says so
+	Drops      []Counter `json:"drops"`            // by reason, sorted by reason
+	Senders    int       `json:"senders"`          // senders with replay state
+	Down       string    `json:"down,omitempty"`   // why it does not run; it is opened again until it does
+	Restarts   uint64    `json:"restarts"`         // how often that was done
 
 	Routers Routers `json:"routers"`
 }

@@ -43,7 +43,7 @@ type Daemon struct {
 	clock   loop.Clock
 	started time.Time
 	system  System
-	backend atomic.Pointer[string] // name of the data path; nil: not up yet
+	path    atomic.Pointer[Path] // nil: not up yet
 
 	engine   *engine.Engine
 	inner    [2]int // MTU of IPv4 and IPv6 that the TUN was last given for the suites
@@ -158,7 +158,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	machinery.run(d.watchDataPath)
 	go func() { fault <- d.server.Serve(d.listener) }()
 	go func() { fault <- d.conn.Receive(d.loop.Deliver) }()
-	d.log.Info("group member is up", "version", control.Version, "local", config.Endpoints(d.conn.Local()).String(), "control", d.cfg.Control, "backend", d.backendName())
+	d.log.Info("group member is up", "version", control.Version, "local", config.Endpoints(d.conn.Local()).String(), "control", d.cfg.Control, "backend", d.path.Load().Name)
 	ready()
 	var err error
 	select {

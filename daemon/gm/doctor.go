@@ -20,6 +20,7 @@ import (
 	"github.com/getvpn/getvpn/daemon/control/client"
 	"github.com/getvpn/getvpn/daemon/netcfg"
 	"github.com/getvpn/getvpn/esp"
+	"github.com/getvpn/getvpn/esp/tun"
 )
 
 // doctor prints one line for each thing that a member needs.
@@ -60,13 +61,19 @@ func Doctor(c *config.GM, w io.Writer) bool {
 	return d.ok
 }
 
-// backend says which data path a start would take, and why not a faster one.
+// backend says what a start would try. Which way to the WAN is possible shows only when it is opened.
 func (d *doctor) backend(c *config.GM) {
-	name, notes := backendName(c)
-	fmt.Fprintf(d.w, "     %-14s %s (data-path: %s)\n", "backend", name, c.Interfaces.DataPath)
-	for _, text := range notes {
-		fmt.Fprintf(d.w, "     %-14s %s\n", "", text)
+	lan := nameVnet
+	if c.Interfaces.DataPath == config.DataPathWater {
+		lan = nameWater
+	} else if err := tun.HasVnet(); err != nil {
+		lan = fmt.Sprintf("%s (%v)", nameWater, err)
 	}
+	wan := map[string]string{
+		config.DataPathAuto: "AF_XDP, else AF_PACKET, else raw sockets", config.DataPathXDP: "AF_XDP or nothing",
+		config.DataPathPacket: "AF_PACKET or nothing", config.DataPathRaw: "raw sockets", config.DataPathWater: "raw sockets",
+	}[c.Interfaces.DataPath]
+	fmt.Fprintf(d.w, "     %-14s %s; %s; data-path: %s, workers: at most %d\n", "backend", lan, wan, c.Interfaces.DataPath, workers(c))
 }
 
 func reason(err error, good string) string {
@@ -176,6 +183,9 @@ func (d *doctor) daemon(c *config.GM) {
 		return
 	}
 	fmt.Fprintf(d.w, "     %-14s %s\n", "in use", s.GM.DataPath.Backend)
+	for _, text := range s.GM.DataPath.Slower {
+		fmt.Fprintf(d.w, "     %-14s %s\n", "", text)
+	}
 	if r := s.GM.DataPath.Routers; r.Translated+r.Lowered > 0 {
 		fmt.Fprintf(d.w, "     %-14s %d ICMP errors of routers passed on; path MTU lowered %d times, %d destinations now, the least %d\n",
 			"path MTU", r.Translated, r.Lowered, r.Paths, r.Narrowest)

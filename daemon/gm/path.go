@@ -3,6 +3,7 @@ package gm
 import (
 	"errors"
 	"fmt"
+	"runtime"
 
 	"github.com/getvpn/getvpn/daemon/config"
 	"github.com/getvpn/getvpn/daemon/netcfg"
@@ -13,8 +14,8 @@ import (
 
 // Path is the two ends of the data path.
 type Path struct {
-	LAN tun.Device
-	WAN wire.Conn
+	LAN []tun.Device // a queue for each worker
+	WAN []wire.Conn
 	// Errors hears what routers say about our packets.
 	Errors pipeline.Errors
 	Name   string // shown as the backend: LAN side, WAN side
@@ -24,33 +25,17 @@ type Path struct {
 
 // Close closes what is open.
 func (p *Path) Close() error {
-	err := errors.Join(p.LAN.Close(), p.WAN.Close())
+	var err error
+	for _, d := range p.LAN {
+		err = errors.Join(err, d.Close())
+	}
+	for _, c := range p.WAN {
+		err = errors.Join(err, c.Close())
+	}
 	if p.Errors != nil {
 		err = errors.Join(err, p.Errors.Close())
 	}
 	return err
-}
-
-// openPath opens the fastest data path that this system has, or the one that the configuration names.
-func openPath(c *config.GM) (*Path, error) {
-	if d := c.Interfaces.DataPath; d == config.DataPathXDP || d == config.DataPathPacket {
-		return nil, fmt.Errorf("data-path: %s is not in this version; use auto, raw or water", d)
-	}
-	p := &Path{}
-	var err error
-	if p.LAN, p.Name, err = openLAN(c, &p.Notes); err != nil {
-		return nil, err
-	}
-	if p.WAN, err = wire.OpenRaw(wire.Config{Device: c.Interfaces.WAN, Mark: netcfg.DefaultMark}); err != nil {
-		return nil, errors.Join(err, p.LAN.Close())
-	}
-	p.Name += ", raw sockets"
-	routers, err := wire.OpenErrors(c.Interfaces.WAN, netcfg.DefaultMark)
-	if err != nil {
-		return nil, errors.Join(err, p.Close())
-	}
-	p.Errors = routers
-	return p, nil
 }
 
 // Names of the LAN side.
@@ -59,34 +44,100 @@ const (
 	nameWater = "tun (water)"
 )
 
-// openLAN opens the TUN: with super-packets, where the kernel has them and the configuration does not say otherwise.
-func openLAN(c *config.GM, notes *[]string) (tun.Device, string, error) {
+// openPath opens the fastest data path that this system has, or the one that the configuration names.
+func openPath(c *config.GM) (*Path, error) {
+	p := &Path{}
+	lan := nameWater
 	if c.Interfaces.DataPath != config.DataPathWater {
-		v, err := tun.OpenVnet(c.Interfaces.TUN, 1)
-		switch {
-		case err == nil:
-			if missing := v[0].Missing(); missing != "" {
-				*notes = append(*notes, "the TUN has no super-packets of "+missing+": this kernel is too old for them")
-			}
-			return v[0], nameVnet, nil
-		case !errors.Is(err, tun.ErrNoVnet):
-			return nil, "", err
+		if err := tun.HasVnet(); err == nil {
+			lan = nameVnet
+		} else if !errors.Is(err, tun.ErrNoVnet) {
+			return nil, err
+		} else {
+			p.Notes = append(p.Notes, "the TUN takes and gives one packet a system call: "+err.Error())
 		}
-		*notes = append(*notes, "the TUN takes and gives one packet a system call: "+err.Error())
 	}
-	w, err := tun.OpenWater(c.Interfaces.TUN)
-	return w, nameWater, err
+	want := workers(c)
+	if lan == nameWater && want > 1 {
+		p.Notes = append(p.Notes, fmt.Sprintf("one worker instead of %d: the portable TUN has one queue", want))
+		want = 1
+	}
+	wan, err := wire.Open(wireConfig(c, want))
+	if err != nil {
+		return nil, refusal(c, err)
+	}
+	p.WAN = wan.Conns
+	p.Notes = append(p.Notes, wan.Refused...)
+	if len(wan.Conns) < want && c.Interfaces.Workers > 0 {
+		p.Notes = append(p.Notes, fmt.Sprintf("%d workers instead of %d: %s has no more receive queues (ethtool -L)", len(wan.Conns), want, c.Interfaces.WAN))
+	}
+	if err := p.openLAN(c, lan); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	if p.Errors, err = wire.OpenErrors(c.Interfaces.WAN, netcfg.DefaultMark); err != nil {
+		p.Errors = nil
+		return nil, errors.Join(err, p.Close())
+	}
+	p.Name = pathName(lan, wan.Name, len(p.LAN))
+	return p, nil
 }
 
-// backendName is what openPath would open, without opening it, and why not more.
-func backendName(c *config.GM) (name string, notes []string) {
-	name = nameWater
-	if c.Interfaces.DataPath != config.DataPathWater {
-		if err := tun.HasVnet(); err != nil {
-			notes = append(notes, err.Error())
-		} else {
-			name = nameVnet
+// openLAN opens as many queues of the TUN as the WAN has.
+func (p *Path) openLAN(c *config.GM, name string) error {
+	if name == nameWater {
+		w, err := tun.OpenWater(c.Interfaces.TUN)
+		if err != nil {
+			return err
 		}
+		p.LAN = []tun.Device{w}
+		return nil
 	}
-	return name + ", raw sockets", notes
+	queues, err := tun.OpenVnet(c.Interfaces.TUN, len(p.WAN))
+	if err != nil {
+		return err
+	}
+	for _, q := range queues {
+		p.LAN = append(p.LAN, q)
+	}
+	if missing := queues[0].Missing(); missing != "" {
+		p.Notes = append(p.Notes, "the TUN has no super-packets of "+missing+": this kernel is too old for them")
+	}
+	if err := queues[0].Unsteered(); err != nil {
+		p.Notes = append(p.Notes, "a flow that changes queues may lose its order for a moment: "+err.Error())
+	}
+	return nil
+}
+
+func wireConfig(c *config.GM, queues int) wire.Config {
+	mode := wire.Mode(c.Interfaces.DataPath)
+	if c.Interfaces.DataPath == config.DataPathWater {
+		mode = wire.Raw
+	}
+	return wire.Config{Device: c.Interfaces.WAN, Mark: netcfg.DefaultMark, Mode: mode, Queues: queues}
+}
+
+// maxWorkers that are made without being asked for.
+const maxWorkers = 8
+
+// workers is how many pairs of goroutines move packets: a pair keeps two cores busy.
+func workers(c *config.GM) int {
+	if c.Interfaces.Workers > 0 {
+		return c.Interfaces.Workers
+	}
+	return min(max(1, runtime.NumCPU()/2), maxWorkers)
+}
+
+// refusal says what to do about a data path that the configuration forces and this system does not have.
+func refusal(c *config.GM, err error) error {
+	if c.Interfaces.DataPath == config.DataPathAuto {
+		return err
+	}
+	return fmt.Errorf("interfaces.data-path: %s is not possible here: %w; 'data-path: auto' takes the fastest that is", c.Interfaces.DataPath, err)
+}
+
+func pathName(lan, wan string, workers int) string {
+	if workers > 1 {
+		return fmt.Sprintf("%s, %s, %d workers", lan, wan, workers)
+	}
+	return lan + ", " + wan
 }

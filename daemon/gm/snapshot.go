@@ -80,19 +80,15 @@ func hits(e engine.Stats, group string, local bool, index int) uint64 {
 	return 0
 }
 
-func (d *Daemon) backendName() string {
-	if name := d.backend.Load(); name != nil {
-		return *name
-	}
-	return ""
-}
-
 // dataPath is the traffic.
 func (d *Daemon) dataPath(e engine.Stats) control.DataPath {
 	out := control.DataPath{
 		TUN: d.cfg.Interfaces.TUN, LAN: append([]string{}, d.cfg.Interfaces.LAN...), WAN: d.cfg.Interfaces.WAN,
-		Backend: d.backendName(), InPackets: e.InPackets, InBytes: e.InBytes, OutPackets: e.OutPackets, OutBytes: e.OutBytes,
+		InPackets: e.InPackets, InBytes: e.InBytes, OutPackets: e.OutPackets, OutBytes: e.OutBytes,
 		Clear: e.Clear, Drops: []control.Counter{},
+	}
+	if p := d.path.Load(); p != nil {
+		out.Backend, out.Slower = p.Name, p.Notes
 	}
 	_, out.MTU = d.kernel.kernel.MTU()
 	r := d.engine.ICMPStats(engine.Instant(d.clock.Now().Mono))

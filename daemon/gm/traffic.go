@@ -45,13 +45,13 @@ func (t *traffic) open() (*pipeline.Pipeline, *Path, error) {
 		return nil, nil, err
 	}
 	p, err := pipeline.New(pipeline.Config{
-		Dev: path.LAN, Wire: path.WAN, Errors: path.Errors, Engine: d.engine, Now: func() engine.Instant { return engine.Instant(d.clock.Now().Mono) },
+		LAN: path.LAN, WAN: path.WAN, Errors: path.Errors, Engine: d.engine, Now: func() engine.Instant { return engine.Instant(d.clock.Now().Mono) },
 	})
 	if err != nil {
 		return nil, nil, errors.Join(err, path.Close())
 	}
-	before := d.backend.Swap(&path.Name)
-	if before == nil || *before != path.Name {
+	before := d.path.Swap(path)
+	if before == nil || before.Name != path.Name {
 		for _, text := range path.Notes {
 			d.sink.Note(d.clock.Now(), machine.Note{Name: noteSlower, Severity: machine.Warning, Text: text})
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/getvpn/getvpn/esp/engine"
 	"github.com/getvpn/getvpn/esp/tun"
 	"github.com/getvpn/getvpn/esp/tun/tuntest"
+	"github.com/getvpn/getvpn/esp/wire"
 	"github.com/getvpn/getvpn/esp/wire/wiretest"
 )
 
@@ -82,7 +83,7 @@ func TestTrafficComesBack(t *testing.T) {
 			dev, seen = tuntest.New("gv0", 1400, 16), make(chan []byte, 16)
 			to := seen
 			w, _ := wiretest.Pair(16, func(p []byte) bool { to <- p; return true })
-			return &Path{LAN: next(), WAN: w, Name: "memory"}, nil
+			return &Path{LAN: []tun.Device{next()}, WAN: []wire.Conn{w}, Name: "memory"}, nil
 		}
 		d.traffic.d = d
 		p, _, err := d.traffic.open()

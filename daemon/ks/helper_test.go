@@ -25,6 +25,7 @@ import (
 	"github.com/getvpn/getvpn/daemon/loop"
 	"github.com/getvpn/getvpn/daemon/netcfg"
 	"github.com/getvpn/getvpn/daemon/process"
+	"github.com/getvpn/getvpn/esp/tun"
 	"github.com/getvpn/getvpn/esp/tun/tuntest"
 	"github.com/getvpn/getvpn/esp/wire"
 	"github.com/getvpn/getvpn/esp/wire/wiretest"
@@ -227,7 +228,9 @@ groups:
 			m.kernel = &kernel{mtu: c.InnerMTU}
 			return m.kernel, nil
 		},
-		Path: func(*config.GM) (*gm.Path, error) { return &gm.Path{LAN: m.dev, WAN: conn, Name: "memory"}, nil },
+		Path: func(*config.GM) (*gm.Path, error) {
+			return &gm.Path{LAN: []tun.Device{m.dev}, WAN: []wire.Conn{conn}, Name: "memory"}, nil
+		},
 	}})
 	if err != nil {
 		w.t.Fatal(err)

@@ -169,7 +169,9 @@ func memberRole(arg string) error {
 		}
 	}
 	start := time.Now()
-	p, err := pipeline.New(pipeline.Config{Dev: dev, Wire: conn, Errors: heard, Engine: eng, Now: func() engine.Instant { return engine.Instant(time.Since(start)) }})
+	p, err := pipeline.New(pipeline.Config{
+		LAN: []tun.Device{dev}, WAN: []wire.Conn{conn}, Errors: heard, Engine: eng, Now: func() engine.Instant { return engine.Instant(time.Since(start)) },
+	})
 	if err != nil {
 		return err
 	}

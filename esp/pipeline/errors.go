@@ -25,7 +25,7 @@ func (p *Pipeline) reply(b []byte, s *side) {
 }
 
 // routerErrors passes on to hosts what routers of the core say about their packets. They are few: one at a time.
-func (p *Pipeline) routerErrors() error {
+func (p *queue) routerErrors() error {
 	s := newSide()
 	b := make([]byte, 1<<16)
 	w := p.cfg.Engine.NewWorker()

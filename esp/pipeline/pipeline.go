@@ -19,8 +19,10 @@ const Batch = 64
 
 // Config is what a Pipeline connects.
 type Config struct {
-	Dev    tun.Device
-	Wire   wire.Conn
+	// LAN and WAN have one of each for every worker: the queues of one TUN and of one WAN. Packets of one flow must come
+	// through one queue, or their order is lost: package tun and package wire see to that.
+	LAN    []tun.Device
+	WAN    []wire.Conn
 	Engine *engine.Engine
 	Errors Errors // nil: what routers say about our packets is not heard
 	// Now is the clock on which the expiry of installed SAs was expressed.
@@ -48,36 +50,39 @@ type Pipeline struct {
 
 // New makes a pipeline; nothing moves before Run.
 func New(cfg Config) (*Pipeline, error) {
-	if cfg.Dev == nil || cfg.Wire == nil || cfg.Engine == nil || cfg.Now == nil {
-		return nil, errors.New("pipeline: Dev, Wire, Engine and Now must all be set")
+	if len(cfg.LAN) == 0 || len(cfg.LAN) != len(cfg.WAN) || cfg.Engine == nil || cfg.Now == nil {
+		return nil, fmt.Errorf("pipeline: %d queues of the LAN and %d of the WAN; there must be as many of both, an Engine and Now", len(cfg.LAN), len(cfg.WAN))
 	}
 	return &Pipeline{cfg: cfg}, nil
 }
 
-// Run moves packets until ctx ends (then it returns nil) or one side fails (then it returns why). When it returns, Dev,
-// Wire and Errors are closed: closing them is what stops the readers.
+// Run moves packets until ctx ends (then it returns nil) or one side fails (then it returns why). When it returns, LAN,
+// WAN and Errors are closed: closing them is what stops the readers.
 func (p *Pipeline) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var wg sync.WaitGroup
-	type side struct {
-		name string
-		run  func() error
-	}
-	sides := []side{{"LAN to WAN", p.outbound}, {"WAN to LAN", p.inbound}}
-	if p.cfg.Errors != nil {
-		sides = append(sides, side{"ICMP errors", p.routerErrors})
-	}
-	for _, side := range sides {
+	run := func(name string, f func() error) {
 		wg.Go(func() {
-			if err := guarded(side.run); err != nil {
-				err = fmt.Errorf("pipeline: %s: %w", side.name, err)
+			if err := guarded(f); err != nil {
+				err = fmt.Errorf("pipeline: %s: %w", name, err)
 				cancel(err)
 			}
 		})
 	}
+	for i := range p.cfg.LAN {
+		q := &queue{Pipeline: p, lan: p.cfg.LAN[i], wan: p.cfg.WAN[i]}
+		run("LAN to WAN", q.outbound)
+		run("WAN to LAN", q.inbound)
+	}
+	if p.cfg.Errors != nil {
+		run("ICMP errors", (&queue{Pipeline: p, lan: p.cfg.LAN[0], wan: p.cfg.WAN[0]}).routerErrors)
+	}
 	<-ctx.Done()
-	closing := errors.Join(p.cfg.Dev.Close(), p.cfg.Wire.Close())
+	var closing error
+	for i := range p.cfg.LAN {
+		closing = errors.Join(closing, p.cfg.LAN[i].Close(), p.cfg.WAN[i].Close())
+	}
 	if p.cfg.Errors != nil {
 		closing = errors.Join(closing, p.cfg.Errors.Close())
 	}
@@ -98,6 +103,13 @@ func guarded(f func() error) (err error) {
 	return f()
 }
 
+// queue is one worker: a goroutine for each direction.
+type queue struct {
+	*Pipeline
+	lan tun.Device
+	wan wire.Conn
+}
+
 // side is the arrays of one direction; the packets' memory is the wire's.
 type side struct {
 	batch   []engine.Packet
@@ -113,17 +125,17 @@ func newSide() *side {
 	}
 }
 
-func (p *Pipeline) outbound() error {
+func (p *queue) outbound() error {
 	s := newSide()
 	bufs, sizes := make([][]byte, Batch), make([]int, Batch)
 	w := p.cfg.Engine.NewWorker()
 	defer w.Close()
 	for {
-		frames := p.cfg.Wire.Frames(Batch)
+		frames := p.wan.Frames(Batch)
 		for i, f := range frames {
 			bufs[i] = f[:len(f)-esp.Tailroom] // what a read must leave
 		}
-		n, err := p.cfg.Dev.Read(bufs[:len(frames)], sizes, esp.Headroom)
+		n, err := p.lan.Read(bufs[:len(frames)], sizes, esp.Headroom)
 		if err != nil {
 			return unlessClosed(err)
 		}
@@ -139,13 +151,13 @@ func (p *Pipeline) outbound() error {
 	}
 }
 
-func (p *Pipeline) inbound() error {
+func (p *queue) inbound() error {
 	s := newSide()
 	pkts := make([][]byte, Batch)
 	w := p.cfg.Engine.NewWorker()
 	defer w.Close()
 	for {
-		n, err := p.cfg.Wire.ReadBatch(pkts)
+		n, err := p.wan.ReadBatch(pkts)
 		if err != nil {
 			return unlessClosed(err)
 		}
@@ -162,7 +174,7 @@ func (p *Pipeline) inbound() error {
 }
 
 // deliver sends each result where it belongs.
-func (p *Pipeline) deliver(s *side) error {
+func (p *queue) deliver(s *side) error {
 	s.wan, s.lan = s.wan[:0], s.lan[:0]
 	for i := range s.results {
 		switch r := &s.results[i]; r.Action {
@@ -176,7 +188,7 @@ func (p *Pipeline) deliver(s *side) error {
 		}
 	}
 	if len(s.wan) > 0 {
-		n, err := p.cfg.Wire.WriteBatch(s.wan)
+		n, err := p.wan.WriteBatch(s.wan)
 		p.toWAN.Add(uint64(n))
 		if err != nil {
 			return unlessClosed(err)
@@ -184,7 +196,7 @@ func (p *Pipeline) deliver(s *side) error {
 		p.wanRefused.Add(uint64(len(s.wan) - n))
 	}
 	if len(s.lan) > 0 {
-		n, err := p.cfg.Dev.Write(s.lan, 0)
+		n, err := p.lan.Write(s.lan, 0)
 		p.toLAN.Add(uint64(n))
 		if err != nil {
 			return unlessClosed(err)

@@ -16,6 +16,7 @@ import (
 	"github.com/getvpn/getvpn/esp/packet"
 	"github.com/getvpn/getvpn/esp/pipeline"
 	"github.com/getvpn/getvpn/esp/spd"
+	"github.com/getvpn/getvpn/esp/tun"
 	"github.com/getvpn/getvpn/esp/tun/tuntest"
 	"github.com/getvpn/getvpn/esp/wire"
 	"github.com/getvpn/getvpn/esp/wire/wiretest"
@@ -83,7 +84,7 @@ func newPair(t testing.TB, tap func([]byte) bool) *pair {
 	for i := range 2 {
 		p.lan[i] = tuntest.New("gv0", 1446, 4096)
 		var err error
-		p.pipe[i], err = pipeline.New(pipeline.Config{Dev: p.lan[i], Wire: p.wan[i], Engine: newEngine(t, uint32(i+1)), Now: now})
+		p.pipe[i], err = pipeline.New(pipeline.Config{LAN: []tun.Device{p.lan[i]}, WAN: []wire.Conn{p.wan[i]}, Engine: newEngine(t, uint32(i+1)), Now: now})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -203,7 +204,7 @@ func TestFailureIsReported(t *testing.T) {
 		"panic":      {mad{fresh()}, "WAN to LAN: fault in the data path: mad"},
 	} {
 		dev := tuntest.New("gv0", 1446, 4)
-		p, err := pipeline.New(pipeline.Config{Dev: dev, Wire: row.wan, Engine: newEngine(t, 1), Now: now})
+		p, err := pipeline.New(pipeline.Config{LAN: []tun.Device{dev}, WAN: []wire.Conn{row.wan}, Engine: newEngine(t, 1), Now: now})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -215,7 +216,7 @@ func TestFailureIsReported(t *testing.T) {
 	// The TUN closed under us is a failure too: somebody removed it.
 	b, _ := wiretest.Pair(1, nil)
 	dev := tuntest.New("gv0", 1446, 4)
-	p, err := pipeline.New(pipeline.Config{Dev: dev, Wire: b, Engine: newEngine(t, 1), Now: now})
+	p, err := pipeline.New(pipeline.Config{LAN: []tun.Device{dev}, WAN: []wire.Conn{b}, Engine: newEngine(t, 1), Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -259,7 +260,7 @@ func BenchmarkOutbound(b *testing.B) {
 		b.Run(map[int]string{64: "64", 576: "576", 1400: "1400"}[size], func(b *testing.B) {
 			a, _ := wiretest.Pair(1, nil)
 			f := &feed{tuntest.New("gv0", 1446, 1), udp("10.1.0.9", "10.2.0.9", 9, size, true, 0), b.N, make(chan struct{})}
-			p, err := pipeline.New(pipeline.Config{Dev: f, Wire: sink{a}, Engine: newEngine(b, 1), Now: now})
+			p, err := pipeline.New(pipeline.Config{LAN: []tun.Device{f}, WAN: []wire.Conn{sink{a}}, Engine: newEngine(b, 1), Now: now})
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -27,6 +27,8 @@ type Vnet struct {
 	name string
 	off  string // offloads that the kernel refused
 
+	unsteered error // why the kernel chooses queues by itself
+
 	rd     reader
 	mu     sync.Mutex // Write
 	wr     writer
@@ -66,6 +68,9 @@ func OpenVnet(name string, queues int) ([]*Vnet, error) {
 			return nil, err
 		}
 		out = append(out, v)
+	}
+	if queues > 1 {
+		out[0].unsteered = out[0].steer()
 	}
 	return out, nil
 }
@@ -156,6 +161,18 @@ func HasVnet() error {
 
 // Missing names the super-packets that the kernel refused; empty: none.
 func (v *Vnet) Missing() string { return v.off }
+
+func (v *Vnet) steer() error {
+	var err error
+	if cerr := v.conn.Control(func(fd uintptr) { err = steer(int(fd)) }); cerr != nil {
+		return cerr
+	}
+	return err
+}
+
+// Unsteered says, of the first of several queues, why a flow may change queues and then lose its order for a moment; nil:
+// it does not.
+func (v *Vnet) Unsteered() error { return v.unsteered }
 
 // Name returns the interface's name.
 func (v *Vnet) Name() string { return v.name }

@@ -3,11 +3,15 @@ package tun
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -161,6 +165,85 @@ func transfer(t *testing.T, network, self, far string) {
 	n, err := io.Copy(got, c)
 	if err := errors.Join(err, <-sent); err != nil || n != int64(len(data)) || [32]byte(got.Sum(nil)) != sha256.Sum256(data) {
 		t.Fatalf("%s: %d octets of %d arrived, %v", network, n, len(data), err)
+	}
+}
+
+// TestQueuesKeepFlowsInOrder sends numbered datagrams of several pairs of hosts through two queues that are read by two
+// goroutines. Every flow must come back complete and in order, and both queues must have had some.
+func TestQueuesKeepFlowsInOrder(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	queues := openVnetTest(t, 2)
+	if err := queues[0].Unsteered(); err != nil {
+		t.Skip(err)
+	}
+	var done []chan struct{}
+	for _, v := range queues {
+		d := make(chan struct{})
+		done = append(done, d)
+		go mirror(t, v, d)
+	}
+	const flows, window, count = 16, 32, 640
+	var wg sync.WaitGroup
+	for f := range flows {
+		port := 5000 + f // of both ends, as the mirror leaves ports alone
+		self, far := fmt.Sprintf("10.77.0.1:%d", port), fmt.Sprintf("10.77.0.%d:%d", 10+f, port)
+		if f%2 == 1 {
+			self, far = fmt.Sprintf("[fd77::1]:%d", port), fmt.Sprintf("[fd77::%x]:%d", 10+f, port)
+		}
+		wg.Go(func() { numbered(t, self, far, window, count) })
+	}
+	wg.Wait()
+	for i, v := range queues {
+		if n := v.Stats().Read; n < count {
+			t.Errorf("queue %d gave %d packets", i, n)
+		}
+		if err := v.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, d := range done {
+		<-d
+	}
+}
+
+// numbered sends datagrams to far, which come back as if from there: never more than window on the way, so that none is lost.
+func numbered(t *testing.T, self, far string, window, count int) {
+	d := net.Dialer{LocalAddr: net.UDPAddrFromAddrPort(netip.MustParseAddrPort(self))}
+	c, err := d.Dial("udp", far)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer c.Close()
+	const hello = 1 << 31
+	var b [4]byte
+	end := time.Now().Add(20 * time.Second)
+	for ready := false; !ready && time.Now().Before(end); { // IPv6 on a fresh interface takes a moment
+		binary.BigEndian.PutUint32(b[:], hello)
+		_ = c.SetDeadline(time.Now().Add(50 * time.Millisecond))
+		_, err = c.Write(b[:])
+		_, rerr := c.Read(b[:])
+		ready = err == nil && rerr == nil
+	}
+	_ = c.SetDeadline(end)
+	for sent, got := 0, 0; got < count; got++ {
+		for ; sent < count && sent < got+window; sent++ {
+			binary.BigEndian.PutUint32(b[:], uint32(sent))
+			if _, err := c.Write(b[:]); err != nil {
+				t.Error(far, err)
+				return
+			}
+		}
+		_, err := c.Read(b[:])
+		for err == nil && binary.BigEndian.Uint32(b[:]) == hello { // one that came late
+			_, err = c.Read(b[:])
+		}
+		if err != nil || binary.BigEndian.Uint32(b[:]) != uint32(got) {
+			t.Errorf("%s: number %d where %d is due, %v", far, binary.BigEndian.Uint32(b[:]), got, err)
+			return
+		}
 	}
 }
 
