@@ -26,6 +26,7 @@ type verdict struct {
 //
 // Both lists are the policy as it stands: a packet that comes in clear is one that its sender should have protected. Only
 // what is guarded before the policy is known differs: outwards any source to Protect, inwards Protect to Protect.
+// A permit with a protocol or ports also drops the fragments that do not show theirs (matchHidden).
 // A deny returns and does not accept: another group may protect the packet, as in the engine's table.
 //
 // A second table, `getvpn_NAME_live`, has input and forward for the fail-open groups that are registered. It belongs to

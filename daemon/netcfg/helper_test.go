@@ -30,7 +30,7 @@ import (
 // The test binary is also what runs inside the namespaces, see run in netns_test.go.
 const roleEnv, argEnv = "GETVPN_NETCFG_ROLE", "GETVPN_NETCFG_ARG"
 
-var roles = map[string]func(arg string) error{"echo": echoRole, "probe": probeRole, "capture": captureRole, "ping": pingRole, "stream": streamRole}
+var roles = map[string]func(arg string) error{"echo": echoRole, "probe": probeRole, "capture": captureRole, "ping": pingRole, "stream": streamRole, "send": sendRole}
 
 func TestMain(m *testing.M) {
 	roles["member"], roles["many"], roles["trace"], roles["sweep"] = memberRole, manyRole, traceRole, sweepRole

@@ -40,7 +40,7 @@ func jump(chain string) []expr.Any {
 	return []expr.Any{&expr.Verdict{Kind: expr.VerdictJump, Chain: chain}}
 }
 
-// transport compares octets of the transport header. A fragment without one does not match, as in policy.Packet.
+// transport compares octets of the transport header. A fragment without one does not match, see matchHidden.
 func transport(offset uint32, want []byte) []expr.Any {
 	return []expr.Any{
 		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: offset, Len: uint32(len(want))},
@@ -92,17 +92,21 @@ func address(p netip.Prefix, dst bool) []expr.Any {
 
 // matchRule is a line of the access list.
 func matchRule(r rule) []expr.Any {
+	out := matchAddresses(r)
+	if r.Proto != 0 {
+		out = append(out, l4(r.Proto)...)
+	}
+	out = append(out, ports(srcPort, r.SrcPorts)...)
+	return append(out, ports(dstPort, r.DstPorts)...)
+}
+
+func matchAddresses(r rule) []expr.Any {
 	out := v4()
 	if r.Src.Addr().Is6() {
 		out = v6()
 	}
-	if r.Proto != 0 {
-		out = append(out, l4(r.Proto)...)
-	}
 	out = append(out, address(r.Src, false)...)
-	out = append(out, address(r.Dst, true)...)
-	out = append(out, ports(srcPort, r.SrcPorts)...)
-	return append(out, ports(dstPort, r.DstPorts)...)
+	return append(out, address(r.Dst, true)...)
 }
 
 // flowMatches gives the conditions of a flow: one of them must hold.

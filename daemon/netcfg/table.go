@@ -187,6 +187,9 @@ func (b *batch) lists(name string, lists chain, counter string) bool {
 		for _, v := range list {
 			if v.drop {
 				b.rule(chains[k], matchRule(v.rule), refuse)
+				for _, m := range matchHidden(v.rule) {
+					b.rule(chains[k], m, refuse)
+				}
 			} else {
 				b.rule(chains[k], matchRule(v.rule), verdictReturn())
 			}
