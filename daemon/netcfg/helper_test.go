@@ -130,10 +130,11 @@ func memberRole(arg string) error {
 	if err != nil {
 		return err
 	}
-	conn, err := wire.OpenRaw(wire.Config{Device: "wan0", Mark: DefaultMark})
+	path, err := wire.Open(wire.Config{Device: "wan0", Mark: DefaultMark})
 	if err != nil {
 		return err
 	}
+	conn := path.Conns[0]
 	heard, err := wire.OpenErrors("wan0", DefaultMark)
 	if err != nil {
 		return err
