@@ -20,6 +20,7 @@ import (
 	"github.com/getvpn/getvpn/daemon/control/client"
 	"github.com/getvpn/getvpn/daemon/netcfg"
 	"github.com/getvpn/getvpn/esp"
+	"github.com/getvpn/getvpn/esp/packet"
 	"github.com/getvpn/getvpn/esp/tun"
 )
 
@@ -52,8 +53,8 @@ func Doctor(c *config.GM, w io.Writer) bool {
 		mtu = min(mtu, c.Interfaces.MTU)
 	}
 	if mtu > 0 {
-		inner := esp.AES256GCM.InnerMax(mtu, 20)
-		d.say(inner >= 576, "mtu", "%d on the WAN leaves %d for packets in ESP with AES-GCM", mtu, inner)
+		inner, inner6 := esp.AES256GCM.InnerMax(mtu, packet.IPv4HeaderLen), esp.AES256GCM.InnerMax(mtu, packet.IPv6HeaderLen)
+		d.say(inner >= 576, "mtu", "%d on the WAN leaves %d for IPv4 and %d for IPv6 packets in ESP with AES-GCM", mtu, inner, inner6)
 	}
 	d.address(c)
 	d.kernel(c)
