@@ -45,17 +45,18 @@ type Daemon struct {
 	system  System
 	path    atomic.Pointer[Path] // nil: not up yet
 
-	engine   *engine.Engine
-	inner    [2]int // MTU of IPv4 and IPv6 that the TUN was last given for the suites
-	kernel   *applier
-	traffic  traffic
-	conn     transport.Sockets
-	node     *node.GroupMember
-	loop     *loop.Loop
-	listener *net.UnixListener
-	server   *control.Server
-	pki      *translate.PKI
-	stop     chan struct{} // a value: somebody asked for a stop
+	engine    *engine.Engine
+	inner     [2]int // MTU of IPv4 and IPv6 that the TUN was last given for the suites
+	kernel    *applier
+	traffic   traffic
+	addresses addresses
+	conn      transport.Sockets
+	node      *node.GroupMember
+	loop      *loop.Loop
+	listener  *net.UnixListener
+	server    *control.Server
+	pki       *translate.PKI
+	stop      chan struct{} // a value: somebody asked for a stop
 }
 
 // New checks everything and opens the sockets of the control plane. The system is not touched before Run.
@@ -156,6 +157,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	}
 	machinery.run(d.loop.Run)
 	machinery.run(d.watchDataPath)
+	machinery.run(func(ctx context.Context) { d.addresses.watch(ctx, d) })
 	go func() { fault <- d.server.Serve(d.listener) }()
 	go func() { fault <- d.conn.Receive(d.loop.Deliver) }()
 	d.log.Info("group member is up", "version", control.Version, "local", config.Endpoints(d.conn.Local()).String(), "control", d.cfg.Control, "backend", d.path.Load().Name)
@@ -243,6 +245,9 @@ func (d *Daemon) Snapshot(ctx context.Context) (*control.Snapshot, error) {
 		s.GM.DataPath = d.dataPath(e)
 		if down := s.GM.DataPath.Down; down != "" {
 			s.Warn = append(s.Warn, "the data path is down: "+down)
+		}
+		if gone := d.addresses.text(); gone != "" {
+			s.Warn = append(s.Warn, gone+" is not an address of this machine: key servers cannot reach this member")
 		}
 	}
 	return s, err

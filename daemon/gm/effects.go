@@ -18,6 +18,7 @@ const (
 	noteSlower   = "data-path-slower" // not the fastest data path, and why
 	notePathDown = "data-path-down"   // an end of it failed, or its interface vanished
 	notePathUp   = "data-path-up"     // again
+	noteAddress  = "local-address"    // it went, or came back
 	noteKernel   = "kernel-failed"    // rules, routes or guard could not be set
 	noteRepaired = "kernel-repaired"  // somebody else had changed them
 )

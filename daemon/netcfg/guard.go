@@ -142,9 +142,7 @@ func (c *Config) fillLive(b *batch, groups []Group) {
 }
 
 func (c *Config) fillInward(b *batch, forward, input *hook, groups []Group) {
-	for _, m := range flowMatches(GDOI) {
-		b.rule(forward, m, accept())
-	}
+	b.rule(forward, betweenGDOI(), accept()) // of others, behind us or before us
 	b.rule(input, iif(c.WAN), l4(protoESP), accept())
 	for _, typ := range []byte{3, 11, 12} { // RFC 792: unreachable, time exceeded, parameter problem
 		b.rule(input, iif(c.WAN), v4(), l4(protoICMP), transport(0, []byte{typ}), accept())

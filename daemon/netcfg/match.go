@@ -120,6 +120,12 @@ func flowMatches(f Flow) [][]expr.Any {
 	}
 }
 
+// betweenGDOI matches key exchange between two that both use its port, as RFC 6407 §7.2 has it. One port alone would be a hole
+// for anybody who can choose the one that he sends from.
+func betweenGDOI() []expr.Any {
+	return append(l4(GDOI.Proto), transport(srcPort, append(port(GDOI.Port), port(GDOI.Port)...))...)
+}
+
 // icmp6 matches a range of ICMPv6 types.
 func icmp6(lo, hi byte) []expr.Any {
 	return append(append(v6(), l4(protoICMPv6)...),

@@ -18,7 +18,8 @@ const inspect = 5 * time.Second
 
 // Watch keeps MTU, routes and rules in line with interfaces, addresses and the main table until ctx ends, and puts back what
 // others remove: rules (systemd-networkd does that), the guard (`nft flush ruleset`), forwarding. What goes wrong meanwhile
-// is told to report and tried again at the next change, or after a second; so is each *Repaired.
+// is told to report, once for as long as it lasts, and tried again at the next change, or after a second. Each
+// *Repaired is told too.
 func (n *Net) Watch(ctx context.Context, report func(error)) error {
 	done := make(chan struct{})
 	defer close(done)
@@ -55,6 +56,7 @@ func (n *Net) Watch(ctx context.Context, report func(error)) error {
 	defer end()
 	// Something may have changed between Up and here.
 	timer := newSoon(0)
+	told := map[string]bool{} // what went wrong the last time
 	defer timer.Stop()
 	// The subscriptions close their channels when done closes, but only once nobody blocks them.
 	defer func() {
@@ -90,9 +92,14 @@ func (n *Net) Watch(ctx context.Context, report func(error)) error {
 			}
 		case <-timer.C:
 			timer.set(inspect)
+			was := told
+			told = map[string]bool{}
 			for _, err := range parts(n.Sync()) {
 				if _, ok := errors.AsType[*Repaired](err); !ok {
 					timer.set(time.Second)
+					if told[err.Error()] = true; was[err.Error()] {
+						continue // an interface may be away for days
+					}
 				}
 				if report != nil && ctx.Err() == nil {
 					report(err)
