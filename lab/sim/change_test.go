@@ -96,7 +96,7 @@ func TestPolicyChangesAndFaults(t *testing.T) {
 	for seed := range seeds {
 		s := New(Config{Seed: seed, Members: 4, Group: three(t), Network: wan, Flows: flows(), StartSpread: 3 * time.Second})
 		s.Traffic(time.Second)
-		all := changes(t)
+		all := append(changes(t), transports()...)
 		for range 6 {
 			f := all[s.rng.IntN(len(all))]
 			at := time.Duration(10+s.rng.IntN(400))*time.Second + time.Duration(s.rng.IntN(1000))*time.Millisecond
