@@ -13,7 +13,7 @@
 //	{check: multicast-copies, do: [...], ...}          rekeys by multicast: one copy a link, all acknowledge, no repeats
 //	{check: core-only-esp}                             what the core saw during the whole run
 //	{check: lossless, do: [rekey...], after: 5s}       traffic runs while something is changed, and nothing is lost
-//	{check: lossless, multicast: 232.1.1.1, pairs: ...} the same with multicast: each to a group that the others joined
+//	{check: lossless, multicast: 232.1.1.1, beside: all, ...} the same with multicast, to a group that the others joined, and unicast beside
 //	{check: recovers, pairs: [h1-h3], do: [...], within: 5s}  something is broken under traffic, and passes again in time
 //	{check: bulk, pair: h1-h3, megabytes: 4}           datagrams of all sizes and a TCP transfer arrive as they were sent
 //	{check: replayed, from: p1, do: [...], reasons: [replay]}   recorded ESP is repeated: all of it is dropped and counted

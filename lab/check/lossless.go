@@ -20,6 +20,8 @@ type lossless struct {
 	// Multicast makes the members of each pair send to this group, which the others have joined. What is sent Before does
 	// not count: the branches of the tree are still growing.
 	Multicast netip.Addr `yaml:"multicast"`
+	// Beside are pairs whose members send to each other, not to Multicast, at the same time.
+	Beside Pairs `yaml:"beside"`
 	// Clear allows clear packets in the core; otherwise one is a failure.
 	Clear bool `yaml:"clear"`
 	// Readable allows ESP that is not encrypted, as some suites make it; nothing else.
@@ -39,6 +41,11 @@ func (c *lossless) Validate(s *scenario.Scenario) error {
 	if err := c.Do.validate(s); err != nil {
 		return err
 	}
+	if c.Beside.All || len(c.Beside.List) > 0 {
+		if err := c.Beside.validate(s); err != nil {
+			return fmt.Errorf("beside: %w", err)
+		}
+	}
 	return c.Pairs.validate(s)
 }
 
@@ -51,6 +58,7 @@ func (c *lossless) Run(ctx context.Context, env *Env) []scenario.Result {
 			f.Dst = c.Multicast
 		}
 	}
+	flows = append(flows, bothWays(env, c.Beside.of(env.Scenario))...)
 	t, err := StartTraffic(env.Lab, flows, c.Rate)
 	if err != nil {
 		return failed(err)
