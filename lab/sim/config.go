@@ -30,6 +30,8 @@ type Config struct {
 	// StartSpread is the time within which the members start.
 	StartSpread time.Duration
 	Network     Network
+	// IPv6 makes every second member speak to the key servers over IPv6, and the key servers listen on both families.
+	IPv6 bool
 	// Flows are packets that every member sends to every other, as far as the Checker goes: none may be lost. They take time,
 	// so they are for few members.
 	Flows []policy.Packet
@@ -55,6 +57,21 @@ func address(i int) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(1 + i>>16), byte(i >> 8), byte(i)}), 848)
 }
 
+// beside is the IPv6 address of the node that has an IPv4 one: in a /64 of its own, as a site has.
+func beside(a netip.AddrPort) netip.AddrPort {
+	b, v4 := netip.MustParseAddr("2001:db8::1").As16(), a.Addr().As4()
+	copy(b[4:8], v4[:])
+	return netip.AddrPortFrom(netip.AddrFrom16(b), a.Port())
+}
+
+// member is the address of member i, from 1.
+func (c *Config) member(i int) netip.AddrPort {
+	if c.IPv6 && i%2 == 0 {
+		return beside(address(i))
+	}
+	return address(i)
+}
+
 // phase1 uses the cheapest suite: a run of a thousand members negotiates a thousand times.
 func (c *Config) phase1() ike1.Config {
 	return ike1.Config{
@@ -74,7 +91,7 @@ func (c *Config) keyServer(at netip.AddrPort) node.KSConfig {
 	g.Name, g.ID = GroupName, gdoi.GroupIDFromUint32(1234)
 	g.SignKey, g.SignPublic = signKey, publicDER()
 	if g.Authorise == nil {
-		g.Authorise = policy.Authorisation{{Prefix: netip.MustParsePrefix("10.0.0.0/8")}}
+		g.Authorise = policy.Authorisation{{Prefix: netip.MustParsePrefix("10.0.0.0/8")}, {Prefix: netip.MustParsePrefix("2001:db8:a00::/40")}}
 	}
 	if g.Policy == nil && g.SAs == nil {
 		l, err := policy.ParseList("deny udp any eq 848 any eq 848\npermit ip 10.0.0.0/8 10.0.0.0/8")
@@ -83,7 +100,11 @@ func (c *Config) keyServer(at netip.AddrPort) node.KSConfig {
 		}
 		g.Policy = l
 	}
-	return node.KSConfig{Local: at, Phase1: c.phase1(), Groups: []keyserver.Config{g}}
+	out := node.KSConfig{Local: at, Phase1: c.phase1(), Groups: []keyserver.Config{g}}
+	if c.IPv6 {
+		out.Other = beside(at)
+	}
+	return out
 }
 
 func (c *Config) groupMember(i int) node.GMConfig {
@@ -91,8 +112,14 @@ func (c *Config) groupMember(i int) node.GMConfig {
 	for j := range c.Spares {
 		servers = append(servers, spareAddress(j+1))
 	}
-	servers = member.Order(servers, nil, c.Spread, address(i).Addr().String())
-	return node.GMConfig{Local: address(i), Phase1: c.phase1(), Groups: []member.Config{{
+	own := c.member(i)
+	if own.Addr().Is6() {
+		for j := range servers {
+			servers[j] = beside(servers[j])
+		}
+	}
+	servers = member.Order(servers, nil, c.Spread, own.Addr().String())
+	return node.GMConfig{Local: own, Phase1: c.phase1(), Groups: []member.Config{{
 		Name: GroupName, ID: gdoi.GroupIDFromUint32(1234), KeyServers: servers,
 	}}}
 }

@@ -50,12 +50,12 @@ func New(cfg Config) *Sim {
 	}
 	s.Check = newChecker(s)
 	for i := range cfg.Members + 1 {
-		n := &Node{s: s, index: i, Name: fmt.Sprintf("gm%d", i), Addr: address(i), disk: map[diskKey][]byte{}, crashIn: -1}
+		n := &Node{s: s, index: i, Name: fmt.Sprintf("gm%d", i), Addr: cfg.member(i), disk: map[diskKey][]byte{}, crashIn: -1}
 		if i == 0 {
-			n.Name = "ks1"
+			n.Name, n.Addr = "ks1", address(0)
 		}
 		s.nodes = append(s.nodes, n)
-		s.byAddr[n.Addr] = n
+		s.listens(n)
 		at := time.Duration(0)
 		if i > 0 && cfg.StartSpread > 0 {
 			at = time.Duration(s.rng.Int64N(int64(cfg.StartSpread)))
@@ -65,10 +65,26 @@ func New(cfg Config) *Sim {
 	for i := range cfg.Spares {
 		n := &Node{s: s, index: -1 - i, Name: fmt.Sprintf("ks%d", i+2), Addr: spareAddress(i + 1), disk: map[diskKey][]byte{}, crashIn: -1}
 		s.spares = append(s.spares, n)
-		s.byAddr[n.Addr] = n
+		s.listens(n)
 		s.After(0, n.Start)
 	}
 	return s
+}
+
+// listens makes a node reachable; a key server over both families, if the run has them.
+func (s *Sim) listens(n *Node) {
+	s.byAddr[n.Addr] = n
+	if s.cfg.IPv6 && n.index <= 0 {
+		s.byAddr[beside(n.Addr)] = n
+	}
+}
+
+// from is the address that a node sends from.
+func (n *Node) from(to netip.AddrPort) netip.AddrPort {
+	if n.Addr.Addr().Is4() && to.Addr().Is6() {
+		return beside(n.Addr)
+	}
+	return n.Addr
 }
 
 // KS is the key server.
@@ -142,7 +158,7 @@ func (s *Sim) transmit(from *Node, to netip.AddrPort, b []byte) {
 	s.stats.Sent++
 	s.Check.transmitted(from, b)
 	if s.Tap != nil {
-		s.Tap(from.Addr, to, b)
+		s.Tap(from.from(to), to, b)
 	}
 	s.Check.overheard(from, to, b)
 	if to.Addr().IsMulticast() {
@@ -178,7 +194,7 @@ func (s *Sim) carry(from, dst *Node, to netip.AddrPort, b []byte) {
 				return
 			}
 			s.stats.Delivered++
-			dst.step(machine.Datagram{Local: to, Remote: from.Addr, Bytes: b})
+			dst.step(machine.Datagram{Local: to, Remote: from.from(to), Bytes: b})
 		})
 	}
 }

@@ -57,9 +57,7 @@ func ClearMember(ctx context.Context, fleet *source.Fleet, group, member string)
 	if err != nil {
 		return "", err
 	}
-	if m := fleet.Node(member); m != nil && m.Snap != nil {
-		member, _, _ = strings.Cut(m.Snap.Local, ":")
-	}
+	member = address(fleet, group, member)
 	ctx, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
 	r, err := client.New(n.Socket).ClearMember(ctx, control.ClearMemberRequest{Group: group, Member: member})
@@ -74,7 +72,7 @@ func RemoveMember(ctx context.Context, fleet *source.Fleet, group string, member
 	}
 	r := control.RemoveMemberRequest{Group: group, Now: now}
 	for _, m := range members {
-		r.Members = append(r.Members, address(fleet, m))
+		r.Members = append(r.Members, address(fleet, group, m))
 	}
 	ctx, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
@@ -90,7 +88,7 @@ func Readmit(ctx context.Context, fleet *source.Fleet, group, member string) (st
 	}
 	ctx, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
-	r, err := client.New(n.Socket).Readmit(ctx, control.ReadmitRequest{Group: group, Member: address(fleet, member)})
+	r, err := client.New(n.Socket).Readmit(ctx, control.ReadmitRequest{Group: group, Member: address(fleet, group, member)})
 	return told(n.Name, r, err)
 }
 
@@ -107,9 +105,9 @@ func ClearMembers(ctx context.Context, fleet *source.Fleet, group string, now bo
 }
 
 // address is that of an attached node, or what was given: an address or an identity.
-func address(fleet *source.Fleet, member string) string {
+func address(fleet *source.Fleet, group, member string) string {
 	if m := fleet.Node(member); m != nil && m.Snap != nil {
-		member, _, _ = strings.Cut(m.Snap.Local, ":")
+		return m.Snap.MemberAddress(group)
 	}
 	return member
 }

@@ -51,7 +51,7 @@ func list(fleet *source.Fleet) []Member {
 		}
 		for _, g := range n.Snap.GM.Groups {
 			m := Member{
-				Group: g.Name, Name: n.Name, Address: host(n.Snap.Local), State: g.State, Reason: g.StateReason,
+				Group: g.Name, Name: n.Name, Address: n.Snap.MemberAddress(g.Name), State: g.State, Reason: g.StateReason,
 				RegisteredWith: g.RegisteredWith, RegisteredAt: g.RegisteredAt, ReregisterAt: g.ReregisterAt,
 				Registrations: g.Registrations, RekeysReceived: g.RekeysReceived, SIDs: g.SIDs, Attached: n.Connected,
 			}

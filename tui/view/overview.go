@@ -108,6 +108,13 @@ func nodeText(n *source.Node) string {
 	return text
 }
 
+func firstGroup(groups []control.GMGroup) string {
+	if len(groups) == 0 {
+		return ""
+	}
+	return groups[0].Name
+}
+
 // nodeTable lists the nodes by name.
 func (f *Frame) nodeTable(names []string) *widget.Table {
 	t := &widget.Table{Cursor: f.Cursor, Offset: f.Offset, Columns: []widget.Column{
@@ -132,7 +139,7 @@ func (f *Frame) nodeTable(names []string) *widget.Table {
 				}
 			}
 			drops := append(append([]control.Counter{}, n.Snap.Drops...), n.Snap.GM.DataPath.Drops...)
-			row = append(row, host(n.Snap.Local), seq, spi, rate(n.Out), rate(n.In), widget.Spark(n.Out, 16), top(drops))
+			row = append(row, n.Snap.MemberAddress(firstGroup(n.Snap.GM.Groups)), seq, spi, rate(n.Out), rate(n.In), widget.Spark(n.Out, 16), top(drops))
 		case n.Snap.KS != nil:
 			seq, members := "-", 0
 			for _, g := range n.Snap.KS.Groups {
@@ -141,7 +148,7 @@ func (f *Frame) nodeTable(names []string) *widget.Table {
 				}
 				members += g.Present()
 			}
-			row = append(row, host(n.Snap.Local), seq, fmt.Sprintf("%d members", members), "", "", "", top(n.Snap.Drops))
+			row = append(row, n.Snap.LocalTo(""), seq, fmt.Sprintf("%d members", members), "", "", "", top(n.Snap.Drops))
 		}
 		if !n.Connected && n.Snap != nil {
 			row[5], row[6] = "-", "-"
