@@ -23,7 +23,9 @@ type wan struct {
 	t    testing.TB
 	ns   string
 	near netlink.Link
-	far  int // packet socket in the other namespace
+	// queues of each end, if not one.
+	queues int
+	far    int // packet socket in the other namespace
 	// farIndex is the index of far0 there.
 	farIndex int
 }
@@ -37,8 +39,10 @@ func run(t testing.TB, args ...string) string {
 	return string(out)
 }
 
-func newWAN(t testing.TB) *wan {
-	w := &wan{t: t, ns: fmt.Sprintf("gvwire%d", os.Getpid())}
+func newWAN(t testing.TB) *wan { return newWideWAN(t, 1) }
+
+func newWideWAN(t testing.TB, queues int) *wan {
+	w := &wan{t: t, queues: queues, ns: fmt.Sprintf("gvwire%d", os.Getpid())}
 	run(t, "ip", "netns", "add", w.ns)
 	t.Cleanup(func() {
 		_ = exec.Command("ip", "link", "del", "wan0").Run()
@@ -59,7 +63,9 @@ func newWAN(t testing.TB) *wan {
 func (w *wan) addPair() {
 	t := w.t
 	t.Helper()
-	run(t, "ip", "link", "add", "wan0", "type", "veth", "peer", "name", "far0", "netns", w.ns)
+	n := fmt.Sprint(w.queues)
+	run(t, "ip", "link", "add", "wan0", "numrxqueues", n, "numtxqueues", n, "type", "veth",
+		"peer", "name", "far0", "numrxqueues", n, "numtxqueues", n, "netns", w.ns)
 	run(t, "ip", "addr", "add", "10.9.0.1/24", "dev", "wan0")
 	run(t, "ip", "addr", "add", "fd09::1/64", "dev", "wan0", "nodad")
 	w.there("ip", "addr", "add", "10.9.0.2/24", "dev", "far0")

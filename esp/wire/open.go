@@ -92,16 +92,6 @@ func Open(cfg Config) (*Link, error) {
 	return nil, fmt.Errorf("%w: %q is none of auto, xdp, packet, raw", ErrMode, cfg.Mode)
 }
 
-// OpenRaw opens one Conn of raw sockets.
-func OpenRaw(cfg Config) (Conn, error) {
-	cfg.Mode, cfg.Queues = Raw, 1
-	l, err := Open(cfg)
-	if err != nil {
-		return nil, err
-	}
-	return l.Conns[0], nil
-}
-
 func openRaw(cfg Config) (*Link, error) {
 	s := &shared{cfg: cfg}
 	if cfg.Device != "" {

@@ -50,11 +50,19 @@ func espPacket(dst [4]byte, mark byte, length int) []byte {
 	return p
 }
 
+func openOne(cfg Config) (Conn, error) {
+	l, err := Open(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return l.Conns[0], nil
+}
+
 func TestRaw(t *testing.T) {
 	if !inNamespace(t) {
 		return
 	}
-	r, err := OpenRaw(Config{Device: "lo", Mark: 0x848})
+	r, err := openOne(Config{Device: "lo", Mark: 0x848, Mode: Raw})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +134,7 @@ func TestOverflowIsCounted(t *testing.T) {
 	if !inNamespace(t) {
 		return
 	}
-	r, err := OpenRaw(Config{SocketBuffer: 4096})
+	r, err := openOne(Config{SocketBuffer: 4096, Mode: Raw})
 	if err != nil {
 		t.Fatal(err)
 	}
