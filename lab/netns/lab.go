@@ -147,7 +147,7 @@ func (l *Lab) Start(ctx context.Context, node string) error {
 	if err != nil {
 		return err
 	}
-	return l.waitAnswer(ctx, node, 15*time.Second)
+	return l.waitAnswer(ctx, node, time.Minute)
 }
 
 func (l *Lab) waitAnswer(ctx context.Context, node string, limit time.Duration) error {

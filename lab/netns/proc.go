@@ -87,7 +87,7 @@ func (p process) kill() error {
 	if err := p.signal(unix.SIGKILL); err != nil {
 		return err
 	}
-	if !p.waitGone(5 * time.Second) {
+	if !p.waitGone(30 * time.Second) {
 		return fmt.Errorf("process %d does not end after SIGKILL", p.pid)
 	}
 	return nil
