@@ -80,8 +80,8 @@ func plain(ctx context.Context, v *visit) error {
 
 // single is plain with nothing that makes one packet of several: the ceiling of a path that handles each by itself.
 func single(ctx context.Context, v *visit) error {
-	for node, ifc := range map[string]string{hostA: "eth0", hostB: "eth0", gateA: "lan", gateB: "lan"} {
-		if _, err := v.lab.Run(ctx, node, strings.Fields("ethtool -K "+ifc+" tso off gso off gro off tx-udp-segmentation off")); err != nil {
+	for _, at := range [][2]string{{hostA, "eth0"}, {hostB, "eth0"}, {gateA, "lan"}, {gateB, "lan"}, {gateA, "wan"}, {gateB, "wan"}} {
+		if _, err := v.lab.Run(ctx, at[0], strings.Fields("ethtool -K "+at[1]+" tso off gso off gro off tx-udp-segmentation off")); err != nil {
 			return err
 		}
 	}
