@@ -59,8 +59,8 @@ func spread(v []float64) string {
 // measure makes a WAN of its own for one mode and returns what a packet costs to send and to receive.
 func measure(b *testing.B, m Mode, size int) (send, receive float64) {
 	bw := &benchTB{TB: b}
-	w := newWAN(bw)
 	defer bw.cleanup()
+	w := newWAN(bw)
 	l, err := Open(Config{Device: "wan0", Mark: 0x848, Mode: m})
 	if err != nil {
 		b.Fatal(err)
