@@ -125,12 +125,8 @@ func (c *GM) Effective() string {
 	if c.Interfaces.MTU != 0 {
 		mtu = fmt.Sprint(c.Interfaces.MTU)
 	}
-	workers := "by cores"
-	if c.Interfaces.Workers != 0 {
-		workers = fmt.Sprint(c.Interfaces.Workers)
-	}
-	p.line("interfaces: {lan: [%s], wan: %s, tun: %s, mtu: %s, data-path: %s, workers: %s}",
-		strings.Join(c.Interfaces.LAN, ", "), c.Interfaces.WAN, c.Interfaces.TUN, mtu, c.Interfaces.DataPath, workers)
+	p.line("interfaces: {lan: [%s], wan: %s, tun: %s, mtu: %s, data-path: %s, workers: %d}",
+		strings.Join(c.Interfaces.LAN, ", "), c.Interfaces.WAN, c.Interfaces.TUN, mtu, c.Interfaces.DataPath, max(1, c.Interfaces.Workers))
 	p.line("on-exit: %s", c.OnExit)
 	p.in("groups", func() {
 		for i := range c.Groups {

@@ -188,7 +188,7 @@ type Interfaces struct {
 	MTU int // of the WAN; 0: follow the interface
 
 	DataPath string // one of the DataPath constants
-	Workers  int    // pairs of goroutines that move packets; 0: by the number of cores
+	Workers  int    // pairs of goroutines that move packets; 0: one
 }
 
 // Data paths: by the WAN side, and the portable one.

@@ -3,7 +3,6 @@ package gm
 import (
 	"errors"
 	"fmt"
-	"runtime"
 
 	"github.com/getvpn/getvpn/daemon/config"
 	"github.com/getvpn/getvpn/daemon/netcfg"
@@ -116,16 +115,9 @@ func wireConfig(c *config.GM, queues int) wire.Config {
 	return wire.Config{Device: c.Interfaces.WAN, Mark: netcfg.DefaultMark, Mode: mode, Queues: queues}
 }
 
-// maxWorkers that are made without being asked for.
-const maxWorkers = 8
-
-// workers is how many pairs of goroutines move packets: a pair keeps two cores busy.
-func workers(c *config.GM) int {
-	if c.Interfaces.Workers > 0 {
-		return c.Interfaces.Workers
-	}
-	return min(max(1, runtime.NumCPU()/2), maxWorkers)
-}
+// workers is how many pairs of goroutines move packets. A pair keeps two cores busy. More are made only when asked for: they
+// draw from one counter, so receivers need a replay window for what one may be behind another.
+func workers(c *config.GM) int { return max(1, c.Interfaces.Workers) }
 
 // refusal says what to do about a data path that the configuration forces and this system does not have.
 func refusal(c *config.GM, err error) error {
