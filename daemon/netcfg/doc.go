@@ -51,6 +51,9 @@
 //
 // # MTU
 //
+// What routers say about ESP packets (ICMP errors that quote protocol 50) is not forwarded to the hosts that it is addressed to:
+// the data path hears it by a packet socket and translates it.
+//
 // The TUN gets what Config.InnerMTU says for the WAN's MTU, and follows it; with IPv6 not less than 1280, which it must have.
 // A larger packet with DF then draws the ICMP error from the kernel, one without is fragmented before it reaches the engine.
 //

@@ -16,6 +16,20 @@
 // kernel forwards without the TUN. Keeping these out is the kernel's job (package daemon/netcfg), and so is keeping an
 // opened packet from being routed back to the WAN in clear, which a gateway in the middle of a path would otherwise do.
 //
+//	Errors     ICMP from the WAN about our ESP ─▶ SPI, sequence number sent? ─▶ path MTU ─▶ in the host's own terms ─▶ Reply
+//
+// # Transparency
+//
+// A host is to see the core as it would without us. DSCP, flow label, DF and TTL go out as they are, so routers queue, spread
+// and count as before. On arrival the inner packet keeps its DSCP, whatever the core made of the outer one (pipe model, RFC
+// 2983 §3: the mark is the sender's, and authenticated), takes congestion marks over (RFC 6040), and takes over the hops that
+// were counted: its TTL becomes the lesser of both. The last gateway's own ICMP errors come from its LAN address.
+//
+// What routers say about ESP packets is not authenticated (RFC 4301 §6.1.1), and anybody in the core may say it. It is believed
+// only about a packet that was sent, is limited in number, can only lower a path MTU, to no less than 576 or 1280 octets, and
+// for ten minutes; at most 1024 destinations have one. The host is told type, code, MTU or pointer and who said it, about what
+// we remember of its packet (sent.go): nothing else of the message gets in.
+//
 // Concurrency: control methods may be called from any goroutine. Each data goroutine has its own Worker; its calls take
 // no lock but the one of a sender's replay window, which only two workers with packets of the same sender ever contend
 // for, and allocate nothing once the buffers for fragments have grown.
