@@ -70,6 +70,9 @@ func TestNoBlackHole(t *testing.T) {
 			l.widths(row.wan, row.core)
 			gm2 := l.run("gm2", "member", dualMember("gm2", "10.2.2.1", 2))
 			gm1 := l.run("gm1", "member", dualMember("gm1", "10.1.1.1", 1))
+			eventually(t, "the way is there, in both versions", func() bool {
+				return l.probe("h1", probeArg{Dst: "10.2.2.2:7", Count: 1, Wait: 500}).Received+l.probe("h1", probeArg{Dst: "[2001:db8:2::2]:7", Count: 1, Wait: 500}).Received == 2
+			})
 			before := l.reassembled("gm2")
 			fits := esp.AES256GCM.InnerMax(min(row.wan, row.core), packet.IPv4HeaderLen)
 			fits6 := max(esp.AES256GCM.InnerMax(min(row.wan, row.core), packet.IPv6HeaderLen), packet.IPv6MinMTU)

@@ -26,7 +26,7 @@ type swept struct {
 	Answered bool
 }
 
-const sweepWait = 400 * time.Millisecond
+const sweepWait = 2 * time.Second
 
 func sweepRole(arg string) error {
 	var a sweepArg

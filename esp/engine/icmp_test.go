@@ -247,6 +247,11 @@ func TestRouterErrorsIPv6(t *testing.T) {
 			t.Errorf("%d: a packet of 1280 octets makes %d", mtu, len(results))
 		}
 	}
+	// Of a host's fragment, too, there must be eight octets behind all headers, or the host does not know it again.
+	piece := inner6(44, 1270, func(b []byte) { copy(b[40:], []byte{17, 0, 0, 1, 0, 0, 0, 9, 1, 2, 3, 4, 5, 6, 7, 8}) })
+	if r := m.says(4, routerSays(6, 3, 0, 0, m.sealedFirst(piece), 56)); r.Action != engine.Reply || r.Len != 40+8+56 || !bytes.HasPrefix(piece, r.Bytes()[48:]) {
+		t.Errorf("about a fragment: %v, %d octets", r.Reason, r.Len)
+	}
 	if r := m.says(1, routerSays(6, 3, 0, 0, sealed, 48)); r.Action != engine.Reply || r.Bytes()[40] != 3 || r.Bytes()[7] != 59 {
 		t.Errorf("hop limit: %v", r.Reason)
 	}
@@ -297,3 +302,9 @@ func BenchmarkOutbound(b *testing.B) {
 }
 
 func addrOf(s string) packet.Addr { return packet.FromNetip(netip.MustParseAddr(s)) }
+
+// sealedFirst is the first packet that comes of b.
+func (m member) sealedFirst(b []byte) []byte {
+	r := m.out(b)[0]
+	return bytes.Clone(r.Bytes())
+}

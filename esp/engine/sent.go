@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"encoding/binary"
 	"sync"
 
 	"github.com/getvpn/getvpn/esp/packet"
@@ -14,13 +15,14 @@ const (
 	sentRecent = 4096 // a power of two
 	sentProbes = 256
 	probeTTL   = 32
-	memoLen    = 55 // makes a memo a cache line; IPv6 header and 15 octets, or IPv4 header with options and ports
+	// memoLen makes a memo a cache line: the headers of IPv6 and of a fragment, and the eight octets behind them without which
+	// a host does not know its packet again.
+	memoLen = 56
 )
 
 // memo is the beginning of a packet, by the numbers that it was sealed with.
 type memo struct {
 	spi, seq uint32
-	n        uint8
 	head     [memoLen]byte
 }
 
@@ -47,10 +49,19 @@ func (s *sent) put(spi, seq uint32, ttl uint8, b []byte) {
 func (m *memo) set(spi, seq uint32, b []byte) {
 	m.spi, m.seq = spi, seq
 	if len(b) >= memoLen {
-		m.n, m.head = memoLen, [memoLen]byte(b)
+		m.head = [memoLen]byte(b)
 		return
 	}
-	m.n = uint8(copy(m.head[:], b))
+	copy(m.head[:], b)
+}
+
+// bytes is what is there of the packet, whose length its header tells.
+func (m *memo) bytes() []byte {
+	length := int(binary.BigEndian.Uint16(m.head[2:]))
+	if packet.Version(m.head[:]) == 6 {
+		length = packet.IPv6HeaderLen + int(binary.BigEndian.Uint16(m.head[4:]))
+	}
+	return m.head[:min(length, memoLen)]
 }
 
 // get appends the beginning of a packet of that source and destination to b.
@@ -61,20 +72,20 @@ func (s *sent) get(b []byte, e *packet.ICMPError) []byte {
 		return b
 	}
 	if m := &s.recent[e.Seq%sentRecent]; m.is(e) {
-		return append(b, m.head[:m.n]...)
+		return append(b, m.bytes()...)
 	}
 	for i := range s.probes {
 		if m := &s.probes[i]; m.is(e) {
-			return append(b, m.head[:m.n]...)
+			return append(b, m.bytes()...)
 		}
 	}
 	return b
 }
 
 func (m *memo) is(e *packet.ICMPError) bool {
-	if m.spi != e.SPI || m.seq != e.Seq || m.n == 0 {
+	if m.spi != e.SPI || m.seq != e.Seq || m.seq == 0 { // which is never sent
 		return false
 	}
-	src, dst, version, ok := packet.Addresses(m.head[:m.n])
+	src, dst, version, ok := packet.Addresses(m.head[:])
 	return ok && version == e.Version && src == e.Dst && dst == e.To
 }

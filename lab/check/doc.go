@@ -16,6 +16,7 @@
 //	{check: lossless, multicast: 232.1.1.1, beside: all, ...} the same with multicast, to a group that the others joined, and unicast beside
 //	{check: recovers, pairs: [h1-h3], do: [...], within: 5s}  something is broken under traffic, and passes again in time
 //	{check: bulk, pair: h1-h3, megabytes: 4}           datagrams of all sizes and a TCP transfer arrive as they were sent
+//	{check: path, pair: h1-h3, hops: [gm1, p1, gm3], ...}   traceroute shows these; narrow: p1, mtu: 1346: and the way's width
 //	{check: replayed, from: p1, do: [...], reasons: [replay]}   recorded ESP is repeated: all of it is dropped and counted
 //	{check: blocked, pairs: [h1-h3], for: 3s}          nothing passes, and nothing of it is clear
 //	{check: soak, pair: ha-hb, for: 30m, rekeys: 80}   full rate while keys roll: nothing lost for want of a key, no growth

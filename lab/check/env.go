@@ -68,6 +68,7 @@ var kinds = map[string]func() Check{
 	"replayed": func() Check { return &replayed{Rate: 50, For: 5 * time.Second} },
 	"bulk":     func() Check { return &bulk{Megabytes: 4, Within: 30 * time.Second} },
 	"recovers": func() Check { return &recovers{Rate: 50, Within: 10 * time.Second} },
+	"path":     func() Check { return &theWay{Within: 30 * time.Second} },
 	"blocked":  func() Check { return &blocked{For: 3 * time.Second, Rate: 50} },
 	"soak":     func() Check { return &soak{For: 30 * time.Minute, Rate: 1000, Rekeys: 1} },
 	"command":  func() Check { return &command{} },
