@@ -26,7 +26,7 @@ const spi = 0x1000
 
 func newEngine(t testing.TB, sid uint32) *engine.Engine {
 	t.Helper()
-	e, err := engine.New(engine.Config{Groups: []engine.GroupConfig{{Name: "blue"}}, Gateway: netip.MustParseAddr("10.1.0.1")})
+	e, err := engine.New(engine.Config{ReplayWindow: 1 << 14, Groups: []engine.GroupConfig{{Name: "blue"}}, Gateway: netip.MustParseAddr("10.1.0.1")})
 	if err != nil {
 		t.Fatal(err)
 	}
