@@ -5,8 +5,9 @@
 //	host ◀── kernel ◀───────main──────── TUN ◀─Write── pipeline ◀── engine (open)
 //
 // A Device reads and writes several packets a call, each at an offset into its buffer, so that ESP can put its headers
-// in front without a copy. A backend that can read only one packet a system call drains what is there; a backend with
-// super-packets (vnet_hdr) fits behind the same interface.
+// in front without a copy. Vnet has a kernel side of super-packets (virtio headers): Read cuts them, Write merges what
+// cutting would give back octet for octet, and both sides of the interface see the packets of a wire. Water is the portable
+// backend, one packet a system call.
 //
 // Concurrency: one goroutine reads; Write may be called by several. Close unblocks Read.
 package tun
