@@ -25,7 +25,6 @@ type pkt struct {
 	window   uint16
 	options  []byte
 	payload  []byte
-	v6ext    bool
 }
 
 func (p pkt) bytes() []byte {

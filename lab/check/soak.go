@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -59,10 +60,7 @@ func (c *soak) Run(ctx context.Context, env *Env) []scenario.Result {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	members := []string{env.Scenario.MemberOf(c.Pair.A), env.Scenario.MemberOf(c.Pair.B)}
-	nodes := append([]string{}, members...)
-	for _, n := range env.Scenario.Named(scenario.KindKeyServer) {
-		nodes = append(nodes, n)
-	}
+	nodes := append(slices.Clone(members), env.Scenario.Named(scenario.KindKeyServer)...)
 	before, err := drops(ctx, env, members)
 	if err != nil {
 		return failed(err)
