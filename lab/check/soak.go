@@ -7,9 +7,9 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
-	"slices"
 	"sync/atomic"
 	"time"
 
