@@ -125,8 +125,9 @@ func (c *GM) Effective() string {
 	if c.Interfaces.MTU != 0 {
 		mtu = fmt.Sprint(c.Interfaces.MTU)
 	}
-	p.line("interfaces: {lan: [%s], wan: %s, tun: %s, mtu: %s, data-path: %s, workers: %d}",
-		strings.Join(c.Interfaces.LAN, ", "), c.Interfaces.WAN, c.Interfaces.TUN, mtu, c.Interfaces.DataPath, max(1, c.Interfaces.Workers))
+	p.line("interfaces: {lan: [%s], wan: %s, tun: %s, mtu: %s, data-path: %s, workers: %d, fragmentation: %s, df-bit: %s}",
+		strings.Join(c.Interfaces.LAN, ", "), c.Interfaces.WAN, c.Interfaces.TUN, mtu, c.Interfaces.DataPath, max(1, c.Interfaces.Workers),
+		c.Interfaces.Fragmentation, c.Interfaces.DFBit)
 	p.line("on-exit: %s", c.OnExit)
 	p.in("groups", func() {
 		for i := range c.Groups {

@@ -24,7 +24,7 @@ const (
 
 func (d *decoder) gm(v *value, c *GM) {
 	c.OnExit = "remove"
-	c.Interfaces.TUN, c.Interfaces.DataPath = "gv0", DataPathAuto
+	c.Interfaces = Interfaces{TUN: "gv0", DataPath: DataPathAuto, Fragmentation: FragmentBefore, DFBit: DFCopy}
 	d.object(v, append(d.common(&c.Common, false),
 		must("local", func(v *value) {
 			d.endpoints(&c.Local)(v)
@@ -47,7 +47,12 @@ func (d *decoder) gm(v *value, c *GM) {
 				opt("tun", d.ifname(&c.Interfaces.TUN)),
 				opt("mtu", d.integer(&c.Interfaces.MTU, minMTU, maxMTU)),
 				opt("data-path", d.oneOf(&c.Interfaces.DataPath, DataPathAuto, DataPathXDP, DataPathPacket, DataPathRaw, DataPathWater)),
-				opt("workers", d.integer(&c.Interfaces.Workers, 1, maxWorkers)))
+				opt("workers", d.integer(&c.Interfaces.Workers, 1, maxWorkers)),
+				opt("fragmentation", d.oneOf(&c.Interfaces.Fragmentation, FragmentBefore, FragmentAfter, FragmentNever)),
+				opt("df-bit", d.oneOf(&c.Interfaces.DFBit, DFCopy, DFClear, DFSet)))
+			if c.Interfaces.Fragmentation == FragmentAfter && c.Interfaces.DFBit == DFSet {
+				d.fail(v, "df-bit: set forbids what fragmentation: after wants, to cut ESP packets; use fragmentation: before, or df-bit: copy or clear")
+			}
 			if c.Interfaces.DataPath == DataPathWater && c.Interfaces.Workers > 1 {
 				d.fail(v, "data-path: water has one worker, not %d: its TUN has one queue; leave out workers, or use another data-path", c.Interfaces.Workers)
 			}

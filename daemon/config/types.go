@@ -189,7 +189,24 @@ type Interfaces struct {
 
 	DataPath string // one of the DataPath constants
 	Workers  int    // pairs of goroutines that move packets; 0: one
+
+	Fragmentation string // one of the Fragment constants
+	DFBit         string // one of the DF constants
 }
+
+// Where an IPv4 packet is cut that is too long in ESP.
+const (
+	FragmentBefore = "before" // before encryption
+	FragmentAfter  = "after"  // after it
+	FragmentNever  = "never"  // its sender is told
+)
+
+// DF of the outer IPv4 header.
+const (
+	DFCopy  = "copy"
+	DFClear = "clear"
+	DFSet   = "set"
+)
 
 // Data paths: by the WAN side, and the portable one.
 const (

@@ -52,7 +52,7 @@ func Check(c *config.GM) error {
 }
 
 func engineConfig(c *config.GM) engine.Config {
-	out := engine.Config{MTU: c.Interfaces.MTU, MSS: mss(c.Groups)}
+	out := engine.Config{MTU: c.Interfaces.MTU, MSS: mss(c.Groups), Fragmentation: fragmentation[c.Interfaces.Fragmentation], DF: dfBit[c.Interfaces.DFBit]}
 	// Until the kernel's part has found better ones, see netcfg.Config.Own.
 	for _, e := range c.Local {
 		if a := e.Addr(); a.Is4() {
@@ -70,6 +70,13 @@ func engineConfig(c *config.GM) engine.Config {
 	}
 	return out
 }
+
+var (
+	fragmentation = map[string]engine.Fragmentation{
+		config.FragmentBefore: engine.FragmentBefore, config.FragmentAfter: engine.FragmentAfter, config.FragmentNever: engine.FragmentNever,
+	}
+	dfBit = map[string]engine.DFBit{config.DFCopy: engine.DFCopy, config.DFClear: engine.DFClear, config.DFSet: engine.DFSet}
+)
 
 // mss is the strictest of all groups, because packets are clamped before their group is known.
 func mss(groups []config.GMGroup) int {

@@ -115,7 +115,7 @@ func (d *Daemon) innerMTU(wan int) int {
 	if err := d.engine.SetMTU(wan); err != nil {
 		d.log.Error("the MTU of the WAN is not usable", "mtu", wan, "error", err)
 	}
-	return d.engine.InnerMTU()
+	return d.engine.TUNMTU()
 }
 
 func (d *Daemon) send(local, remote netip.AddrPort, b []byte) {

@@ -28,7 +28,7 @@ type Config struct {
 	TUN  string
 
 	// InnerMTU is told the WAN's MTU, at Up and whenever it changes, and returns the TUN's: engine.SetMTU and
-	// engine.InnerMTU in one.
+	// engine.TUNMTU in one.
 	InnerMTU func(wan int) int
 	// InnerMTU6 is asked next, for the MTU of IPv6 on the TUN: engine.InnerMTU6. Nil: what the longer outer header leaves.
 	InnerMTU6 func() int

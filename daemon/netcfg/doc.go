@@ -55,7 +55,8 @@
 // the data path hears it by a packet socket and translates it.
 //
 // The TUN gets what Config.InnerMTU says for the WAN's MTU, and follows it; with IPv6 not less than 1280, which it must have.
-// A larger packet with DF then draws the ICMP error from the kernel, one without is fragmented before it reaches the engine.
+// A larger packet with DF then draws the ICMP error from the kernel, one without is fragmented before it reaches the engine. Where the engine is to do otherwise
+// (engine.TUNMTU) it is the WAN's own MTU, and the kernel does so only to what the WAN would not take in clear either.
 //
 // # Guard
 //

@@ -56,6 +56,9 @@ type memberArg struct {
 	Saved      string         // Config.Saved
 	Mode       string         // as gdoi.Mode's words; empty: full
 	Second     []netip.Prefix // what a second group, red, protects
+
+	Fragmentation engine.Fragmentation
+	DF            engine.DFBit
 }
 
 // policyArg is a policy for a member that runs.
@@ -108,7 +111,7 @@ func memberRole(arg string) error {
 	}
 	eng, err := engine.New(engine.Config{
 		Groups:  []engine.GroupConfig{{Name: "blue", Protect: protect, FailOpen: a.FailOpen}, {Name: "red", Protect: a.Second, FailOpen: a.Second == nil}},
-		Gateway: netip.MustParseAddr(a.Gateway),
+		Gateway: netip.MustParseAddr(a.Gateway), Fragmentation: a.Fragmentation, DF: a.DF,
 	})
 	if err != nil {
 		return err
@@ -117,7 +120,7 @@ func memberRole(arg string) error {
 		if err := eng.SetMTU(wan); err != nil {
 			return 0
 		}
-		return eng.InnerMTU()
+		return eng.TUNMTU()
 	}, InnerMTU6: eng.InnerMTU6, Own: eng.SetGateway})
 	if err != nil {
 		return err

@@ -3,7 +3,7 @@
 //
 //	Outbound   LAN ─▶ parse ─▶ policy ─┬─ clear ───────────────────────────────────────▶ Clear
 //	                                   ├─ protect ─▶ MSS ─▶ size ─┬─ fits ─▶ seal ─────▶ Send
-//	                                   │                          ├─ DF=0 ─▶ cut, seal ▶ Send, Send, ..
+//	                                   │                          ├─ DF=0 ─▶ cut, seal ▶ Send, Send, .. (see Size)
 //	                                   │                          └─ DF=1 ─▶ ICMP ─────▶ Reply
 //	                                   └─ not registered, fail closed ─────────────────▶ Drop(fail-closed)
 //	Inbound    WAN ─▶ SPI ─▶ own? ─▶ replay? ─▶ open ─▶ time ─▶ replay! ─▶ addresses ─▶ policy ─▶ MSS ─▶ Deliver
@@ -17,6 +17,21 @@
 // opened packet from being routed back to the WAN in clear, which a gateway in the middle of a path would otherwise do.
 //
 //	Errors     ICMP from the WAN about our ESP ─▶ SPI, sequence number sent? ─▶ path MTU ─▶ in the host's own terms ─▶ Reply
+//
+// # Size
+//
+// Config.Fragmentation and Config.DF are for IPv4 packets that do not fit once they are sealed, and for the outer DF:
+//
+//	               DFCopy                         DFClear                         DFSet
+//	outer DF       the inner one                  0                               1
+//	before         DF=0 cut, sealed; DF=1 ICMP    DF=0 cut, sealed; DF=1 sealed, cut   as DFCopy
+//	after          DF=0 sealed, cut; DF=1 ICMP    sealed, cut                     not possible
+//	never          ICMP                           ICMP                            ICMP
+//
+// What is cut after it is sealed has an outer DF of 0, and is cut to the path MTU. Towards a link narrower than 576 octets the
+// outer DF is 0 whatever the policy, since no path MTU below that is believed. With another policy than the first in the
+// table or DFSet the TUN has the WAN's MTU, so that the kernel does not cut or answer first; what is longer than that it cuts
+// or answers as it would without us.
 //
 // # Transparency
 //

@@ -40,6 +40,10 @@ type Config struct {
 	MSS          int           // largest MSS let through in TCP SYNs; 0 for no clamping, MSSAuto to follow the MTU
 	ReplayWindow int           // packets; a power of two; default 1024
 	MaxSenders   int           // replay windows per SA; default 65536
+
+	// IPv4 only: nobody but the sender cuts IPv6.
+	Fragmentation Fragmentation
+	DF            DFBit
 }
 
 // Engine holds policy and SAs.
@@ -51,7 +55,9 @@ type Engine struct {
 	gateway4 atomic.Pointer[packet.Addr]
 	gateway6 atomic.Pointer[packet.Addr]
 	paths    atomic.Pointer[paths] // that are narrower than the WAN
+	wanMTU   atomic.Int64
 	mss      int
+	size     sizePolicy
 
 	icmpTranslated, icmpPathMTU atomic.Uint64
 
@@ -59,7 +65,6 @@ type Engine struct {
 	times   []groupTime // by group
 
 	mu      sync.Mutex // of the control methods
-	wanMTU  int
 	groups  []spd.Group
 	classes classes
 	workers []*Worker
@@ -83,7 +88,11 @@ func New(c Config) (*Engine, error) {
 	if c.MSS < MSSAuto || c.MSS > math.MaxUint16 {
 		return nil, fmt.Errorf("%w: MSS %d", ErrConfig, c.MSS)
 	}
-	e := &Engine{db: sadb.New(c.MaxSenders), mss: c.MSS, classes: classes{ids: map[class]uint32{}}}
+	size := sizePolicy{c.Fragmentation, c.DF}
+	if err := size.check(); err != nil {
+		return nil, err
+	}
+	e := &Engine{db: sadb.New(c.MaxSenders), mss: c.MSS, size: size, classes: classes{ids: map[class]uint32{}}}
 	if c.Gateway.IsValid() && !c.Gateway.Unmap().Is4() || c.Gateway6.IsValid() && c.Gateway6.Unmap().Is4() {
 		return nil, fmt.Errorf("%w: gateways %s and %s must be an IPv4 and an IPv6 address", ErrConfig, c.Gateway, c.Gateway6)
 	}
@@ -206,7 +215,7 @@ func (e *Engine) SetMTU(mtu int) error {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.wanMTU = mtu
+	e.wanMTU.Store(int64(mtu))
 	e.fitMTU()
 	return nil
 }
@@ -214,8 +223,9 @@ func (e *Engine) SetMTU(mtu int) error {
 // fitMTU leaves room for the suite that needs most of those that are installed; with none, for AES-GCM. Called with the
 // lock held.
 func (e *Engine) fitMTU() {
-	e.inner4.Store(e.fit(e.wanMTU, packet.IPv4HeaderLen))
-	e.inner6.Store(e.fit(e.wanMTU, packet.IPv6HeaderLen))
+	wan := int(e.wanMTU.Load())
+	e.inner4.Store(e.fit(wan, packet.IPv4HeaderLen))
+	e.inner6.Store(e.fit(wan, packet.IPv6HeaderLen))
 	e.fitPaths()
 }
 
@@ -249,8 +259,8 @@ func gcmFor(keymat []byte) esp.Suite {
 	return 0
 }
 
-// InnerMTU returns the longest IPv4 packet that is sealed uncut. It is what the MTU of the TUN should be; it changes with
-// the WAN's MTU, and when Install or Retire bring or end a suite.
+// InnerMTU returns the longest IPv4 packet that is sealed uncut. It changes with the WAN's MTU, and when Install or Retire
+// bring or end a suite.
 func (e *Engine) InnerMTU() int { return int(e.inner4.Load()) }
 
 // InnerMTU6 is the same for IPv6, whose outer header is longer by 20 octets.

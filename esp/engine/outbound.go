@@ -33,16 +33,14 @@ func (w *Worker) outbound(p *Packet, input int, out []Result) []Result {
 	mtu, cut := w.fits(&h)
 	switch {
 	case h.TotalLen <= mtu:
-		h.DF = h.DF && !cut
+		h.DF = w.engine.size.outerDF(h.DF) && !cut
 		r := w.seal(entry, &h, Packet{Buf: p.Buf, Off: p.Off, Len: h.TotalLen}, nil)
 		r.Input = input
 		return append(out, r)
 	case h.Version == 6 && h.TotalLen <= packet.IPv6MinMTU:
 		return w.sealInPieces(entry, &h, p, input, out)
-	case h.DF:
-		return append(out, w.tooBig(b, &h, mtu, input))
 	}
-	return w.fragments(entry, b, &h, mtu, input, out)
+	return w.tooLong(entry, &h, p, mtu, cut, input, out)
 }
 
 // sending returns the SA that protects a class. An expired one is not used even if nobody has retired it.

@@ -63,7 +63,7 @@ func (e *Engine) narrow(now Instant, to packet.Addr, version uint8, mtu int) (pa
 		}
 		*next = paths{maps.Clone(old.to), old.shortest}
 	}
-	if x.outer >= e.wanMTU {
+	if x.outer >= int(e.wanMTU.Load()) {
 		return path{}, false
 	}
 	if len(next.to) >= maxPaths {
