@@ -62,7 +62,7 @@ func (e *Engine) TUNMTU() int {
 
 // tooLong decides about a packet that is longer than mtu, so that it does not fit once it is sealed. cut: see fits.
 func (w *Worker) tooLong(entry *sadb.Entry, h *packet.Header, p *Packet, mtu int, cut bool, input int, out []Result) []Result {
-	policy := w.engine.size
+	policy := w.size
 	// A packet with DF need not have an identification of its own (RFC 6864 §4.1), so its fragments might be taken for
 	// another's: only the sealed packet can be cut.
 	whole := h.DF || policy.cut == FragmentAfter

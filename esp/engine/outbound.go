@@ -33,7 +33,9 @@ func (w *Worker) outbound(p *Packet, input int, out []Result) []Result {
 	mtu, cut := w.fits(&h)
 	switch {
 	case h.TotalLen <= mtu:
-		h.DF = w.engine.size.outerDF(h.DF) && !cut
+		if cut || w.size.df != DFCopy {
+			h.DF = w.size.outerDF(h.DF) && !cut
+		}
 		r := w.seal(entry, &h, Packet{Buf: p.Buf, Off: p.Off, Len: h.TotalLen}, nil)
 		r.Input = input
 		return append(out, r)

@@ -30,6 +30,8 @@ type Worker struct {
 	mss6  uint16
 	paths *paths
 
+	size sizePolicy // the engine's
+
 	sent sent
 
 	scratch [][]byte // for fragments and ICMP errors
@@ -45,7 +47,7 @@ type Worker struct {
 
 // NewWorker makes a worker for one goroutine.
 func (e *Engine) NewWorker() *Worker {
-	w := &Worker{engine: e, reader: e.db.NewReader(), icmpTokens: icmpBurst, times: make([]timeCounts, len(e.times))}
+	w := &Worker{engine: e, reader: e.db.NewReader(), size: e.size, icmpTokens: icmpBurst, times: make([]timeCounts, len(e.times))}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.workers = append(e.workers, w)
