@@ -62,14 +62,27 @@ func (p process) signal(sig unix.Signal) error {
 	return nil
 }
 
-// waitGone reports whether the process ended in time.
+// waitGone reports whether the process ended in time: with all its threads. The first of them may be a zombie, so that alive
+// is false, while another still holds sockets and interfaces, which a successor would find in use; the descriptor tells.
 func (p process) waitGone(limit time.Duration) bool {
-	for end := time.Now().Add(limit); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if !p.alive() {
+	fd, err := unix.PidfdOpen(p.pid, 0)
+	if err != nil {
+		return !p.alive() // no such process: reaped
+	}
+	defer unix.Close(fd)
+	if _, start, err := statOf(p.pid); err != nil || start != p.start {
+		return true
+	}
+	for end := time.Now().Add(limit); ; {
+		left := max(0, time.Until(end))
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(left.Milliseconds()))
+		if n > 0 {
 			return true
 		}
+		if left == 0 || err != nil && !errors.Is(err, unix.EINTR) {
+			return false
+		}
 	}
-	return !p.alive()
 }
 
 // terminate asks, waits, then kills.

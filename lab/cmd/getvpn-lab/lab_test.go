@@ -205,7 +205,7 @@ func TestCommands(t *testing.T) {
 		{"kill h1", "has no daemon"},
 		{"partition gm1", "exactly two sides"},
 		{"up basic --driver compose", "no driver"},
-		{"run nothing", "there are: basic"},
+		{"run nothing", ", basic, "},
 		{"run basic --only nothing", "no step"},
 		{"run", "name one scenario"},
 	} {
