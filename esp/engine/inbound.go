@@ -46,10 +46,7 @@ func (w *Worker) inbound(p *Packet, input int) Result {
 		return w.drop(reason, input)
 	}
 	w.clampMSS(payload, &inner, inner.Src)
-	entry.InPackets.Add(1)
-	entry.InBytes.Add(uint64(len(payload)))
-	w.counts.inPackets++
-	w.counts.inBytes += uint64(len(payload))
+	w.counts.in(entry, len(payload))
 	off := p.Off + outer.HeaderLen + esp.HeaderLen + entry.SA.Suite().IVLen()
 	return Result{Packet: Packet{Buf: p.Buf, Off: off, Len: len(payload)}, Action: Deliver, Input: input}
 }

@@ -76,10 +76,7 @@ func (w *Worker) seal(entry *sadb.Entry, h *packet.Header, p Packet, tickets *es
 	if err != nil {
 		return w.drop(NoRoom, 0)
 	}
-	entry.OutPackets.Add(1)
-	entry.OutBytes.Add(uint64(p.Len))
-	w.counts.outPackets++
-	w.counts.outBytes += uint64(p.Len)
+	w.counts.out(entry, p.Len)
 	start -= outer
 	n += outer
 	// The sequence number makes the identification unique for as long as RFC 6864 §4.3 can be met at all.

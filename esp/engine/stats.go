@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+
+	"github.com/getvpn/getvpn/esp/sadb"
 )
 
 // Stats is a snapshot of the counters, an immutable value.
@@ -45,7 +47,41 @@ type RuleStats struct {
 
 // batchCounts are one worker's counts since the last publish; no atomics needed within a batch.
 type batchCounts struct {
-	inPackets, inBytes, outPackets, outBytes, clear, replies uint64
+	traffic
+	clear, replies uint64
+
+	sa  *sadb.Entry // of the packets since the last other one's
+	run traffic
+}
+
+type traffic struct{ inPackets, inBytes, outPackets, outBytes uint64 }
+
+func (c *batchCounts) in(sa *sadb.Entry, n int) {
+	c.turn(sa)
+	c.run.inPackets++
+	c.run.inBytes += uint64(n)
+}
+
+func (c *batchCounts) out(sa *sadb.Entry, n int) {
+	c.turn(sa)
+	c.run.outPackets++
+	c.run.outBytes += uint64(n)
+}
+
+// turn gives an SA what was counted for it, if it is another one's turn: workers share its counters, and an atomic addition
+// for every packet would move their cache line to and fro.
+func (c *batchCounts) turn(sa *sadb.Entry) {
+	if c.sa == sa {
+		return
+	}
+	if c.sa != nil {
+		c.sa.Count(c.run.inPackets, c.run.inBytes, c.run.outPackets, c.run.outBytes)
+		c.inPackets += c.run.inPackets
+		c.inBytes += c.run.inBytes
+		c.outPackets += c.run.outPackets
+		c.outBytes += c.run.outBytes
+	}
+	c.sa, c.run = sa, traffic{}
 }
 
 // totals are counts that others may read.
@@ -55,6 +91,7 @@ type totals struct {
 }
 
 func (t *totals) publish(c *batchCounts) {
+	c.turn(nil)
 	t.inPackets.Add(c.inPackets)
 	t.inBytes.Add(c.inBytes)
 	t.outPackets.Add(c.outPackets)
@@ -66,7 +103,8 @@ func (t *totals) publish(c *batchCounts) {
 
 func (t *totals) addAll(o *totals) {
 	t.publish(&batchCounts{
-		o.inPackets.Load(), o.inBytes.Load(), o.outPackets.Load(), o.outBytes.Load(), o.clear.Load(), o.replies.Load(),
+		traffic: traffic{o.inPackets.Load(), o.inBytes.Load(), o.outPackets.Load(), o.outBytes.Load()},
+		clear:   o.clear.Load(), replies: o.replies.Load(),
 	})
 	for i := range o.drops {
 		t.drops[i].Add(o.drops[i].Load())

@@ -85,9 +85,9 @@ func (w *Worker) begin(now Instant) {
 }
 
 func (w *Worker) end() {
+	w.totals.publish(&w.counts)
 	w.view, w.table = nil, nil
 	w.reader.Leave()
-	w.totals.publish(&w.counts)
 }
 
 // Outbound decides about packets from the LAN or from this host and appends the results to out. Results refer to the

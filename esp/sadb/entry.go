@@ -69,6 +69,18 @@ func (e *Entry) CommitReplay(sid uint64, seq uint32) (fresh, room bool) {
 	return s.window.Commit(uint64(seq)), true
 }
 
+// Count adds to the counters.
+func (e *Entry) Count(inPackets, inBytes, outPackets, outBytes uint64) {
+	if inPackets > 0 {
+		e.InPackets.Add(inPackets)
+		e.InBytes.Add(inBytes)
+	}
+	if outPackets > 0 {
+		e.OutPackets.Add(outPackets)
+		e.OutBytes.Add(outBytes)
+	}
+}
+
 func (e *Entry) sameKey(keymat []byte) bool {
 	p := sha256.Sum256(keymat)
 	return subtle.ConstantTimeCompare(p[:], e.print[:]) == 1
