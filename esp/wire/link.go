@@ -82,24 +82,22 @@ func (c *conn) addRawSources() error {
 		if r == nil {
 			continue // no IPv6 here
 		}
-		if err := c.add(r, r.fd); err != nil {
-			return err
-		}
+		c.add(r, r.fd)
 	}
 	return nil
 }
 
-// add appends a source, and closes it with the Conn even if it fails.
-func (c *conn) add(s source, fd int) error {
+// add appends a source, which is closed with the Conn.
+func (c *conn) add(s source, fd int) {
 	c.sources = append(c.sources, s)
-	return c.wait.add(fd)
+	c.wait.add(fd)
 }
 
 // addFast puts a source before the others.
-func (c *conn) addFast(s source, fd int) error {
+func (c *conn) addFast(s source, fd int) {
 	c.sources = append([]source{s}, c.sources...)
 	c.nfast++
-	return c.wait.add(fd)
+	c.wait.add(fd)
 }
 
 // Frames implements Conn.

@@ -36,7 +36,8 @@ func openPacket(cfg Config) (*Link, error) {
 		if err != nil {
 			return err
 		}
-		return c.addFast(r, r.fd)
+		c.addFast(r, r.fd)
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("AF_PACKET: %w", err)

@@ -3,24 +3,33 @@ package wire
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"sync/atomic"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// waiter waits for several sockets at once: an epoll of our own inside the runtime's, so that no thread is held while
-// nothing happens and closing it ends the wait.
+// lingers is how many milliseconds wait waits in the kernel by itself before it leaves that to the runtime's poller: a park and
+// an unpark of the goroutine for every pause between batches would be dear. It looks up every millisecond, because the scheduler
+// and the garbage collector cannot do without a goroutine in a raw system call.
+const lingers = 10
+
+// waiter waits for several sockets at once: by poll while there is traffic, then with an epoll of our own inside the runtime's, so
+// that no thread is held while nothing happens and closing it ends the wait. The sockets are in the epoll only for that long: it is
+// called for every packet, also when nobody waits.
 type waiter struct {
 	fd    int
 	file  *os.File
 	conn  syscall.RawConn
-	event int // eventfd that wakes
+	event int // eventfd that wakes, always in the epoll
 
-	woken  atomic.Bool
-	ready  func(fd uintptr) bool
-	events [4]unix.EpollEvent
+	woken atomic.Bool
+	ready func(fd uintptr) bool
+	polls []unix.PollFd // the eventfd, then the sockets
+	armed bool
 }
 
 func newWaiter() (*waiter, error) {
@@ -34,7 +43,8 @@ func newWaiter() (*waiter, error) {
 	w := &waiter{fd: fd, file: os.NewFile(uintptr(fd), "getvpn-esp-wait"), event: -1}
 	if w.conn, err = w.file.SyscallConn(); err == nil {
 		if w.event, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err == nil {
-			err = w.add(w.event)
+			w.add(w.event)
+			err = w.watch(w.event)
 		}
 	}
 	if err != nil {
@@ -45,23 +55,63 @@ func newWaiter() (*waiter, error) {
 	return w, nil
 }
 
-func (w *waiter) add(fd int) error {
-	e := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}
-	if err := unix.EpollCtl(w.fd, unix.EPOLL_CTL_ADD, fd, &e); err != nil {
-		return fmt.Errorf("wire: epoll: %w", err)
-	}
-	return nil
+// add adds a socket, before the first wait.
+func (w *waiter) add(fd int) {
+	w.polls = append(w.polls, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
 }
 
 // wait returns when something may be readable, or after wake.
 func (w *waiter) wait() error { return w.conn.Read(w.ready) }
 
-func (w *waiter) look(fd uintptr) bool {
+// look says whether there is something; if not, the runtime's poller waits and calls it again.
+func (w *waiter) look(uintptr) bool {
+	w.disarm()
+	for range lingers {
+		if w.poll(time.Millisecond) {
+			return true
+		}
+		runtime.Gosched()
+	}
+	if !w.arm() || w.poll(0) { // what came before it was armed
+		w.disarm()
+		return true
+	}
+	return false
+}
+
+// poll also says yes when something is wrong: the sockets know what.
+func (w *waiter) poll(d time.Duration) bool {
 	if w.woken.Load() {
 		return true
 	}
-	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, fd, uintptr(unsafe.Pointer(&w.events[0])), uintptr(len(w.events)), 0, 0, 0)
-	return errno != 0 || n > 0
+	t := unix.NsecToTimespec(int64(d))
+	n, _, errno := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&w.polls[0])), uintptr(len(w.polls)), uintptr(unsafe.Pointer(&t)), 0, 0, 0)
+	return errno == 0 && n > 0 || errno != 0 && errno != unix.EINTR
+}
+
+// arm says whether all sockets are in the epoll now.
+func (w *waiter) arm() bool {
+	w.armed = true
+	for _, p := range w.polls[1:] {
+		if w.watch(int(p.Fd)) != nil {
+			return false
+		}
+	}
+	return true
+}
+
+func (w *waiter) watch(fd int) error {
+	return unix.EpollCtl(w.fd, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)})
+}
+
+func (w *waiter) disarm() {
+	if !w.armed {
+		return
+	}
+	for _, p := range w.polls[1:] {
+		_ = unix.EpollCtl(w.fd, unix.EPOLL_CTL_DEL, int(p.Fd), nil)
+	}
+	w.armed = false
 }
 
 // wake makes wait return, for good.

@@ -75,9 +75,7 @@ func (c *conn) addQueue(p *program, queue, queues int, send bool) (zero bool, er
 	if err != nil {
 		return false, err
 	}
-	if err := c.addFast(q, q.fd); err != nil {
-		return false, err
-	}
+	c.addFast(q, q.fd)
 	if send {
 		if c.fast, err = openXSKSender(c.shared.hops.index, queue, q, c.shared.cfg); err != nil {
 			c.fast = nil
