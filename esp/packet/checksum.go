@@ -20,6 +20,19 @@ func Fold(s uint64) uint16 { return fold(s) }
 func sum(s uint64, b []byte) uint64 {
 	if len(b) >= 32 {
 		var long, c uint64
+		for len(b) >= 64 { // the carry is worth a register only within a turn
+			long, c = bits.Add64(long, binary.LittleEndian.Uint64(b), 0)
+			long, c = bits.Add64(long, binary.LittleEndian.Uint64(b[8:]), c)
+			long, c = bits.Add64(long, binary.LittleEndian.Uint64(b[16:]), c)
+			long, c = bits.Add64(long, binary.LittleEndian.Uint64(b[24:]), c)
+			long, c = bits.Add64(long, binary.LittleEndian.Uint64(b[32:]), c)
+			long, c = bits.Add64(long, binary.LittleEndian.Uint64(b[40:]), c)
+			long, c = bits.Add64(long, binary.LittleEndian.Uint64(b[48:]), c)
+			long, c = bits.Add64(long, binary.LittleEndian.Uint64(b[56:]), c)
+			long, c = bits.Add64(long, 0, c)
+			long += c
+			b = b[64:]
+		}
 		for len(b) >= 32 {
 			long, c = bits.Add64(long, binary.LittleEndian.Uint64(b), 0)
 			long, c = bits.Add64(long, binary.LittleEndian.Uint64(b[8:]), c)
