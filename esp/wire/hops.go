@@ -85,7 +85,7 @@ func (h *hops) find(p []byte) *neighbour {
 	default:
 		return nil // in clear: past the system's packet filter like everything else
 	}
-	if !h.up || len(p) > h.mtu {
+	if !h.up || len(p) > min(h.mtu, h.limit) { // an MTU beyond the limit ends the link, in a moment
 		return nil
 	}
 	to := h.dst[dst]
@@ -112,6 +112,12 @@ func (h *hops) ask(dst netip.Addr) {
 
 // resolve looks a destination up. The routes are the main table's, by netcfg's rule for the mark.
 func (h *hops) resolve(dst netip.Addr) {
+	h.mu.Lock()
+	if len(h.dst) >= maxDestinations || len(h.next) >= maxDestinations { // on a large link each may be its own next hop
+		clear(h.dst)
+		clear(h.next)
+	}
+	h.mu.Unlock()
 	to := slowWay
 	if dst.IsMulticast() {
 		to = h.group(dst)
@@ -126,9 +132,6 @@ func (h *hops) resolve(dst netip.Addr) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.dst) >= maxDestinations {
-		clear(h.dst)
-	}
 	h.dst[dst] = to
 }
 

@@ -12,19 +12,20 @@ import (
 // maxPacket is the largest IP packet: what the kernel reassembles may be longer than any MTU.
 const maxPacket = 65535
 
-// source is a receiving socket; errNone says that nothing is there.
+// source is a receiving socket. receive does not wait: 0 says that nothing is there.
 type source interface {
 	receive(pkts [][]byte) (int, error)
 	overflow() uint64
 	close() error
 }
 
-// sender is the fast way out. begin starts a batch; put takes a packet for a neighbour, false if it is to go another way;
-// end sends what was taken.
+// sender is the fast way out. put takes a packet for a neighbour, false if it is to go another way; end sends what was
+// taken; interrupt makes it give up, now and later, and may be called meanwhile.
 type sender interface {
 	frames(n int) [][]byte
 	put(p []byte, to *neighbour) bool
 	end(s *counters) (sent int, err error)
+	interrupt()
 	close(s *counters) error
 }
 
@@ -125,7 +126,8 @@ func (c *conn) WriteBatch(pkts [][]byte) (int, error) {
 		return 0, err
 	}
 	if c.fast == nil {
-		return c.out.send(pkts, &c.stats)
+		sent, err := c.out.send(pkts, &c.stats)
+		return sent, c.orOver(err)
 	}
 	sent := 0
 	for len(pkts) > 0 {
@@ -133,10 +135,7 @@ func (c *conn) WriteBatch(pkts [][]byte) (int, error) {
 		done, err := c.write(pkts[:n])
 		sent += done
 		if err != nil {
-			if over := c.over(); over != nil {
-				err = over
-			}
-			return sent, err
+			return sent, c.orOver(err)
 		}
 		pkts = pkts[n:]
 	}
@@ -211,6 +210,14 @@ func (c *conn) over() error {
 	return nil
 }
 
+// orOver is what an error means: why the Conn is at its end, if it is.
+func (c *conn) orOver(err error) error {
+	if over := c.over(); err != nil && over != nil {
+		return over
+	}
+	return err
+}
+
 // fail makes both directions return why.
 func (c *conn) fail() {
 	c.lost.Store(true)
@@ -248,6 +255,12 @@ func (c *conn) Close() error {
 func (c *conn) shut() error {
 	c.closed.Store(true)
 	c.wait.wake()
+	if c.fast != nil {
+		c.fast.interrupt()
+	}
+	if c.out != nil {
+		c.out.interrupt()
+	}
 	c.reading.Lock()
 	defer c.reading.Unlock()
 	c.writing.Lock()

@@ -73,6 +73,11 @@ func (w *rawSocket) init(version byte, scope uint32) {
 
 func (s *rawSender) close() error { return errors.Join(s.v4.Close(), s.v6.Close()) }
 
+func (s *rawSender) interrupt() {
+	s.v4.interrupt()
+	s.v6.interrupt()
+}
+
 // send sends packets of both families, each family in order.
 func (s *rawSender) send(pkts [][]byte, stats *counters) (sent int, err error) {
 	s.v4.stats, s.v6.stats = stats, stats

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -37,6 +38,13 @@ func (s socket) Close() error {
 		return nil
 	}
 	return s.file.Close()
+}
+
+// interrupt ends a write that waits, and every later one: a shaped or stopped interface may hold what was sent for minutes.
+func (s socket) interrupt() {
+	if s.file != nil {
+		_ = s.file.SetWriteDeadline(time.Unix(1, 0))
+	}
 }
 
 func (s socket) control(what string, f func(fd int) error) error {

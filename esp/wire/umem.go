@@ -187,5 +187,5 @@ func (q *xskQueue) close() error {
 	return unix.Close(q.fd)
 }
 
-// room asserts at compile time that a frame holds a packet of the largest MTU with everything around it.
+// A frame holds a packet of the largest MTU with everything around it, or this does not compile.
 const _ = uint(frameSize - esp.Headroom - xdpMTU - esp.Tailroom)

@@ -190,6 +190,8 @@ func (s *xskSender) kick(stats *counters) (lost int, err error) {
 	return lost, err
 }
 
+func (s *xskSender) interrupt() {} // it does not wait
+
 // close counts what is left in the ring as not sent.
 func (s *xskSender) close(stats *counters) error {
 	_, _ = s.kick(stats)
