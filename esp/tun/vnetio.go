@@ -3,6 +3,7 @@ package tun
 import (
 	"fmt"
 	"runtime"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -106,7 +107,8 @@ const lingers = 10
 func linger(fd uintptr, events int16) bool {
 	p := unix.PollFd{Fd: int32(fd), Events: events}
 	for range lingers {
-		n, _, errno := unix.RawSyscall(unix.SYS_POLL, uintptr(unsafe.Pointer(&p)), 1, 1)
+		t := unix.NsecToTimespec(int64(time.Millisecond))
+		n, _, errno := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&p)), 1, uintptr(unsafe.Pointer(&t)), 0, 0, 0)
 		if errno == 0 && n > 0 {
 			return true
 		}

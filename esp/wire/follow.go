@@ -106,6 +106,13 @@ func (h *hops) follow(e *events) error {
 	defer probe.Stop()
 	changed := time.NewTimer(0)
 	changed.Stop()
+	pending := false
+	soon := func() { // not later with each further change, or routes that flap would keep us from looking
+		if !pending {
+			pending = true
+			changed.Reset(settle)
+		}
+	}
 	for {
 		select {
 		case <-h.stop:
@@ -126,7 +133,7 @@ func (h *hops) follow(e *events) error {
 				continue
 			}
 			h.setLink(u.Attrs())
-			changed.Reset(settle)
+			soon()
 		case u, ok := <-e.neighs:
 			if !ok {
 				return errEnded
@@ -136,13 +143,14 @@ func (h *hops) follow(e *events) error {
 			if !ok {
 				return errEnded
 			}
-			changed.Reset(settle)
+			soon()
 		case _, ok := <-e.addrs:
 			if !ok {
 				return errEnded
 			}
-			changed.Reset(settle)
+			soon()
 		case <-changed.C:
+			pending = false
 			h.again()
 		case <-probe.C:
 			h.probe()

@@ -20,7 +20,7 @@ const (
 	// so without that an entry would be believed for ever: a changed address is followed within this and three seconds of
 	// probes.
 	probeEvery = 3 * time.Second
-	// settle is how long to wait for the next change of the routes before all is looked up again.
+	// settle is how long to wait for further changes of the routes before all is looked up again.
 	settle = 50 * time.Millisecond
 )
 

@@ -3,6 +3,7 @@ package wire
 import (
 	"errors"
 	"fmt"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -132,7 +133,7 @@ func (q *xskQueue) setup(index, queue int) error {
 		*q.fill.address(i) = uint64(i) * frameSize
 	}
 	q.fill.producer.Store(uint32(q.umem.rx))
-	if err := unix.Bind(q.fd, &unix.SockaddrXDP{Flags: unix.XDP_USE_NEED_WAKEUP, Ifindex: uint32(index), QueueID: uint32(queue)}); err != nil {
+	if err := bindXDP(q.fd, &unix.SockaddrXDP{Flags: unix.XDP_USE_NEED_WAKEUP, Ifindex: uint32(index), QueueID: uint32(queue)}); err != nil {
 		return fmt.Errorf("bind an XDP socket to queue %d: %w", queue, err)
 	}
 	if got, err := unix.GetsockoptInt(q.fd, unix.SOL_XDP, unix.XDP_OPTIONS); err == nil {
@@ -140,6 +141,17 @@ func (q *xskQueue) setup(index, queue int) error {
 	}
 	return nil
 }
+
+// bindXDP gives a predecessor time: the kernel frees the queue of a socket that was closed a moment later.
+func bindXDP(fd int, to *unix.SockaddrXDP) error {
+	for end := time.Now().Add(queueBusy); ; time.Sleep(queueBusy / 100) {
+		if err := unix.Bind(fd, to); !errors.Is(err, unix.EBUSY) || time.Now().After(end) {
+			return err
+		}
+	}
+}
+
+const queueBusy = time.Second
 
 // receive implements source. What the last call gave goes back to the kernel.
 func (q *xskQueue) receive(pkts [][]byte) (int, error) {
