@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,8 +13,9 @@ import (
 // meanwhile are met soon after.
 func TestSuspendedSystem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		origin, asleep := time.Now(), time.Duration(0)
-		c := newSystemClock(func() int64 { return int64(time.Hour + time.Since(origin) + asleep) })
+		origin := time.Now()
+		var asleep atomic.Int64
+		c := newSystemClock(func() int64 { return int64(time.Hour+time.Since(origin)) + asleep.Load() })
 		at := func() time.Duration { return time.Duration(c.Now().Mono) }
 		if at() != time.Hour {
 			t.Fatal(at())
@@ -28,7 +30,7 @@ func TestSuspendedSystem(t *testing.T) {
 		start(t, &d, Config{Machine: m, Clock: c})
 		time.Sleep(time.Minute)
 		d.want(t, "")
-		asleep = 5 * time.Hour
+		asleep.Store(int64(5 * time.Hour))
 		time.Sleep(maxSleep)
 		d.want(t, "6h1m0s")
 		if at() != 6*time.Hour+time.Minute+maxSleep || c.Until(machine.Instant(7*time.Hour)) != 59*time.Minute-maxSleep {
