@@ -40,12 +40,21 @@ type allowance struct {
 	every time.Duration
 }
 
+// Site is whom an address may stand for: itself, and of IPv6 the /64 prefix that it is in, because a host there has 2^64
+// addresses to speak from (RFC 4291 §2.5.1).
+func Site(a netip.Addr) netip.Prefix {
+	if a = a.Unmap().WithZone(""); a.Is4() {
+		return netip.PrefixFrom(a, a.BitLen())
+	}
+	return netip.PrefixFrom(a, siteBits).Masked()
+}
+
 // allowances are those that an address is counted under.
 func allowances(a netip.Addr) []allowance {
 	a = a.Unmap().WithZone("")
 	out := []allowance{{netip.PrefixFrom(a, a.BitLen()), registerBurst, registerEvery}}
 	if a.Is6() {
-		out = append(out, allowance{netip.PrefixFrom(a, siteBits).Masked(), siteShare * registerBurst, registerEvery / siteShare})
+		out = append(out, allowance{Site(a), siteShare * registerBurst, registerEvery / siteShare})
 	}
 	return out
 }

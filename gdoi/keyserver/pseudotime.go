@@ -3,6 +3,7 @@ package keyserver
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/getvpn/getvpn/gdoi/machine"
@@ -95,12 +96,7 @@ func (g *Group) endTime() {
 
 // stampedTEKs says whether there are TEKs under which a stamp may be missed.
 func (g *Group) stampedTEKs() bool {
-	for _, t := range g.teks {
-		if t.stamped {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(g.teks, func(t *tek) bool { return t.stamped })
 }
 
 // stamps says whether everybody who will have a TEK that is made now stamps: when a window is new, members need a

@@ -13,16 +13,15 @@ import (
 // clock is the time of the group, kept by this member's monotonic clock.
 //
 // A registration sets it: the answer came in a known time, of which half is taken for the way back; if that was long, the
-// member asks again. A rekey corrects it, with
-// a doubt: its time is that of its making, and it may have been paced or repeated since. So a time ahead of ours is believed,
-// for messages are never early; one that is behind ours is believed as far as oscillators explain it, of which less and less
+// member asks again. A rekey corrects it, with a doubt: its time is that of its making, and it may have been paced or
+// repeated since. So a time ahead of ours is believed, for messages are never early; one that is behind ours is believed as far as oscillators explain it, of which less and less
 // is unknown, and else it is late.
 // What is left between two times that are far enough apart is drift; the clock runs that much faster from then on.
 type clock struct {
 	set    bool
 	offer  pull.TimeOffer // what was said last
 	base   time.Duration  // the pseudotime
-	at     machine.Instant
+	at     machine.Instant // of the last correction
 	drift  int64           // parts per billion
 	refAt  machine.Instant // since when the drift is measured
 	ref    time.Duration
@@ -33,7 +32,6 @@ type clock struct {
 	errors uint64 // the time had jumped
 	last   time.Duration
 	most   time.Duration // the largest correction of a clock that was set
-	synced machine.Instant
 }
 
 const (
@@ -54,7 +52,12 @@ const (
 
 func (c *clock) now(at machine.Instant) time.Duration {
 	elapsed := at.Sub(c.at)
-	return c.base + elapsed + time.Duration(int64(elapsed/time.Millisecond)*c.drift/1e3)
+	return c.base + elapsed + drifted(elapsed, c.drift)
+}
+
+// drifted is what a clock gains in d that is ppb parts per billion fast.
+func drifted(d time.Duration, ppb int64) time.Duration {
+	return time.Duration(int64(d/time.Millisecond) * ppb / 1e3)
 }
 
 // far says whether a time is not what this clock says.
@@ -67,7 +70,7 @@ func (c *clock) adjust(o *pull.TimeOffer) bool {
 	measured := o.Now + o.RoundTrip/2
 	if !c.set {
 		c.poor = o.RoundTrip > o.Window/jumpParts/2
-		c.set, c.base, c.at, c.refAt, c.ref, c.synced = true, measured, o.At, o.At, measured, o.At
+		c.set, c.base, c.at, c.refAt, c.ref = true, measured, o.At, o.At, measured
 		c.syncs++
 		return true
 	}
@@ -77,7 +80,7 @@ func (c *clock) adjust(o *pull.TimeOffer) bool {
 		measured = min(max(mine, o.Now), o.Now+o.RoundTrip)
 	}
 	off := measured - mine
-	explained := time.Duration(int64(o.At.Sub(c.synced)/time.Millisecond)*(maxDrift>>c.sure)/1e3) + wayNoise
+	explained := drifted(o.At.Sub(c.at), maxDrift>>c.sure) + wayNoise
 	jump := o.Window / jumpParts
 	byPush := o.RoundTrip == 0
 	if byPush && off < -min(explained, max(jump, wayNoise)) {
@@ -90,7 +93,7 @@ func (c *clock) adjust(o *pull.TimeOffer) bool {
 	if !byPush && c.poor {
 		c.poor = o.RoundTrip > o.Window/jumpParts/2
 	}
-	c.last, c.most, c.synced = off, max(c.most, off, -off), o.At
+	c.last, c.most = off, max(c.most, off, -off)
 	if o.Window > 0 && (off > jump || off < -jump) {
 		// Another key server, or one that lost its time: what was measured means nothing now.
 		if !poor {
@@ -99,7 +102,7 @@ func (c *clock) adjust(o *pull.TimeOffer) bool {
 		c.drift, c.refAt, c.ref, c.sure = 0, o.At, measured, 0
 	}
 	if since := o.At.Sub(c.refAt); since >= measureAfter {
-		predicted := c.ref + since + time.Duration(int64(since/time.Millisecond)*c.drift/1e3)
+		predicted := c.ref + since + drifted(since, c.drift)
 		ppb := int64((measured-predicted)/time.Microsecond) * 1e6 / int64(since/time.Millisecond)
 		c.drift = min(max(c.drift+ppb/2, -maxDrift), maxDrift)
 		c.refAt, c.ref, c.sure = o.At, measured, min(c.sure+1, maxSure)
@@ -135,7 +138,7 @@ func (g *Group) takeTime(now machine.Now, o *pull.Offer, fresh bool, out machine
 	was, errors := c.set, c.errors
 	switch {
 	case !c.adjust(o.Time):
-		if o.Time.At.Sub(c.synced) > o.Time.Window*doubtful {
+		if o.Time.At.Sub(c.at) > o.Time.Window*doubtful {
 			out = g.renew(now, causeTime, g.base, out)
 		}
 	case was && c.errors > errors:
@@ -183,7 +186,7 @@ func (g *Group) timeInfo(now machine.Now) TimeInfo {
 	i := TimeInfo{On: c.set, Syncs: c.syncs, Late: c.late, Errors: c.errors, MaxDelta: c.most}
 	if c.set {
 		i.Window, i.Now, i.Demand, i.Drift, i.Last = c.offer.Window, c.now(now.Mono), slices.Clone(c.offer.Demand), c.drift, c.last
-		i.Offset, i.SyncedAt = i.Now-time.Duration(now.Mono), now.WallAt(c.synced)
+		i.Offset, i.SyncedAt = i.Now-time.Duration(now.Mono), now.WallAt(c.at)
 	}
 	return i
 }

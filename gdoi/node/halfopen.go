@@ -6,6 +6,7 @@ import (
 
 	"github.com/getvpn/getvpn/gdoi/ike1"
 	"github.com/getvpn/getvpn/gdoi/isakmp"
+	"github.com/getvpn/getvpn/gdoi/keyserver"
 	"github.com/getvpn/getvpn/gdoi/machine"
 )
 
@@ -30,10 +31,7 @@ type firstMessage struct {
 // because a host there has 2^64 addresses to speak from (RFC 4291 §2.5.1). Gateways that share a prefix share the limit; beyond
 // it they are answered with a cookie like everybody (cookiejar.go), so that they get in all the same.
 func sourceOf(a netip.Addr) netip.Addr {
-	if a = a.Unmap().WithZone(""); a.Is4() {
-		return a
-	}
-	return netip.PrefixFrom(a, 64).Masked().Addr()
+	return keyserver.Site(a).Addr()
 }
 
 // source is the negotiations of one address, or IPv6 prefix.

@@ -93,17 +93,18 @@ func (n *KeyServer) accept(now machine.Now, ev machine.Datagram, out machine.Eff
 		ike    *ike1.Session
 		err    error
 	)
+	local := n.cfg.locals().For(ev.Remote.Addr())
 	if reason != "" {
 		cookie, ok = n.cookies.cookie(now, ev.Remote, ev.Bytes)
 	}
 	if ok {
-		ike, err = ike1.NewResponderWith(n.env, &n.cfg.Phase1, n.cfg.locals().For(ev.Remote.Addr()), ev.Remote, ev.Bytes, cookie)
+		ike, err = ike1.NewResponderWith(n.env, &n.cfg.Phase1, local, ev.Remote, ev.Bytes, cookie)
 	} else {
-		ike, err = ike1.NewResponder(n.env, &n.cfg.Phase1, n.cfg.locals().For(ev.Remote.Addr()), ev.Remote, ev.Bytes)
+		ike, err = ike1.NewResponder(n.env, &n.cfg.Phase1, local, ev.Remote, ev.Bytes)
 	}
 	if err != nil {
 		if n.drops.mayRefuse(now) {
-			if refusal, ok := ike1.Refusal(n.cfg.locals().For(ev.Remote.Addr()), ev.Remote, ev.Bytes, err); ok {
+			if refusal, ok := ike1.Refusal(local, ev.Remote, ev.Bytes, err); ok {
 				out = append(out, refusal)
 			}
 		}

@@ -30,7 +30,7 @@ func ParsePacket(s string) (Packet, error) {
 		}
 		proto = uint16(n)
 	}
-	if !ok && strings.EqualFold(w[0], wordIPv6) || proto == 0 {
+	if proto == 0 {
 		return bad("a packet has one protocol, and %q means any", w[0])
 	}
 	p := Packet{Proto: uint8(proto)}

@@ -77,7 +77,6 @@ type parser struct {
 	text string
 	line int
 	ip6  bool // the protocol was written as ipv6
-	v6   bool // so, or it is one of IPv6 alone: "any" twice is IPv6's
 	pos  int  // where the next word is looked for
 	at   int  // where the current word starts
 	word string
@@ -152,7 +151,7 @@ func (p *parser) rule() (r Rule, err error) {
 		return r, p.fail("%q is left over; the rule ends after the destination and its ports", p.word)
 	}
 	r.Src, r.Dst = src.prefix, dst.prefix
-	if src.wild && dst.wild && p.v6 {
+	if src.wild && dst.wild && (p.ip6 || r.Proto == protoICMP6) {
 		r.Src, r.Dst = any6, any6
 	}
 	if src.wild && !dst.wild && dst.prefix.Addr().Is6() {
@@ -178,18 +177,16 @@ func (p *parser) protocol() (uint8, error) {
 		return 0, p.fail("the protocol is missing; write ip or ipv6 for any, or tcp, udp, icmp, ..., or a number")
 	}
 	if w == wordIPv6 {
-		p.ip6, p.v6 = true, true
+		p.ip6 = true
 		return 0, nil
 	}
-	n, ok := lookup(protocols, w)
-	if !ok {
-		v, err := strconv.ParseUint(w, 10, 8)
-		if err != nil {
-			return 0, p.fail("%q is not a protocol; known are ipv6 %s, and numbers 0 to 255", w, nameList(protocols))
-		}
-		n = uint16(v)
+	if n, ok := lookup(protocols, w); ok {
+		return uint8(n), nil
 	}
-	p.v6 = n == protoICMP6
+	n, err := strconv.ParseUint(w, 10, 8)
+	if err != nil {
+		return 0, p.fail("%q is not a protocol; known are ipv6 %s, and numbers 0 to 255", w, nameList(protocols))
+	}
 	return uint8(n), nil
 }
 

@@ -30,8 +30,8 @@ type TimeOffer struct {
 // timeHead is the fixed part of the attribute.
 const timeHead = 4 + 4 + 8
 
-// MaxTimeWindow keeps stamps of milliseconds, modulo 2^32, far from ambiguous.
-const MaxTimeWindow = time.Hour
+// maxTimeWindow keeps stamps of milliseconds, modulo 2^32, far from ambiguous.
+const maxTimeWindow = time.Hour
 
 // attribute is GAPGetVPNTime.
 func (t *TimeOffer) attribute() isakmp.Attribute {
@@ -50,7 +50,7 @@ func parseTime(b []byte) (*TimeOffer, error) {
 	}
 	window, now := binary.BigEndian.Uint32(b), binary.BigEndian.Uint64(b[8:])
 	t := &TimeOffer{Series: binary.BigEndian.Uint32(b[4:]), Window: time.Duration(window) * time.Millisecond}
-	if t.Window > MaxTimeWindow || now > uint64(maxPseudotime/time.Microsecond) {
+	if t.Window > maxTimeWindow || now > uint64(maxPseudotime/time.Microsecond) {
 		return nil, unsupported("a group time of %d us with a window of %d ms", now, window)
 	}
 	t.Now = time.Duration(now) * time.Microsecond

@@ -14,7 +14,7 @@ import (
 func TestTimeThereAndBack(t *testing.T) {
 	for _, want := range []*TimeOffer{
 		{Now: 123*time.Hour + 456*time.Microsecond, Window: 10 * time.Second},
-		{Now: 1, Series: 7, Window: MaxTimeWindow, Demand: []gdoi.SPI{256, 1 << 31}},
+		{Now: 1, Series: 7, Window: maxTimeWindow, Demand: []gdoi.SPI{256, 1 << 31}},
 		{Now: time.Second},
 	} {
 		o := testOffer(t)
@@ -42,7 +42,7 @@ func FuzzTime(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if o.Now < 0 || o.Window < 0 || o.Window > MaxTimeWindow {
+		if o.Now < 0 || o.Window < 0 || o.Window > maxTimeWindow {
 			t.Fatalf("%+v", o)
 		}
 		if a := o.attribute(); string(a.Value) != string(b) || a.Type != isakmp.GAPGetVPNTime {
