@@ -205,12 +205,12 @@ func (d *Daemon) raise(system, traffic *stage) error {
 	if err := k.SetGroups(d.kernel.current()); err != nil {
 		return err
 	}
-	p, path, err := d.traffic.open()
+	p, err := d.traffic.open()
 	if err != nil {
 		return err
 	}
 	if err := k.Up(); err != nil {
-		return errors.Join(err, path.Close())
+		return errors.Join(err, d.path.Load().Close())
 	}
 	traffic.run(func(ctx context.Context) { d.traffic.run(ctx, p) })
 	system.run(d.kernel.run)

@@ -131,12 +131,9 @@ func (d *doctor) address(c *config.GM) {
 		d.say(false, "local", "%v", err)
 		return
 	}
+	gone := missing(c.Local, addrs)
 	for _, e := range c.Local {
-		has := slices.ContainsFunc(addrs, func(a net.Addr) bool {
-			n, ok := a.(*net.IPNet)
-			return ok && n.IP.Equal(e.Addr().AsSlice())
-		})
-		if !has {
+		if slices.Contains(gone, e.Addr().String()) {
 			d.say(false, "local", "%s is not an address of this machine", e.Addr())
 			continue
 		}

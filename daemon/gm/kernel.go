@@ -17,8 +17,8 @@ type Kernel interface {
 	Up() error
 	Down() error
 	Watch(ctx context.Context, report func(error)) error
-	Sync() error
-	Links() (wan, tun int) // interface indices, 0 for none
+	Sync() []error
+	Links() (wan, tun int, err error) // interface indices, 0 for none
 	MTU() (wan, tun int)
 	Drops() (map[string]uint64, error)
 }

@@ -67,7 +67,7 @@ func openPath(c *config.GM) (*Path, error) {
 	}
 	p.WAN = wan.Conns
 	p.Notes = append(p.Notes, wan.Refused...)
-	if len(wan.Conns) < want && c.Interfaces.Workers > 0 {
+	if len(wan.Conns) < want {
 		p.Notes = append(p.Notes, fmt.Sprintf("%d workers instead of %d: %s has no more receive queues (ethtool -L)", len(wan.Conns), want, c.Interfaces.WAN))
 	}
 	if err := p.openLAN(c, lan); err != nil {

@@ -38,17 +38,17 @@ type traffic struct {
 }
 
 // open opens the data path, not yet run.
-func (t *traffic) open() (*pipeline.Pipeline, *Path, error) {
+func (t *traffic) open() (*pipeline.Pipeline, error) {
 	d := t.d
 	path, err := d.system.Path(d.cfg)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	p, err := pipeline.New(pipeline.Config{
 		LAN: path.LAN, WAN: path.WAN, Errors: path.Errors, Engine: d.engine, Now: func() engine.Instant { return engine.Instant(d.clock.Now().Mono) },
 	})
 	if err != nil {
-		return nil, nil, errors.Join(err, path.Close())
+		return nil, errors.Join(err, path.Close())
 	}
 	before := d.path.Swap(path)
 	if before == nil || before.Name != path.Name {
@@ -56,7 +56,7 @@ func (t *traffic) open() (*pipeline.Pipeline, *Path, error) {
 			d.sink.Note(d.clock.Now(), machine.Note{Name: noteSlower, Severity: machine.Warning, Text: text})
 		}
 	}
-	return p, path, nil
+	return p, nil
 }
 
 // run runs p and its successors until ctx ends.
@@ -78,7 +78,7 @@ func (t *traffic) run(ctx context.Context, p *pipeline.Pipeline) {
 				return
 			case <-time.After(wait):
 			}
-			p, _, err = t.open()
+			p, err = t.open()
 		}
 		t.runs()
 	}
@@ -88,7 +88,7 @@ func (t *traffic) run(ctx context.Context, p *pipeline.Pipeline) {
 func (t *traffic) until(ctx context.Context, p *pipeline.Pipeline) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	k := t.d.kernel.kernel
-	wan, tun := k.Links()
+	wan, tun, unknown := k.Links()
 	var watch sync.WaitGroup
 	watch.Go(func() {
 		tick := time.NewTicker(linkInterval)
@@ -99,10 +99,14 @@ func (t *traffic) until(ctx context.Context, p *pipeline.Pipeline) error {
 				return
 			case <-tick.C:
 			}
-			w, u := k.Links()
-			if u != tun {
+			w, u, err := k.Links()
+			switch {
+			case err != nil: // the kernel did not say
+			case unknown != nil:
+				wan, tun, unknown = w, u, nil
+			case u != tun:
 				cancel(fmt.Errorf("%w: %s", errLink, t.d.cfg.Interfaces.TUN))
-			} else if w != wan && w != 0 { // one that is gone comes back with another index
+			case w != wan && w != 0: // one that is gone comes back with another index
 				cancel(fmt.Errorf("%w: %s", errLink, t.d.cfg.Interfaces.WAN))
 			}
 		}
@@ -134,7 +138,7 @@ func (t *traffic) failed(err error) {
 
 // runs notes that it is up again, and brings the kernel in line with the new TUN.
 func (t *traffic) runs() {
-	if err := t.d.kernel.kernel.Sync(); err != nil {
+	for _, err := range t.d.kernel.kernel.Sync() {
 		t.d.kernelFailed(err) // the watch tries again
 	}
 	t.mu.Lock()

@@ -30,13 +30,13 @@ type linked struct {
 	syncs    int
 }
 
-func (k *linked) Links() (wan, tun int) {
+func (k *linked) Links() (wan, tun int, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.wan, k.tun
+	return k.wan, k.tun, nil
 }
 
-func (k *linked) Sync() error {
+func (k *linked) Sync() []error {
 	k.set(func() { k.syncs++ })
 	return nil
 }
@@ -86,7 +86,7 @@ func TestTrafficComesBack(t *testing.T) {
 			return &Path{LAN: []tun.Device{next()}, WAN: []wire.Conn{w}, Name: "memory"}, nil
 		}
 		d.traffic.d = d
-		p, _, err := d.traffic.open()
+		p, err := d.traffic.open()
 		if err != nil {
 			t.Fatal(err)
 		}

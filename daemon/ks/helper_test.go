@@ -175,8 +175,8 @@ func (k *kernel) SetGroups(g []netcfg.Group) error {
 }
 
 func (k *kernel) Prepare(g []netcfg.Group) (bool, error) { return false, nil }
-func (k *kernel) Sync() error                            { k.note("sync"); return nil }
-func (k *kernel) Links() (int, int)                      { return 1, 2 }
+func (k *kernel) Sync() []error                          { k.note("sync"); return nil }
+func (k *kernel) Links() (int, int, error)               { return 1, 2, nil }
 func (k *kernel) Drops() (map[string]uint64, error)      { return nil, nil }
 func (k *kernel) Up() error                              { k.note("up"); k.mtu(1500); return nil }
 func (k *kernel) Down() error                            { k.note("down"); return nil }

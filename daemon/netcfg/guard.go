@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/google/nftables/expr"
+
 	"github.com/getvpn/getvpn/gdoi/policy"
 )
 
@@ -118,18 +120,23 @@ func (c *Config) fill(b *batch, groups []Group) {
 	c.muteESPErrors(b, output)
 	c.fillInward(b, forward, input, groups)
 	b.rule(output, oif(c.WAN), mark(c.Mark), l4(protoESP), accept())
-	for _, m := range ofTheLink() {
-		b.rule(output, oif(c.WAN), m, accept())
-	}
-	for _, f := range c.Exempt {
-		for _, m := range flowMatches(f) {
-			b.rule(output, oif(c.WAN), m, accept())
-		}
-	}
+	c.exempt(b, output, oif(c.WAN))
 	for i, g := range groups {
 		if b.lists(listOut+strconv.Itoa(i), g.outward(), countOutward) {
 			b.rule(forward, oif(c.WAN), jump(listOut+strconv.Itoa(i)))
 			b.rule(output, oif(c.WAN), jump(listOut+strconv.Itoa(i)))
+		}
+	}
+}
+
+// exempt lets pass on the WAN what is never protected: what stays on the link, and what the member needs to get its keys.
+func (c *Config) exempt(b *batch, h *hook, wan []expr.Any) {
+	for _, m := range ofTheLink() {
+		b.rule(h, wan, m, accept())
+	}
+	for _, f := range c.Exempt {
+		for _, m := range flowMatches(f) {
+			b.rule(h, wan, m, accept())
 		}
 	}
 }
@@ -148,14 +155,7 @@ func (c *Config) fillInward(b *batch, forward, input *hook, groups []Group) {
 		b.rule(input, iif(c.WAN), v4(), l4(protoICMP), transport(0, []byte{typ}), accept())
 	}
 	b.rule(input, iif(c.WAN), icmp6(1, 4), accept()) // RFC 4443 §2.1: the errors
-	for _, m := range ofTheLink() {
-		b.rule(input, iif(c.WAN), m, accept())
-	}
-	for _, f := range c.Exempt {
-		for _, m := range flowMatches(f) {
-			b.rule(input, iif(c.WAN), m, accept())
-		}
-	}
+	c.exempt(b, input, iif(c.WAN))
 	for i, g := range groups {
 		if b.lists(listIn+strconv.Itoa(i), g.inward(), countInward) {
 			b.rule(forward, iif(c.WAN), jump(listIn+strconv.Itoa(i)))

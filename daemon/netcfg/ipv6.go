@@ -58,14 +58,6 @@ func (n *Net) learnIPv6() {
 	n.v6 = n.v6 || hasIPv6() && slices.ContainsFunc(destinations(n.groups), func(p netip.Prefix) bool { return p.Addr().Is6() })
 }
 
-// startIPv6 follows a policy that is the first to name IPv6; MTU and routes are to follow.
-func (n *Net) startIPv6() error {
-	if !n.v6 {
-		return nil
-	}
-	return errors.Join(n.setSysctls6(), n.addRules())
-}
-
 // tunIPv6 switches IPv6 on the TUN on or off. The kernel has no business of its own there: no address, no router
 // solicitation, no router's advice.
 func (n *Net) tunIPv6() error {

@@ -60,11 +60,10 @@ func (n *Net) setGroups(groups []Group) error {
 	if !n.up {
 		return nil
 	}
-	if had := n.v6; !had {
-		if n.learnIPv6(); n.v6 {
-			if err := n.startIPv6(); err != nil {
-				return err
-			}
+	had := n.v6
+	if n.learnIPv6(); n.v6 && !had { // MTU and routes are to follow
+		if err := errors.Join(n.setSysctls6(), n.addRules()); err != nil {
+			return err
 		}
 	}
 	return errors.Join(n.setMTU(), n.syncRoutes(), n.syncMulticast())
@@ -104,7 +103,7 @@ func (n *Net) Up() error {
 	}
 	n.recallSysctls()
 	n.learnIPv6()
-	for _, step := range []func() error{n.setMTU, n.setSysctls, n.linkUp, n.syncRoutes, n.addRules} {
+	for _, step := range []func() error{n.setMTU, n.setSysctls, n.tunUp, n.syncRoutes, n.addRules} {
 		if err := step(); err != nil {
 			return errors.Join(err, n.undo())
 		}
@@ -167,20 +166,6 @@ func (n *Net) setMTU() error {
 
 // minMTU is what the kernel wants of an IPv4 interface (RFC 791 §3.2: every module forwards 68 octets).
 const minMTU = 68
-
-func (n *Net) linkUp() error {
-	tun, err := n.link(n.cfg.TUN)
-	if err != nil {
-		return err
-	}
-	if err := n.tunIPv6(); err != nil {
-		return err
-	}
-	if err := netlink.LinkSetUp(tun); err != nil {
-		return fmt.Errorf("netcfg: set %s up: %w", n.cfg.TUN, err)
-	}
-	return nil
-}
 
 func (n *Net) link(name string) (netlink.Link, error) {
 	l, err := netlink.LinkByName(name)

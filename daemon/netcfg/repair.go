@@ -15,25 +15,34 @@ type Repaired struct{ What string }
 func (r *Repaired) Error() string { return "netcfg: " + r.What }
 
 // Sync repairs guard, sysctls, MTU, interface state, routes and rules after a change; it does nothing when Up was not
-// called. What one step cannot do does not keep the others from being done. Repairs of what others broke are part of the
-// error, as *Repaired.
-func (n *Net) Sync() error {
+// called. What one step cannot do does not keep the others from being done. Repairs of what others broke are among the
+// errors, as *Repaired.
+func (n *Net) Sync() (errs []error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if !n.up {
 		return nil
 	}
 	n.repairs = nil
-	var errs []error
 	for _, step := range []func() error{
 		n.syncGuard, n.addRules, n.setMTU, n.setSysctls, n.tunUp, n.syncRoutes, n.syncMulticast,
 	} {
-		errs = append(errs, step())
+		if err := step(); err != nil {
+			errs = append(errs, parts(err)...)
+		}
 	}
 	for _, what := range n.repairs {
 		errs = append(errs, &Repaired{what})
 	}
-	return errors.Join(errs...)
+	return errs
+}
+
+// parts takes an error of errors.Join apart.
+func parts(err error) []error {
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		return many.Unwrap()
+	}
+	return []error{err}
 }
 
 // repaired notes what Sync has put right.
@@ -44,13 +53,19 @@ func (n *Net) repaired(format string, args ...any) {
 }
 
 // syncGuard puts the guard back if it is not what it was.
-func (n *Net) syncGuard() error {
+func (n *Net) syncGuard() (err error) {
+	doubt := n.doubt.Swap(false)
+	defer func() {
+		if doubt && err != nil {
+			n.doubt.Store(true)
+		}
+	}()
 	found, err := n.findGuard()
 	if err != nil {
 		return err
 	}
 	what := "was gone"
-	if doubt := n.doubt.Swap(false); found != nil {
+	if found != nil {
 		if !doubt {
 			return nil
 		}
@@ -77,24 +92,30 @@ func (n *Net) tunUp() error {
 	if err != nil {
 		return err
 	}
-	down := tun.Attrs().RawFlags&unix.IFF_UP == 0
-	if err := n.linkUp(); err != nil {
+	if err := n.tunIPv6(); err != nil {
 		return err
 	}
-	if down {
+	if err := netlink.LinkSetUp(tun); err != nil {
+		return fmt.Errorf("netcfg: set %s up: %w", n.cfg.TUN, err)
+	}
+	if tun.Attrs().RawFlags&unix.IFF_UP == 0 {
 		n.repaired("%s was down; it is up", n.cfg.TUN)
 	}
 	return nil
 }
 
 // Links returns the indices of WAN and TUN; 0 for one that is not there. One that was deleted and made again has another.
-func (n *Net) Links() (wan, tun int) {
+func (n *Net) Links() (wan, tun int, err error) {
 	index := func(name string) int {
-		l, err := netlink.LinkByName(name)
-		if err != nil {
+		l, lerr := netlink.LinkByName(name)
+		if lerr != nil {
+			if _, gone := errors.AsType[netlink.LinkNotFoundError](lerr); !gone {
+				err = fmt.Errorf("netcfg: interface %s: %w", name, lerr)
+			}
 			return 0
 		}
 		return l.Attrs().Index
 	}
-	return index(n.cfg.WAN), index(n.cfg.TUN)
+	wan, tun = index(n.cfg.WAN), index(n.cfg.TUN)
+	return wan, tun, err
 }

@@ -34,11 +34,14 @@ type batch struct {
 // answer. Members of 10,000 rules exist.
 const nlBuffer = 64 << 20
 
-// newConn opens nftables; options come on top.
-func newConn(options ...nftables.ConnOption) (*nftables.Conn, error) {
-	conn, err := nftables.New(append(options, nftables.WithSockOptions(func(c *netlink.Conn) error {
-		return errors.Join(c.SetReadBuffer(nlBuffer), c.SetWriteBuffer(nlBuffer))
-	}))...)
+// buffers is the option of a connection that has them.
+var buffers = nftables.WithSockOptions(func(c *netlink.Conn) error {
+	return errors.Join(c.SetReadBuffer(nlBuffer), c.SetWriteBuffer(nlBuffer))
+})
+
+// newConn opens nftables.
+func newConn() (*nftables.Conn, error) {
+	conn, err := nftables.New(buffers)
 	if err != nil {
 		return nil, fmt.Errorf("netcfg: nftables: %w", err)
 	}

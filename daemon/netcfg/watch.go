@@ -94,7 +94,7 @@ func (n *Net) Watch(ctx context.Context, report func(error)) error {
 			timer.set(inspect)
 			was := told
 			told = map[string]bool{}
-			for _, err := range parts(n.Sync()) {
+			for _, err := range n.Sync() {
 				if _, ok := errors.AsType[*Repaired](err); !ok {
 					timer.set(time.Second)
 					if told[err.Error()] = true; was[err.Error()] {
@@ -107,17 +107,6 @@ func (n *Net) Watch(ctx context.Context, report func(error)) error {
 			}
 		}
 	}
-}
-
-// parts takes an error of errors.Join apart.
-func parts(err error) []error {
-	if many, ok := err.(interface{ Unwrap() []error }); ok {
-		return many.Unwrap()
-	}
-	if err != nil {
-		return []error{err}
-	}
-	return nil
 }
 
 func drain[T any](c <-chan T) {

@@ -2,11 +2,11 @@ package tun
 
 import (
 	"fmt"
-	"runtime"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/getvpn/getvpn/esp/linger"
 )
 
 // reader holds the super-packet that is being given out and the arguments of the Read under way, so that the callback of
@@ -22,6 +22,7 @@ type reader struct {
 	n      int
 	err    error
 	ready  func(fd uintptr) bool
+	poll   [1]unix.PollFd
 }
 
 func (r *reader) init(v *Vnet) {
@@ -70,7 +71,8 @@ func (r *reader) receive(fd uintptr) bool {
 			if r.n > 0 {
 				return true
 			}
-			if !linger(fd, unix.POLLIN) {
+			r.poll[0] = unix.PollFd{Fd: int32(fd), Events: unix.POLLIN}
+			if !linger.For(r.poll[:]) {
 				return false
 			}
 		default:
@@ -96,25 +98,6 @@ func (r *reader) load(b []byte) {
 	if r.split.load(h, b[vnetLen:]) != nil {
 		s.malformed.Add(1)
 	}
-}
-
-// A reader whose traffic has just stopped waits in the kernel, lingers milliseconds long, before it goes to the runtime's
-// poller: a park and an unpark for every short pause would be dear (see package pipeline). It looks up every millisecond,
-// because the scheduler and the garbage collector cannot do without a goroutine in a raw system call.
-const lingers = 10
-
-// linger waits for events on fd and says whether there are some; if not, the runtime's poller is to wait.
-func linger(fd uintptr, events int16) bool {
-	p := unix.PollFd{Fd: int32(fd), Events: events}
-	for range lingers {
-		t := unix.NsecToTimespec(int64(time.Millisecond))
-		n, _, errno := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&p)), 1, uintptr(unsafe.Pointer(&t)), 0, 0, 0)
-		if errno == 0 && n > 0 {
-			return true
-		}
-		runtime.Gosched()
-	}
-	return false
 }
 
 // writer holds the plan and the arguments of the Write under way.

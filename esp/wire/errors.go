@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 )
 
@@ -58,13 +59,12 @@ func listenErrors(device string) (*Errors, error) {
 	if err != nil {
 		return nil, fmt.Errorf("wire: packet socket for ICMP errors (needs CAP_NET_RAW): %w", err)
 	}
-	program := unix.SockFprog{Len: uint16(len(quotesESP)), Filter: &quotesESP[0]}
-	err = unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &program)
+	err = attachFilter(fd, quotesESP)
 	if err == nil {
 		err = unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1)
 	}
 	if err == nil {
-		err = unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: networkOrder(unix.ETH_P_ALL), Ifindex: ifc.Index})
+		err = unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: htons(unix.ETH_P_ALL), Ifindex: ifc.Index})
 	}
 	if err != nil {
 		_ = unix.Close(fd)
@@ -77,8 +77,6 @@ func listenErrors(device string) (*Errors, error) {
 	}
 	return e, nil
 }
-
-func networkOrder(v uint16) uint16 { return v<<8 | v>>8&0xff }
 
 // Read waits for an error and returns how long it is, with its IP header; ErrClosed after Close. An interface that goes
 // down is waited for.
@@ -124,43 +122,31 @@ func (e *Errors) Close() error {
 
 // quotesESP is a filter over IP packets: ICMP errors whose quoted packet is ESP, or of IPv6 a fragment. It only spares us
 // the rest; packet.ParseICMPError looks closely.
-var quotesESP = []unix.SockFilter{
-	load(unix.BPF_B, 0),
-	{Code: unix.BPF_ALU | unix.BPF_RSH | unix.BPF_K, K: 4},
-	jump(unix.BPF_JEQ, 4, 0, 11),
+var quotesESP = []bpf.Instruction{
+	bpf.LoadAbsolute{Off: 0, Size: 1},
+	bpf.ALUOpConstant{Op: bpf.ALUOpShiftRight, Val: 4},
+	bpf.JumpIf{Cond: bpf.JumpEqual, Val: 4, SkipFalse: 11},
 
-	load(unix.BPF_B, 9), // IPv4: protocol
-	jump(unix.BPF_JEQ, 1, 0, 17),
-	load(unix.BPF_H, 6), // not a later fragment
-	jump(unix.BPF_JSET, 0x1fff, 15, 0),
-	{Code: unix.BPF_LDX | unix.BPF_MSH | unix.BPF_B, K: 0}, // X: length of the header
-	loadX(0), // type: 3, 11, 12
-	jump(unix.BPF_JEQ, 3, 2, 0),
-	jump(unix.BPF_JEQ, 11, 1, 0),
-	jump(unix.BPF_JEQ, 12, 0, 10),
-	loadX(8 + 9), // quoted protocol
-	jump(unix.BPF_JEQ, ProtocolESP, 7, 8),
+	bpf.LoadAbsolute{Off: 9, Size: 1}, // IPv4: protocol
+	bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.IPPROTO_ICMP, SkipFalse: 17},
+	bpf.LoadAbsolute{Off: 6, Size: 2}, // not a later fragment
+	bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: 0x1fff, SkipTrue: 15},
+	bpf.LoadMemShift{Off: 0},          // X: length of the header
+	bpf.LoadIndirect{Off: 0, Size: 1}, // type: 3, 11, 12
+	bpf.JumpIf{Cond: bpf.JumpEqual, Val: 3, SkipTrue: 2},
+	bpf.JumpIf{Cond: bpf.JumpEqual, Val: 11, SkipTrue: 1},
+	bpf.JumpIf{Cond: bpf.JumpEqual, Val: 12, SkipFalse: 10},
+	bpf.LoadIndirect{Off: 8 + 9, Size: 1}, // quoted protocol
+	bpf.JumpIf{Cond: bpf.JumpEqual, Val: ProtocolESP, SkipTrue: 7, SkipFalse: 8},
 
-	load(unix.BPF_B, 6), // anything else, IPv6 at best: next header
-	jump(unix.BPF_JEQ, 58, 0, 6),
-	load(unix.BPF_B, 40), // type: an error
-	jump(unix.BPF_JGE, 128, 4, 0),
-	load(unix.BPF_B, 40+8+6), // quoted next header
-	jump(unix.BPF_JEQ, ProtocolESP, 1, 0),
-	jump(unix.BPF_JEQ, 44, 0, 1),
+	bpf.LoadAbsolute{Off: 6, Size: 1}, // anything else, IPv6 at best: next header
+	bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.IPPROTO_ICMPV6, SkipFalse: 6},
+	bpf.LoadAbsolute{Off: 40, Size: 1}, // type: an error
+	bpf.JumpIf{Cond: bpf.JumpGreaterOrEqual, Val: 128, SkipTrue: 4},
+	bpf.LoadAbsolute{Off: 40 + 8 + 6, Size: 1}, // quoted next header
+	bpf.JumpIf{Cond: bpf.JumpEqual, Val: ProtocolESP, SkipTrue: 1},
+	bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.IPPROTO_FRAGMENT, SkipFalse: 1},
 
-	{Code: unix.BPF_RET | unix.BPF_K, K: 1 << 16},
-	{Code: unix.BPF_RET | unix.BPF_K, K: 0},
-}
-
-func load(size uint16, at uint32) unix.SockFilter {
-	return unix.SockFilter{Code: unix.BPF_LD | unix.BPF_ABS | size, K: at}
-}
-
-func loadX(at uint32) unix.SockFilter {
-	return unix.SockFilter{Code: unix.BPF_LD | unix.BPF_IND | unix.BPF_B, K: at}
-}
-
-func jump(op uint16, k uint32, yes, no uint8) unix.SockFilter {
-	return unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_K | op, Jt: yes, Jf: no, K: k}
+	bpf.RetConstant{Val: 1 << 16},
+	bpf.RetConstant{Val: 0},
 }

@@ -7,14 +7,11 @@ import (
 	"sync/atomic"
 
 	"github.com/google/nftables"
-	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
-)
 
-// tableOwner is NFT_TABLE_F_OWNER (Linux 5.12): a table that the kernel deletes when the socket that made it closes.
-const tableOwner = 2
+	"github.com/getvpn/getvpn/esp/owned"
+)
 
 // shield keeps the kernel from handling what the packet sockets took. They see a packet before the ingress hook; there it
 // is dropped, unless it is a fragment: those the kernel puts together, and the raw sockets get the whole. A rule of the
@@ -27,19 +24,11 @@ var shields atomic.Uint32
 func (s *shield) Close() error { return s.conn.CloseLasting() }
 
 func newShield(device string) (*shield, error) {
-	table := &nftables.Table{Name: fmt.Sprintf("getvpn_wire_%d_%d", os.Getpid(), shields.Add(1)), Family: nftables.TableFamilyNetdev}
-	var socket *netlink.Conn
-	conn, err := nftables.New(nftables.AsLasting(), nftables.WithSockOptions(func(c *netlink.Conn) error {
-		socket = c
-		return nil
-	}))
+	conn, table, err := owned.New(nftables.TableFamilyNetdev, fmt.Sprintf("getvpn_wire_%d_%d", os.Getpid(), shields.Add(1)))
 	if err != nil {
-		return nil, fmt.Errorf("nftables: %w", err)
+		return nil, err
 	}
 	s := &shield{conn}
-	if err := addOwned(socket, table.Name); err != nil {
-		return nil, errors.Join(fmt.Errorf("a table of nftables that ends with the process (Linux 5.12 or newer?): %w", err), s.Close())
-	}
 	chain := conn.AddChain(&nftables.Chain{
 		Name: "esp", Table: table, Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookIngress,
 		Priority: nftables.ChainPriorityRef(-500), Device: device,
@@ -72,28 +61,4 @@ func shieldRules() [][]expr.Any {
 		load(expr.PayloadBaseNetworkHeader, 6, 1), equal(ProtocolESP),
 		&expr.Verdict{Kind: expr.VerdictDrop})
 	return [][]expr.Any{v4, v6}
-}
-
-// addOwned makes the table: package nftables cannot set the flag.
-func addOwned(c *netlink.Conn, name string) error {
-	attrs, err := netlink.MarshalAttributes([]netlink.Attribute{
-		{Type: unix.NFTA_TABLE_NAME, Data: []byte(name + "\x00")},
-		{Type: unix.NFTA_TABLE_FLAGS, Data: binaryutil.BigEndian.PutUint32(tableOwner)},
-	})
-	if err != nil {
-		return err
-	}
-	message := func(typ uint16, flags netlink.HeaderFlags, family byte, subsystem uint16, attrs []byte) netlink.Message {
-		head := append([]byte{family, unix.NFNETLINK_V0}, binaryutil.BigEndian.PutUint16(subsystem)...) // struct nfgenmsg
-		return netlink.Message{Header: netlink.Header{Type: netlink.HeaderType(typ), Flags: netlink.Request | flags}, Data: append(head, attrs...)}
-	}
-	if _, err := c.SendMessages([]netlink.Message{
-		message(unix.NFNL_MSG_BATCH_BEGIN, 0, unix.AF_UNSPEC, unix.NFNL_SUBSYS_NFTABLES, nil),
-		message(unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_NEWTABLE, netlink.Acknowledge|netlink.Create|netlink.Excl, unix.NFPROTO_NETDEV, 0, attrs),
-		message(unix.NFNL_MSG_BATCH_END, 0, unix.AF_UNSPEC, unix.NFNL_SUBSYS_NFTABLES, nil),
-	}); err != nil {
-		return err
-	}
-	_, err = c.Receive() // the answer to the one message that asks for one
-	return err
 }

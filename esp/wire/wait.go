@@ -3,21 +3,15 @@ package wire
 import (
 	"fmt"
 	"os"
-	"runtime"
 	"sync/atomic"
 	"syscall"
-	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/getvpn/getvpn/esp/linger"
 )
 
-// lingers is how many milliseconds wait waits in the kernel by itself before it leaves that to the runtime's poller: a park and
-// an unpark of the goroutine for every pause between batches would be dear. It looks up every millisecond, because the scheduler
-// and the garbage collector cannot do without a goroutine in a raw system call.
-const lingers = 10
-
-// waiter waits for several sockets at once: by poll while there is traffic, then with an epoll of our own inside the runtime's, so
+// waiter waits for several sockets at once: as package linger does while there is traffic, then with an epoll of our own inside the runtime's, so
 // that no thread is held while nothing happens and closing it ends the wait. The sockets are in the epoll only for that long: it is
 // called for every packet, also when nobody waits.
 type waiter struct {
@@ -66,27 +60,14 @@ func (w *waiter) wait() error { return w.conn.Read(w.ready) }
 // look says whether there is something; if not, the runtime's poller waits and calls it again.
 func (w *waiter) look(uintptr) bool {
 	w.disarm()
-	for range lingers {
-		if w.poll(time.Millisecond) {
-			return true
-		}
-		runtime.Gosched()
+	if linger.For(w.polls) {
+		return true
 	}
-	if !w.arm() || w.poll(0) { // what came before it was armed
+	if !w.arm() || linger.Ready(w.polls, 0) { // what came before it was armed
 		w.disarm()
 		return true
 	}
 	return false
-}
-
-// poll also says yes when something is wrong: the sockets know what.
-func (w *waiter) poll(d time.Duration) bool {
-	if w.woken.Load() {
-		return true
-	}
-	t := unix.NsecToTimespec(int64(d))
-	n, _, errno := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&w.polls[0])), uintptr(len(w.polls)), uintptr(unsafe.Pointer(&t)), 0, 0, 0)
-	return errno == 0 && n > 0 || errno != 0 && errno != unix.EINTR
 }
 
 // arm says whether all sockets are in the epoll now.
