@@ -19,8 +19,8 @@ import (
 // What is left between two times that are far enough apart is drift; the clock runs that much faster from then on.
 type clock struct {
 	set    bool
-	offer  pull.TimeOffer // what was said last
-	base   time.Duration  // the pseudotime
+	offer  pull.TimeOffer  // what was said last
+	base   time.Duration   // the pseudotime
 	at     machine.Instant // of the last correction
 	drift  int64           // parts per billion
 	refAt  machine.Instant // since when the drift is measured

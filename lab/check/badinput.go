@@ -149,15 +149,23 @@ func (c *badInput) prepare(ctx context.Context, env *Env) ([]*aim, error) {
 	return aims, nil
 }
 
-// flood sends on an absolute timetable, one datagram for each target at a time.
-func (c *badInput) flood(ctx context.Context, env *Env, aims []*aim) error {
-	fd := -1
-	err := env.Lab.Inside(c.From, func() (err error) {
+// rawSocket opens a socket of a node for IPv4 packets that are whole.
+func rawSocket(l Lab, node string) (fd int, err error) {
+	err = l.Inside(node, func() (err error) {
 		fd, err = unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("raw socket at %s: %w", c.From, err)
+		return -1, fmt.Errorf("raw socket at %s: %w", node, err)
+	}
+	return fd, nil
+}
+
+// flood sends on an absolute timetable, one datagram for each target at a time.
+func (c *badInput) flood(ctx context.Context, env *Env, aims []*aim) error {
+	fd, err := rawSocket(env.Lab, c.From)
+	if err != nil {
+		return err
 	}
 	defer unix.Close(fd)
 	env.Log("%d bad datagrams a second at each of %v for %s, seed %d", c.Rate, c.Targets, c.For, c.Seed)
@@ -238,18 +246,26 @@ func udp(src, dst netip.AddrPort, payload []byte) []byte {
 	return append(b, payload...)                               // RFC 768: a checksum of zero means none
 }
 
-// difference lists what counters gained.
-func difference(before, after []control.Counter) (total uint64, text string) {
+// gains are the counters that went up, by how much.
+func gains(before, after []control.Counter) (out []control.Counter) {
 	old := map[string]uint64{}
 	for _, c := range before {
 		old[c.Name] = c.Count
 	}
-	var parts []string
 	for _, c := range after {
 		if d := c.Count - old[c.Name]; d > 0 {
-			total += d
-			parts = append(parts, fmt.Sprintf("%s %d", c.Name, d))
+			out = append(out, control.Counter{Name: c.Name, Count: d})
 		}
+	}
+	return out
+}
+
+// difference lists what counters gained.
+func difference(before, after []control.Counter) (total uint64, text string) {
+	var parts []string
+	for _, c := range gains(before, after) {
+		total += c.Count
+		parts = append(parts, fmt.Sprintf("%s %d", c.Name, c.Count))
 	}
 	if len(parts) == 0 {
 		return 0, "nothing counted"

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/getvpn/getvpn/esp/packet"
 )
 
 // probe is one packet of a host to find out about the way to another.
@@ -135,11 +137,7 @@ func (p *probe) echo(n int) []byte {
 		b[0] = 128
 		return b
 	}
-	var sum uint32
-	for i := 0; i+1 < n; i += 2 {
-		sum += uint32(binary.BigEndian.Uint16(b[i:]))
-	}
-	binary.BigEndian.PutUint16(b[2:], ^uint16(sum&0xffff+sum>>16)) //nolint:gosec // RFC 1071
+	binary.BigEndian.PutUint16(b[2:], packet.Checksum(b))
 	return b
 }
 

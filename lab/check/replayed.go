@@ -143,7 +143,7 @@ func registered(ctx context.Context, env *Env) (map[string]*control.Snapshot, er
 		}
 		for start := time.Now(); out[gm] == nil; {
 			snap, err := env.snapshot(ctx, gm)
-			if err == nil && snap.GM != nil && !slices.ContainsFunc(snap.GM.Groups, func(g control.GMGroup) bool { return g.State != "registered" }) {
+			if err == nil && snap.GM != nil && !slices.ContainsFunc(snap.GM.Groups, func(g control.GMGroup) bool { return g.State != control.StateRegistered }) {
 				out[gm] = snap
 				break
 			}
@@ -160,13 +160,9 @@ func registered(ctx context.Context, env *Env) (map[string]*control.Snapshot, er
 
 // repeat sends the tape on an absolute timetable; the router's kernel carries it on as it is addressed.
 func (c *replayed) repeat(ctx context.Context, env *Env, tape [][]byte) (refused int, err error) {
-	fd := -1
-	err = env.Lab.Inside(c.From, func() (err error) {
-		fd, err = unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
-		return err
-	})
+	fd, err := rawSocket(env.Lab, c.From)
 	if err != nil {
-		return 0, fmt.Errorf("raw socket at %s: %w", c.From, err)
+		return 0, err
 	}
 	defer unix.Close(fd)
 	start := time.Now()
@@ -198,9 +194,9 @@ func (c *replayed) count(ctx context.Context, env *Env, before map[string]*contr
 			if dropped += total; total > 0 {
 				lines = append(lines, gm+": "+line)
 			}
-			for _, part := range strings.Split(line, ", ") {
-				if name, _, ok := strings.Cut(part, " "); ok && total > 0 && !slices.Contains(reasons, name) {
-					reasons = append(reasons, name)
+			for _, g := range gains(before[gm].GM.DataPath.Drops, snap.GM.DataPath.Drops) {
+				if !slices.Contains(reasons, g.Name) {
+					reasons = append(reasons, g.Name)
 				}
 			}
 		}

@@ -3,6 +3,8 @@ package mroute
 import (
 	"encoding/binary"
 	"net/netip"
+
+	"github.com/getvpn/getvpn/esp/packet"
 )
 
 // Types of IGMP messages: RFC 2236 §2.1, RFC 3376 §4.
@@ -31,7 +33,7 @@ type change struct {
 // parseIGMP reads an IGMP message; query says that it is a router's question. Source filters count as interest in the
 // whole group. What is damaged, or of another kind, says nothing.
 func parseIGMP(b []byte) (changes []change, query bool) {
-	if len(b) < 8 || checksum(b) != 0 {
+	if len(b) < 8 || packet.Checksum(b) != 0 {
 		return nil, false
 	}
 	group := netip.AddrFrom4([4]byte(b[4:8]))
@@ -66,22 +68,6 @@ func parseIGMP(b []byte) (changes []change, query bool) {
 // seconds.
 func queryMessage(every byte) []byte {
 	b := []byte{typeQuery, 10, 0, 0, 0, 0, 0, 0, 2, every, 0, 0}
-	binary.BigEndian.PutUint16(b[2:], checksum(b))
+	binary.BigEndian.PutUint16(b[2:], packet.Checksum(b))
 	return b
-}
-
-// checksum is that of RFC 1071; over a message with a right one it is 0.
-func checksum(b []byte) uint16 {
-	var sum uint32
-	for i := 0; i < len(b); i += 2 {
-		w := uint32(b[i]) << 8
-		if i+1 < len(b) {
-			w |= uint32(b[i+1])
-		}
-		sum += w
-	}
-	for sum > 0xffff {
-		sum = sum>>16 + sum&0xffff
-	}
-	return ^uint16(sum) //nolint:gosec // folded above
 }

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"github.com/getvpn/getvpn/esp/packet"
 )
 
 var (
@@ -22,13 +24,13 @@ func report3(kind byte, g netip.Addr, sources ...netip.Addr) []byte {
 		a := s.As4()
 		b = append(b, a[:]...)
 	}
-	binary.BigEndian.PutUint16(b[2:], checksum(b))
+	binary.BigEndian.PutUint16(b[2:], packet.Checksum(b))
 	return b
 }
 
 func report2(kind byte) []byte {
 	b := []byte{kind, 0, 0, 0, 239, 192, 1, 1}
-	binary.BigEndian.PutUint16(b[2:], checksum(b))
+	binary.BigEndian.PutUint16(b[2:], packet.Checksum(b))
 	return b
 }
 
@@ -38,7 +40,7 @@ func TestIGMP(t *testing.T) {
 	short := report3(changeToExclude, group)
 	short[7] = 200 // records that are not there
 	binary.BigEndian.PutUint16(short[2:], 0)
-	binary.BigEndian.PutUint16(short[2:], checksum(short))
+	binary.BigEndian.PutUint16(short[2:], packet.Checksum(short))
 	for _, c := range []struct {
 		name  string
 		b     []byte

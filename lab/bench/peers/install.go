@@ -46,7 +46,7 @@ func (c Config) install(ctx context.Context, needs []need) error {
 // program finds one, in the cache first; what apt puts beside root's path is found as well.
 func (c Config) program(name string) (string, error) {
 	path := filepath.Join(c.Cache, name)
-	if _, err := os.Stat(path); err == nil {
+	if exists(path) {
 		return path, nil
 	}
 	if path, err := exec.LookPath(name); err == nil {

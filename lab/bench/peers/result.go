@@ -126,7 +126,7 @@ func cell(s Samples) string {
 }
 
 // ratio says by how much getvpn is ahead; processor time is not a rate and has none.
-func (r *Result) ratio(s Samples) string {
+func ratio(s Samples) string {
 	if s.Ratio == 0 {
 		return "–"
 	}
@@ -147,7 +147,7 @@ func (r *Result) table() (out [][]string) {
 		for _, t := range r.Tests {
 			s := w.Cells[t]
 			if line = append(line, cell(s)); !strings.HasSuffix(t, cpuSuffix) {
-				line = append(line, r.ratio(s))
+				line = append(line, ratio(s))
 			}
 		}
 		out = append(out, line)

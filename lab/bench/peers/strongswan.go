@@ -86,21 +86,21 @@ secrets { ike-1 { secret = bench } }
 		if err := v.await(ctx, "charon's socket", func() bool { return exists(filepath.Join(d, "run", "charon.vici")) }); err != nil {
 			return err
 		}
-		_, err = v.swanctl(ctx, me, d, "--load-all")
+		err = v.swanctl(ctx, me, d, "--load-all")
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	_, err = v.swanctl(ctx, s[0], dir(s[0]), "--initiate", "--child", "net", "--timeout", "10")
-	return err
+	return v.swanctl(ctx, s[0], dir(s[0]), "--initiate", "--child", "net", "--timeout", "10")
 }
 
-func (v *visit) swanctl(ctx context.Context, e side, dir string, args ...string) (string, error) {
+func (v *visit) swanctl(ctx context.Context, e side, dir string, args ...string) error {
 	swanctl, err := v.program("swanctl")
 	if err != nil {
-		return "", err
+		return err
 	}
 	argv := append([]string{"env", "STRONGSWAN_CONF=" + filepath.Join(dir, "strongswan.conf"), "SWANCTL_DIR=" + filepath.Join(dir, "swanctl"), swanctl}, args...)
-	return v.lab.Run(ctx, e.node, append(argv, "--uri", "unix://"+filepath.Join(dir, "run", "charon.vici")))
+	_, err = v.lab.Run(ctx, e.node, append(argv, "--uri", "unix://"+filepath.Join(dir, "run", "charon.vici")))
+	return err
 }

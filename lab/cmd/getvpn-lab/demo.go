@@ -23,15 +23,7 @@ func demoCommand() *cobra.Command {
 			if s, err := r.load(args[0]); err == nil && r.Profile == "" && s.Profiles["quick"] != nil {
 				r.Profile = "quick" // nobody waits ten minutes without a screen
 			}
-			rep, err := r.run(cmd, args[0], cmd.OutOrStdout())
-			if err != nil {
-				return err
-			}
-			rep.Print(cmd.OutOrStdout())
-			if !rep.OK {
-				return errChecks
-			}
-			return nil
+			return r.once(cmd, args[0])
 		}}
 	r.flags(c)
 	return c

@@ -29,6 +29,19 @@ type runner struct {
 	only   []string
 }
 
+// once runs one scenario for its report and its verdict.
+func (r *runner) once(cmd *cobra.Command, name string) error {
+	rep, err := r.run(cmd, name, cmd.OutOrStdout())
+	if err != nil {
+		return err
+	}
+	rep.Print(cmd.OutOrStdout())
+	if !rep.OK {
+		return errChecks
+	}
+	return nil
+}
+
 func runCommand() *cobra.Command {
 	var r runner
 	var asJSON, all bool

@@ -16,15 +16,7 @@ func soakCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			// A new key every 20 s; the first and the last may fall outside.
 			r.Set = map[string]string{"for": length.String(), "rekeys": fmt.Sprint(max(int(length/(20*time.Second))-2, 0))}
-			rep, err := r.run(cmd, "soak", cmd.OutOrStdout())
-			if err != nil {
-				return err
-			}
-			rep.Print(cmd.OutOrStdout())
-			if !rep.OK {
-				return errChecks
-			}
-			return nil
+			return r.once(cmd, "soak")
 		}}
 	c.Flags().DurationVar(&length, "for", length, "how long")
 	c.Flags().StringVar(&r.name, "name", "", "name of the lab (default: soak)")
