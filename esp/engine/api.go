@@ -37,7 +37,6 @@ type Result struct {
 	Packet // not set for Drop
 	Action Action
 	Reason Reason // of Drop and Reply
-	Input  int    // index of the packet in the batch that it comes from
 }
 
 // SA is a traffic encryption key for Install.

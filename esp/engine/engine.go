@@ -71,7 +71,7 @@ type Engine struct {
 	strays  strays
 	closed  totals // of the workers that are gone
 
-	closedTimes []timeCounts // as closed, by group
+	closedTimes []TimeStats // as closed, by group; the counts alone
 }
 
 // New makes an engine that knows no keys: every group is unregistered, so it fails closed or open as configured.
@@ -114,7 +114,7 @@ func New(c Config) (*Engine, error) {
 			Name: g.Name, FailOpen: g.FailOpen, ReceiveOnly: g.ReceiveOnly, Local: slices.Clone(g.Local), Protect: slices.Clone(g.Protect),
 		})
 	}
-	e.times, e.closedTimes = make([]groupTime, len(e.groups)), make([]timeCounts, len(e.groups))
+	e.times, e.closedTimes = make([]groupTime, len(e.groups)), make([]TimeStats, len(e.groups))
 	t, err := spd.New(e.groups, nil)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
@@ -224,9 +224,10 @@ func (e *Engine) SetMTU(mtu int) error {
 // lock held.
 func (e *Engine) fitMTU() {
 	wan := int(e.wanMTU.Load())
-	e.inner4.Store(e.fit(wan, packet.IPv4HeaderLen))
-	e.inner6.Store(e.fit(wan, packet.IPv6HeaderLen))
-	e.fitPaths()
+	sas, _ := e.db.Entries()
+	e.inner4.Store(int64(e.fit(sas, wan, packet.IPv4HeaderLen)))
+	e.inner6.Store(int64(e.fit(sas, wan, packet.IPv6HeaderLen)))
+	e.fitPaths(sas)
 }
 
 // SetGateway changes the source of ICMP errors of the address's version. Nothing happens if it is not valid.

@@ -61,30 +61,29 @@ func (e *Engine) TUNMTU() int {
 }
 
 // tooLong decides about a packet that is longer than mtu, so that it does not fit once it is sealed. cut: see fits.
-func (w *Worker) tooLong(entry *sadb.Entry, h *packet.Header, p *Packet, mtu int, cut bool, input int, out []Result) []Result {
+func (w *Worker) tooLong(entry *sadb.Entry, h *packet.Header, p *Packet, mtu int, cut bool, out []Result) []Result {
 	policy := w.size
 	// A packet with DF need not have an identification of its own (RFC 6864 §4.1), so its fragments might be taken for
 	// another's: only the sealed packet can be cut.
 	whole := h.DF || policy.cut == FragmentAfter
 	switch {
 	case h.Version == 6 || policy.cut == FragmentNever || h.DF && policy.df != DFClear:
-		return append(out, w.tooBig(p.Bytes(), h, mtu, input))
+		return append(out, w.tooBig(p.Bytes(), h, mtu))
 	case whole && h.TotalLen <= entry.SA.Suite().InnerMax(math.MaxUint16, packet.IPv4HeaderLen)-esp.StampLen:
-		return w.sealAndCut(entry, h, p, input, out)
+		return w.sealAndCut(entry, h, p, out)
 	case h.DF:
-		return append(out, w.tooBig(p.Bytes(), h, mtu, input))
+		return append(out, w.tooBig(p.Bytes(), h, mtu))
 	}
 	h.DF = policy.outerDF(false) && !cut
-	return w.fragments(entry, p.Bytes(), h, mtu, input, out)
+	return w.fragments(entry, p.Bytes(), h, mtu, out)
 }
 
 // sealAndCut cuts the sealed packet into what the way to its destination takes (RFC 4303 §3.3.4). The receiver's kernel puts
 // it together again by the identification, which is the sequence number's.
-func (w *Worker) sealAndCut(entry *sadb.Entry, h *packet.Header, p *Packet, input int, out []Result) []Result {
+func (w *Worker) sealAndCut(entry *sadb.Entry, h *packet.Header, p *Packet, out []Result) []Result {
 	h.DF = false
 	whole := w.seal(entry, h, Packet{Buf: p.Buf, Off: p.Off, Len: h.TotalLen}, nil)
 	if whole.Action != Send {
-		whole.Input = input
 		return append(out, whole)
 	}
 	mtu := int(w.engine.wanMTU.Load())
@@ -96,16 +95,16 @@ func (w *Worker) sealAndCut(entry *sadb.Entry, h *packet.Header, p *Packet, inpu
 	b := whole.Bytes()
 	outer, err := packet.Parse(b)
 	if err != nil {
-		return append(out, w.drop(Malformed, input))
+		return append(out, w.drop(Malformed))
 	}
 	f, err := packet.NewFragmenter(b, &outer, mtu)
 	if err != nil {
-		return append(out, w.drop(Malformed, input))
+		return append(out, w.drop(Malformed))
 	}
 	for range f.Count() {
 		buf := w.buffer(mtu)
 		n := f.Next(buf[esp.Headroom:])
-		out = append(out, Result{Packet: Packet{Buf: buf, Off: esp.Headroom, Len: n}, Action: Send, Input: input})
+		out = append(out, Result{Packet: Packet{Buf: buf, Off: esp.Headroom, Len: n}, Action: Send})
 	}
 	return out
 }

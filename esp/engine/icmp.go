@@ -29,7 +29,6 @@ func (w *Worker) Errors(now Instant, batch []Packet, out []Result) []Result {
 	w.begin(now)
 	for i := range batch {
 		r := w.routerError(batch[i].Bytes())
-		r.Input = i
 		out = append(out, r)
 	}
 	w.end()
@@ -39,37 +38,37 @@ func (w *Worker) Errors(now Instant, batch []Packet, out []Result) []Result {
 func (w *Worker) routerError(b []byte) Result {
 	e, ok := packet.ParseICMPError(b)
 	if !ok {
-		return w.drop(Malformed, 0)
+		return w.drop(Malformed)
 	}
 	entry := w.view.Inbound(e.SPI)
 	if entry == nil || entry.Sender() == nil {
-		return w.drop(ICMPForeign, 0)
+		return w.drop(ICMPForeign)
 	}
 	if !w.mayICMP() {
-		return w.drop(ICMPLimited, 0)
+		return w.drop(ICMPLimited)
 	}
 	var room [memoLen]byte
 	quote := w.engine.sentHead(room[:0], &e)
 	if len(quote) == 0 && !recent(entry.Sender(), e.Seq) {
-		return w.drop(ICMPForeign, 0)
+		return w.drop(ICMPForeign)
 	}
 	mtu := 0
 	if e.Kind == packet.PacketLong {
 		if mtu, ok = w.pathMTU(&e); !ok {
-			return w.drop(ICMPImplausible, 0)
+			return w.drop(ICMPImplausible)
 		}
 	}
 	if len(quote) == 0 {
-		return w.drop(ICMPForgotten, 0) // a longer packet to there is answered by ourselves from now on
+		return w.drop(ICMPForgotten) // a longer packet to there is answered by ourselves from now on
 	}
 	if e.TTL <= 1 {
-		return w.drop(ICMPNoAnswer, 0)
+		return w.drop(ICMPNoAnswer)
 	}
 	e.TTL-- // as a router that passes it on
 	buf := w.buffer(packet.ICMPMaxLen)
 	n := packet.PutICMPError(buf[esp.Headroom:], &e, quote, mtu)
 	if n == 0 {
-		return w.drop(ICMPNoAnswer, 0)
+		return w.drop(ICMPNoAnswer)
 	}
 	w.engine.icmpTranslated.Add(1)
 	w.counts.replies++

@@ -8,47 +8,47 @@ import (
 	"github.com/getvpn/getvpn/esp/sadb"
 )
 
-func (w *Worker) inbound(p *Packet, input int) Result {
+func (w *Worker) inbound(p *Packet) Result {
 	b := p.Bytes()
 	var outer, inner packet.Header
 	if outer.Parse(b) != nil || outer.Proto != packet.ProtoESP {
-		return w.drop(Malformed, input)
+		return w.drop(Malformed)
 	}
 	if outer.Fragment() {
-		return w.drop(Fragmented, input)
+		return w.drop(Fragmented)
 	}
 	sealed := b[outer.HeaderLen:outer.TotalLen]
 	spi, ok := esp.Peek(sealed)
 	if !ok {
-		return w.drop(Malformed, input)
+		return w.drop(Malformed)
 	}
 	entry := w.view.Inbound(spi)
 	if entry == nil {
 		w.engine.strays.add(spi, &outer)
-		return w.drop(UnknownSPI, input)
+		return w.drop(UnknownSPI)
 	}
 	payload, next, reason := w.open(entry, &outer, sealed)
 	if reason != None {
-		return w.drop(reason, input)
+		return w.drop(reason)
 	}
 	switch next {
 	case esp.NextIPv4, esp.NextIPv6:
 	case esp.NextDummy:
-		return w.drop(Dummy, input)
+		return w.drop(Dummy)
 	default:
-		return w.drop(BadNextHeader, input)
+		return w.drop(BadNextHeader)
 	}
 	if inner.Parse(payload) != nil || nextHeader(inner.Version) != next {
-		return w.drop(Malformed, input)
+		return w.drop(Malformed)
 	}
 	payload = payload[:inner.TotalLen] // RFC 4303 §2.7: what is behind is traffic flow confidentiality padding
 	if reason := w.judge(entry, &outer, &inner, payload); reason != None {
-		return w.drop(reason, input)
+		return w.drop(reason)
 	}
 	w.clampMSS(payload, &inner, inner.Src)
 	w.counts.in(entry, len(payload))
 	off := p.Off + outer.HeaderLen + esp.HeaderLen + entry.SA.Suite().IVLen()
-	return Result{Packet: Packet{Buf: p.Buf, Off: off, Len: len(payload)}, Action: Deliver, Input: input}
+	return Result{Packet: Packet{Buf: p.Buf, Off: off, Len: len(payload)}, Action: Deliver}
 }
 
 // open takes a packet through RFC 4303 §3.4: replay check, integrity, and only then the window moves.

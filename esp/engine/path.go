@@ -6,6 +6,7 @@ import (
 
 	"github.com/getvpn/getvpn/esp"
 	"github.com/getvpn/getvpn/esp/packet"
+	"github.com/getvpn/getvpn/esp/sadb"
 )
 
 // Path MTUs, RFC 1191, 8201 and 4301 §8.2.
@@ -75,14 +76,15 @@ func (e *Engine) narrow(now Instant, to packet.Addr, version uint8, mtu int) (pa
 		}
 		delete(next.to, k)
 	}
-	next.add(key, x, e)
+	sas, _ := e.db.Entries()
+	next.add(key, x, e, sas)
 	e.paths.Store(next)
 	return next.to[key], true
 }
 
 // add puts a path in, with what fits into its packets under the suite that needs most. Called with the engine's lock held.
-func (p *paths) add(key destination, x path, e *Engine) {
-	x.inner = int(e.fit(x.outer, (&packet.Header{Version: key.version()}).OuterLen()))
+func (p *paths) add(key destination, x path, e *Engine, sas []*sadb.Entry) {
+	x.inner = e.fit(sas, x.outer, (&packet.Header{Version: key.version()}).OuterLen())
 	p.to[key] = x
 	p.shortest = min(p.shortest, x.inner)
 	if x.cut {
@@ -91,14 +93,14 @@ func (p *paths) add(key destination, x path, e *Engine) {
 }
 
 // fitPaths follows a change of suites. Called with the lock held.
-func (e *Engine) fitPaths() {
+func (e *Engine) fitPaths(sas []*sadb.Entry) {
 	old := e.paths.Load()
 	if old == nil {
 		return
 	}
 	next := &paths{to: make(map[destination]path, len(old.to)), shortest: math.MaxInt}
 	for key, x := range old.to {
-		next.add(key, x, e)
+		next.add(key, x, e, sas)
 	}
 	e.paths.Store(next)
 }
@@ -111,14 +113,13 @@ func (d destination) version() uint8 {
 }
 
 // fit returns the longest packet that fits into an ESP packet of mtu octets with an outer header of that length, under the
-// suite that needs most of those that are installed; with none, under AES-GCM. Called with the lock held.
-func (e *Engine) fit(mtu, outer int) int64 {
+// suite of these SAs that needs most; with none, under AES-GCM. Called with the lock held.
+func (e *Engine) fit(sas []*sadb.Entry, mtu, outer int) int {
 	inner := esp.AES256GCM.InnerMax(mtu, outer)
-	entries, _ := e.db.Entries()
-	for _, x := range entries {
+	for _, x := range sas {
 		inner = min(inner, x.SA.Suite().InnerMax(mtu, outer)-e.stampLen(x.Group))
 	}
-	return int64(inner)
+	return inner
 }
 
 // fits returns the longest packet that can be sealed to where h goes, and whether routers may cut the sealed one.

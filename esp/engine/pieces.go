@@ -11,10 +11,9 @@ import (
 // sealInPieces is for an IPv6 packet of at most 1280 octets that does not fit once it is sealed. Its sender may count on
 // its passing (RFC 8200 §5), so the sealed packet is cut (RFC 2473 §7.1 (b)), to a size that every IPv6 link takes. The
 // receiver's kernel puts it together again.
-func (w *Worker) sealInPieces(entry *sadb.Entry, h *packet.Header, p *Packet, input int, out []Result) []Result {
+func (w *Worker) sealInPieces(entry *sadb.Entry, h *packet.Header, p *Packet, out []Result) []Result {
 	whole := w.seal(entry, h, Packet{Buf: p.Buf, Off: p.Off, Len: h.TotalLen}, nil)
 	if whole.Action != Send {
-		whole.Input = input
 		return append(out, whole)
 	}
 	b := whole.Bytes()
@@ -27,7 +26,7 @@ func (w *Worker) sealInPieces(entry *sadb.Entry, h *packet.Header, p *Packet, in
 			w.used-- // not needed after all
 			return out
 		}
-		out = append(out, Result{Packet: Packet{Buf: buf, Off: esp.Headroom, Len: n}, Action: Send, Input: input})
+		out = append(out, Result{Packet: Packet{Buf: buf, Off: esp.Headroom, Len: n}, Action: Send})
 	}
 }
 

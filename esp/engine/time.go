@@ -179,16 +179,17 @@ func source(payload []byte, next uint8) netip.Addr {
 	return netip.AddrFrom16([16]byte(payload[8:24]))
 }
 
-// timeStats sums over the workers. Called with the lock held.
-func (e *Engine) timeStats(now Instant) []TimeStats {
-	out := make([]TimeStats, len(e.groups))
+// TimeStats returns the state of the time windows at now, one for each group, in order.
+func (e *Engine) TimeStats(now Instant) []TimeStats {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	out := slices.Clone(e.closedTimes)
 	for i := range out {
 		s := &out[i]
 		s.Group, s.Recent = e.groups[i].Name, e.times[i].late.list()
 		if t := e.times[i].clock.Load(); t != nil {
 			s.On, s.Window, s.Now = true, t.Window, t.Now(int64(now))
 		}
-		s.add(&e.closedTimes[i])
 		for _, w := range e.workers {
 			s.add(&w.times[i])
 		}
@@ -196,26 +197,11 @@ func (e *Engine) timeStats(now Instant) []TimeStats {
 	return out
 }
 
+// add adds the counts of a worker.
 func (s *TimeStats) add(c *timeCounts) {
 	s.In += c.in.Load()
 	s.Out += c.out.Load()
 	s.Stale += c.stale.Load()
 	s.Unstamped += c.unstamped.Load()
 	s.MaxDelta = max(s.MaxDelta, time.Duration(c.delta.Load()))
-}
-
-// keep adds the counts of a worker that ends.
-func (c *timeCounts) keep(o *timeCounts) {
-	c.in.Add(o.in.Load())
-	c.out.Add(o.out.Load())
-	c.stale.Add(o.stale.Load())
-	c.unstamped.Add(o.unstamped.Load())
-	c.delta.Store(max(c.delta.Load(), o.delta.Load()))
-}
-
-// TimeStats returns the state of the time windows at now, one for each group, in order.
-func (e *Engine) TimeStats(now Instant) []TimeStats {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.timeStats(now)
 }

@@ -64,7 +64,7 @@ func (w *Worker) Close() {
 		e.workers = slices.Delete(e.workers, i, i+1)
 		e.closed.addAll(&w.totals)
 		for i := range w.times {
-			e.closedTimes[i].keep(&w.times[i])
+			e.closedTimes[i].add(&w.times[i])
 		}
 	}
 }
@@ -96,7 +96,7 @@ func (w *Worker) Outbound(now Instant, batch []Packet, out []Result) []Result {
 	w.begin(now)
 	w.sent.mu.Lock()
 	for i := range batch {
-		out = w.outbound(&batch[i], i, out)
+		out = w.outbound(&batch[i], out)
 	}
 	w.sent.mu.Unlock()
 	w.end()
@@ -108,15 +108,15 @@ func (w *Worker) Outbound(now Instant, batch []Packet, out []Result) []Result {
 func (w *Worker) Inbound(now Instant, batch []Packet, out []Result) []Result {
 	w.begin(now)
 	for i := range batch {
-		out = append(out, w.inbound(&batch[i], i))
+		out = append(out, w.inbound(&batch[i]))
 	}
 	w.end()
 	return out
 }
 
-func (w *Worker) drop(r Reason, input int) Result {
+func (w *Worker) drop(r Reason) Result {
 	w.totals.drops[r].Add(1)
-	return Result{Action: Drop, Reason: r, Input: input}
+	return Result{Action: Drop, Reason: r}
 }
 
 // buffer returns a buffer that holds a packet of n octets with room around it. Buffers are used again in every batch.

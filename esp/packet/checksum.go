@@ -6,18 +6,12 @@ import (
 )
 
 // Checksum returns the Internet checksum of b (RFC 1071), to be stored big-endian.
-func Checksum(b []byte) uint16 { return ^fold(sum(0, b)) }
+func Checksum(b []byte) uint16 { return ^Fold(Sum(0, b)) }
 
 // Sum adds the 16-bit words of b, which are big-endian and of which the last may be half, to the ones' complement sum s.
-// The complement of Fold of it is a checksum.
-func Sum(s uint64, b []byte) uint64 { return uint64(fold(sum(s, b))) }
-
-// Fold makes a ones' complement sum 16 bits wide.
-func Fold(s uint64) uint16 { return fold(s) }
-
-// sum takes long strings eight octets at a time, in the machine's order and with the carry going round: the sum does not
-// care (RFC 1071 §2 (A) and (B)), only its octets must be swapped in the end.
-func sum(s uint64, b []byte) uint64 {
+// The complement of Fold of it is a checksum. It takes long strings eight octets at a time, in the machine's order and with
+// the carry going round: the sum does not care (RFC 1071 §2 (A) and (B)), only its octets must be swapped in the end.
+func Sum(s uint64, b []byte) uint64 {
 	if len(b) >= 32 {
 		var long, c uint64
 		for len(b) >= 64 { // the carry is worth a register only within a turn
@@ -42,7 +36,7 @@ func sum(s uint64, b []byte) uint64 {
 			long += c
 			b = b[32:]
 		}
-		s += uint64(bits.ReverseBytes16(fold(long&0xffffffff + long>>32)))
+		s += uint64(bits.ReverseBytes16(Fold(long&0xffffffff + long>>32)))
 	}
 	for len(b) >= 4 {
 		s += uint64(binary.BigEndian.Uint32(b))
@@ -58,7 +52,8 @@ func sum(s uint64, b []byte) uint64 {
 	return s
 }
 
-func fold(s uint64) uint16 {
+// Fold makes a ones' complement sum 16 bits wide.
+func Fold(s uint64) uint16 {
 	for s > 0xffff {
 		s = s&0xffff + s>>16
 	}
@@ -67,7 +62,7 @@ func fold(s uint64) uint16 {
 
 // UpdateChecksum returns the checksum after one 16-bit word that it covers changed from was to is, RFC 1624 §3 eqn. 3.
 func UpdateChecksum(check, was, is uint16) uint16 {
-	return ^fold(uint64(^check) + uint64(^was) + uint64(is))
+	return ^Fold(uint64(^check) + uint64(^was) + uint64(is))
 }
 
 // UpperChecksum returns the checksum of an upper layer with a pseudo-header (TCP and UDP: RFC 9293 §3.1; IPv6: RFC 8200
@@ -77,5 +72,5 @@ func UpperChecksum(h *Header, proto uint8, data []byte) uint16 {
 	for _, a := range [...]uint64{h.Src.Hi, h.Src.Lo, h.Dst.Hi, h.Dst.Lo} {
 		s += a>>32 + a&0xffffffff
 	}
-	return ^fold(sum(s, data))
+	return ^Fold(Sum(s, data))
 }

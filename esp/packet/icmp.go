@@ -28,14 +28,30 @@ func FragNeeded(b, pkt []byte, h *Header, mtu int, src Addr) int {
 		return 0
 	}
 	quoted := min(h.HeaderLen+icmpQuote, h.TotalLen)
-	total := IPv4HeaderLen + icmpHeaderLen + quoted
+	outer := Header{Version: 4, Src: src, Dst: h.Src, TTL: icmpTTL}
+	return putError(b, &outer, icmpUnreachable, icmpFragNeeded, uint32(min(mtu, 65535)), pkt[:quoted])
+}
+
+// putError writes an ICMP error between the addresses of outer, of its version, to b and returns its length. word is what
+// stands between the checksum and the quote.
+func putError(b []byte, outer *Header, typ, code uint8, word uint32, quote []byte) int {
 	// DF with identification 0: RFC 6864 §4.1 lets an unfragmentable datagram have any.
-	PutOuter(b, &Header{Version: 4, Src: src, Dst: h.Src, TOS: icmpTOS, TTL: icmpTTL, DF: true}, ProtoICMP, total, 0)
-	m := b[IPv4HeaderLen:total]
-	m[0], m[1], m[2], m[3], m[4], m[5] = 3, 4, 0, 0, 0, 0
-	binary.BigEndian.PutUint16(m[6:], uint16(min(mtu, 65535)))
-	copy(m[icmpHeaderLen:], pkt[:quoted])
-	binary.BigEndian.PutUint16(m[2:], Checksum(m))
+	outer.TOS, outer.DF = icmpTOS, true
+	proto := uint8(ProtoICMP)
+	if outer.Version == 6 {
+		proto = ProtoICMPv6
+	}
+	total := outer.OuterLen() + icmpHeaderLen + len(quote)
+	PutOuter(b, outer, proto, total, 0)
+	m := b[outer.OuterLen():total]
+	m[0], m[1], m[2], m[3] = typ, code, 0, 0
+	binary.BigEndian.PutUint32(m[4:], word)
+	copy(m[icmpHeaderLen:], quote)
+	check := Checksum(m)
+	if outer.Version == 6 {
+		check = UpperChecksum(outer, proto, m)
+	}
+	binary.BigEndian.PutUint16(m[2:], check)
 	return total
 }
 

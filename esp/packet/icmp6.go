@@ -1,7 +1,5 @@
 package packet
 
-import "encoding/binary"
-
 const (
 	icmp6Redirect = 137
 	icmp6Error    = 128 // types below it are errors, RFC 4443 §2.1
@@ -13,15 +11,9 @@ func PacketTooBig(b, pkt []byte, h *Header, mtu int, src Addr) int {
 	if !mayError6(pkt, h) {
 		return 0
 	}
-	total := min(IPv6HeaderLen+icmpHeaderLen+h.TotalLen, ICMPMaxLen)
-	reply := Header{Version: 6, Src: src, Dst: h.Src, TOS: icmpTOS, TTL: icmpTTL}
-	PutOuter(b, &reply, ProtoICMPv6, total, 0)
-	m := b[IPv6HeaderLen:total]
-	m[0], m[1], m[2], m[3] = 2, 0, 0, 0
-	binary.BigEndian.PutUint32(m[4:], uint32(mtu))
-	copy(m[icmpHeaderLen:], pkt[:h.TotalLen])
-	binary.BigEndian.PutUint16(m[2:], UpperChecksum(&reply, ProtoICMPv6, m))
-	return total
+	quoted := min(h.TotalLen, ICMPMaxLen-IPv6HeaderLen-icmpHeaderLen)
+	outer := Header{Version: 6, Src: src, Dst: h.Src, TTL: icmpTTL}
+	return putError(b, &outer, icmp6PacketTooBig, 0, uint32(mtu), pkt[:quoted])
 }
 
 // mayError6 says whether a packet may be answered with this ICMPv6 error, RFC 4443 §2.4(e): other than the rest, also when

@@ -150,25 +150,19 @@ func PutICMPError(b []byte, e *ICMPError, quote []byte, mtu int) int {
 	if inner.TotalLen = len(quote); inner.HeaderLen > len(quote) || !mayError(quote, &inner) || e.Kind == PacketLong && !inner.DF {
 		return 0
 	}
-	typ, code, pointer := e.Type, e.Code, uint8(0)
+	code, word := e.Code, uint32(0)
 	switch {
+	case e.Kind == PacketLong:
+		word = uint32(min(mtu, 65535))
 	case e.Kind == Unreachable && (code == icmpProtocol || code == icmpPort):
 		code = icmpHost
 	case e.Kind == Parameter:
-		if pointer = e.Pointer; pointer >= IPv4HeaderLen {
+		if e.Pointer >= IPv4HeaderLen {
 			return 0
 		}
+		word = uint32(e.Pointer) << 24
 	}
-	total := IPv4HeaderLen + icmpHeaderLen + len(quote)
-	PutOuter(b, &Header{Version: 4, Src: e.Src, Dst: e.Dst, TOS: icmpTOS, TTL: e.TTL, DF: true}, ProtoICMP, total, 0)
-	m := b[IPv4HeaderLen:total]
-	m[0], m[1], m[2], m[3], m[4], m[5], m[6], m[7] = typ, code, 0, 0, pointer, 0, 0, 0
-	if e.Kind == PacketLong {
-		binary.BigEndian.PutUint16(m[6:], uint16(min(mtu, 65535)))
-	}
-	copy(m[icmpHeaderLen:], quote)
-	binary.BigEndian.PutUint16(m[2:], Checksum(m))
-	return total
+	return putError(b, &Header{Version: 4, Src: e.Src, Dst: e.Dst, TTL: e.TTL}, e.Type, code, word, quote)
 }
 
 func (e *ICMPError) put6(b, quote []byte, mtu int) int {
@@ -190,15 +184,7 @@ func (e *ICMPError) put6(b, quote []byte, mtu int) int {
 			return 0
 		}
 	}
-	total := IPv6HeaderLen + icmpHeaderLen + len(quote)
-	reply := Header{Version: 6, Src: e.Src, Dst: e.Dst, TOS: icmpTOS, TTL: e.TTL}
-	PutOuter(b, &reply, ProtoICMPv6, total, 0)
-	m := b[IPv6HeaderLen:total]
-	m[0], m[1], m[2], m[3] = typ, code, 0, 0
-	binary.BigEndian.PutUint32(m[4:], word)
-	copy(m[icmpHeaderLen:], quote)
-	binary.BigEndian.PutUint16(m[2:], UpperChecksum(&reply, ProtoICMPv6, m))
-	return total
+	return putError(b, &Header{Version: 6, Src: e.Src, Dst: e.Dst, TTL: e.TTL}, typ, code, word, quote)
 }
 
 // quotedHeader is the header of a packet of which only the beginning is left, which Parse would refuse. Extension headers

@@ -25,8 +25,6 @@ type Device interface {
 	Name() string
 	// MTU returns the interface's MTU as it is now.
 	MTU() (int, error)
-	// BatchSize is how many packets a Read can return at most; more buffers are of no use.
-	BatchSize() int
 	// Close makes the interface vanish, with every route through it, and unblocks Read.
 	Close() error
 }

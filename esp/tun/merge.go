@@ -200,19 +200,13 @@ func sameTransport(a, b []byte) bool {
 // sound verifies the checksums of an IPv4 header and of TCP or UDP. The other way to write the checksum 0 (RFC 1624 §3)
 // is right, too, but would not be what cutting gives.
 func sound(p []byte, l4 int, proto byte) bool {
-	var s uint64
-	if l4 == ip4Len {
-		if packet.Checksum(p[:ip4Len]) != 0 || p[10]&p[11] == 0xff {
-			return false
-		}
-		s = packet.Sum(0, p[12:20])
-	} else {
-		s = packet.Sum(0, p[8:40])
+	if l4 == ip4Len && (packet.Checksum(p[:ip4Len]) != 0 || p[10]&p[11] == 0xff) {
+		return false
 	}
 	if proto == protoTCP && p[l4+tcpCsum]&p[l4+tcpCsum+1] == 0xff {
 		return false
 	}
-	return packet.Fold(packet.Sum(s+uint64(proto)+uint64(len(p)-l4), p[l4:])) == 0xffff
+	return packet.Fold(packet.Sum(addressSum(p)+uint64(proto)+uint64(len(p)-l4), p[l4:])) == 0xffff
 }
 
 // put writes the virtio header and the packet headers of a run of several to b and returns their length; the payloads
@@ -224,16 +218,13 @@ func (r *run) put(b, first, last []byte) int {
 	}
 	p := b[vnetLen : vnetLen+r.headers]
 	copy(p, first)
-	var s uint64
 	if r.l4 == ip4Len {
 		binary.BigEndian.PutUint16(p[2:], uint16(r.total))
 		p[10], p[11] = 0, 0
 		binary.BigEndian.PutUint16(p[10:], packet.Checksum(p[:ip4Len]))
-		s = packet.Sum(0, p[12:20])
 	} else {
 		h.gsoType = gsoTCP6
 		binary.BigEndian.PutUint16(p[4:], uint16(r.total-ip6Len))
-		s = packet.Sum(0, p[8:40])
 	}
 	length := r.total - r.l4
 	t := p[r.l4:]
@@ -243,7 +234,15 @@ func (r *run) put(b, first, last []byte) int {
 	} else {
 		t[13] |= last[r.l4+13] & (tcpPSH | tcpFIN)
 	}
-	binary.BigEndian.PutUint16(t[h.csumOffset:], packet.Fold(s+uint64(r.proto)+uint64(length)))
+	binary.BigEndian.PutUint16(t[h.csumOffset:], packet.Fold(addressSum(p)+uint64(r.proto)+uint64(length)))
 	h.put(b)
 	return vnetLen + r.headers
+}
+
+// addressSum is the part of a pseudo header's sum that the addresses make, of a packet of either version.
+func addressSum(p []byte) uint64 {
+	if p[0]>>4 == 4 {
+		return packet.Sum(0, p[12:20])
+	}
+	return packet.Sum(0, p[8:40])
 }

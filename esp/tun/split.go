@@ -44,13 +44,13 @@ func (s *splitter) load(h vnetHeader, b []byte) error {
 			return errSuper
 		}
 		s.id = binary.BigEndian.Uint16(b[4:])
-		s.pseudo = packet.Sum(0, b[12:20])
+		s.pseudo = addressSum(b)
 	case b[0]>>4 == 6 && (kind == gsoTCP6 || kind == gsoUDP):
 		s.v6, s.udp = true, kind == gsoUDP
 		if s.l4 < ip6Len || len(b) < ip6Len {
 			return errSuper
 		}
-		s.pseudo = packet.Sum(0, b[8:40])
+		s.pseudo = addressSum(b)
 	default:
 		return errSuper
 	}

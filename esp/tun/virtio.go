@@ -5,6 +5,8 @@ import (
 	"errors"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/getvpn/getvpn/esp/packet"
 )
 
 // vnetLen is the length of struct virtio_net_hdr, in front of every packet of a TUN with IFF_VNET_HDR.
@@ -46,10 +48,10 @@ const (
 )
 
 const (
-	protoTCP = unix.IPPROTO_TCP
-	protoUDP = unix.IPPROTO_UDP
+	protoTCP = packet.ProtoTCP
+	protoUDP = packet.ProtoUDP
 
-	ip4Len, ip6Len = 20, 40
+	ip4Len, ip6Len = packet.IPv4HeaderLen, packet.IPv6HeaderLen
 	udpLen         = 8
 	tcpLen         = 20 // without options
 	tcpCsum        = 16

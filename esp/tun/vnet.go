@@ -3,12 +3,10 @@ package tun
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,23 +14,17 @@ import (
 // ErrNoVnet is wrapped when this kernel's TUN cannot have what the fast path needs.
 var ErrNoVnet = errors.New("tun: no super-packets (IFF_VNET_HDR) here")
 
-// vnetBatch is how many packets one Read gives at most: about two super-packets.
-const vnetBatch = 128
-
 // Vnet is a Device whose kernel side takes and gives super-packets: one system call carries up to 64 kB of a TCP
 // connection. Read cuts, Write merges; what is read and written are the packets of a wire.
 type Vnet struct {
-	file *os.File
-	conn syscall.RawConn
-	name string
-	off  string // offloads that the kernel refused
+	queue
+	off string // offloads that the kernel refused
 
 	unsteered error // why the kernel chooses queues by itself
 
-	rd     reader
-	mu     sync.Mutex // Write
-	wr     writer
-	closed atomic.Bool
+	rd reader
+	mu sync.Mutex // Write
+	wr writer
 
 	stats vnetCounters
 }
@@ -80,7 +72,7 @@ func openVnet(name string, multi bool) (*Vnet, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tun: create %s (needs CAP_NET_ADMIN and /dev/net/tun): %w", name, err)
 	}
-	v := &Vnet{name: name}
+	v := &Vnet{queue: queue{name: name}}
 	if err := v.attach(fd, multi); err != nil {
 		_ = unix.Close(fd)
 		return nil, err
@@ -174,21 +166,6 @@ func (v *Vnet) steer() error {
 // it does not.
 func (v *Vnet) Unsteered() error { return v.unsteered }
 
-// Name returns the interface's name.
-func (v *Vnet) Name() string { return v.name }
-
-// BatchSize returns the most packets a Read returns.
-func (v *Vnet) BatchSize() int { return vnetBatch }
-
-// MTU asks the kernel.
-func (v *Vnet) MTU() (int, error) {
-	ifi, err := net.InterfaceByName(v.name)
-	if err != nil {
-		return 0, fmt.Errorf("tun: MTU of %s: %w", v.name, err)
-	}
-	return ifi.MTU, nil
-}
-
 // Stats returns the counters.
 func (v *Vnet) Stats() VnetStats {
 	s := &v.stats
@@ -196,20 +173,4 @@ func (v *Vnet) Stats() VnetStats {
 		Read: s.read.Load(), Super: s.super.Load(), Malformed: s.malformed.Load(), Oversize: s.oversize.Load(),
 		Written: s.written.Load(), Merged: s.merged.Load(), Refused: s.refused.Load(),
 	}
-}
-
-// Close gives up the queue; with the last one the interface goes.
-func (v *Vnet) Close() error {
-	if v.closed.Swap(true) {
-		return nil
-	}
-	return v.file.Close()
-}
-
-// closedOr names the error of a closed descriptor: RawConn reports an internal one of the runtime.
-func (v *Vnet) closedOr(err error) error {
-	if v.closed.Load() {
-		return ErrClosed
-	}
-	return fmt.Errorf("tun: %s: %w", v.name, err)
 }

@@ -3,7 +3,6 @@ package tun
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -19,9 +18,7 @@ const waterBatch = 64
 
 // Water is a Device on songgao/water: a plain TUN interface, one packet a system call.
 type Water struct {
-	file *os.File
-	conn syscall.RawConn
-	name string
+	queue
 
 	// The arguments of the call under way, so that the callbacks of RawConn are made once and not per call.
 	rd    readCall
@@ -31,7 +28,6 @@ type Water struct {
 	write func(fd uintptr) bool
 
 	refused atomic.Uint64
-	closed  atomic.Bool
 }
 
 type readCall struct {
@@ -74,7 +70,7 @@ func OpenWater(name string) (*Water, error) {
 		_ = file.Close()
 		return nil, fmt.Errorf("tun: %s: %w", name, err)
 	}
-	w := &Water{file: file, conn: conn, name: ifc.Name()}
+	w := &Water{queue: queue{file: file, conn: conn, name: ifc.Name()}}
 	w.read, w.write = w.readReady, w.writeReady
 	return w, nil
 }
@@ -153,34 +149,3 @@ func (w *Water) writeReady(fd uintptr) bool {
 
 // Refused counts packets that the kernel did not take.
 func (w *Water) Refused() uint64 { return w.refused.Load() }
-
-// Name returns the interface's name.
-func (w *Water) Name() string { return w.name }
-
-// BatchSize returns the most packets a Read returns.
-func (w *Water) BatchSize() int { return waterBatch }
-
-// MTU asks the kernel.
-func (w *Water) MTU() (int, error) {
-	ifi, err := net.InterfaceByName(w.name)
-	if err != nil {
-		return 0, fmt.Errorf("tun: MTU of %s: %w", w.name, err)
-	}
-	return ifi.MTU, nil
-}
-
-// Close removes the interface.
-func (w *Water) Close() error {
-	if w.closed.Swap(true) {
-		return nil
-	}
-	return w.file.Close()
-}
-
-// closedOr names the error of a closed descriptor: RawConn reports an internal one of the runtime.
-func (w *Water) closedOr(err error) error {
-	if w.closed.Load() {
-		return ErrClosed
-	}
-	return fmt.Errorf("tun: %s: %w", w.name, err)
-}

@@ -1,6 +1,10 @@
 package wire
 
-import "os"
+import (
+	"os"
+
+	"github.com/getvpn/getvpn/esp/packet"
+)
 
 // ErrClosed is what ReadBatch and WriteBatch return after Close.
 var ErrClosed = os.ErrClosed
@@ -47,4 +51,4 @@ const LinkHeadroom = 32
 const MaxBatch = 128
 
 // ProtocolESP is the IP protocol number of ESP (RFC 4303 §2). A number: minimal images have no /etc/protocols.
-const ProtocolESP = 50
+const ProtocolESP = packet.ProtoESP

@@ -184,8 +184,18 @@ func (h *hops) usable(n *neighbour) bool {
 	return n.usable
 }
 
+// idle says that no next hop is known, as always with raw sockets alone: there is nothing to ask the kernel for.
+func (h *hops) idle() bool {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return len(h.next) == 0
+}
+
 // loadNeighbours reads the kernel's table into the entries that there are.
 func (h *hops) loadNeighbours() {
+	if h.idle() {
+		return
+	}
 	list, err := netlink.NeighList(h.index, netlink.FAMILY_ALL)
 	if err != nil {
 		return
@@ -227,6 +237,9 @@ func (h *hops) use(hop netip.Addr) {
 
 // probe asks the neighbours that are in use whether they are still there.
 func (h *hops) probe() {
+	if h.idle() {
+		return
+	}
 	list, err := netlink.NeighList(h.index, netlink.FAMILY_ALL)
 	if err != nil {
 		return

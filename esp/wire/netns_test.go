@@ -104,7 +104,7 @@ func (w *wan) packetSocket(name string) int {
 			return -1, err
 		}
 		return fd, errors.Join(
-			receiveBuffer(fd, 8<<20),
+			setBuffer(fd, unix.SO_RCVBUFFORCE, unix.SO_RCVBUF, 8<<20),
 			unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1),
 			unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Usec: 50_000}),
 			unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: htons(unix.ETH_P_ALL), Ifindex: l.Attrs().Index}))

@@ -58,9 +58,6 @@ func (l *Link) Close() error {
 // there again.
 var ErrReopen = errors.New("open the WAN again")
 
-// ErrMode is wrapped by the refusal of a mode that does not exist.
-var ErrMode = errors.New("wire: unknown mode")
-
 // Open opens the WAN. It needs CAP_NET_RAW and CAP_NET_ADMIN; XDP needs CAP_BPF of the initial user namespace too.
 func Open(cfg Config) (*Link, error) {
 	if cfg.SocketBuffer == 0 {
@@ -89,7 +86,7 @@ func Open(cfg Config) (*Link, error) {
 		}
 		refused = append(refused, err.Error())
 	}
-	return nil, fmt.Errorf("%w: %q is none of auto, xdp, packet, raw", ErrMode, cfg.Mode)
+	return nil, fmt.Errorf("wire: unknown mode: %q is none of auto, xdp, packet, raw", cfg.Mode)
 }
 
 func openRaw(cfg Config) (*Link, error) {

@@ -106,7 +106,7 @@ func newPacketReceiver(index int, cfg Config, stats *counters) (*receiver, error
 	}
 	err = errors.Join(
 		attachFilter(fd, isESP),
-		receiveBuffer(fd, cfg.SocketBuffer),
+		setBuffer(fd, unix.SO_RCVBUFFORCE, unix.SO_RCVBUF, cfg.SocketBuffer),
 		unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1),
 		unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: htons(unix.ETH_P_ALL), Ifindex: index}),
 	)
@@ -152,7 +152,7 @@ func newPacketSender(index int, cfg Config) (*packetSender, error) {
 	err = errors.Join(
 		sock.setInt(unix.SOL_PACKET, unix.PACKET_QDISC_BYPASS, 1, "PACKET_QDISC_BYPASS"),
 		sock.mark(cfg.Mark),
-		sock.buffer(unix.SO_SNDBUFFORCE, unix.SO_SNDBUF, cfg.SocketBuffer),
+		sock.buffer(cfg.SocketBuffer),
 		sock.control("bind", func(fd int) error { return unix.Bind(fd, &unix.SockaddrLinklayer{Ifindex: index}) }),
 	)
 	if err != nil {

@@ -5,12 +5,14 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/getvpn/getvpn/esp/packet"
 )
 
 // Lengths of the fixed headers; the destination ends both.
 const (
-	minIPv4 = 20
-	minIPv6 = 40
+	minIPv4 = packet.IPv4HeaderLen
+	minIPv6 = packet.IPv6HeaderLen
 )
 
 // rawSender sends through raw sockets, where the kernel finds the way. A packet with IP_HDRINCL is never fragmented: what is
@@ -35,7 +37,7 @@ func newRawSender(cfg Config) (*rawSender, error) {
 	}
 	err = errors.Join(
 		s.v4.setInt(unix.IPPROTO_IP, unix.IP_HDRINCL, 1, "IP_HDRINCL"), s.v4.mark(cfg.Mark), s.v4.multicast(cfg.Device),
-		s.v4.buffer(unix.SO_SNDBUFFORCE, unix.SO_SNDBUF, cfg.SocketBuffer),
+		s.v4.buffer(cfg.SocketBuffer),
 	)
 	s.v4.init(4, 0)
 	if err == nil {
@@ -46,7 +48,7 @@ func newRawSender(cfg Config) (*rawSender, error) {
 		case err == nil:
 			var scope uint32
 			scope, err = s.v6.multicast6(cfg.Device)
-			err = errors.Join(err, s.v6.mark(cfg.Mark), s.v6.buffer(unix.SO_SNDBUFFORCE, unix.SO_SNDBUF, cfg.SocketBuffer))
+			err = errors.Join(err, s.v6.mark(cfg.Mark), s.v6.buffer(cfg.SocketBuffer))
 			s.v6.init(6, scope)
 		}
 	}

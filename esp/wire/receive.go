@@ -50,7 +50,7 @@ func rawReceiver(cfg Config, family int) (int, error) {
 	if err != nil {
 		return -1, fmt.Errorf("wire: raw socket for protocol %d (needs CAP_NET_RAW): %w", ProtocolESP, err)
 	}
-	if err := errors.Join(receiveBuffer(fd, cfg.SocketBuffer), bindTo(fd, cfg.Device)); err != nil {
+	if err := errors.Join(setBuffer(fd, unix.SO_RCVBUFFORCE, unix.SO_RCVBUF, cfg.SocketBuffer), bindTo(fd, cfg.Device)); err != nil {
 		_ = unix.Close(fd)
 		return -1, err
 	}
@@ -65,14 +65,6 @@ func bindTo(fd int, device string) error {
 		return fmt.Errorf("wire: bind to %s: %w", device, err)
 	}
 	return nil
-}
-
-// receiveBuffer asks for size octets, past the system's limit when we may, else up to it.
-func receiveBuffer(fd, size int) error {
-	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, size) == nil {
-		return nil
-	}
-	return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, size)
 }
 
 func (r *receiver) prepare(want int) {

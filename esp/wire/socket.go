@@ -69,14 +69,17 @@ func (s socket) mark(mark uint32) error {
 	return s.setInt(unix.SOL_SOCKET, unix.SO_MARK, int(mark), "SO_MARK (needs CAP_NET_ADMIN)")
 }
 
-// buffer asks for size octets, past the system's limit when we may, else up to it.
-func (s socket) buffer(force, plain, size int) error {
-	return s.control("socket buffer", func(fd int) error {
-		if unix.SetsockoptInt(fd, unix.SOL_SOCKET, force, size) == nil {
-			return nil
-		}
-		return unix.SetsockoptInt(fd, unix.SOL_SOCKET, plain, size)
-	})
+// buffer is setBuffer for what waits to be sent.
+func (s socket) buffer(size int) error {
+	return s.control("socket buffer", func(fd int) error { return setBuffer(fd, unix.SO_SNDBUFFORCE, unix.SO_SNDBUF, size) })
+}
+
+// setBuffer asks for size octets, past the system's limit when we may, else up to it.
+func setBuffer(fd, force, plain, size int) error {
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, force, size) == nil {
+		return nil
+	}
+	return unix.SetsockoptInt(fd, unix.SOL_SOCKET, plain, size)
 }
 
 // multicast makes packets to groups leave through a device, and only there: a copy for ourselves would be our own packet

@@ -53,9 +53,7 @@ func (s *xskSender) setup(index, queue int, cfg Config) error {
 	}
 	// Older kernels send 32 at a time and are asked more often.
 	_ = xskOption(s.fd, unix.XDP_MAX_TX_SKB_BUDGET, txBudget)
-	if unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, cfg.SocketBuffer) != nil {
-		_ = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_SNDBUF, cfg.SocketBuffer)
-	}
+	_ = setBuffer(s.fd, unix.SO_SNDBUFFORCE, unix.SO_SNDBUF, cfg.SocketBuffer)
 	off, err := xskOffsets(s.fd)
 	if err != nil {
 		return err

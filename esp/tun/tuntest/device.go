@@ -95,9 +95,6 @@ func (d *Device) Name() string { return d.name }
 // MTU implements tun.Device.
 func (d *Device) MTU() (int, error) { return d.mtu, nil }
 
-// BatchSize implements tun.Device.
-func (d *Device) BatchSize() int { return 64 }
-
 // Close implements tun.Device.
 func (d *Device) Close() error {
 	d.once.Do(func() { close(d.done) })
