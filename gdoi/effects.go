@@ -154,6 +154,14 @@ type CmdClearMembers struct {
 	ID    uint64
 }
 
+// CmdHandover is an operator's command to the primary key server of a group: let another one be primary.
+type CmdHandover struct {
+	Group string
+	// To is its number or address; empty: the one that an election would choose.
+	To string
+	ID uint64
+}
+
 // CmdReregister is an operator's command to a member: register again now, keeping the keys until then.
 type CmdReregister struct {
 	Group string
@@ -240,3 +248,6 @@ func (CmdReadmit) MachineEvent() {}
 
 // MachineEvent marks the type.
 func (CmdClearMembers) MachineEvent() {}
+
+// MachineEvent marks the type.
+func (CmdHandover) MachineEvent() {}

@@ -60,3 +60,21 @@ const (
 	NoteGMEjected    = "gm-ejected"           // KS: a member did not acknowledge several rekeys in a row
 	NoteRekeyUnacked = "rekey-unacknowledged" // KS: some members did not acknowledge a rekey
 )
+
+// Names of journal events about cooperating key servers.
+const (
+	NoteCoopPeerUp      = "coop-peer-up"      // a peer is heard of
+	NoteCoopPeerDown    = "coop-peer-down"    // it is not any more
+	NoteCoopRole        = "coop-role"         // this key server is primary, or secondary; the field "role" says which, "reason" why
+	NoteCoopPrimary     = "coop-primary"      // another key server is primary now; the field "primary" names it
+	NoteCoopSynced      = "coop-synced"       // this secondary has all that the primary has, and registers members
+	NoteCoopBlocked     = "coop-blocked"      // it does not register members, and why
+	NoteCoopPolicy      = "coop-policy"       // the policy of a peer differs; the text holds the difference
+	NoteCoopSplit       = "coop-split"        // key servers are out of reach
+	NoteCoopHealed      = "coop-healed"       // all are in reach again
+	NoteCoopMerge       = "coop-merge"        // keys of another side were taken over, to be distributed beside ours
+	NoteCoopOneEpoch    = "coop-one-epoch"    // all members have one set of keys again
+	NoteCoopHandover    = "coop-handover"     // an operator moved the primary
+	NoteCoopUnprotected = "coop-unreplicated" // something went out though a live peer did not confirm it in time
+	NoteCoopWrongTime   = "coop-wrong-time"   // an announcement whose group time is too far from ours
+)

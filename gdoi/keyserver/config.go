@@ -81,6 +81,9 @@ type Config struct {
 	SIDBits            int
 	SIDFirst, SIDCount uint64
 
+	// Coop is how the group is shared with other key servers; nil: it is not.
+	Coop *Cooperation
+
 	// SPIInUse says which SPIs of TEKs other groups of the key server have; nil: there are none. The node sets it.
 	SPIInUse func(gdoi.SPI) bool
 }

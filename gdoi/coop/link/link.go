@@ -1,0 +1,2 @@
+// Package link carries messages between two key servers.
+package link
