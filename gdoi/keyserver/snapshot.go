@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/coop"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/policy"
 	"github.com/getvpn/getvpn/gdoi/push"
@@ -42,6 +43,8 @@ type Snapshot struct {
 	ActivationDelay      time.Duration
 	Problems             []string // why the group is degraded; empty when all is well
 	Registrations, Reset uint64   // since start: registrations granted; times that everybody had to register again
+	// Coop is how key servers share the group; nil: this one is alone. The node fills it in.
+	Coop *coop.Info
 }
 
 // RemovedInfo is somebody who was removed and is refused.

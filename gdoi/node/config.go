@@ -22,6 +22,8 @@ type KSConfig struct {
 	Limits Limits
 	// OnRevocation says what becomes of members whose certificate is revoked while they are registered.
 	OnRevocation Revocation
+	// Coop is how the groups are shared with other key servers; nil: this one is alone.
+	Coop *Coop
 }
 
 // Revocation is what a revocation list does to members that registered before it came. Their sessions end in any case,
@@ -94,6 +96,9 @@ func (c *KSConfig) Validate() error {
 		if err := seen.group(g.Name, g.ID); err != nil {
 			return err
 		}
+	}
+	if c.Coop != nil {
+		return c.Coop.validate(c.Local)
 	}
 	return nil
 }

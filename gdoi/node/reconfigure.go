@@ -18,7 +18,9 @@ type Reconfigure struct {
 	Only string
 	// Now ends SAs that the policy no longer has at once, without their grace.
 	Now bool
-	ID  uint64
+	// Coop, if it is not nil, brings other priorities; what else differs in it takes a restart, and is refused.
+	Coop *Coop
+	ID   uint64
 }
 
 // MachineEvent marks the type.
