@@ -21,6 +21,10 @@ const (
 	//
 	// Within a series the pseudotime has never jumped.
 	GAPGetVPNTime = 203
+	// GAPGetVPNTrusted is ours too, Variable, under the same condition: the public keys that sign rekeys beside that of the
+	// KEK, of the other key servers of the group, each a length of 2 octets and a DER SubjectPublicKeyInfo. Absent in a PUSH
+	// means that nothing has changed.
+	GAPGetVPNTrusted = 204
 )
 
 // Protocols of a SAT: RFC 6407 §5.5, RFC 8052. A DELETE uses them too, and 0 for the KEK.

@@ -24,7 +24,9 @@
 // Extension: where both sides sent isakmp.VendorIDGetVPN in phase 1, the GAP payload carries the whole ordered
 // access list (isakmp.GAPGetVPNAccessList), because SATs can say neither deny nor port ranges. Others get the permits
 // alone, as one SAT each. The mode of the group (isakmp.GAPGetVPNMode) and, while a policy changes, the one before it
-// (isakmp.GAPGetVPNFormer) are there too, and the time of the group (isakmp.GAPGetVPNTime), if it has one. Receive-only is also the SA Direction of the SATs (RFC 6407 §5.5.1.1.2).
+// (isakmp.GAPGetVPNFormer) are there too, the time of the group (isakmp.GAPGetVPNTime), if it has one, and the keys with which
+// other key servers of the group sign rekeys (isakmp.GAPGetVPNTrusted), where they have keys of their own. Receive-only is also
+// the SA Direction of the SATs (RFC 6407 §5.5.1.1.2).
 //
 // A value belongs to one goroutine.
 package pull

@@ -135,7 +135,7 @@ func (i *Initiator) parse2(chain []isakmp.Raw) (*Offer, error) {
 	}
 	if sa.GAP != nil && !i.s.PeerVendor(isakmp.VendorIDGetVPN) {
 		// A private number means something else to a stranger.
-		for _, private := range []uint16{isakmp.GAPGetVPNAccessList, isakmp.GAPGetVPNMode, isakmp.GAPGetVPNFormer, isakmp.GAPGetVPNTime} {
+		for _, private := range []uint16{isakmp.GAPGetVPNAccessList, isakmp.GAPGetVPNMode, isakmp.GAPGetVPNFormer, isakmp.GAPGetVPNTime, isakmp.GAPGetVPNTrusted} {
 			if _, ok := isakmp.FindAttribute(sa.GAP.Attributes, private); ok {
 				return nil, unsupported("GAP attribute %d from a key server without our vendor id", private)
 			}

@@ -32,6 +32,9 @@ type Offer struct {
 	Former *Former
 	// Time is the time of the group; nil: it has none, or members are not told because of those of other makes.
 	Time *TimeOffer
+	// Trusted are the public keys (DER SubjectPublicKeyInfo) that sign rekeys beside the one that came with the KEK: the other
+	// key servers of the group may have keys of their own. Nil says nothing, an empty list that there are none.
+	Trusted [][]byte
 	// SIDBits and SIDs are the sender ids for this member alone, RFC 6407 §5.6.4; never in a PUSH.
 	SIDBits int
 	SIDs    []gdoi.SID

@@ -172,7 +172,7 @@ func TestParseOfferRefuses(t *testing.T) {
 		{"signature key of another size", sak(isakmp.BasicAttr(isakmp.KEKAttrSigKeyLength, 3072)), ErrMalformed, "3072"},
 		{"rekey over TCP", func(sa *isakmp.SAGDOI, _ *isakmp.KD) { sa.SAK.Protocol = 6 }, ErrUnsupported, "UDP"},
 		{"sender id request in an SA", gap(isakmp.BasicAttr(isakmp.GAPSenderIDRequest, 1)), ErrUnsupported, "attribute 3"},
-		{"private GAP attribute", gap(isakmp.BasicAttr(204, 1)), ErrUnsupported, "204"},
+		{"private GAP attribute", gap(isakmp.BasicAttr(205, 1)), ErrUnsupported, "205"},
 		{"group time of two octets", gap(isakmp.BasicAttr(isakmp.GAPGetVPNTime, 1)), ErrMalformed, "group time"},
 		{"group time with half an SPI", gap(isakmp.LongAttr(isakmp.GAPGetVPNTime, make([]byte, 18))), ErrMalformed, "group time"},
 		{"endless window", gap(isakmp.LongAttr(isakmp.GAPGetVPNTime, append([]byte{255, 255, 255, 255}, make([]byte, 12)...))), ErrUnsupported, "window"},

@@ -199,6 +199,12 @@ func (o *Offer) parseGAP(g *isakmp.GAP) error {
 				return err
 			}
 			o.Time = t
+		case isakmp.GAPGetVPNTrusted:
+			keys, err := parseTrusted(a.Value)
+			if err != nil {
+				return err
+			}
+			o.Trusted = keys
 		case isakmp.GAPGetVPNMode:
 			v, err := number("GAP", a, uint64(gdoi.ModeReceiveOnly))
 			if err != nil {

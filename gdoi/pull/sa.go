@@ -94,6 +94,9 @@ func (o *Offer) gap(sendAccessList bool) *isakmp.GAP {
 	if sendAccessList && o.Time != nil {
 		as = append(as, o.Time.attribute())
 	}
+	if sendAccessList && o.Trusted != nil {
+		as = append(as, o.trusted())
+	}
 	if as == nil {
 		return nil
 	}
