@@ -43,7 +43,7 @@ func loadAny(path string) (effective string, warnings []string, err error) {
 // secretModes gives the secrets of testdata the mode that a checkout does not keep.
 func secretModes(t *testing.T) {
 	t.Helper()
-	for _, f := range []string{"testdata/psk/gm1", "testdata/psk/ks"} {
+	for _, f := range []string{"testdata/psk/gm1", "testdata/psk/ks", "testdata/psk/ks2"} {
 		if err := os.Chmod(f, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -53,7 +53,7 @@ func secretModes(t *testing.T) {
 // TestExamples: the commented examples load without a warning, and mean what they say.
 func TestExamples(t *testing.T) {
 	secretModes(t)
-	for _, path := range []string{"testdata/ks.yml", "testdata/gm.yml", "testdata/ks-dual.yml", "testdata/gm-dual.yml"} {
+	for _, path := range []string{"testdata/ks.yml", "testdata/gm.yml", "testdata/ks-dual.yml", "testdata/gm-dual.yml", "testdata/ks-coop.yml"} {
 		eff, warnings, err := loadAny(path)
 		if err != nil {
 			t.Fatal(err)

@@ -164,7 +164,7 @@ func word[T any](d *decoder, into *T, f func(string) (T, error)) func(*value) {
 // trim takes package prefixes off an error's text: the place says enough.
 func trim(err error) string {
 	s := err.Error()
-	for _, p := range []string{"gdoi: ", "suite: ", "policy: ", "pki: ", "netip: "} {
+	for _, p := range []string{"gdoi: ", "suite: ", "policy: ", "pki: ", "netip: ", "coop: "} {
 		s = strings.TrimPrefix(s, p)
 	}
 	return s

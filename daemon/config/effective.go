@@ -55,6 +55,9 @@ func (p *printer) common(c *Common) {
 func (c *KS) Effective() string {
 	p := new(printer)
 	p.fixed(c)
+	if c.Faults != (Faults{}) {
+		p.line("faults: %s", c.Faults)
+	}
 	p.in("pre-shared-keys", func() {
 		for _, k := range c.PSKs {
 			p.line("- {peer: %s, secret: %s}", k.Peer, secretSize(k.Secret))
@@ -101,6 +104,9 @@ func (p *printer) ksGroup(g *KSGroup) {
 	p.line("rekey: %s", g.Rekey)
 	p.line("anti-replay: %s", g.AntiReplay)
 	p.line("sender-ids: {bits: %d, first: %d, count: %d}", g.SenderIDs.Bits, g.SenderIDs.First, g.SenderIDs.Count)
+	if g.Priority != 0 {
+		p.line("priority: %d", g.Priority)
+	}
 	p.depth--
 }
 
@@ -114,6 +120,14 @@ func (c *KS) Fixed() string {
 func (p *printer) fixed(c *KS) {
 	p.common(&c.Common)
 	p.line("listen: %s", c.Listen.yaml())
+	if c.Cooperation != nil {
+		p.line("cooperation: %s", c.Cooperation)
+	}
+}
+
+// String is the flow mapping of the file.
+func (f Faults) String() string {
+	return fmt.Sprintf("{store-delay: %s, store-fails: %t}", short(f.StoreDelay), f.StoreFails)
 }
 
 // Effective is what the file means, defaults included and secrets left out.

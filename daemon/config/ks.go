@@ -38,10 +38,12 @@ func (d *decoder) ks(v *value, c *KS) {
 			d.spokenFor(v, c.Identity, c.Listen)
 		}),
 		opt("pre-shared-keys", d.psks(c)),
+		opt("cooperation", func(v *value) { d.cooperation(v, c) }),
+		opt("faults", func(v *value) { d.faults(v, &c.Faults) }),
 		must("groups", func(v *value) {
 			seen := map[string]bool{}
 			d.list(func(v *value) {
-				g := d.ksGroup(v)
+				g := d.ksGroup(v, c)
 				if g.Rekey.Transport == "multicast" && slices.ContainsFunc(c.Listen, func(e netip.AddrPort) bool { return e.Addr().Is6() }) {
 					d.fail(v, "group %s: rekeys by multicast are of IPv4, and a member that registers over IPv6 could not acknowledge them; listen on IPv4 alone, or write transport: unicast", g.Name)
 				}
@@ -89,7 +91,7 @@ func (d *decoder) psks(c *KS) func(*value) {
 	}
 }
 
-func (d *decoder) ksGroup(v *value) KSGroup {
+func (d *decoder) ksGroup(v *value, c *KS) KSGroup {
 	g := KSGroup{
 		TEK: TEK{Suite: suite.ESPAES256GCM16, Lifetime: time.Hour},
 		KEK: KEK{
@@ -99,7 +101,7 @@ func (d *decoder) ksGroup(v *value) KSGroup {
 		Rekey:     defaultRekey(),
 		SenderIDs: SenderIDs{Bits: 24},
 	}
-	var tekAt, policyAt, sasAt *value
+	var tekAt, policyAt, sasAt, priorityAt *value
 	d.object(v,
 		must("name", d.name(&g.Name)),
 		must("id", d.groupID(&g.ID)),
@@ -124,7 +126,8 @@ func (d *decoder) ksGroup(v *value) KSGroup {
 		opt("kek", func(v *value) { d.kek(v, &g.KEK) }),
 		opt("rekey", func(v *value) { d.rekey(v, &g.Rekey) }),
 		opt("anti-replay", func(v *value) { d.antiReplay(v, &g.AntiReplay) }),
-		opt("sender-ids", func(v *value) { d.senderIDs(v, &g.SenderIDs) }))
+		opt("sender-ids", func(v *value) { d.senderIDs(v, &g.SenderIDs) }),
+		opt("priority", func(v *value) { priorityAt = v; d.integer(&g.Priority, 1, maxPriority)(v) }))
 	if g.KEK.SignatureKey == "" {
 		g.KEK.SignatureKey = "rekey-" + g.Name
 	}
@@ -132,6 +135,7 @@ func (d *decoder) ksGroup(v *value) KSGroup {
 		tekAt = v
 	}
 	d.checkTime(v, &g)
+	d.cooperative(v, c, &g, priorityAt)
 	switch {
 	case policyAt != nil && sasAt != nil:
 		d.fail(sasAt, "the group has a policy too; write its rules into the match of one of the sas")
@@ -144,6 +148,14 @@ func (d *decoder) ksGroup(v *value) KSGroup {
 		d.fail(v, "missing policy, or sas")
 	}
 	return g
+}
+
+// faults are for labs: what they do to a key server is what a broken disk does.
+func (d *decoder) faults(v *value, f *Faults) {
+	d.object(v, opt("store-delay", d.duration(&f.StoreDelay, 0, time.Minute)), opt("store-fails", d.boolean(&f.StoreFails)))
+	if *f != (Faults{}) {
+		d.warn(v, "faults are put in on purpose: %s; this is for a lab", f)
+	}
 }
 
 func (d *decoder) tek(v *value, t *TEK) {

@@ -39,8 +39,20 @@ func (g *KSGroup) Sources() []policy.Source {
 	return out
 }
 
-// servers is where this key server is reached.
-func (c *KS) servers() (out []netip.Addr) {
+// servers is where the key servers are reached.
+func (c *KS) servers() []netip.Addr {
+	all := c.own()
+	if c.Cooperation != nil {
+		for _, p := range c.Cooperation.Peers {
+			all = append(all, p.Address.Addr())
+		}
+	}
+	slices.SortFunc(all, netip.Addr.Compare)
+	return slices.Compact(all)
+}
+
+// own are the addresses of this key server.
+func (c *KS) own() (out []netip.Addr) {
 	all := []netip.Addr{c.Identity.Address, c.Identity.Other}
 	for _, e := range c.Listen {
 		all = append(all, e.Addr())

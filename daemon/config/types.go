@@ -103,6 +103,15 @@ type KS struct {
 	Listen Endpoints
 	PSKs   []PSK // most specific prefix first
 	Groups []KSGroup
+	// Cooperation is nil when this key server is alone.
+	Cooperation *Cooperation
+	Faults      Faults
+}
+
+// Faults are put in on purpose, to see what others make of them.
+type Faults struct {
+	StoreDelay time.Duration // each write to the store takes so much longer
+	StoreFails bool          // it writes nothing
 }
 
 // PSK is the pre-shared key of the peers in a prefix.
@@ -126,6 +135,7 @@ type KSGroup struct {
 	AntiReplay AntiReplay
 
 	SenderIDs SenderIDs
+	Priority  int          // in elections of the primary key server; 0: there is no cooperation
 	Lists     []AccessList // the same rules with their places
 }
 

@@ -1,0 +1,239 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/getvpn/getvpn/gdoi/coop"
+)
+
+// Cooperation says with whom this key server runs its groups.
+type Cooperation struct {
+	ID       coop.ID
+	Priority int // of groups that say nothing else
+	Split    coop.Split
+	Profile  string // default or fast; custom when a timer was set by hand
+	// Announce is the time between announcements. A peer that is silent for Dead is asked Retries times, Query apart, before
+	// it is taken for dead.
+	Announce, Dead, Query time.Duration
+	Retries               int
+	Peers                 []CoopPeer // by id
+}
+
+// CoopPeer is another key server.
+type CoopPeer struct {
+	ID       coop.ID
+	Address  netip.AddrPort
+	Identity string // of phase 1; empty: any, which needs a pre-shared key of its own
+}
+
+// Detection is how long the death of a primary stays unnoticed at most.
+func (c *Cooperation) Detection() time.Duration {
+	return c.Dead + time.Duration(c.Retries)*c.Query
+}
+
+// The profiles: what operators of existing products know, and one for networks that lose little and delay less.
+const (
+	profileDefault = "default"
+	profileFast    = "fast"
+	profileCustom  = "custom"
+)
+
+func (c *Cooperation) profile(name string) {
+	c.Profile = name
+	c.Announce, c.Dead, c.Query, c.Retries = 20*time.Second, 30*time.Second, 10*time.Second, 3
+	if name == profileFast {
+		c.Announce, c.Dead, c.Query = 150*time.Millisecond, 450*time.Millisecond, 100*time.Millisecond
+	}
+}
+
+// Limits of the timers: faster than the fastest, a key server under load seems dead; slower than the slowest, keys end
+// before anybody makes the next.
+const (
+	minCoopTimer    = 50 * time.Millisecond
+	maxCoopTimer    = time.Hour
+	maxCoopRetries  = 10
+	maxPriority     = 65535
+	defaultPriority = 100
+)
+
+// rareIDs is from where on an eighth of the sender ids is so few that a key server which lost its state cannot skip what it
+// may have handed out, and waits until the keys of before have ended.
+const rareIDs = 16
+
+func (d *decoder) cooperation(v *value, c *KS) {
+	o := &Cooperation{Priority: defaultPriority}
+	o.profile(profileDefault)
+	timer := func(into *time.Duration) func(*value) {
+		return func(v *value) {
+			d.duration(into, minCoopTimer, maxCoopTimer)(v)
+			o.Profile = profileCustom
+		}
+	}
+	d.object(v,
+		must("id", d.coopID(&o.ID)),
+		opt("priority", d.integer(&o.Priority, 1, maxPriority)),
+		opt("split", word(d, &o.Split, coop.ParseSplit)),
+		opt("profile", func(v *value) {
+			name := ""
+			if d.oneOf(&name, profileDefault, profileFast)(v); name != "" {
+				o.profile(name)
+			}
+		}),
+		opt("announce", timer(&o.Announce)), // these after the profile, which they change
+		opt("dead", timer(&o.Dead)),
+		opt("query", timer(&o.Query)),
+		opt("retries", func(v *value) {
+			d.integer(&o.Retries, 1, maxCoopRetries)(v)
+			o.Profile = profileCustom
+		}),
+		must("peers", d.coopPeers(o, c)))
+	if v.kind != mapping {
+		return
+	}
+	switch {
+	case o.Dead <= o.Announce:
+		d.fail(v, "dead: %s is not longer than announce: %s, so that every peer would be asked again and again whether it lives; use at least %s",
+			short(o.Dead), short(o.Announce), short(o.Announce*3/2))
+	case o.Dead < o.Announce*3/2:
+		d.warn(v, "dead: %s leaves little beyond announce: %s; one late announcement makes a peer suspect; use at least %s",
+			short(o.Dead), short(o.Announce), short(o.Announce*3/2))
+	}
+	c.Cooperation = o
+}
+
+// coopID is the number of a key server.
+func (d *decoder) coopID(into *coop.ID) func(*value) {
+	return func(v *value) {
+		n := 0
+		d.integer(&n, 1, coop.MaxKeyServers)(v)
+		*into = coop.ID(n)
+	}
+}
+
+func (d *decoder) coopPeers(o *Cooperation, c *KS) func(*value) {
+	return func(v *value) {
+		at := map[coop.ID]*value{}
+		d.list(func(v *value) {
+			var p CoopPeer
+			d.object(v, must("id", d.coopID(&p.ID)), must("address", d.endpoint(&p.Address)), opt("identity", d.str(&p.Identity)))
+			if v.kind != mapping || p.ID == 0 || !p.Address.IsValid() {
+				return // reported
+			}
+			switch {
+			case p.ID == o.ID:
+				d.fail(v, "id %d is this key server's own; every key server has another, the same in all files", p.ID)
+				return
+			case at[p.ID] != nil:
+				d.fail(v, "another peer has the id %d", p.ID)
+				return
+			case slices.ContainsFunc(o.Peers, func(x CoopPeer) bool { return x.Address.Addr() == p.Address.Addr() }):
+				d.fail(v, "another peer has the address %s", p.Address.Addr())
+				return
+			}
+			at[p.ID] = v
+			o.Peers = append(o.Peers, p)
+		})(v)
+		if v.kind == sequence && len(v.items) == 0 {
+			d.fail(v, "no peer; a key server that is alone has no cooperation")
+		}
+		slices.SortStableFunc(o.Peers, func(a, b CoopPeer) int { return int(a.ID) - int(b.ID) })
+		for _, p := range o.Peers {
+			d.coopPeer(at[p.ID], c, o, p)
+		}
+	}
+}
+
+// coopPeer looks at where a peer is, and at what proves that it is the one: a peer is told all keys.
+func (d *decoder) coopPeer(v *value, c *KS, o *Cooperation, p CoopPeer) {
+	a := p.Address.Addr().Unmap()
+	if slices.Contains(c.own(), a) {
+		d.fail(v, "%s is this key server itself", a)
+	}
+	if len(c.Listen) > 0 && !c.Listen.Of(a).IsValid() {
+		d.fail(v, "%s cannot be reached: this key server listens on %s only", a, c.Listen)
+	}
+	k := c.pskOf(a)
+	switch {
+	case k == nil && c.Certificates == nil:
+		d.fail(v, "there is no pre-shared key for %s; add one to pre-shared-keys, peer: %s", a, a)
+	case k != nil && !k.Peer.IsSingleIP():
+		d.warn(v, "key server %d has the pre-shared key of all of %s: whoever else has it could pass for it, and a key server is told all keys; give it one of its own, peer: %s",
+			p.ID, k.Peer, a)
+	case k != nil && c.sharedWithMembers(k, o):
+		d.warn(v, "key server %d has the same pre-shared key as others, which could pass for it, and a key server is told all keys; give it one of its own", p.ID)
+	}
+	if c.Certificates != nil && p.Identity == "" {
+		d.fail(v, "key server %d has no identity: with certificates, everybody who has one and the address %s would be taken for it; write identity: as that key server has it, a name or the subject of its certificate", p.ID, a)
+	}
+}
+
+// pskOf is the pre-shared key of a peer, nil for none.
+func (c *KS) pskOf(a netip.Addr) *PSK {
+	for i := range c.PSKs { // most specific first
+		if c.PSKs[i].Peer.Contains(a) {
+			return &c.PSKs[i]
+		}
+	}
+	return nil
+}
+
+// sharedWithMembers says whether somebody who is no key server has the same pre-shared key.
+func (c *KS) sharedWithMembers(k *PSK, o *Cooperation) bool {
+	return slices.ContainsFunc(c.PSKs, func(other PSK) bool {
+		server := slices.ContainsFunc(o.Peers, func(p CoopPeer) bool {
+			return other.Peer.IsSingleIP() && other.Peer.Contains(p.Address.Addr().Unmap())
+		})
+		return !server && other.Secret.Equal(k.Secret)
+	})
+}
+
+// cooperative checks a group beside the cooperation.
+func (d *decoder) cooperative(v *value, c *KS, g *KSGroup, priorityAt *value) {
+	o := c.Cooperation
+	if o == nil {
+		if priorityAt != nil {
+			d.fail(priorityAt, "priority is for elections among key servers, and there is no cooperation here")
+		}
+		return
+	}
+	if g.Priority == 0 {
+		g.Priority = o.Priority
+	}
+	if a := g.Rekey.ActivationDelay; o.Detection() > 2*a {
+		d.warn(v, "a primary that dies is noticed after %s, and a key that was due then is replaced in a hurry or too late: activation-delay is %s; make it at least %s, or the cooperation faster (profile: fast)",
+			short(o.Detection()), short(a), short((o.Detection()/2 + time.Second - 1).Truncate(time.Second)))
+	}
+	if g.SenderIDs.Bits < rareIDs {
+		d.warn(v, "sender ids of %d bits, divided among %d key servers, leave each %d; a key server that lost its state registers nobody until the keys of before have ended; use 24 bits",
+			g.SenderIDs.Bits, coop.MaxKeyServers, g.SenderIDs.total()/coop.MaxKeyServers)
+	}
+	if g.SenderIDs.KSSIDBits > 0 {
+		d.warn(v, "kssids must be the same on all key servers of a cooperation, which divide them by their ids; leave kssid-bits and kssids out, unless key servers outside it give sender ids too")
+	}
+}
+
+// total is how many sender ids there are.
+func (s SenderIDs) total() uint64 {
+	if s.Count != 0 {
+		return uint64(s.Count)
+	}
+	return 1<<s.Bits - uint64(s.First)
+}
+
+// String is the flow mapping of the file.
+func (o *Cooperation) String() string {
+	var peers []string
+	for _, p := range o.Peers {
+		s := fmt.Sprintf("{id: %d, address: %s", p.ID, p.Address)
+		if p.Identity != "" {
+			s += ", identity: " + p.Identity
+		}
+		peers = append(peers, s+"}")
+	}
+	return fmt.Sprintf("{id: %d, priority: %d, split: %s, profile: %s, announce: %s, dead: %s, query: %s, retries: %d, peers: [%s]}",
+		o.ID, o.Priority, o.Split, o.Profile, short(o.Announce), short(o.Dead), short(o.Query), o.Retries, strings.Join(peers, ", "))
+}
