@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/getvpn/getvpn/lab/scenario"
@@ -30,6 +31,9 @@ var verbs = map[string]verb{
 		return l.Start(ctx, node)
 	})},
 	"reload": {"reload NODE", daemonVerb(func(_ context.Context, l Lab, node string) error { return l.Reload(node) })},
+	"pause":  {"pause NODE", daemonVerb(func(_ context.Context, l Lab, node string) error { return l.Pause(node) })},
+	"resume": {"resume NODE", daemonVerb(func(_ context.Context, l Lab, node string) error { return l.Resume(node) })},
+	"wipe":   {"wipe NODE [FILE]...", parseWipe},
 	"heal": {"heal", func(_ *scenario.Scenario, w []string) (act, error) {
 		if len(w) != 0 {
 			return nil, errUsage
@@ -46,7 +50,7 @@ var verbs = map[string]verb{
 		return func(_ context.Context, l Lab) (string, error) { return "", l.Revoke(w[0]) }, nil
 	}},
 	"wait":      {"wait 5s", parseWait},
-	"partition": {"partition A,B/C [for 30s]", parsePartition},
+	"partition": {"partition A,B/C [only control] [for 30s]", parsePartition},
 	"configure": {"configure NODE [program=NAME] [VAR=VALUE]...", parseConfigure},
 	"operator": {"operator NODE VERB [ARGUMENT]..., as getvpn-tui has them", func(s *scenario.Scenario, w []string) (act, error) {
 		if len(w) < 2 {
@@ -99,20 +103,32 @@ func parseWait(_ *scenario.Scenario, w []string) (act, error) {
 }
 
 func parsePartition(s *scenario.Scenario, w []string) (act, error) {
-	if len(w) != 1 && (len(w) != 3 || w[1] != "for") {
+	spec, limit, timed := strings.Cut(strings.Join(w, " "), " for ")
+	if f := strings.Fields(spec); len(f) != 1 && (len(f) != 3 || f[1] != "only" || f[2] != "control") {
 		return nil, errUsage
 	}
-	p, err := s.ParsePartition(w[0])
+	p, err := s.ParsePartition(spec)
 	if err != nil {
 		return nil, err
 	}
 	var d time.Duration
-	if len(w) == 3 {
-		if d, err = time.ParseDuration(w[2]); err != nil {
+	if timed {
+		if d, err = time.ParseDuration(limit); err != nil {
 			return nil, errUsage
 		}
 	}
 	return func(_ context.Context, l Lab) (string, error) { return "", l.Partition(p, d) }, nil
+}
+
+// parseWipe: without names, all of the state of a daemon.
+func parseWipe(s *scenario.Scenario, w []string) (act, error) {
+	if len(w) == 0 {
+		return nil, errUsage
+	}
+	if err := hasDaemon(s, w[0]); err != nil {
+		return nil, err
+	}
+	return func(_ context.Context, l Lab) (string, error) { return "", l.Wipe(w[0], w[1:]...) }, nil
 }
 
 // parseConfigure: the daemon's file is written anew; it is read when the daemon starts, or reloads.
@@ -193,6 +209,31 @@ func words(text string) ([]string, error) {
 	return out, nil
 }
 
+// lastAction is what was done last, and when: checks that follow measure from there.
+type lastAction struct {
+	mu   sync.Mutex
+	text string
+	at   time.Time
+}
+
+func (l *lastAction) note(text string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !strings.HasPrefix(text, "wait ") { // waiting changes nothing
+		l.text, l.at = text, time.Now()
+	}
+}
+
+// get gives now when nothing was done yet.
+func (l *lastAction) get() (string, time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.at.IsZero() {
+		return "the look", time.Now()
+	}
+	return l.text, l.at
+}
+
 // actions is a list of actions that a check carries out.
 type actions []string
 
@@ -209,6 +250,7 @@ func (a actions) validate(s *scenario.Scenario) error {
 func (a actions) run(ctx context.Context, env *Env) (output string, err error) {
 	for _, text := range a {
 		env.Log("  %s", text)
+		env.last.note(text)
 		do, err := action(env.Scenario, 0, text)
 		var out string
 		if err == nil {

@@ -24,6 +24,7 @@ func TestActionsAreChecked(t *testing.T) {
 	for text, want := range map[string]string{
 		"kill gm1": "", "wait 3s": "", "partition ks1/gm1 for 3s": "", "configure ks1 program=ks tek_lifetime=30s": "",
 		"operator ks1 rekey blue": "", `exec h1 sh -c "true && true"`: "", "reload ks1": "", "heal": "",
+		"pause ks1": "", "resume ks1": "", "wipe ks1": "", "wipe ks1 state.db": "", "partition ks1/gm1 only control": "", "partition ks1/gm1 only control for 3s": "",
 		"":                           "empty",
 		"explode ks1":                "there are: configure, exec",
 		"kill h1":                    `no node "h1" with a daemon`,
@@ -36,6 +37,9 @@ func TestActionsAreChecked(t *testing.T) {
 		"exec h9 true":               `no node "h9"`,
 		`exec h1 "true`:              "double quote",
 		"partition gm1":              "two sides",
+		"partition ks1/gm1 only ks1": "write partition",
+		"partition ks1/gm1 for":      "write partition",
+		"wipe":                       "write wipe",
 		"heal all":                   "write heal",
 	} {
 		_, err := action(s, 7, text)

@@ -14,6 +14,8 @@
 //	{check: core-only-esp}                             what the core saw during the whole run
 //	{check: lossless, do: [rekey...], after: 5s}       traffic runs while something is changed, and nothing is lost
 //	{check: lossless, multicast: 232.1.1.1, beside: all, ...} the same with multicast, to a group that the others joined, and unicast beside
+//	{check: throughout, pairs: neighbours, steps: [...]}   steps with traffic from the first to the last, and nothing is lost;
+//	    apart: {side: [h1, h2], from: STEP, until: STEP}   but what two sides may lose, and when
 //	{check: recovers, pairs: [h1-h3], do: [...], within: 5s}  something is broken under traffic, and passes again in time
 //	{check: bulk, pair: h1-h3, megabytes: 4}           datagrams of all sizes and a TCP transfer arrive as they were sent
 //	{check: path, pair: h1-h3, hops: [gm1, p1, gm3], ...}   traceroute shows these; narrow: p1, mtu: 1346: and the way's width
@@ -27,11 +29,13 @@
 // Actions are the steps "do: ..." and what some checks do:
 //
 //	kill, stop, start, reload NODE                     reload is SIGHUP
+//	pause, resume NODE                                 SIGSTOP and SIGCONT
+//	wipe NODE [FILE]...                                the state of a daemon that does not run, or files of it
 //	revoke CERTIFICATE                                 onto its authority's revocation list, to be read at a reload
 //	configure NODE [program=NAME] [VAR=VALUE]...       the daemon's file is written anew, to be read at a start or reload
 //	operator NODE VERB [ARGUMENT]...                   getvpn-tui at that daemon: operator ks1 rekey blue --kek
 //	exec NODE COMMAND [ARGUMENT]...                    any program inside a node; exec h1 sh -c "..."
-//	partition A,B/C [for 30s], heal, wait 5s
+//	partition A,B/C [only control] [for 30s], heal, wait 5s
 //
 // They measure with their own tools, so that nothing need be installed: Capture listens with packet sockets in all core
 // routers during the whole run and classifies every packet; Traffic sends numbered datagrams between hosts and counts

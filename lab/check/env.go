@@ -24,6 +24,9 @@ type Lab interface {
 	Start(ctx context.Context, node string) error
 	Stop(node string) error
 	Kill(node string) error
+	Pause(node string) error // SIGSTOP
+	Resume(node string) error
+	Wipe(node string, only ...string) error // its state directory
 	PID(node string) (int, error)
 	Partition(p scenario.Partition, d time.Duration) error
 	Heal() error
@@ -40,6 +43,8 @@ type Env struct {
 	Scenario *scenario.Scenario
 	Capture  *Capture
 	Log      func(format string, args ...any) // progress, for people
+
+	last lastAction
 }
 
 // Check is one kind of check; its exported fields are its parameters.
@@ -110,29 +115,35 @@ func (p *Pair) UnmarshalYAML(n *yaml.Node) error {
 	return nil
 }
 
-// Pairs is a list of pairs, or "all": every pair of hosts of the group.
+// Pairs is a list of pairs; "all": every pair of hosts of the group; or "neighbours": each host with the next one, in the
+// order of the file, and the last with the first.
 type Pairs struct {
-	All  bool
-	List []Pair
+	All, Neighbours bool
+	List            []Pair
 }
 
-// UnmarshalYAML decodes "all" or a list.
+// UnmarshalYAML decodes "all", "neighbours" or a list.
 func (p *Pairs) UnmarshalYAML(n *yaml.Node) error {
-	if n.Kind == yaml.ScalarNode && n.Value == "all" {
-		*p = Pairs{All: true}
+	if n.Kind == yaml.ScalarNode && (n.Value == "all" || n.Value == "neighbours") {
+		*p = Pairs{All: n.Value == "all", Neighbours: n.Value != "all"}
 		return nil
 	}
-	*p = Pairs{} // without a default of all
 	*p = Pairs{} // not all, which a check may have as its default
 	return n.Load(&p.List, yaml.WithKnownFields())
 }
 
 func (p Pairs) of(s *scenario.Scenario) []Pair {
-	if !p.All {
+	if !p.All && !p.Neighbours {
 		return p.List
 	}
 	var out []Pair
 	hosts := s.Named(scenario.KindHost)
+	if p.Neighbours && len(hosts) > 2 {
+		for i, a := range hosts {
+			out = append(out, Pair{a, hosts[(i+1)%len(hosts)]})
+		}
+		return out
+	}
 	for i, a := range hosts {
 		for _, b := range hosts[i+1:] {
 			out = append(out, Pair{a, b})
@@ -144,7 +155,7 @@ func (p Pairs) of(s *scenario.Scenario) []Pair {
 func (p Pairs) validate(s *scenario.Scenario) error {
 	list := p.of(s)
 	if len(list) == 0 {
-		return fmt.Errorf("pairs: write all, or a list as in [h1-h3]")
+		return fmt.Errorf("pairs: write all, neighbours, or a list as in [h1-h3]")
 	}
 	for _, q := range list {
 		if err := exist(s, q.A, q.B); err != nil {

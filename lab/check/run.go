@@ -11,24 +11,24 @@ import (
 
 // Validate checks the steps of a scenario: names and parameters of checks, and actions.
 func Validate(s *scenario.Scenario) error {
+	return validate(s, s.Steps)
+}
+
+func validate(s *scenario.Scenario, steps []scenario.Step) error {
 	var errs []error
-	var walk func(steps []scenario.Step)
-	walk = func(steps []scenario.Step) {
-		for i := range steps {
-			st := &steps[i]
-			switch {
-			case st.Check != "":
-				_, err := decode(s, st)
-				errs = append(errs, err)
-			case st.Do != "":
-				_, err := action(s, st.Line, st.Do)
-				errs = append(errs, err)
-			default:
-				walk(st.Parallel)
-			}
+	for i := range steps {
+		st := &steps[i]
+		var err error
+		switch {
+		case st.Check != "":
+			_, err = decode(s, st)
+		case st.Do != "":
+			_, err = action(s, st.Line, st.Do)
+		default:
+			err = validate(s, st.Parallel)
 		}
+		errs = append(errs, err)
 	}
-	walk(s.Steps)
 	return errors.Join(errs...)
 }
 
@@ -62,6 +62,7 @@ func step(ctx context.Context, env *Env, st *scenario.Step) []scenario.Result {
 	start := time.Now()
 	if st.Do != "" {
 		env.Log("%s", st.Do)
+		env.last.note(st.Do)
 		do, err := action(env.Scenario, st.Line, st.Do)
 		if err == nil {
 			_, err = do(ctx, env.Lab)

@@ -32,7 +32,7 @@
 //	}
 //
 // program, pid, socket, config and log are there only on nodes with a daemon. wanted is what the last command asked for:
-// "running", "stopped", "killed"; whether the process lives is a question of pid together with pid_start (field 22 of
+// "running", "stopped", "killed", "paused"; whether the process lives is a question of pid together with pid_start (field 22 of
 // /proc/PID/stat, so that a recycled pid is never taken for the daemon). The file is replaced atomically.
 //
 // # Taking a lab down

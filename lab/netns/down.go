@@ -6,8 +6,6 @@ import (
 	"os"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/getvpn/getvpn/lab/scenario"
 )
 
@@ -46,7 +44,7 @@ func endAll(names []string) error {
 	}
 	var errs []error
 	for _, p := range procs {
-		errs = append(errs, p.signal(unix.SIGTERM))
+		errs = append(errs, p.ask())
 	}
 	end := time.Now().Add(grace)
 	for _, p := range procs {

@@ -18,6 +18,9 @@ import (
 // faultTable begins the name of the nftables tables that hold faults; a node's own tables are never touched.
 const faultTable = "gvl_fault_"
 
+// portGDOI is what key servers and members speak at (RFC 6407 §3).
+const portGDOI = 848
+
 // family is where an IP header has its addresses (RFC 791 §3.1, RFC 8200 §3).
 type family struct {
 	name                string
@@ -33,7 +36,8 @@ var families = []family{
 }
 
 // Partition makes the network drop everything between two sides. Core routers drop by addresses, with the LANs of a
-// member on its side; where two nodes of different sides are neighbours, their link is cut at both ends.
+// member on its side; where two nodes of different sides are neighbours, their link is cut at both ends. A cut of control
+// alone drops only UDP from or to the port of GDOI.
 //
 // With a duration the kernel itself lifts the fault: the rules match through sets whose elements time out, so a fault
 // ends also when nobody is left to end it.
@@ -46,7 +50,7 @@ func (l *Lab) Partition(p scenario.Partition, d time.Duration) error {
 			if !byAddress && len(cut) == 0 {
 				continue
 			}
-			f := &filter{table: table, timeout: d, interfaces: cut}
+			f := &filter{table: table, timeout: d, interfaces: cut, control: p.Control}
 			if byAddress {
 				f.a, f.b = l.territory(p.A), l.territory(p.B)
 			}
@@ -140,6 +144,23 @@ type filter struct {
 	timeout    time.Duration
 	a, b       []netip.Prefix
 	interfaces []string
+	control    bool
+}
+
+// only is what a packet must match besides; each of the alternatives is a rule of its own.
+func (f *filter) only() [][]expr.Any {
+	if !f.control {
+		return [][]expr.Any{nil}
+	}
+	var out [][]expr.Any
+	for _, offset := range []uint32{0, 2} { // source and destination port (RFC 768)
+		out = append(out, []expr.Any{
+			&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1}, &expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{unix.IPPROTO_UDP}},
+			&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: offset, Len: 2},
+			&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{portGDOI >> 8, portGDOI & 0xff}},
+		})
+	}
+	return out
 }
 
 func (f *filter) install(c *nftables.Conn) error {
@@ -147,8 +168,10 @@ func (f *filter) install(c *nftables.Conn) error {
 	chain := c.AddChain(&nftables.Chain{Name: "cut", Table: t, Type: nftables.ChainTypeFilter,
 		Hooknum: nftables.ChainHookPrerouting, Priority: nftables.ChainPriorityRaw})
 	add := func(match ...expr.Any) {
-		c.AddRule(&nftables.Rule{Table: t, Chain: chain,
-			Exprs: append(match, &expr.Counter{}, &expr.Verdict{Kind: expr.VerdictDrop})})
+		for _, only := range f.only() {
+			c.AddRule(&nftables.Rule{Table: t, Chain: chain,
+				Exprs: slices.Concat(match, only, []expr.Any{&expr.Counter{}, &expr.Verdict{Kind: expr.VerdictDrop}})})
+		}
 	}
 	if len(f.interfaces) > 0 {
 		set := &nftables.Set{Table: t, Name: "links", KeyType: nftables.TypeIFName, HasTimeout: f.timeout > 0}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -71,10 +72,16 @@ func testLab(t *testing.T, text string) *Lab {
 // arrives sends one datagram after the other until one arrives or the time is over.
 func arrives(t *testing.T, l *Lab, from, to string, limit time.Duration) bool {
 	t.Helper()
+	return arrivesAt(t, l, from, to, 0, limit)
+}
+
+// arrivesAt is arrives at a port.
+func arrivesAt(t *testing.T, l *Lab, from, to string, port uint16, limit time.Duration) bool {
+	t.Helper()
 	var rx net.PacketConn
 	var tx net.Conn
 	err := l.Inside(to, func() (err error) {
-		rx, err = net.ListenPacket("udp4", l.s.Address(to).String()+":0")
+		rx, err = net.ListenPacket("udp4", netip.AddrPortFrom(l.s.Address(to), port).String())
 		return err
 	})
 	if err != nil {
@@ -125,6 +132,20 @@ func TestRoutingPartitionAndDown(t *testing.T) {
 		if !arrives(t, l, "h1", "h2", patience) {
 			t.Errorf("partition %s healed, but h1 does not reach h2", spec)
 		}
+	}
+	// What is cut of control alone is the port of GDOI.
+	part("g1/g2 only control", 0)
+	if arrivesAt(t, l, "g1", "g2", portGDOI, 200*time.Millisecond) {
+		t.Error("control is cut, but g1 still reaches port 848 of g2")
+	}
+	if !arrives(t, l, "h1", "h2", patience) || !arrives(t, l, "g1", "g2", patience) {
+		t.Error("control is cut, and traffic as well")
+	}
+	if err := l.Heal(); err != nil {
+		t.Fatal(err)
+	}
+	if !arrivesAt(t, l, "g1", "g2", portGDOI, patience) {
+		t.Error("control is not healed")
 	}
 	for _, spec := range []string{"g1/g2", "p1/p2"} {
 		const away = 3 * time.Second
@@ -195,6 +216,70 @@ func TestDaemonThatEndsAtOnceIsReported(t *testing.T) {
 	}
 	if names, _ := namespaces(s.Name); len(names) > 0 {
 		t.Errorf("a failed up left %v", names)
+	}
+}
+
+func TestPauseAndWipe(t *testing.T) {
+	text := strings.Replace(bare, "program: sleeper", "program: sleeper, manual: true", 1)
+	l := testLab(t, text)
+	p, err := launch(prefix(l.name)+"g2", filepath.Join(t.TempDir(), "log"), "/bin/sleep", "1000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = l.change(func(st *State) error {
+		n := st.node("g2")
+		n.PID, n.PIDStart, n.Wanted = p.pid, p.start, WantedRunning
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	letter := func(want byte) {
+		t.Helper()
+		for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+			state, _, err := statOf(p.pid)
+			if err == nil && state == want {
+				return
+			}
+			if time.Now().After(end) {
+				t.Fatalf("the process is in state %c, not %c: %v", state, want, err)
+			}
+		}
+	}
+	if err := l.Pause("g2"); err != nil {
+		t.Fatal(err)
+	}
+	letter('T')
+	if st, err := l.Status(context.Background()); err != nil || st.Nodes[3].Detail != WantedPaused || !st.Nodes[3].Running {
+		t.Errorf("status of a paused daemon: %+v, %v", st.Nodes[3], err)
+	}
+	if err := l.Resume("g2"); err != nil {
+		t.Fatal(err)
+	}
+	letter('S')
+	dir := l.places("g2").State
+	for _, name := range []string{"state.db", "keys"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Wipe("g2"); err == nil || !strings.Contains(err.Error(), "is running") {
+		t.Errorf("wiping the state of a running daemon: %v", err)
+	}
+	// A daemon that is paused can still be ended in order.
+	if err := l.Pause("g2"); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Stop("g2"); err != nil {
+		t.Fatal(err)
+	}
+	for i, only := range [][]string{{"state.db"}, nil} {
+		if err := l.Wipe("g2", only...); err != nil {
+			t.Fatal(err)
+		}
+		if entries, _ := os.ReadDir(dir); len(entries) != 1-i {
+			t.Errorf("after wiping %v: %v are left", only, entries)
+		}
 	}
 }
 

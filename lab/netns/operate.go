@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -60,6 +61,39 @@ func (l *Lab) Reload(node string) error {
 			return err
 		}
 		return n.process().signal(unix.SIGHUP)
+	})
+}
+
+// Pause stops the daemon of a node where it stands, with SIGSTOP, as a machine that hangs would; it keeps its sockets.
+func (l *Lab) Pause(node string) error { return l.end(node, WantedPaused, process.pause) }
+
+// Resume lets a paused daemon go on.
+func (l *Lab) Resume(node string) error {
+	return l.end(node, WantedRunning, func(p process) error { return p.signal(unix.SIGCONT) })
+}
+
+// Wipe empties the state directory of a daemon that does not run, so that it starts as one that has never been; or it takes
+// away only what is named, as the database beside a signing key that stays.
+func (l *Lab) Wipe(node string, only ...string) error {
+	return l.change(func(st *State) error {
+		n, err := daemonOf(st, node)
+		if err != nil {
+			return err
+		}
+		if n.process().alive() {
+			return fmt.Errorf("the daemon of %s is running; stop it, or kill it, before its state is wiped", node)
+		}
+		dir := l.places(node).State
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			return fmt.Errorf("state of %s: %w", node, err)
+		}
+		for _, e := range entries {
+			if len(only) == 0 || slices.Contains(only, e.Name()) {
+				err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
+			}
+		}
+		return err
 	})
 }
 

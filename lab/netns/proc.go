@@ -85,9 +85,25 @@ func (p process) waitGone(limit time.Duration) bool {
 	}
 }
 
+// pause returns when the process stands still.
+func (p process) pause() error {
+	if err := p.signal(unix.SIGSTOP); err != nil {
+		return err
+	}
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if state, start, err := statOf(p.pid); err != nil || start != p.start || state == 'T' {
+			return err
+		}
+	}
+	return fmt.Errorf("process %d does not stop after SIGSTOP", p.pid)
+}
+
+// ask ends the process in order; one that is paused would not hear it.
+func (p process) ask() error { return errors.Join(p.signal(unix.SIGTERM), p.signal(unix.SIGCONT)) }
+
 // terminate asks, waits, then kills.
 func (p process) terminate(grace time.Duration) error {
-	if err := p.signal(unix.SIGTERM); err != nil {
+	if err := p.ask(); err != nil {
 		return err
 	}
 	if p.waitGone(grace) {

@@ -50,6 +50,7 @@ const (
 	WantedRunning = "running"
 	WantedStopped = "stopped"
 	WantedKilled  = "killed"
+	WantedPaused  = "paused" // it lives, and does nothing
 )
 
 // LinkState is one link in lab.json.

@@ -41,6 +41,10 @@ func (l *Lab) Status(ctx context.Context) (*Status, error) {
 		case n.Program == "":
 		case n.process().alive():
 			ns.Running = true
+			if n.Wanted == WantedPaused {
+				ns.Detail = n.Wanted
+				break
+			}
 			ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 			if snap, err := l.Control(n.Name).Snapshot(ctx); err != nil {
 				ns.Detail = "does not answer: " + err.Error()

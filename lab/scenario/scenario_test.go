@@ -153,6 +153,8 @@ func TestParsePartition(t *testing.T) {
 	for _, c := range []struct{ text, want, fails string }{
 		{"gm1/p1", "gm1/p1", ""},
 		{"gm1, h1/p1", "gm1,h1/p1", ""},
+		{"gm1/p1 only control", "gm1/p1 only control", ""},
+		{"gm1/p1 only data", "", `no node "p1 only data"`},
 		{"gm1", "", "exactly two sides"},
 		{"gm1/p1/h1", "", "exactly two sides"},
 		{"gm1/", "", "empty name"},

@@ -88,6 +88,12 @@ func daemonCommands(lab *string) []*cobra.Command {
 			func(cmd *cobra.Command, l *netns.Lab, node string) error { return l.Start(cmd.Context(), node) }},
 		{"stop", "End the daemon of a node in order",
 			func(_ *cobra.Command, l *netns.Lab, node string) error { return l.Stop(node) }},
+		{"pause", "Stop the daemon of a node where it stands (SIGSTOP), as a machine that hangs would",
+			func(_ *cobra.Command, l *netns.Lab, node string) error { return l.Pause(node) }},
+		{"resume", "Let a paused daemon go on",
+			func(_ *cobra.Command, l *netns.Lab, node string) error { return l.Resume(node) }},
+		{"wipe", "Empty the state directory of a daemon that does not run",
+			func(_ *cobra.Command, l *netns.Lab, node string) error { return l.Wipe(node) }},
 	} {
 		out = append(out, &cobra.Command{Use: v.name + " NODE...", Short: v.short, Args: cobra.MinimumNArgs(1),
 			RunE: func(cmd *cobra.Command, args []string) error {
@@ -109,12 +115,16 @@ func daemonCommands(lab *string) []*cobra.Command {
 
 func partitionCommand(lab *string) *cobra.Command {
 	var d time.Duration
+	var only string
 	c := &cobra.Command{Use: "partition A,B/C,D", Short: "Make the network drop everything between two sides; a member brings its LAN", Args: cobra.ExactArgs(1),
-		Example: "  getvpn-lab partition ks1/gm1,gm2 --for 30s\n  getvpn-lab partition p1/p2",
+		Example: "  getvpn-lab partition ks1/gm1,gm2 --for 30s\n  getvpn-lab partition p1/p2\n  getvpn-lab partition ks1,gm1/ks2,gm2 --only control",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			l, err := netns.Open(*lab)
 			if err != nil {
 				return err
+			}
+			if only != "" {
+				args[0] += " only " + only
 			}
 			p, err := l.Scenario().ParsePartition(args[0])
 			if err != nil {
@@ -130,6 +140,7 @@ func partitionCommand(lab *string) *cobra.Command {
 			fmt.Fprintf(cmd.OutOrStdout(), "%s cannot reach each other %s\n", p, until)
 			return nil
 		}}
+	c.Flags().StringVar(&only, "only", "", "control: drop what key servers and members say to each other, and let traffic through")
 	c.Flags().DurationVar(&d, "for", 0, "lift it by itself after this time (default: until heal)")
 	return c
 }

@@ -1,0 +1,152 @@
+package check
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/getvpn/getvpn/lab/scenario"
+)
+
+// throughout: traffic runs both ways between the pairs while the scenario goes through steps of its own. Nothing is lost
+// from the first step to the last, but what apart: allows.
+type throughout struct {
+	Pairs Pairs           `yaml:"pairs"`
+	Rate  int             `yaml:"rate"`
+	Steps []scenario.Step `yaml:"steps"`
+	After time.Duration   `yaml:"after"` // of traffic when the last step is done
+	Apart *apart          `yaml:"apart"`
+}
+
+// apart is when two sides may lose what they send to each other, by the names of steps: from the beginning of the one to
+// the end of the other. Whatever stays on its side is lost never.
+type apart struct {
+	Side  []string `yaml:"side"` // hosts of one side; all others are on the other
+	From  string   `yaml:"from"`
+	Until string   `yaml:"until"`
+}
+
+// slack is for packets that were under way when the sides were parted.
+const slack = 250 * time.Millisecond
+
+func init() { // what holds steps is made of all the other kinds
+	kinds["throughout"] = func() Check { return &throughout{Pairs: Pairs{Neighbours: true}, Rate: 100, After: time.Second} }
+}
+
+func (c *throughout) Validate(s *scenario.Scenario) error {
+	if c.Rate < 1 || c.Rate > 10000 {
+		return fmt.Errorf("rate %d is outside 1..10000", c.Rate)
+	}
+	if len(c.Steps) == 0 {
+		return fmt.Errorf("steps: lists what happens under the traffic")
+	}
+	if err := c.Pairs.validate(s); err != nil {
+		return err
+	}
+	if a := c.Apart; a != nil {
+		if len(a.Side) == 0 {
+			return fmt.Errorf("apart: side: lists the hosts of one side")
+		}
+		if err := exist(s, a.Side...); err != nil {
+			return fmt.Errorf("apart: %w", err)
+		}
+		from, until := c.index(a.From), c.index(a.Until)
+		if from < 0 || until < from {
+			return fmt.Errorf("apart: from: and until: name two of the steps, in their order; there are no %q and %q", a.From, a.Until)
+		}
+	}
+	return validate(s, c.Steps)
+}
+
+func (c *throughout) index(name string) int {
+	return slices.IndexFunc(c.Steps, func(st scenario.Step) bool { return name != "" && st.Name == name })
+}
+
+// span is when a step began and ended.
+type span struct{ from, to time.Duration }
+
+func (c *throughout) Run(ctx context.Context, env *Env) []scenario.Result {
+	before := env.Capture.Totals()
+	t, err := StartTraffic(env.Lab, bothWays(env, c.Pairs.of(env.Scenario)), c.Rate)
+	if err != nil {
+		return failed(err)
+	}
+	defer t.Stop()
+	if err := sleep(ctx, time.Second); err != nil {
+		return failed(err)
+	}
+	var out []scenario.Result
+	spans := make([]span, len(c.Steps))
+	for i := range c.Steps {
+		spans[i].from = t.Since()
+		results := step(ctx, env, &c.Steps[i])
+		spans[i].to = t.Since()
+		for _, r := range results {
+			if !r.OK {
+				env.Log("%s", r)
+			}
+		}
+		out = append(out, results...)
+		if ctx.Err() != nil {
+			return out
+		}
+	}
+	_ = sleep(ctx, c.After)
+	took := t.Since()
+	t.Stop()
+	offences := env.Capture.Totals().Minus(before).Offences()
+	return append(out, c.judge(t.Flows, spans, took, offences, env.Capture)...)
+}
+
+// judge says what was lost.
+func (c *throughout) judge(flows []*Flow, spans []span, took time.Duration, offences uint64, capture *Capture) []scenario.Result {
+	var within, between []*Flow
+	for _, f := range flows {
+		if c.Apart != nil && slices.Contains(c.Apart.Side, f.From) != slices.Contains(c.Apart.Side, f.To) {
+			between = append(between, f)
+		} else {
+			within = append(within, f)
+		}
+	}
+	sent, lost, duplicates, where := losses(within, 0, forever)
+	r := scenario.Result{
+		Value: fmt.Sprintf("%d lost of %d packets (%d flows at %d/s for %.0f s), %d twice, %d clear", lost, sent, len(within), c.Rate, took.Seconds(),
+			duplicates, offences),
+		Want: "0 lost, 0 twice, 0 clear", Message: where, Seconds: took.Seconds(),
+	}
+	if offences > 0 {
+		r.Message = strings.TrimPrefix(r.Message+"; "+capture.Offences(), "; ")
+	}
+	r.OK = lost == 0 && duplicates == 0 && offences == 0 && sent > 0
+	if len(between) == 0 {
+		return []scenario.Result{r}
+	}
+	return []scenario.Result{r, c.betweenSides(between, spans)}
+}
+
+// betweenSides judges the flows from one side to the other.
+func (c *throughout) betweenSides(flows []*Flow, spans []span) scenario.Result {
+	from, until := spans[c.index(c.Apart.From)].from-slack, spans[c.index(c.Apart.Until)].to
+	sent, lost, duplicates, _ := losses(flows, from, until)
+	_, early, _, whereEarly := losses(flows, 0, from)
+	_, late, _, whereLate := losses(flows, until, forever)
+	first, last := forever, time.Duration(0)
+	for _, f := range flows {
+		if l := f.Between(from, until); l.Lost > 0 {
+			first, last = min(first, l.First), max(last, l.Last)
+		}
+	}
+	when := ""
+	if lost > 0 {
+		when = fmt.Sprintf(", the first %.1f s after the beginning of %s and the last %.1f s before the end of %s", (first - from - slack).Seconds(),
+			c.Apart.From, (until - last).Seconds(), c.Apart.Until)
+	}
+	return scenario.Result{
+		Name: "between-the-sides", OK: early == 0 && late == 0 && duplicates == 0 && sent > 0,
+		Value: fmt.Sprintf("%d lost of %d packets in the %.1f s from %s to %s%s; %d lost before, %d after", lost, sent, (until - from).Seconds(), c.Apart.From,
+			c.Apart.Until, when, early, late),
+		Want: "0 lost before and after, 0 twice", Message: strings.Trim(whereEarly+"; "+whereLate, "; "),
+	}
+}
