@@ -17,6 +17,8 @@ type durable struct {
 	keks    map[gdoi.KEKSPI]*kek
 	members map[string]*member
 	removed map[string]*removal
+	// ratchets by context.
+	ratchets map[string]*ratchet
 	// exclusion says that it has changed.
 	exclusion bool
 	policy    bool
@@ -41,10 +43,10 @@ func (d *durable) deleteKEK(s gdoi.KEKSPI) { mark(&d.keks, s, nil) }
 func (d *durable) member(m *member)        { mark(&d.members, m.key, m) }
 func (d *durable) deleteMember(key string) { mark(&d.members, key, nil) }
 func (d *durable) dirty() bool {
-	return len(d.teks)+len(d.keks)+len(d.members)+len(d.removed) > 0 || d.exclusion || d.policy
+	return len(d.teks)+len(d.keks)+len(d.members)+len(d.removed)+len(d.ratchets) > 0 || d.exclusion || d.policy
 }
 func (d *durable) clean() {
-	d.teks, d.keks, d.members, d.removed, d.exclusion, d.policy, d.reserved = nil, nil, nil, nil, false, false, 0
+	d.teks, d.keks, d.members, d.removed, d.ratchets, d.exclusion, d.policy, d.reserved = nil, nil, nil, nil, nil, false, false, 0
 }
 
 // reserve names the next transaction before it is made.
@@ -85,6 +87,9 @@ func (g *Group) persist(now machine.Now, out machine.Effects) (machine.Effects, 
 	for key, r := range d.removed {
 		records = append(records, g.record(removedKey(key), encodeRemoval(now, r)))
 	}
+	for context, r := range d.ratchets {
+		records = append(records, g.record(ratchetName(context), encodeRatchet(now, r)))
+	}
 	if d.exclusion {
 		records = append(records, g.record(exclusionKey, encodeExclusion(now, g.exclusion)))
 	}
@@ -110,6 +115,9 @@ func (g *Group) persistAll(now machine.Now, out machine.Effects) machine.Effects
 	}
 	for _, r := range g.removed {
 		mark(&g.durable.removed, r.peer.key(), r)
+	}
+	for context := range g.ratchets {
+		g.keepRatchet(context)
 	}
 	g.durable.exclusion = true
 	g.tree.TouchAll()

@@ -51,8 +51,13 @@ type signing struct {
 func (g *Group) newTEK(now machine.Now, c *chain, out machine.Effects) machine.Effects {
 	g.epoch++
 	t := &tek{
-		spi: g.nextSPI(), suite: c.suite, key: machine.TakeSecret(g.env.Bytes(c.suite.KeymatLen())), chain: c, epoch: g.epoch,
+		suite: c.suite, chain: c, epoch: g.epoch,
 		created: now.Mono, sendAfter: max(now.Mono, g.policyAt), expires: now.Mono.Add(c.lifetime), stamped: g.stamps(now),
+	}
+	if g.derives() {
+		t.spi, t.key, t.expires = g.deriveTEK(now, c)
+	} else {
+		t.spi, t.key = g.nextSPI(), machine.TakeSecret(g.env.Bytes(c.suite.KeymatLen()))
 	}
 	if old := g.newest(c); old != nil {
 		t.sendAfter = now.Mono.Add(g.activation(old.expires.Sub(now.Mono)))
@@ -75,9 +80,13 @@ func (g *Group) newTEK(now machine.Now, c *chain, out machine.Effects) machine.E
 func (g *Group) newKEK(now machine.Now, out machine.Effects) machine.Effects {
 	g.fitTree()
 	k := &kek{
-		suite: g.cfg.KEK, key: machine.TakeSecret(g.env.Bytes(g.cfg.KEK.KeyLen())), iv: machine.TakeSecret(g.env.Bytes(g.cfg.KEK.IVLen())),
-		sign:    g.signing(),
+		suite: g.cfg.KEK, sign: g.signing(),
 		created: now.Mono, active: now.Mono, expires: now.Mono.Add(g.cfg.KEKLifetime),
+	}
+	if g.derives() {
+		k.spi, k.key, k.iv, k.expires = g.deriveKEK(now)
+	} else {
+		k.key, k.iv = machine.TakeSecret(g.env.Bytes(g.cfg.KEK.KeyLen())), machine.TakeSecret(g.env.Bytes(g.cfg.KEK.IVLen()))
 	}
 	k.asks, k.dst = g.askable(g.members.allGetVPN()), g.cfg.Multicast
 	for k.spi.IsZero() {

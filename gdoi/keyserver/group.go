@@ -25,7 +25,9 @@ type Group struct {
 	// chains are what the policy asks for, in its order; TEKs of others are being dropped.
 	chains []*chain
 	epoch  uint64
-	spis   spiWalk
+	// ratchets by context; schedule.go.
+	ratchets map[string]*ratchet
+	spis     spiWalk
 	// retiredSPIs are the last ones, oldest first.
 	retiredSPIs []gdoi.SPI
 	// sidNext is the next sender id to hand out.

@@ -199,6 +199,7 @@ func (g *Group) Reconfigure(now machine.Now, cfg Config, immediately bool, out m
 		}
 	}
 	g.chains = chains
+	g.pruneRatchets()
 	for _, t := range g.teks {
 		if t.chain.dropped && t.chain.drainAt > now.Mono {
 			t.chain.drainAt = g.policyAt

@@ -31,6 +31,7 @@ import (
 //	                      lkh/HEIGHT/POS    nodeRecord
 //	                      lkh-stale         []lkh.NodeID
 //	                      exclusion         exclusionRecord
+//	                      ratchet/CONTEXT   ratchetRecord
 //	                      time              timeRecord
 type counters struct {
 	Epoch            uint64
@@ -188,6 +189,7 @@ func (g *Group) forget() {
 		k.key.Destroy()
 		k.iv.Destroy()
 	}
+	g.destroyRatchets()
 	g.tree.Destroy()
 	for _, n := range g.tree.restored {
 		n.Key.Destroy()
@@ -220,6 +222,8 @@ func (g *Group) restoreRecord(now machine.Now, r machine.Record) error {
 		return json.Unmarshal(r.Value, &g.tree.stale)
 	case exclusionKey:
 		return g.restoreExclusion(now, r.Value)
+	case ratchetKey:
+		return g.restoreRatchet(now, name, r.Value)
 	case timeKey:
 		return g.restoreTime(now, r.Value)
 	}

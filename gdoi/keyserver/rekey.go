@@ -176,6 +176,7 @@ func (g *Group) reset(now machine.Now, out machine.Effects) machine.Effects {
 	}
 	out = g.dropAllMembers(out)
 	g.sidNext = g.cfg.SIDFirst
+	g.breakSchedule()
 	out = g.newKEK(now, out)
 	for _, c := range g.chains {
 		out = g.newTEK(now, c, out)

@@ -102,6 +102,7 @@ func (g *Group) exclude(now machine.Now, gone []*member, atOnce bool, out machin
 	for _, k := range g.announceUnder(now) {
 		x.under = append(x.under, k.spi)
 	}
+	g.breakSchedule()
 	out = g.newKEK(now, out)
 	k := g.keks[len(g.keks)-1]
 	// Nothing that is new goes under a KEK that the removed have.
@@ -182,6 +183,7 @@ func (g *Group) ClearAll(now machine.Now, atOnce bool, out machine.Effects) (str
 		out = g.announceIn(now, c, k, push.Message{Seq: k.seq, Deletes: []isakmp.Delete{push.DeleteKEK(gdoi.KEKSPI{})}}, id, out)
 	}
 	g.endExclusion()
+	g.breakSchedule()
 	out = g.newKEK(now, out)
 	g.keks[len(g.keks)-1].active = now.Mono
 	for _, c := range g.chains {
