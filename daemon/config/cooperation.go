@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/getvpn/getvpn/gdoi/coop"
+	"github.com/getvpn/getvpn/gdoi/node"
 )
 
 // Cooperation says with whom this key server runs its groups.
@@ -15,12 +16,8 @@ type Cooperation struct {
 	ID       coop.ID
 	Priority int // of groups that say nothing else
 	Split    coop.Split
-	Profile  string // default or fast; custom when a timer was set by hand
-	// Announce is the time between announcements. A peer that is silent for Dead is asked Retries times, Query apart, before
-	// it is taken for dead.
-	Announce, Dead, Query time.Duration
-	Retries               int
-	Peers                 []CoopPeer // by id
+	Timers   coop.Timers
+	Peers    []CoopPeer // by id
 }
 
 // CoopPeer is another key server.
@@ -30,77 +27,44 @@ type CoopPeer struct {
 	Identity string // of phase 1; empty: any, which needs a pre-shared key of its own
 }
 
-// Detection is how long the death of a primary stays unnoticed at most.
-func (c *Cooperation) Detection() time.Duration {
-	return c.Dead + time.Duration(c.Retries)*c.Query
-}
-
-// The profiles: what operators of existing products know, and one for networks that lose little and delay less.
-const (
-	profileDefault = "default"
-	profileFast    = "fast"
-	profileCustom  = "custom"
-)
-
-func (c *Cooperation) profile(name string) {
-	c.Profile = name
-	c.Announce, c.Dead, c.Query, c.Retries = 20*time.Second, 30*time.Second, 10*time.Second, 3
-	if name == profileFast {
-		c.Announce, c.Dead, c.Query = 150*time.Millisecond, 450*time.Millisecond, 100*time.Millisecond
-	}
-}
-
-// Limits of the timers: faster than the fastest, a key server under load seems dead; slower than the slowest, keys end
-// before anybody makes the next.
+// Limits of the timers: faster than the fastest, a key server under load seems dead.
 const (
 	minCoopTimer    = 50 * time.Millisecond
-	maxCoopTimer    = time.Hour
 	maxCoopRetries  = 10
-	maxPriority     = 65535
-	defaultPriority = 100
+	defaultPriority = node.DefaultPriority
 )
+
+// profiles of the timers: what operators of existing products know, and one for networks that lose little and delay less.
+var profiles = map[string]coop.Timers{"default": coop.DefaultTimers, "fast": coop.FastTimers}
 
 // rareIDs is from where on an eighth of the sender ids is so few that a key server which lost its state cannot skip what it
 // may have handed out, and waits until the keys of before have ended.
 const rareIDs = 16
 
 func (d *decoder) cooperation(v *value, c *KS) {
-	o := &Cooperation{Priority: defaultPriority}
-	o.profile(profileDefault)
-	timer := func(into *time.Duration) func(*value) {
-		return func(v *value) {
-			d.duration(into, minCoopTimer, maxCoopTimer)(v)
-			o.Profile = profileCustom
-		}
-	}
+	o := &Cooperation{Priority: defaultPriority, Timers: coop.DefaultTimers}
+	profile := ""
+	t := &o.Timers
+	timer := func(into *time.Duration) func(*value) { return d.duration(into, minCoopTimer, coop.MaxInterval) }
 	d.object(v,
 		must("id", d.coopID(&o.ID)),
-		opt("priority", d.integer(&o.Priority, 1, maxPriority)),
+		opt("priority", d.integer(&o.Priority, 1, node.MaxPriority)),
 		opt("split", word(d, &o.Split, coop.ParseSplit)),
 		opt("profile", func(v *value) {
-			name := ""
-			if d.oneOf(&name, profileDefault, profileFast)(v); name != "" {
-				o.profile(name)
+			if d.oneOf(&profile, "default", "fast")(v); profile != "" {
+				*t = profiles[profile]
 			}
 		}),
-		opt("announce", timer(&o.Announce)), // these after the profile, which they change
-		opt("dead", timer(&o.Dead)),
-		opt("query", timer(&o.Query)),
-		opt("retries", func(v *value) {
-			d.integer(&o.Retries, 1, maxCoopRetries)(v)
-			o.Profile = profileCustom
-		}),
+		opt("announce", timer(&t.Announce)), // these after the profile, which they change
+		opt("dead", timer(&t.Dead)),
+		opt("query", timer(&t.Query)),
+		opt("retries", d.integer(&t.Retries, 1, maxCoopRetries)),
 		must("peers", d.coopPeers(o, c)))
 	if v.kind != mapping {
 		return
 	}
-	switch {
-	case o.Dead <= o.Announce:
-		d.fail(v, "dead: %s is not longer than announce: %s, so that every peer would be asked again and again whether it lives; use at least %s",
-			short(o.Dead), short(o.Announce), short(o.Announce*3/2))
-	case o.Dead < o.Announce*3/2:
-		d.warn(v, "dead: %s leaves little beyond announce: %s; one late announcement makes a peer suspect; use at least %s",
-			short(o.Dead), short(o.Announce), short(o.Announce*3/2))
+	if err := t.Validate(); err != nil {
+		d.fail(v, "%s", trim(err))
 	}
 	c.Cooperation = o
 }
@@ -203,9 +167,9 @@ func (d *decoder) cooperative(v *value, c *KS, g *KSGroup, priorityAt *value) {
 	if g.Priority == 0 {
 		g.Priority = o.Priority
 	}
-	if a := g.Rekey.ActivationDelay; o.Detection() > 2*a {
+	if a := g.Rekey.ActivationDelay; o.Timers.Detection() > 2*a {
 		d.warn(v, "a primary that dies is noticed after %s, and a key that was due then is replaced in a hurry or too late: activation-delay is %s; make it at least %s, or the cooperation faster (profile: fast)",
-			short(o.Detection()), short(a), short((o.Detection()/2 + time.Second - 1).Truncate(time.Second)))
+			short(o.Timers.Detection()), short(a), short((o.Timers.Detection()/2 + time.Second - 1).Truncate(time.Second)))
 	}
 	if g.SenderIDs.Bits < rareIDs {
 		d.warn(v, "sender ids of %d bits, divided among %d key servers, leave each %d; a key server that lost its state registers nobody until the keys of before have ended; use 24 bits",
@@ -224,7 +188,7 @@ func (s SenderIDs) total() uint64 {
 	return 1<<s.Bits - uint64(s.First)
 }
 
-// String is the flow mapping of the file.
+// String is the flow mapping of the file, without the priority: each group shows its own, which can change while it runs.
 func (o *Cooperation) String() string {
 	var peers []string
 	for _, p := range o.Peers {
@@ -234,6 +198,6 @@ func (o *Cooperation) String() string {
 		}
 		peers = append(peers, s+"}")
 	}
-	return fmt.Sprintf("{id: %d, priority: %d, split: %s, profile: %s, announce: %s, dead: %s, query: %s, retries: %d, peers: [%s]}",
-		o.ID, o.Priority, o.Split, o.Profile, short(o.Announce), short(o.Dead), short(o.Query), o.Retries, strings.Join(peers, ", "))
+	return fmt.Sprintf("{id: %d, split: %s, profile: %s, announce: %s, dead: %s, query: %s, retries: %d, peers: [%s]}",
+		o.ID, o.Split, o.Timers.Profile(), short(o.Timers.Announce), short(o.Timers.Dead), short(o.Timers.Query), o.Timers.Retries, strings.Join(peers, ", "))
 }

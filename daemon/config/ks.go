@@ -10,6 +10,7 @@ import (
 
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/node"
 	"github.com/getvpn/getvpn/gdoi/policy"
 	"github.com/getvpn/getvpn/gdoi/suite"
 )
@@ -127,7 +128,7 @@ func (d *decoder) ksGroup(v *value, c *KS) KSGroup {
 		opt("rekey", func(v *value) { d.rekey(v, &g.Rekey) }),
 		opt("anti-replay", func(v *value) { d.antiReplay(v, &g.AntiReplay) }),
 		opt("sender-ids", func(v *value) { d.senderIDs(v, &g.SenderIDs) }),
-		opt("priority", func(v *value) { priorityAt = v; d.integer(&g.Priority, 1, maxPriority)(v) }))
+		opt("priority", func(v *value) { priorityAt = v; d.integer(&g.Priority, 1, node.MaxPriority)(v) }))
 	if g.KEK.SignatureKey == "" {
 		g.KEK.SignatureKey = "rekey-" + g.Name
 	}

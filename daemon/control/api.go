@@ -10,6 +10,7 @@
 //	POST /v1/clear-members ClearMembersRequest (key server)
 //	POST /v1/remove-member RemoveMemberRequest (key server)
 //	POST /v1/readmit      ReadmitRequest       (key server)
+//	POST /v1/handover     HandoverRequest      (key server) let another key server be primary of a group
 //	POST /v1/reregister   ReregisterRequest    (group member)
 //	POST /v1/plan         PlanRequest          (key server) what the configuration file, read again, would change
 //	POST /v1/apply        PlanRequest          (key server) and change it
@@ -69,7 +70,7 @@ type KeyServer struct {
 type KSGroup struct {
 	Name         string     `json:"name"`
 	ID           string     `json:"id"`     // printable group identity
-	Role         string     `json:"role"`   // "primary" (COOP comes later)
+	Role         string     `json:"role"`   // "primary" (which one is that is alone, too) or "secondary"
 	Health       string     `json:"health"` // OK, DEGRADED, EXPIRING
 	HealthReason string     `json:"health_reason,omitempty"`
 	Mode         string     `json:"mode"` // full, passive or receive-only
@@ -95,6 +96,8 @@ type KSGroup struct {
 	ReplayValue float64 `json:"replay_value"` // the time window of anti-replay in seconds; 0: there is none
 	Unstamped   string  `json:"unstamped"`    // what becomes of packets without a time stamp: accept or drop
 	Pseudotime  float64 `json:"pseudotime"`   // seconds; 0: the group has no time
+
+	Coop *Coop `json:"coop,omitempty"` // none: this key server is alone
 }
 
 // Present counts the members that have not left.
@@ -353,6 +356,12 @@ type RemoveMemberRequest struct {
 type ReadmitRequest struct {
 	Group  string `json:"group"`
 	Member string `json:"member"` // address or identity
+}
+
+// HandoverRequest lets another key server be primary of a group; only the primary takes it.
+type HandoverRequest struct {
+	Group string `json:"group"`
+	To    string `json:"to,omitempty"` // its number or address; empty: whom an election would choose
 }
 
 // ReregisterRequest makes a member register again.

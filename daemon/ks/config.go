@@ -55,7 +55,26 @@ func nodeConfig(c *config.KS, local config.Endpoints, public func(config.KEK) ([
 		}
 		out.Groups = append(out.Groups, k)
 	}
+	out.Coop = cooperation(c)
 	return out, out.Validate()
+}
+
+// cooperation translates with whom the groups are shared; nil: with nobody.
+func cooperation(c *config.KS) *node.Coop {
+	if c.Cooperation == nil {
+		return nil
+	}
+	o := &node.Coop{
+		ID: c.Cooperation.ID, Split: c.Cooperation.Split, Priority: c.Cooperation.Priority, Timers: c.Cooperation.Timers,
+		Priorities: map[string]int{},
+	}
+	for i := range c.Groups {
+		o.Priorities[c.Groups[i].Name] = c.Groups[i].Priority
+	}
+	for _, p := range c.Cooperation.Peers {
+		o.Peers = append(o.Peers, node.CoopPeer{ID: p.ID, Addr: p.Address, Identity: p.Identity})
+	}
+	return o
 }
 
 // psks finds the most specific key of a peer.

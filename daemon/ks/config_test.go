@@ -6,28 +6,33 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/getvpn/getvpn/daemon/config"
 	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/coop"
 	"github.com/getvpn/getvpn/gdoi/keyserver"
 	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/node"
 	"github.com/getvpn/getvpn/hsm"
 	"github.com/getvpn/getvpn/hsm/soft"
 )
 
-func example(t *testing.T) *config.KS {
+func example(t *testing.T, file string) *config.KS {
 	t.Helper()
 	dir := t.TempDir()
-	text, err := os.ReadFile("../config/testdata/ks.yml")
+	text, err := os.ReadFile("../config/testdata/" + file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := errors.Join(
 		os.Mkdir(filepath.Join(dir, "psk"), 0o700),
 		os.WriteFile(filepath.Join(dir, "psk/gm1"), []byte("0123456789abcdef"), 0o600),
+		os.WriteFile(filepath.Join(dir, "psk/ks2"), []byte("123456789abcdef0"), 0o600),
 		os.WriteFile(filepath.Join(dir, "ks.yml"), text, 0o600),
 	); err != nil {
 		t.Fatal(err)
@@ -41,7 +46,7 @@ func example(t *testing.T) *config.KS {
 
 // TestCheckExample: the commented example of the configuration is one that a key server could run with.
 func TestCheckExample(t *testing.T) {
-	c := example(t)
+	c := example(t, "ks.yml")
 	if err := Check(c); err != nil {
 		t.Error(err)
 	}
@@ -61,6 +66,42 @@ func TestCheckExample(t *testing.T) {
 	c.Groups[0].TEK.Lifetime = time.Minute
 	if err := Check(c); !errors.Is(err, keyserver.ErrConfig) {
 		t.Errorf("a TEK that ends before its rollover: %v", err)
+	}
+}
+
+// TestCooperation: what the file says about other key servers reaches the machine, and a priority alone may change later.
+func TestCooperation(t *testing.T) {
+	c := example(t, "ks-coop.yml")
+	if err := Check(c); err != nil {
+		t.Fatal(err)
+	}
+	want := &node.Coop{
+		ID: 1, Split: coop.Continue, Priority: 1, Priorities: map[string]int{"blue": 200, "green": 1}, Timers: coop.DefaultTimers,
+		Peers: []node.CoopPeer{{ID: 2, Addr: netip.MustParseAddrPort("10.0.0.2:848")}, {ID: 3, Addr: netip.MustParseAddrPort("10.0.0.3:848")}},
+	}
+	if got := cooperation(c); !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	next := *c
+	next.Groups = slices.Clone(c.Groups)
+	next.Groups[1].Priority = 7
+	if r := restarts(c, &next); r != nil {
+		t.Errorf("another priority needs a restart: %q", r)
+	}
+	if got := cooperation(merged(c, &next, "green")).Priorities; got["green"] != 7 || got["blue"] != 200 {
+		t.Errorf("priorities %v", got)
+	}
+	other := *c.Cooperation
+	other.Split = coop.Fork
+	next.Cooperation = &other
+	if r := restarts(c, &next); len(r) != 1 || !strings.Contains(r[0], "split: fork") {
+		t.Errorf("another way to split: %q", r)
+	}
+	if cooperation(merged(c, &next, "")).Split != coop.Continue {
+		t.Error("what takes a restart changed without one")
+	}
+	if cooperation(example(t, "ks.yml")) != nil {
+		t.Error("a key server that is alone cooperates")
 	}
 }
 
@@ -107,6 +148,9 @@ func TestHealth(t *testing.T) {
 		{"no new key", keyserver.Snapshot{TEKs: tek(90 * time.Second), Least: 90 * time.Second, ActivationDelay: time.Minute, Problems: []string{"the token is gone"}}, healthExpiring, "1m30s; the token is gone"},
 		{"no token", keyserver.Snapshot{TEKs: tek(time.Hour), Least: time.Hour, ActivationDelay: time.Minute, Problems: []string{"the token is gone"}}, healthDegraded, "the token is gone"},
 		{"not begun", keyserver.Snapshot{}, healthOK, ""},
+		{"all together", keyserver.Snapshot{Coop: &coop.Info{Ready: true}}, healthOK, ""},
+		{"no primary", keyserver.Snapshot{Coop: &coop.Info{Why: "no primary yet"}}, healthDegraded, "registers no members: no primary yet"},
+		{"split", keyserver.Snapshot{Coop: &coop.Info{Ready: true, Unreachable: []coop.ID{2, 3}, Rivals: []coop.ID{4}}}, healthDegraded, "out of reach: key server 2, 3; primary too: key server 4"},
 	} {
 		if got, reason := health(row.s); got != row.want || !strings.HasSuffix(reason, row.reason) {
 			t.Errorf("%s: %s %q, want %s %q", row.name, got, reason, row.want, row.reason)

@@ -46,6 +46,7 @@ type Daemon struct {
 
 	// secrets are the pre-shared keys in force; reloading is held while the configuration file is read and applied.
 	secrets   atomic.Pointer[[]config.PSK]
+	faults    atomic.Pointer[config.Faults]
 	reloading sync.Mutex
 
 	keys     keyStore
@@ -57,11 +58,12 @@ type Daemon struct {
 	server   *control.Server
 	pki      *translate.PKI
 	stop     chan struct{} // a value: somebody asked for a stop
+	ending   chan struct{} // closed when Run ends
 }
 
 // New opens everything that a key server needs; what it opened is closed by Run, or at once on error.
 func New(cfg *config.KS, log *slog.Logger, opts Options) (_ *Daemon, err error) {
-	d := &Daemon{cfg: cfg, log: log, clock: opts.Clock, pki: translate.NewPKI(&cfg.Common), stop: make(chan struct{}, 1)}
+	d := &Daemon{cfg: cfg, log: log, clock: opts.Clock, pki: translate.NewPKI(&cfg.Common), stop: make(chan struct{}, 1), ending: make(chan struct{})}
 	if d.clock == nil {
 		d.clock = loop.NewSystemClock()
 	}
@@ -101,6 +103,7 @@ func New(cfg *config.KS, log *slog.Logger, opts Options) (_ *Daemon, err error) 
 		return nil, err
 	}
 	d.secrets.Store(&cfg.PSKs)
+	d.faults.Store(&cfg.Faults)
 	nc.Phase1.PSK = d.secret
 	env := machine.NewEnv(rand.Reader)
 	if c, ok := d.clock.(*loop.SystemClock); ok {
@@ -110,12 +113,12 @@ func New(cfg *config.KS, log *slog.Logger, opts Options) (_ *Daemon, err error) 
 		return nil, err
 	}
 	d.loop = loop.New(loop.Config{
-		Machine: d.node, Clock: d.clock, Send: d.send, Persist: d.store.Write, Sign: sign(keys, d.pki.Keys()), Note: d.sink.Note,
+		Machine: d.node, Clock: d.clock, Send: d.send, Persist: d.persist, Sign: sign(keys, d.pki.Keys()), Note: d.sink.Note,
 	})
 	d.server = control.NewServer(control.Handlers{
 		Snapshot: d.Snapshot, Rekey: d.rekey, ClearMember: d.clearMember,
 		ClearMembers: d.clearMembers, RemoveMember: d.removeMember, Readmit: d.readmit, Stop: d.askStop,
-		Plan: d.plan, Apply: d.apply,
+		Plan: d.plan, Apply: d.apply, Handover: d.handover,
 	}, &d.journal)
 	return d, nil
 }
@@ -182,6 +185,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	case <-d.stop:
 	case err = <-fault:
 	}
+	close(d.ending)
 	sctx, scancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer scancel()
 	_, cerr := d.loop.Command(sctx, func(id uint64) machine.Event { return gdoi.CmdStop{ID: id} })

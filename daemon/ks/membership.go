@@ -26,3 +26,9 @@ func (d *Daemon) readmit(ctx context.Context, r control.ReadmitRequest) (string,
 		return gdoi.CmdReadmit{Group: r.Group, Member: r.Member, ID: id}
 	})
 }
+
+func (d *Daemon) handover(ctx context.Context, r control.HandoverRequest) (string, error) {
+	return translate.Command(ctx, d.loop, func(id uint64) machine.Event {
+		return gdoi.CmdHandover{Group: r.Group, To: r.To, ID: id}
+	})
+}

@@ -91,13 +91,14 @@ func (d *Daemon) apply(ctx context.Context, r control.PlanRequest) (*control.Pla
 		return nil, d.refuse(err)
 	}
 	// Whoever sees the machine's events, or has our answer, sees the new configuration in the next snapshot.
-	known := d.cfg.Warnings
+	known, next := d.cfg.Warnings, merged(d.cfg, c, r.Group)
 	_, err = d.loop.CommandThen(context.WithoutCancel(ctx), func(id uint64) machine.Event {
-		return node.Reconfigure{Groups: nc.Groups, Only: r.Group, Now: r.Now, ID: id}
+		return node.Reconfigure{Groups: nc.Groups, Only: r.Group, Now: r.Now, Coop: cooperation(next), ID: id}
 	}, func() {
-		d.cfg = merged(d.cfg, c, r.Group)
+		d.cfg = next
 		if r.Group == "" {
 			d.secrets.Store(&c.PSKs)
+			d.faults.Store(&c.Faults)
 		}
 	})
 	if err != nil {
@@ -138,7 +139,14 @@ func (d *Daemon) planned(ctx context.Context, r control.PlanRequest, c *config.K
 		return nil, err
 	}
 	for _, p := range plans {
-		out.Groups = append(out.Groups, groupPlan(p))
+		g := groupPlan(p)
+		if was, is := groupNamed(d.cfg, p.Group).Priority, groupNamed(c, p.Group).Priority; was != is && was != 0 && is != 0 {
+			if g.Action == control.PlanUnchanged {
+				g.Action = control.PlanChange
+			}
+			g.Consequences = append(g.Consequences, fmt.Sprintf("priority %d, now %d: it counts at the next election; a primary that lives stays", was, is))
+		}
+		out.Groups = append(out.Groups, g)
 	}
 	if r.Group == "" {
 		out.Restart = restarts(d.cfg, c)
@@ -168,12 +176,12 @@ func restarts(was, is *config.KS) (out []string) {
 // merged is the configuration in force after one was applied: what cannot change stays. only limits it to a group.
 func merged(was, is *config.KS, only string) *config.KS {
 	c := *was
-	c.Warnings, c.Hints, c.PSKs = is.Warnings, is.Hints, is.PSKs
+	c.Warnings, c.Hints, c.PSKs, c.Faults = is.Warnings, is.Hints, is.PSKs, is.Faults
 	if only == "" {
 		c.Groups = is.Groups
 		return &c
 	}
-	c.PSKs, c.Groups = was.PSKs, slices.Clone(was.Groups)
+	c.PSKs, c.Faults, c.Groups = was.PSKs, was.Faults, slices.Clone(was.Groups)
 	at := slices.IndexFunc(c.Groups, func(g config.KSGroup) bool { return g.Name == only })
 	from := slices.IndexFunc(is.Groups, func(g config.KSGroup) bool { return g.Name == only })
 	switch {

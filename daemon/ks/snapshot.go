@@ -8,6 +8,7 @@ import (
 	"github.com/getvpn/getvpn/daemon/config"
 	"github.com/getvpn/getvpn/daemon/control"
 	"github.com/getvpn/getvpn/daemon/translate"
+	"github.com/getvpn/getvpn/gdoi/coop"
 	"github.com/getvpn/getvpn/gdoi/keyserver"
 	"github.com/getvpn/getvpn/gdoi/node"
 )
@@ -39,10 +40,13 @@ func groupNamed(c *config.KS, name string) *config.KSGroup {
 
 func group(c *config.KSGroup, s keyserver.Snapshot) control.KSGroup {
 	g := control.KSGroup{
-		Name: s.Name, ID: c.ID.Text, Role: "primary", Mode: s.Mode.String(),
+		Name: s.Name, ID: c.ID.Text, Role: control.RolePrimary, Mode: s.Mode.String(),
 		Policy: []control.Rule{}, TEKs: []control.TEK{}, Members: []control.KSMember{},
 		NextRekey: s.NextRekey, LastRekey: s.LastRekey, RekeysSent: s.RekeysSent, Transmitting: s.Transmitting,
 		PolicyDigest: s.Policy.Digest(), SIDBits: s.SIDBits, SIDsUsed: s.SIDsUsed, SIDsTotal: s.SIDsTotal,
+	}
+	if s.Coop != nil {
+		g.Coop, g.Role = translate.Coop(s.Coop), s.Coop.Role.String()
 	}
 	g.Acknowledge, g.Ejected = s.Ack.String(), s.Ejected
 	if g.RekeyKind = "unicast"; s.Multicast.IsValid() {
@@ -89,8 +93,37 @@ func health(s keyserver.Snapshot) (state, reason string) {
 		reason = fmt.Sprintf("the newest TEK ends in %s", s.Least.Round(time.Second))
 		return healthExpiring, strings.Join(append([]string{reason}, s.Problems...), "; ")
 	}
-	if len(s.Problems) > 0 {
-		return healthDegraded, strings.Join(s.Problems, "; ")
+	if all := append(coopProblems(s.Coop), s.Problems...); len(all) > 0 {
+		return healthDegraded, strings.Join(all, "; ")
 	}
 	return healthOK, ""
+}
+
+// coopProblems says what is wrong among the key servers of a group.
+func coopProblems(i *coop.Info) (out []string) {
+	if i == nil {
+		return nil
+	}
+	if !i.Ready {
+		out = append(out, "registers no members: "+i.Why)
+	}
+	if len(i.Unreachable) > 0 {
+		out = append(out, fmt.Sprintf("out of reach: key server %s", ids(i.Unreachable)))
+	}
+	if len(i.Rivals) > 0 {
+		out = append(out, fmt.Sprintf("primary too: key server %s", ids(i.Rivals)))
+	}
+	if len(i.Diff) > 0 {
+		out = append(out, "its policy is not that of the primary")
+	}
+	return out
+}
+
+// ids is "1, 2".
+func ids(list []coop.ID) string {
+	var s []string
+	for _, id := range list {
+		s = append(s, fmt.Sprint(id))
+	}
+	return strings.Join(s, ", ")
 }

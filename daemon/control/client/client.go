@@ -81,6 +81,11 @@ func (c *Client) RemoveMember(ctx context.Context, req control.RemoveMemberReque
 	return c.post(ctx, "/v1/remove-member", req)
 }
 
+// Handover lets another key server be primary of a group.
+func (c *Client) Handover(ctx context.Context, req control.HandoverRequest) (control.Reply, error) {
+	return c.post(ctx, "/v1/handover", req)
+}
+
 // Readmit lets a removed member register again.
 func (c *Client) Readmit(ctx context.Context, req control.ReadmitRequest) (control.Reply, error) {
 	return c.post(ctx, "/v1/readmit", req)
