@@ -11,7 +11,7 @@
 //	ke.go nonce.go id.go                           sak.go gap.go sat.go trafficid.go
 //	cert.go certreq.go hash.go sig.go              kd.go          key packets: TEK, KEK, LKH, SID
 //	notify.go delete.go vendorid.go                seq.go
-//	natd.go natoa.go
+//	natd.go natoa.go                               coop.go        between key servers
 //
 //	numbers_phase1.go  numbers_kek.go  numbers_tek.go       every registry, with names for consoles
 //

@@ -35,6 +35,8 @@ const (
 	PayloadPrivate PayloadType = 128
 	// PayloadFragment is in no registry: products use it for fragments of IKE messages.
 	PayloadFragment PayloadType = 132
+	// PayloadCoop is ours.
+	PayloadCoop PayloadType = 240
 )
 
 var payloadNames = [...]string{
@@ -48,7 +50,7 @@ func (t PayloadType) String() string { return name(payloadNames[:], uint64(t)) }
 // ExchangeType is the registry "ISAKMP Exchange Types".
 type ExchangeType uint8
 
-// Exchange types: RFC 2408 §3.1, RFC 6407 §8, RFC 8263 §8. IANA marks 34 as in unregistered use.
+// Exchange types: RFC 2408 §3.1, RFC 6407 §8, RFC 8263 §8. IANA marks 34 as in unregistered use; those from 240 are private.
 const (
 	ExchangeMainMode        ExchangeType = 2
 	ExchangeAggressive      ExchangeType = 4
@@ -56,11 +58,12 @@ const (
 	ExchangeGroupkeyPull    ExchangeType = 32
 	ExchangeGroupkeyPush    ExchangeType = 33
 	ExchangeGroupkeyPushAck ExchangeType = 35
+	ExchangeCoop            ExchangeType = 240 // ours: key servers among themselves
 )
 
 var exchangeNames = [...]string{
 	2: "main-mode", 4: "aggressive-mode", 5: "informational", 32: "groupkey-pull", 33: "groupkey-push",
-	35: "groupkey-push-ack",
+	35: "groupkey-push-ack", 240: "coop",
 }
 
 // String is the name that journals show.
