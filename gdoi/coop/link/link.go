@@ -1,17 +1,24 @@
 // Package link carries messages between two key servers: reliable and in order, or as announcements that may get lost. A
-// Link lives as long as the process, over any number of phase-1 sessions with the peer, one after the other or two at a
+// Link lives as long as the process, over any number of phase-1 sessions with the peer, one after the other or some at a
 // time; it opens no socket and starts no negotiation (that does package node).
 //
 //	message ─▶ segments ─▶ frame ─▶ ike1.Session.SealCoop ─▶ datagram of at most Config.Datagram octets
 //
-// See frame.go for the octets, sender.go and receiver.go for the stream, clock.go for the peer's clock.
+// A frame is new if its sequence number is, within 64, for the session that it came in; it is the peer's and not our own
+// come back if its instance is not ours. An instance is a process and its stream of messages (frame.go). When the peer has
+// another one, both directions begin anew, which is reported; an earlier process is never taken up again. So nothing that
+// was sent before a restart is delivered after it.
+//
+// frame.go has the octets, sender.go and receiver.go the stream, handle.go what arrives, clock.go the peer's clocks.
 package link
 
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"time"
 
+	"github.com/getvpn/getvpn/gdoi/ike1"
 	"github.com/getvpn/getvpn/gdoi/machine"
 )
 
@@ -19,7 +26,7 @@ import (
 type Session interface {
 	// SealCoop makes the datagram of a frame; nil when the session has ended.
 	SealCoop(frame []byte) []byte
-	// OpenCoop verifies a datagram and returns its frame.
+	// OpenCoop verifies a datagram and returns its frame, a copy.
 	OpenCoop(datagram []byte) ([]byte, error)
 	Initiator() bool
 	Local() netip.AddrPort
@@ -43,10 +50,11 @@ const (
 	MaxMessage = 32 << 20
 )
 
-// ErrFull says that too much waits for the peer already; ErrTooLong that a message can never be sent.
 var (
-	ErrFull    = errors.New("coop: the queue to this key server is full; it does not take what it is sent")
-	ErrTooLong = errors.New("coop: message is too long")
+	// ErrFull says that too much waits for the peer already.
+	ErrFull = errors.New("coop: the queue to this key server is full; it does not take what it is sent")
+	// ErrLength says that a message is empty, or too long to be sent.
+	ErrLength = errors.New("coop: a message must have an octet, and no more than fit")
 )
 
 // Kind says what came.
@@ -69,7 +77,7 @@ type Received struct {
 	Body []byte
 	// WantReply is an announcement's: the sender wants one in answer, now.
 	WantReply bool
-	// Seq grows with every frame that the peer sends, whatever it holds.
+	// Seq grows with every frame that the peer sends, whatever it holds, until it restarts.
 	Seq uint64
 }
 
@@ -86,59 +94,210 @@ type Stats struct {
 }
 
 // Link is the connection to one peer.
-type Link struct{}
+type Link struct {
+	cfg  Config
+	env  *machine.Env
+	self instance
+	// peer is zero until it is heard of; former are its earlier processes, of which nothing is taken any more.
+	peer     instance
+	former   []uint64
+	carriers []*carrier // as they were attached
+	seq      uint64     // of the last frame that was sent
+	heard    bool
+	heardAt  machine.Instant
+	clock    clock
+	sender   sender
+	receiver receiver
+	ackTimer machine.Timer
+	stats    Stats
+}
+
+// carrier is an attached session.
+type carrier struct {
+	s      Session
+	boot   uint64 // the process that was heard in it; zero: none yet
+	window window
+}
 
 // New prepares a link.
-func New(env *machine.Env, cfg Config) *Link { panic("not yet") }
+func New(env *machine.Env, cfg Config) *Link {
+	if cfg.Datagram == 0 {
+		cfg.Datagram = DefaultDatagram
+	}
+	cfg.Datagram = max(cfg.Datagram, MinDatagram)
+	if cfg.Queue == 0 {
+		cfg.Queue = DefaultQueue
+	}
+	l := &Link{cfg: cfg, env: env, self: newInstance(env)}
+	l.sender.reset()
+	l.receiver.reset()
+	return l
+}
 
 // MaxAnnouncement is the longest body of an announcement.
-func (l *Link) MaxAnnouncement() int { panic("not yet") }
+func (l *Link) MaxAnnouncement() int { return l.cfg.Datagram - ike1.MaxCoopOverhead - frameLen }
+
+// segment is the longest body of a data frame.
+func (l *Link) segment() int { return l.cfg.Datagram - ike1.MaxCoopOverhead - dataFrameLen }
 
 // Attach makes an established session known, and the newest one that both sides have is used. What is queued stays queued.
 func (l *Link) Attach(now machine.Now, s Session, out machine.Effects) machine.Effects {
-	panic("not yet")
+	if l.carrier(s) != nil {
+		return out
+	}
+	l.carriers = append(l.carriers, &carrier{s: s})
+	l.sender.again()
+	if s.Initiator() || len(l.carriers) == 1 {
+		// The responder is established first; this tells it that we are too.
+		out = l.emit(now, &frame{kind: kindAck}, out)
+	}
+	return l.pump(now, out)
 }
 
 // Detach forgets a session that has ended.
-func (l *Link) Detach(s Session) { panic("not yet") }
+func (l *Link) Detach(s Session) {
+	l.carriers = slices.DeleteFunc(l.carriers, func(c *carrier) bool { return c.s == s })
+	l.sender.again()
+}
+
+// Attached says whether a session is used; those of a process of the peer that has ended are not any more.
+func (l *Link) Attached(s Session) bool { return l.carrier(s) != nil }
+
+func (l *Link) carrier(s Session) *carrier {
+	for _, c := range l.carriers {
+		if c.s == s {
+			return c
+		}
+	}
+	return nil
+}
+
+// current is the carrier to send with: the newest that the peer has too, which a responder knows when it has heard
+// something in it.
+func (l *Link) current() *carrier {
+	for _, c := range slices.Backward(l.carriers) {
+		if c.s.Initiator() || c.boot != 0 {
+			return c
+		}
+	}
+	if n := len(l.carriers); n > 0 {
+		return l.carriers[n-1]
+	}
+	return nil
+}
+
+// Current is the session that is sent with; nil: none.
+func (l *Link) Current() Session {
+	if c := l.current(); c != nil {
+		return c.s
+	}
+	return nil
+}
 
 // Up says whether there is a session.
-func (l *Link) Up() bool { panic("not yet") }
+func (l *Link) Up() bool { return len(l.carriers) > 0 }
 
 // Heard is when the last genuine frame came; false: never.
-func (l *Link) Heard() (machine.Instant, bool) { panic("not yet") }
-
-// Send queues a message, and sends what may be sent. The link takes msg over, and wipes it when the peer has it. Without a
-// session it waits for one.
-func (l *Link) Send(now machine.Now, msg []byte, out machine.Effects) (machine.Effects, error) {
-	panic("not yet")
-}
+func (l *Link) Heard() (machine.Instant, bool) { return l.heardAt, l.heard }
 
 // Announce sends msg once, if there is a session.
 func (l *Link) Announce(now machine.Now, msg []byte, wantReply bool, out machine.Effects) (machine.Effects, error) {
-	panic("not yet")
+	if len(msg) > l.MaxAnnouncement() {
+		return out, ErrLength
+	}
+	if !l.Up() {
+		return out, nil
+	}
+	f := frame{kind: kindAnnounce, body: msg}
+	l.stats.AnnSent++
+	if wantReply {
+		f.flags = flagWantReply
+		l.stats.AnnSentReply++
+	}
+	return l.emit(now, &f, out), nil
 }
 
 // Abandon forgets, and wipes, all that waits for the peer: it is given up. Both sides begin anew when it comes back, and
 // the peer gets Restarted; this side does not.
-func (l *Link) Abandon() { panic("not yet") }
+func (l *Link) Abandon() {
+	if l.peer == 0 {
+		l.sender.reset()
+		return
+	}
+	if l.self++; l.self<<(64-epochBits) == 0 {
+		l.self = newInstance(l.env) // the epochs are used up
+	}
+	l.anew()
+}
+
+// anew begins both directions of the stream.
+func (l *Link) anew() {
+	l.sender.reset()
+	l.receiver.reset()
+	l.ackTimer.Stop()
+}
 
 // Queued is how many octets wait for an acknowledgement.
-func (l *Link) Queued() int { panic("not yet") }
+func (l *Link) Queued() int { return l.sender.octets }
 
-// Handle takes a datagram of session s. What an error drops has changed nothing.
-func (l *Link) Handle(now machine.Now, s Session, datagram []byte, out machine.Effects) ([]Received, machine.Effects, error) {
-	panic("not yet")
+// Ahead is the peer's wall clock minus ours, half a round trip exact; false: not known yet.
+func (l *Link) Ahead(now machine.Now) (time.Duration, bool) { return l.clock.ahead(now) }
+
+// Stats returns them.
+func (l *Link) Stats(now machine.Now) Stats {
+	s := l.stats
+	s.Sessions, s.SendSeq, s.Queue = len(l.carriers), l.seq, l.sender.octets
+	s.RTT = l.clock.best(now.Mono).rtt
+	s.ClockOffset, _ = l.clock.ahead(now)
+	return s
+}
+
+// emit fills in what every frame says, and sends it.
+func (l *Link) emit(now machine.Now, f *frame, out machine.Effects) machine.Effects {
+	c := l.current()
+	if c == nil {
+		return out
+	}
+	l.seq++
+	f.seq, f.from, f.to, f.mono, f.wall = l.seq, l.self, l.peer, now.Mono, now.Wall.UnixNano()
+	if l.clock.heard {
+		f.flags |= flagEcho
+		f.echo, f.held = l.clock.mono, max(0, now.Mono.Sub(l.clock.at))
+	}
+	f.ack, f.more = l.receiver.acknowledgement()
+	b := f.appendTo(make([]byte, 0, dataFrameLen+len(f.body)))
+	datagram := c.s.SealCoop(b)
+	clear(b)
+	if datagram == nil {
+		return out
+	}
+	l.receiver.unacked = 0
+	l.ackTimer.Stop()
+	l.stats.BytesSent += uint64(len(datagram))
+	return append(out, machine.Send{Local: c.s.Local(), Remote: c.s.Remote(), Bytes: datagram})
 }
 
 // Deadline says when Timeout wants to be called.
-func (l *Link) Deadline() (machine.Instant, bool) { panic("not yet") }
+func (l *Link) Deadline() (machine.Instant, bool) {
+	if !l.Up() {
+		return 0, false
+	}
+	at, ok := l.ackTimer.Deadline()
+	again, some := l.sender.timer.Deadline()
+	return machine.Earliest(at, ok, again, some)
+}
 
 // Timeout repeats what is overdue; early calls change nothing.
-func (l *Link) Timeout(now machine.Now, out machine.Effects) machine.Effects { panic("not yet") }
-
-// Ahead is the peer's wall clock minus ours, half a round trip exact; false: not known yet.
-func (l *Link) Ahead(now machine.Now) (time.Duration, bool) { panic("not yet") }
-
-// Stats returns them.
-func (l *Link) Stats(now machine.Now) Stats { panic("not yet") }
+func (l *Link) Timeout(now machine.Now, out machine.Effects) machine.Effects {
+	if !l.Up() {
+		return out
+	}
+	if l.sender.timer.Due(now.Mono) {
+		l.sender.overdue()
+		out = l.pump(now, out)
+	}
+	if l.ackTimer.Due(now.Mono) {
+		out = l.emit(now, &frame{kind: kindAck}, out)
+	}
+	return out
+}
