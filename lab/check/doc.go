@@ -15,13 +15,15 @@
 //	{check: lossless, do: [rekey...], after: 5s}       traffic runs while something is changed, and nothing is lost
 //	{check: lossless, multicast: 232.1.1.1, beside: all, ...} the same with multicast, to a group that the others joined, and unicast beside
 //	{check: throughout, pairs: neighbours, steps: [...]}   steps with traffic from the first to the last, and nothing is lost;
-//	    apart: {side: [h1, h2], from: STEP, until: STEP}   but what two sides may lose, and when
+//	    apart: {sides: [[h1, h2]], from: STEP, until: STEP}   but what sides may lose of each other, and when
 //	{check: recovers, pairs: [h1-h3], do: [...], within: 5s}  something is broken under traffic, and passes again in time
 //	{check: bulk, pair: h1-h3, megabytes: 4}           datagrams of all sizes and a TCP transfer arrive as they were sent
 //	{check: path, pair: h1-h3, hops: [gm1, p1, gm3], ...}   traceroute shows these; narrow: p1, mtu: 1346: and the way's width
 //	{check: replayed, from: p1, do: [...], reasons: [replay]}   recorded ESP is repeated: all of it is dropped and counted
 //	{check: blocked, pairs: [h1-h3], for: 3s}          nothing passes, and nothing of it is clear
 //	{check: soak, pair: ha-hb, for: 30m, rekeys: 80}   full rate while keys roll: nothing lost for want of a key, no growth
+//	{check: primary, group: blue, is: ks2, at: [ks2, ks3], within: 2s}   key servers agree on who is primary: how soon
+//	{check: keys, group: blue, are: one-epoch, within: 30s}   or rolled, or readable: what keys members and key servers have
 //	{check: command, do: [...], fails: true}           actions succeed or are refused, and say so
 //	{check: state, node: gm1, path: gm.groups[0].state, equals: registered, within: 5s}   any value of a snapshot
 //	{check: event, node: ks1, event: gm-removed, do: [...]}                               a journal gets an event

@@ -77,6 +77,8 @@ var kinds = map[string]func() Check{
 	"blocked":  func() Check { return &blocked{For: 3 * time.Second, Rate: 50} },
 	"soak":     func() Check { return &soak{For: 30 * time.Minute, Rate: 1000, Rekeys: 1} },
 	"command":  func() Check { return &command{} },
+	"primary":  func() Check { return &primary{Within: 5 * time.Second} },
+	"keys":     func() Check { return &keys{Times: 1, Within: time.Minute} },
 	"state":    func() Check { return &state{Within: 10 * time.Second} },
 	"event":    func() Check { return &eventSeen{Within: 10 * time.Second} },
 }

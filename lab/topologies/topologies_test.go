@@ -59,7 +59,7 @@ func accepted(t *testing.T, s *scenario.Scenario) {
 	t.Helper()
 	dir := t.TempDir()
 	for _, secret := range s.Secrets {
-		if err := os.WriteFile(filepath.Join(dir, secret), []byte("a secret for tests alone\n"), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, secret), []byte("a secret for tests alone, of "+secret+"\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -88,39 +88,68 @@ func (b *bin) report(args ...string) (*scenario.Report, bool) {
 var alone = map[string]bool{"soak": true}
 
 // TestScenarios runs every scenario that comes with the program: basic with short key lives, every check, six TEK rollovers
-// and a KEK rollover, the others in their quick profile. They mostly wait, so as many run side by side as there are
-// processors (go test -parallel); each lab has its own namespaces, with all that is in them, and its own directory.
+// and a KEK rollover, the others in their quick profile, or each of several (quick-fork). They mostly wait, so as many run
+// side by side as there are processors (go test -parallel); each lab has its own namespaces, with all that is in them, and
+// its own directory.
 func TestScenarios(t *testing.T) {
 	b := build(t)
 	names := topologies.Names()
 	slices.SortStableFunc(names, func(x, y string) int { return cmp.Compare(weight(x), weight(y)) })
-	for i, name := range names {
-		t.Run(name, func(t *testing.T) {
-			if !alone[name] {
-				t.Parallel()
-			}
-			one := *b
-			one.t, one.name = t, fmt.Sprintf("%s%c", b.name, 'a'+i)
-			t.Cleanup(func() {
-				if err := netns.Down(one.name); err != nil {
-					t.Error(err)
-				}
-			})
-			args, least := []string{"--profile", "quick"}, 3
-			if name == "basic" {
-				args, least = []string{"--set", "tek_lifetime=16s,activation_delay=2s,kek_lifetime=24s,rollovers=6,flood=5s,patience=120s"}, 10
-			}
-			r, ok := one.report(append([]string{"run", name, "--json", "--name", one.name, "--logs", t.TempDir()}, args...)...)
-			for _, c := range r.Checks {
-				if !c.OK {
-					t.Errorf("%s: %s; want %s. %s", c.Name, c.Value, c.Want, c.Message)
-				}
-			}
-			if !ok || !r.OK || r.Error != "" || len(r.Checks) < least {
-				t.Errorf("%d checks, ok %v, error %q", len(r.Checks), r.OK, r.Error)
+	n := 0
+	for _, name := range names {
+		for _, profile := range quick(t, name) {
+			n++
+			b.scenario(t, name, profile, fmt.Sprintf("%s_%d", b.name, n))
+		}
+	}
+}
+
+// quick names the profiles of a scenario that are made for tests.
+func quick(t *testing.T, name string) (out []string) {
+	t.Helper()
+	s, err := topologies.Load(name, scenario.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for p := range s.Profiles {
+		if strings.HasPrefix(p, "quick") {
+			out = append(out, p)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func (b *bin) scenario(t *testing.T, name, profile, lab string) {
+	test := name
+	if profile != "quick" {
+		test += "-" + strings.TrimPrefix(profile, "quick-")
+	}
+	t.Run(test, func(t *testing.T) {
+		if !alone[name] {
+			t.Parallel()
+		}
+		one := *b
+		one.t, one.name = t, lab
+		t.Cleanup(func() {
+			if err := netns.Down(one.name); err != nil {
+				t.Error(err)
 			}
 		})
-	}
+		args, least := []string{"--profile", profile}, 3
+		if name == "basic" {
+			args, least = []string{"--set", "tek_lifetime=16s,activation_delay=2s,kek_lifetime=24s,rollovers=6,flood=5s,patience=120s"}, 10
+		}
+		r, ok := one.report(append([]string{"run", name, "--json", "--name", one.name, "--logs", t.TempDir()}, args...)...)
+		for _, c := range r.Checks {
+			if !c.OK {
+				t.Errorf("%s: %s; want %s. %s", c.Name, c.Value, c.Want, c.Message)
+			}
+		}
+		if !ok || !r.OK || r.Error != "" || len(r.Checks) < least {
+			t.Errorf("%d checks, ok %v, error %q", len(r.Checks), r.OK, r.Error)
+		}
+	})
 }
 
 // weight puts the scenarios that take longest first, so that none of them begins when all others have ended.
