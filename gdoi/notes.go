@@ -38,6 +38,7 @@ const (
 	NoteGroupRemoved    = "group-removed"       // KS: a group has ended
 	NoteRegistering     = "registering"         // GM: an attempt begins
 	NoteRegisterFailed  = "register-failed"     // GM: it failed
+	NoteRegisterLater   = "register-later"      // GM: the key server is not ready yet, and is asked again soon
 	NoteReregister      = "reregister"          // GM: registering again, and why
 	NoteSAInstalled     = "sa-installed"        // GM
 	NoteSAActivated     = "sa-activated"        // GM

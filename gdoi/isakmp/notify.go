@@ -35,7 +35,7 @@ const (
 	CertificateUnavailable  NotifyType = 28
 	UnsupportedExchangeType NotifyType = 29
 	UnequalPayloadLengths   NotifyType = 30
-	// TryLater is ours, of the private error types (RFC 2408 §3.14.1): the request is right, but comes too often.
+	// TryLater is ours, of the private error types (RFC 2408 §3.14.1): the request is right, but comes too often, or too early.
 	TryLater          NotifyType = 8192 + 848
 	Connected         NotifyType = 16384
 	ResponderLifetime NotifyType = 24576

@@ -1,6 +1,7 @@
 package member
 
 import (
+	"crypto/rsa"
 	"net/netip"
 	"time"
 
@@ -34,6 +35,7 @@ type Group struct {
 
 	// Registration.
 	servers    servers
+	waits      waits
 	failures   int           // since the last success
 	impatient  machine.Timer // the key server in use does not answer, and there are others
 	cause      cause
@@ -45,6 +47,7 @@ type Group struct {
 	withdraw   machine.Timer // the key server took us off its list: when to give up our keys
 
 	registeredWith          netip.AddrPort
+	rekeyedBy               netip.AddrPort // where the last rekey came from
 	registeredAt, lastRekey machine.Instant
 	attempts, registrations uint64
 	rekeys                  uint64
@@ -56,6 +59,7 @@ type Group struct {
 	base      time.Duration // A
 	keks      []*kek        // oldest first
 	kekLife   time.Duration // the longest seen: the lifetime of a new KEK
+	trusted   []*rsa.PublicKey
 	path      *lkh.Path     // in the key tree; nil: none
 	lostKEKs  []gdoi.KEKSPI // the last ones
 	withdrawn []gdoi.KEKSPI // the last ones that a rekey deleted
@@ -88,24 +92,26 @@ const (
 	causeUnreadable
 	causePolicy
 	causeUnknownKEK
+	causeUnknownSigner
 	causeTime
 	causeOutOfTime
 )
 
 var causeTexts = [...]string{
-	causeFirst:      "first registration",
-	causeMissed:     "a rekey was due and did not come",
-	causeOld:        "the registration grows old",
-	causeDeleted:    "the key server withdrew the keys",
-	causeCleared:    "the key server took this member off its list",
-	causeOperator:   "operator's command",
-	causeCounters:   "the data plane runs out of IVs",
-	causeUnknownSPI: "traffic arrives under a key that this member does not have",
-	causeUnknownKEK: "a rekey came under a KEK that this member does not have",
-	causeUnreadable: "a genuine rekey could not be used",
-	causeTime:       "only a registration tells the time of the group",
-	causeOutOfTime:  "all packets that arrive are out of time",
-	causePolicy:     "the policy has changed, and the rekey could not say how",
+	causeFirst:         "first registration",
+	causeMissed:        "a rekey was due and did not come",
+	causeOld:           "the registration grows old",
+	causeDeleted:       "the key server withdrew the keys",
+	causeCleared:       "the key server took this member off its list",
+	causeOperator:      "operator's command",
+	causeCounters:      "the data plane runs out of IVs",
+	causeUnknownSPI:    "traffic arrives under a key that this member does not have",
+	causeUnknownKEK:    "a rekey came under a KEK that this member does not have",
+	causeUnknownSigner: "a rekey came that is signed by no key which this member trusts",
+	causeUnreadable:    "a genuine rekey could not be used",
+	causeTime:          "only a registration tells the time of the group",
+	causeOutOfTime:     "all packets that arrive are out of time",
+	causePolicy:        "the policy has changed, and the rekey could not say how",
 }
 
 func (c cause) String() string { return causeTexts[c] }

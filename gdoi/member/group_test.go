@@ -93,7 +93,7 @@ func offer(atd time.Duration, sids []gdoi.SID, spis ...gdoi.SPI) *pull.Offer {
 }
 
 func (b *bench) grant(o *pull.Offer) { b.out = b.g.granted(b.now, o, b.out) }
-func (b *bench) push(o *pull.Offer)  { b.out = b.g.rekeyed(b.now, o, b.out) }
+func (b *bench) push(o *pull.Offer)  { b.out = b.g.rekeyed(b.now, o, nil, b.out) }
 
 // take returns the effects on the data plane since the last call, in words.
 func (b *bench) take() string {

@@ -170,6 +170,10 @@ func (g *Group) refused(now machine.Now, t isakmp.NotifyType, err error, out mac
 		g.attempt.Set(now.Mono.Add(g.jitter(time.Second)))
 		return out
 	}
+	var e *pull.Error
+	if errors.As(err, &e) && e.RetryAfter > 0 {
+		return g.notReady(now, err, e.RetryAfter, out)
+	}
 	if t == isakmp.TryLater {
 		return g.failed(now, err, out)
 	}

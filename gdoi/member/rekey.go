@@ -1,6 +1,7 @@
 package member
 
 import (
+	"crypto/rsa"
 	"errors"
 	"fmt"
 	"slices"
@@ -16,19 +17,22 @@ import (
 func (g *Group) granted(now machine.Now, o *pull.Offer, out machine.Effects) machine.Effects {
 	if o.KEK != nil && slices.Contains(g.withdrawn, o.KEK.SPI) {
 		// Written before the message that withdrew these keys, and overtaken by it.
+		// Another key server may know better than one that has not heard of it yet.
 		g.endExchange()
+		g.servers.next(now)
 		g.attempt.Set(now.Mono.Add(g.jitter(time.Second)))
 		return out
 	}
 	if err := g.takeKEK(now, o.KEK, o.Seq); err != nil {
 		return g.failed(now, err, out)
 	}
+	g.trust(o, nil)
 	out = g.takePath(o, out)
 	g.dropRefused(o)
 	g.endExchange()
 	g.attempt.Stop()
 	g.withdraw.Stop()
-	g.failures, g.reason, g.authFailure = 0, "", ""
+	g.failures, g.reason, g.authFailure, g.waits = 0, "", "", waits{}
 	g.registrations++
 	g.servers.reachable(g.ks())
 	g.registeredWith, g.registeredAt = g.ks(), now.Mono
@@ -67,6 +71,9 @@ func (g *Group) PushMessage(now machine.Now, spi gdoi.KEKSPI, ev machine.Datagra
 		g.reason = err.Error()
 		return g.renew(now, causeUnreadable, g.base/2, out), err
 	}
+	if errors.Is(err, push.ErrSignature) {
+		out = g.unknownSigner(now, ev.Remote, out)
+	}
 	if err != nil {
 		return out, err
 	}
@@ -76,14 +83,14 @@ func (g *Group) PushMessage(now machine.Now, spi gdoi.KEKSPI, ev machine.Datagra
 	leaf.Destroy()
 	defer ack.Destroy()
 	g.rekeys++
-	g.lastRekey = now.Mono
+	g.lastRekey, g.rekeyedBy = now.Mono, ev.Remote
 	out = append(out, g.note(gdoi.NoteRekeyReceived, machine.Info, fmt.Sprintf("rekey %d", m.Seq), machine.F("seq", fmt.Sprint(m.Seq)), machine.F("kek", spi.String())))
 	if len(m.Deletes) > 0 {
 		out = g.deleted(now, m, out)
 	}
 	if m.Offer != nil {
 		defer m.Offer.Destroy()
-		out = g.rekeyed(now, m.Offer, out)
+		out = g.rekeyed(now, m.Offer, m.Signer, out)
 	}
 	if ack != nil && g.carriedOut(m) {
 		g.acknowledge(now, ack, m.Seq, ev)
@@ -92,7 +99,7 @@ func (g *Group) PushMessage(now machine.Now, spi gdoi.KEKSPI, ev machine.Datagra
 }
 
 // rekeyed takes the keys of a PUSH.
-func (g *Group) rekeyed(now machine.Now, o *pull.Offer, out machine.Effects) machine.Effects {
+func (g *Group) rekeyed(now machine.Now, o *pull.Offer, signer *rsa.PublicKey, out machine.Effects) machine.Effects {
 	updated, err := g.updateKEK(now, o)
 	if o.KEK != nil && g.kek(o.KEK.SPI) == nil && o.DTD > 0 {
 		// A new KEK: its predecessors end with the rollover, and not only when they would have.
@@ -106,6 +113,7 @@ func (g *Group) rekeyed(now machine.Now, o *pull.Offer, out machine.Effects) mac
 	if err != nil {
 		return g.renew(now, causeUnreadable, g.base/2, append(out, g.note(gdoi.NoteRegisterFailed, machine.Warning, err.Error())))
 	}
+	g.trust(o, signer)
 	if len(o.TEKs) == 0 {
 		g.schedule(now)
 		if updated {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/ike1"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/pull"
@@ -20,6 +21,9 @@ const (
 	// tried: four transmissions of phase 1. When none of the others may be there it is twice that, one more
 	// transmission, and a single key server gets all the time that phase 1 takes.
 	impatience = 8 * time.Second
+	// minImpatience and patienceParts of A are the least that it becomes for a member that holds keys.
+	minImpatience = time.Second
+	patienceParts = 4
 	// unreachableFor is how long a key server that did not answer is tried after all others only. Longer than that, and a
 	// member would not go back to the one that it prefers; shorter, and each registration might cost impatience.
 	unreachableFor = 5 * time.Minute
@@ -85,14 +89,48 @@ func (s *servers) unreachables(now machine.Now) (out []netip.AddrPort) {
 	return out
 }
 
-// hurry bounds the wait for an answer of the key server in use.
+// hurry bounds the wait for an answer of the key server in use. A member with keys has time until the others send with newer
+// ones, A after a rekey was missed; several dead key servers must fit into that.
 func (g *Group) hurry(now machine.Now) {
+	patience := impatience
+	if g.state.HoldsKeys() {
+		patience = min(patience, max(g.base/patienceParts, minImpatience))
+	}
 	switch g.impatient.Stop(); {
 	case g.servers.left(now):
-		g.impatient.Set(now.Mono.Add(impatience))
+		g.impatient.Set(now.Mono.Add(patience))
 	case len(g.servers.list) > 1:
-		g.impatient.Set(now.Mono.Add(2 * impatience))
+		g.impatient.Set(now.Mono.Add(2 * patience))
 	}
+}
+
+// waits is what key servers said that are not ready to register anybody: those of a group have no primary yet.
+type waits struct {
+	by    []netip.AddrPort // in this round
+	count uint64           // since the last success
+}
+
+// otherSoon is the longest wait before another key server is asked, when one is not ready.
+const otherSoon = 200 * time.Millisecond
+
+// notReady has a key server that is not ready asked again, after the others. That is no failure: the wait does not grow.
+func (g *Group) notReady(now machine.Now, err error, after time.Duration, out machine.Effects) machine.Effects {
+	g.endExchange()
+	g.reason = err.Error()
+	w := &g.waits
+	w.by = append(w.by, g.ks())
+	if w.count++; w.count == 1 {
+		n := g.note(gdoi.NoteRegisterLater, machine.Info, err.Error())
+		out = append(out, n)
+	}
+	g.servers.next(now)
+	wait := g.jitter(otherSoon)
+	if slices.Contains(w.by, g.ks()) {
+		wait = after/2 + g.jitter(after)
+		w.by = nil
+	}
+	g.attempt.Set(now.Mono.Add(wait))
+	return out
 }
 
 // silence says whether err is a key server that does not answer; one that refuses is there.

@@ -57,8 +57,10 @@ type Snapshot struct {
 	Registrations, Attempts uint64 // succeeded; begun
 	RekeysReceived          uint64
 	LastRekey               time.Time
-	Policy                  policy.List // local exceptions, then the group's list
-	LocalRules              int         // how many of Policy are local
+	RekeyedBy               netip.AddrPort // where it came from; invalid: none has come
+	Signers                 int            // how many keys sign rekeys
+	Policy                  policy.List    // local exceptions, then the group's list
+	LocalRules              int            // how many of Policy are local
 	// KEKs and TEKs are those alive, oldest first.
 	KEKs            []gdoi.KEKInfo
 	TEKs            []gdoi.TEKInfo
@@ -89,13 +91,13 @@ func (g *Group) Snapshot(now machine.Now) Snapshot {
 	if n := len(g.keks); n > 0 {
 		s.Ack = g.keks[n-1].receiver.Key().Ack
 	}
-	s.KeyTree = g.path != nil
+	s.KeyTree, s.Signers = g.path != nil, len(g.trusted)
 	s.Time = g.timeInfo(now)
 	if g.registrations > 0 {
 		s.RegisteredAt = now.WallAt(g.registeredAt)
 	}
 	if g.rekeys > 0 {
-		s.LastRekey = now.WallAt(g.lastRekey)
+		s.LastRekey, s.RekeyedBy = now.WallAt(g.lastRekey), g.rekeyedBy
 	}
 	if at, ok := g.attempt.Deadline(); ok {
 		s.NextAttempt = now.WallAt(at)

@@ -64,20 +64,39 @@ func (g *Group) rekeyedByTree(now machine.Now, o *pull.Offer, out machine.Effect
 
 // found ends the attempt to get what has come in the meantime.
 func (g *Group) found() {
-	if (g.cause == causeMissed || g.cause == causeUnknownKEK) && !g.connecting && g.exchange == nil {
+	if (g.cause == causeMissed || g.cause == causeUnknownKEK || g.cause == causeUnknownSigner) && !g.connecting && g.exchange == nil {
 		g.attempt.Stop()
 		g.failures, g.reason = 0, ""
 	}
 }
 
-// UnknownKEK says that a rekey under a KEK that no group has came from an address. If that is our key server's, and no KEK
+// UnknownKEK says that a rekey under a KEK that no group has came from an address. If that is a key server's, and no KEK
 // that we had, the message with the KEK was lost, unless one of its repetitions still comes. Anybody can send such
 // datagrams, so they cause no more than a registration now and then.
 func (g *Group) UnknownKEK(now machine.Now, spi gdoi.KEKSPI, from netip.AddrPort, out machine.Effects) machine.Effects {
-	if !g.state.HoldsKeys() || g.busy() || from != g.registeredWith || slices.Contains(g.lostKEKs, spi) || !g.heedAlarm(now) {
+	if slices.Contains(g.lostKEKs, spi) {
 		return out
 	}
-	out = g.renew(now, causeUnknownKEK, 0, out)
+	return g.unknownRekey(now, causeUnknownKEK, from, out)
+}
+
+// unknownSigner says that a rekey was signed by none of the keys that are trusted: that of a key server which has joined the
+// group, perhaps, and the message that said so was lost. A member that holds the KEK can cause this.
+func (g *Group) unknownSigner(now machine.Now, from netip.AddrPort, out machine.Effects) machine.Effects {
+	return g.unknownRekey(now, causeUnknownSigner, from, out)
+}
+
+func (g *Group) unknownRekey(now machine.Now, c cause, from netip.AddrPort, out machine.Effects) machine.Effects {
+	if !g.state.HoldsKeys() || g.busy() || !g.isKeyServer(from) || !g.heedAlarm(now) {
+		return out
+	}
+	out = g.renew(now, c, 0, out)
 	g.attempt.Set(now.Mono.Add(g.base/2 + g.jitter(g.base/2)))
 	return out
+}
+
+// isKeyServer says whether rekeys may come from an address: the primary need not be the one that this member registered
+// with, nor one that it is configured with.
+func (g *Group) isKeyServer(a netip.AddrPort) bool {
+	return slices.Contains(g.servers.list, a) || a == g.rekeyedBy
 }

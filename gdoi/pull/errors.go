@@ -3,6 +3,7 @@ package pull
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/getvpn/getvpn/gdoi/isakmp"
 )
@@ -33,6 +34,9 @@ type Error struct {
 	Reason string
 	Fatal  bool
 	Err    error
+	// RetryAfter is set when the key server says that it cannot answer yet, though nothing is wrong: how long to wait before
+	// it is asked again.
+	RetryAfter time.Duration
 }
 
 // Error returns the text of the cause.
@@ -59,10 +63,10 @@ var reasons = []struct {
 func newError(fatal bool, err error) *Error {
 	for _, r := range reasons {
 		if errors.Is(err, r.err) {
-			return &Error{r.code, fatal, err}
+			return &Error{Reason: r.code, Fatal: fatal, Err: err}
 		}
 	}
-	return &Error{"failed", fatal, err}
+	return &Error{Reason: "failed", Fatal: fatal, Err: err}
 }
 
 func ignore(err error) *Error { return newError(false, err) }

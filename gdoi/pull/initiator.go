@@ -197,11 +197,22 @@ func (i *Initiator) Refused(n *isakmp.Notify) error {
 	if len(n.Data) >= 4 && binary.BigEndian.Uint32(n.Data) != i.id {
 		return nil
 	}
+	if n.MsgType == isakmp.TryLater && len(n.Data) == 8 {
+		err := i.fail(fmt.Errorf("%w by the key server for now: it is not ready", ErrRefused))
+		err.RetryAfter = min(max(time.Duration(binary.BigEndian.Uint32(n.Data[4:]))*time.Millisecond, minRetryAfter), maxRetryAfter)
+		return err
+	}
 	if n.MsgType == isakmp.TryLater {
 		return i.fail(fmt.Errorf("%w by the key server for now: this member has registered too often", ErrRefused))
 	}
 	return i.fail(fmt.Errorf("%w by the key server: %v; check that the group exists there and authorises this member", ErrRefused, n.MsgType))
 }
+
+// What a key server can ask a member to wait.
+const (
+	minRetryAfter = 100 * time.Millisecond
+	maxRetryAfter = 30 * time.Second
+)
 
 // firstStatusNotify is where status types begin, RFC 2408 §3.14.1: they refuse nothing.
 const firstStatusNotify = 16384

@@ -3,6 +3,7 @@ package pull
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"time"
 
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/ike1"
@@ -225,6 +226,17 @@ func (r *Responder) Keys(now machine.Now, offer *Offer, after machine.PersistID,
 // Refuse answers either request with a Notify under the phase-1 SA, and the exchange is over. Its data is the
 // message id of this exchange, so that a member with several can tell them apart.
 func (r *Responder) Refuse(now machine.Now, why isakmp.NotifyType, out machine.Effects) machine.Effects {
+	return r.refuse(now, why, binary.BigEndian.AppendUint32(nil, r.id), out)
+}
+
+// RefuseFor ends the exchange because this key server cannot answer yet, and says when to ask again: a TRY-LATER whose data
+// is the message id and 4 octets of milliseconds.
+func (r *Responder) RefuseFor(now machine.Now, wait time.Duration, out machine.Effects) machine.Effects {
+	ms := uint32(min(max(wait, minRetryAfter), maxRetryAfter) / time.Millisecond)
+	return r.refuse(now, isakmp.TryLater, binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, r.id), ms), out)
+}
+
+func (r *Responder) refuse(now machine.Now, why isakmp.NotifyType, data []byte, out machine.Effects) machine.Effects {
 	if r.state != respWantPolicy && r.state != respWantKeys {
 		return out
 	}
@@ -232,7 +244,7 @@ func (r *Responder) Refuse(now machine.Now, why isakmp.NotifyType, out machine.E
 	r.state = respRefused
 	return r.reply(now, out, r.s.Informational(nil, &isakmp.Notify{
 		DOI: isakmp.DOIGDOI, Protocol: isakmp.ProtoISAKMP, SPI: append(i[:], c[:]...), MsgType: why,
-		Data: binary.BigEndian.AppendUint32(nil, r.id),
+		Data: data,
 	})...)
 }
 

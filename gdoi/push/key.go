@@ -18,6 +18,8 @@ type Key struct {
 	Key, IV *machine.Secret
 	Hash    machine.Hash
 	Public  *rsa.PublicKey
+	// Trusted are keys that sign beside Public: other key servers of the group may have keys of their own.
+	Trusted []*rsa.PublicKey
 	// Strict refuses the bare-digest signatures that older key servers send (IKEv1 style, not RFC 6407 §5.3.6.1).
 	Strict bool
 	// Ack is how members are asked to acknowledge messages under this key; zero: not at all.

@@ -1,6 +1,7 @@
 package push
 
 import (
+	"crypto/rsa"
 	"encoding/binary"
 	"slices"
 
@@ -19,6 +20,8 @@ type Message struct {
 	// SendAccessList puts Offer.AccessList into the message: right only if every member of the group knows the
 	// private attribute (isakmp.GAPGetVPNAccessList), since all get the same octets.
 	SendAccessList bool
+	// Signer is the key that a message which was opened is signed with.
+	Signer *rsa.PublicKey
 }
 
 // DeleteTEKs withdraws TEKs, RFC 6407 §5.9. Without an SPI it withdraws all.

@@ -17,9 +17,9 @@ func Open(kek *Key, last uint32, datagram []byte) (*Message, error) {
 		return nil, discard(false, err)
 	}
 	defer clear(plain)
-	m := &Message{Seq: f.seq}
+	m := &Message{Seq: f.seq, Signer: f.signer}
 	if err := m.parse(f); err != nil {
-		return &Message{Seq: f.seq}, discard(true, err)
+		return &Message{Seq: f.seq, Signer: f.signer}, discard(true, err)
 	}
 	return m, nil
 }
@@ -32,6 +32,7 @@ type form struct {
 	sig     []byte
 	signed  []byte // the octets before SIG
 	used    int    // octets without padding
+	signer  *rsa.PublicKey
 }
 
 // open goes as far as the signature. The plaintext is the caller's to wipe.
@@ -116,20 +117,31 @@ func split(first isakmp.PayloadType, plain []byte) (*form, error) {
 	return f, nil
 }
 
-// verify tries the length without padding and then, if that is another, the transmitted one.
+// verify finds the key that signed. It tries the length without padding and then, if that is another, the transmitted one.
 func (k *Key) verify(h isakmp.Header, f *form) error {
 	unpadded := isakmp.HeaderLen + f.used
-	if k.verifies(k.digest(h, unpadded, f.signed), f.sig) {
+	if f.signer = k.signer(k.digest(h, unpadded, f.signed), f.sig); f.signer != nil {
 		return nil
 	}
-	if int(h.Length) != unpadded && k.verifies(k.digest(h, int(h.Length), f.signed), f.sig) {
-		return nil
+	if int(h.Length) != unpadded {
+		f.signer = k.signer(k.digest(h, int(h.Length), f.signed), f.sig)
 	}
-	return ErrSignature
+	if f.signer == nil {
+		return ErrSignature
+	}
+	return nil
 }
 
-func (k *Key) verifies(digest, sig []byte) bool {
-	return verifyForms(k.Public, k.Hash, digest, sig, k.Strict)
+func (k *Key) signer(digest, sig []byte) *rsa.PublicKey {
+	if verifyForms(k.Public, k.Hash, digest, sig, k.Strict) {
+		return k.Public
+	}
+	for _, p := range k.Trusted {
+		if verifyForms(p, k.Hash, digest, sig, k.Strict) {
+			return p
+		}
+	}
+	return nil
 }
 
 func verifyForms(pub *rsa.PublicKey, h machine.Hash, digest, sig []byte, strict bool) bool {
