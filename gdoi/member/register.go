@@ -243,6 +243,10 @@ func (g *Group) failed(now machine.Now, err error, out machine.Effects) machine.
 	g.failures++
 	g.servers.next(now)
 	g.attempt.Set(now.Mono.Add(wait/2 + g.jitter(wait)))
+	if silence(err) && !g.servers.isDown(now, g.ks()) {
+		// It cost time already to learn that; the others may be well.
+		g.attempt.Set(now.Mono.Add(g.jitter(otherSoon)))
+	}
 	return out
 }
 

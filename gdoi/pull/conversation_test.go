@@ -22,6 +22,7 @@ type conversation struct {
 	ids      MessageIDs
 	offer    *Offer
 	group    gdoi.GroupID // that the key server has
+	notReady *time.Duration
 
 	wire   func(nr int, b []byte) [][]byte // what arrives of the nr-th datagram, from 1; nil: all
 	sent   [][]byte
@@ -147,6 +148,9 @@ func (c *conversation) decide(req Request, out machine.Effects) machine.Effects 
 	c.wants = append(c.wants, req)
 	switch w := req.(type) {
 	case WantPolicy:
+		if c.notReady != nil {
+			return c.ks.RefuseFor(c.now, *c.notReady, out)
+		}
 		if w.Group != c.group {
 			return c.ks.Refuse(c.now, isakmp.InvalidIDInformation, out)
 		}

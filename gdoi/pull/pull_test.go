@@ -2,6 +2,7 @@ package pull
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"math/rand/v2"
 	"testing"
@@ -169,6 +170,28 @@ func TestKeyServerRefuses(t *testing.T) {
 				t.Errorf("%v, asked %v", v.gmErr, v.wants)
 			}
 		})
+	}
+}
+
+// TestKeyServerIsNotReady: the member is told how long to wait, within bounds of its own.
+func TestKeyServerIsNotReady(t *testing.T) {
+	for _, c := range []struct{ says, hears time.Duration }{
+		{time.Second, time.Second}, {0, minRetryAfter}, {time.Hour, maxRetryAfter},
+	} {
+		v := fresh(t, 1)
+		v.notReady = &c.says
+		v.run()
+		var e *Error
+		if !errors.As(v.gmErr, &e) || !errors.Is(e, ErrRefused) || e.RetryAfter != c.hears || v.result != nil {
+			t.Errorf("told to wait %v: %v, %+v", c.says, v.gmErr, e)
+		}
+	}
+	v := fresh(t, 1)
+	v.gm.Start(v.now, nil)
+	id := binary.BigEndian.AppendUint32(nil, v.gm.MessageID())
+	var e *Error
+	if err := v.gm.Refused(&isakmp.Notify{MsgType: isakmp.TryLater, Data: append(id, 255, 255, 255, 255)}); !errors.As(err, &e) || e.RetryAfter != maxRetryAfter {
+		t.Errorf("told to wait for weeks: %+v", e)
 	}
 }
 
