@@ -216,7 +216,7 @@ func TestDeadServersInARollover(t *testing.T) {
 			b.run(10 * time.Millisecond)
 		}
 		took := b.now.Mono.Sub(begin)
-		if limit := 2*base; took > limit {
+		if limit := 2 * base; took > limit {
 			t.Errorf("A = %v: the third key server is asked %v after the rollover began; want %v", base, took, limit)
 		}
 		t.Logf("A = %v: %v", base, took)
