@@ -66,7 +66,14 @@ func describe(s *control.Snapshot) string {
 	switch {
 	case s.KS != nil && len(s.KS.Groups) > 0:
 		g := s.KS.Groups[0]
-		return fmt.Sprintf("group %s: %d members, next rekey in %s", g.Name, g.Present(),
+		role := ""
+		if g.Coop != nil {
+			role = g.Role + ", "
+			if !g.Coop.Ready {
+				role += "not ready, "
+			}
+		}
+		return fmt.Sprintf("group %s: %s%d members, next rekey in %s", g.Name, role, g.Present(),
 			time.Until(g.NextRekey).Round(time.Second))
 	case s.GM != nil && len(s.GM.Groups) > 0:
 		g := s.GM.Groups[0]
