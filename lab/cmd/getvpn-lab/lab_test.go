@@ -154,7 +154,7 @@ func (b *bin) scenario(t *testing.T, name, profile, lab string) {
 
 // weight puts the scenarios that take longest first, so that none of them begins when all others have ended.
 func weight(name string) int {
-	long := []string{"basic", "migration", "policy-change", "pki", "groups"}
+	long := []string{"basic", "migration", "policy-change", "coop-recovery", "coop-merge", "coop-failover", "coop-partition", "pki", "groups"}
 	if i := slices.Index(long, name); i >= 0 {
 		return i
 	}
