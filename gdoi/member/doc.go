@@ -29,6 +29,12 @@
 // A rekey that was carried out is acknowledged if the SAK of its KEK asks for that (ack.go), after a jitter; a repeated one
 // again, within limits and only to where the first came from. Where a SAK names a multicast group the member joins it.
 //
+// A group may have several key servers. Rekeys come from the primary of them, which need not be the one that this member
+// registered with, and are signed with one of the keys that registrations and rekeys named (trusted.go), whichever the
+// address. A key server that is not ready, since there is no primary yet, says when to ask again; the others are asked before
+// that. Where the sides of a partition become one, rekeys bring the keys of both: those of the side that gives way first, so
+// that they are sent with until everybody has the others, and then end.
+//
 // Sender ids are new at every registration, and InstallSA tells them to the data plane for every key, known or new; a
 // PUSH brings new keys for the same sender ids. So no pair of key and sender id is ever used with two counters.
 //

@@ -34,7 +34,7 @@ type kek struct {
 
 // Limits: what a key server can make a member keep.
 const (
-	maxKEKs       = 4
+	maxKEKs       = 8 // of several sides of a group, while these become one
 	maxTEKs       = 512
 	rememberedOld = 512
 )
