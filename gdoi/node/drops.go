@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/getvpn/getvpn/gdoi"
+	cooplink "github.com/getvpn/getvpn/gdoi/coop/link"
 	"github.com/getvpn/getvpn/gdoi/ike1"
 	"github.com/getvpn/getvpn/gdoi/isakmp"
 	"github.com/getvpn/getvpn/gdoi/machine"
@@ -65,6 +66,7 @@ func reasonOf(err error) string {
 	var ie *ike1.Error
 	var pe *pull.Error
 	var ue *push.Error
+	var le *cooplink.Error
 	switch {
 	case errors.As(err, &ie):
 		return ie.Reason
@@ -72,6 +74,8 @@ func reasonOf(err error) string {
 		return pe.Reason
 	case errors.As(err, &ue):
 		return ue.Reason
+	case errors.As(err, &le):
+		return le.Reason
 	case errors.Is(err, isakmp.ErrMalformed):
 		return gdoi.DropMalformed
 	default:

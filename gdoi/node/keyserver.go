@@ -37,6 +37,7 @@ type KeyServer struct {
 	signing     map[machine.OpID]*session // negotiations that wait for the custody; half-open until then
 	fragments   int                       // octets of incomplete phase-1 messages
 	drops       dropCounter
+	peers       []*ksPeer // other key servers of the groups, by id
 }
 
 var _ machine.Machine = (*KeyServer)(nil)
@@ -54,6 +55,7 @@ func NewKeyServer(env *machine.Env, cfg KSConfig, stored []machine.Record) (*Key
 		storedSPIs: map[gdoi.SPI]bool{},
 	}
 	n.cookies = newCookieJar(env, &n.cfg.Phase1)
+	n.peers = newPeers(env, cfg.Coop)
 	for _, spi := range keyserver.StoredSPIs(stored) {
 		n.storedSPIs[spi] = true
 	}
@@ -78,6 +80,9 @@ func (n *KeyServer) Deadline() (machine.Instant, bool) {
 	}
 	var d machine.Next
 	d.Add(n.deadlines.Next())
+	for _, p := range n.peers {
+		d.Add(p.deadline(), true)
+	}
 	for _, g := range n.living() {
 		d.Add(g.Deadline())
 	}
@@ -100,6 +105,7 @@ func (n *KeyServer) Step(now machine.Now, ev machine.Event, out machine.Effects)
 		}
 		n.stored, n.storedSPIs = nil, nil
 		out, _ = n.excludeRevoked(now, out) // by a list that came while it was down
+		out = n.startPeers(now, out)
 	}
 	switch ev := ev.(type) {
 	case machine.Datagram:
@@ -137,6 +143,7 @@ func (n *KeyServer) timeout(now machine.Now, out machine.Effects) machine.Effect
 		}
 		out = n.sessionTimeout(now, s, out)
 	}
+	out = n.peersTimeout(now, out)
 	for _, g := range n.living() {
 		if at, ok := g.Deadline(); ok && at <= now.Mono {
 			out = g.Timeout(now, out)

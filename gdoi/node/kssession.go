@@ -26,6 +26,18 @@ type session struct {
 	ids       pull.MessageIDs
 	op        machine.OpID // in KeyServer.signing; zero for none
 	kept      int          // octets in KeyServer.fragments
+	id        cookies      // in KeyServer.sessions
+	peer      *ksPeer      // with a key server, of its attempts or sessions; nil: with somebody else
+	began     machine.Instant
+}
+
+// file makes a session found by its cookies.
+func (n *KeyServer) file(s *session) {
+	if n.sessions[s.id] == s {
+		delete(n.sessions, s.id)
+	}
+	s.id = cookiesOf(s.ike)
+	n.sessions[s.id] = s
 }
 
 // datagram finds the session.
@@ -35,7 +47,7 @@ func (n *KeyServer) datagram(now machine.Now, ev machine.Datagram, out machine.E
 		return out
 	}
 	switch h.Exchange {
-	case isakmp.ExchangeMainMode, isakmp.ExchangeInformational, isakmp.ExchangeGroupkeyPull:
+	case isakmp.ExchangeMainMode, isakmp.ExchangeInformational, isakmp.ExchangeGroupkeyPull, isakmp.ExchangeCoop:
 	case isakmp.ExchangeGroupkeyPushAck:
 		return n.acknowledged(now, push.SPIOf(h), ev, out)
 	case isakmp.ExchangeGroupkeyPush:
@@ -52,6 +64,9 @@ func (n *KeyServer) datagram(now machine.Now, ev machine.Datagram, out machine.E
 	} else {
 		s = n.sessions[cookies{h.InitiatorCookie, h.ResponderCookie}]
 	}
+	if s == nil && (h.Exchange == isakmp.ExchangeMainMode || h.Exchange == isakmp.ExchangeInformational) {
+		s = n.answered(h, ev.Remote)
+	}
 	if s == nil && h.Exchange == isakmp.ExchangeMainMode {
 		if first := n.cookies.first(now, h, ev.Remote); first != nil {
 			return n.resume(now, ev, first, h.ResponderCookie, out)
@@ -63,15 +78,21 @@ func (n *KeyServer) datagram(now machine.Now, ev machine.Datagram, out machine.E
 	case s.ike.Remote() != ev.Remote:
 		return n.drops.drop(now, gdoi.DropWrongAddress, ev.Remote, fmt.Sprintf("the session is with %v", s.ike.Remote()), out)
 	}
-	if h.Exchange == isakmp.ExchangeGroupkeyPull {
+	switch h.Exchange {
+	case isakmp.ExchangeGroupkeyPull:
 		out = n.pull(now, s, h, ev, out)
-	} else {
+	case isakmp.ExchangeCoop:
+		out = n.coopMessage(now, s, ev, out)
+	default:
 		if h.NextPayload == isakmp.PayloadFragment && n.fragments+len(ev.Bytes) > n.limits.Fragments {
 			return n.drops.drop(now, gdoi.DropFragmentMemory, ev.Remote, "no room for a fragment", out)
 		}
 		var err error
 		if out, err = s.ike.Handle(now, ev.Bytes, out); err != nil {
 			out = n.drops.failed(now, err, ev.Remote, out)
+		}
+		if s.id != cookiesOf(s.ike) {
+			n.file(s) // now we know the responder's
 		}
 		for _, p := range s.ike.Received() {
 			if d, ok := p.(*isakmp.Delete); ok && s.up {
@@ -155,7 +176,7 @@ func (n *KeyServer) resume(now machine.Now, ev machine.Datagram, first []byte, c
 func (n *KeyServer) adopt(ike *ike1.Session, remote netip.AddrPort, first []byte) *session {
 	i, _ := ike.Cookies()
 	s := &session{ike: ike, first: firstMessage{i, remote}, shape: shapeOf(first)}
-	n.sessions[cookiesOf(ike)] = s
+	n.file(s)
 	n.halfOpen.add(s)
 	return s
 }
@@ -165,7 +186,7 @@ func (n *KeyServer) crowded(remote netip.AddrPort) gdoi.DropReason {
 	switch {
 	case n.halfOpen.of(remote.Addr()) >= n.limits.HalfOpenPerSource:
 		return gdoi.DropSourceLimit
-	case n.halfOpen.len() >= n.limits.HalfOpen:
+	case n.halfOpen.len() >= n.limits.HalfOpen && n.peerAt(remote) == nil:
 		return gdoi.DropHalfOpenLimit
 	default:
 		return ""
@@ -194,11 +215,13 @@ func (n *KeyServer) settle(now machine.Now, s *session, out machine.Effects) mac
 			out = append(out, machine.Note{
 				Name: gdoi.NotePhase1Down, Severity: machine.Debug, Peer: s.ike.Remote().String(), Reason: s.ike.DeadReason(), Text: "phase 1 has ended",
 			})
+		} else if s.peer != nil {
+			s.peer.refused(now, s.ike.DeadReason())
 		}
 		n.remove(s)
 		return out
 	case s.ike.State() == ike1.StateEstablished && !s.up:
-		out = n.up(s, out)
+		out = n.up(now, s, out)
 	}
 	n.halfOpen.progress(s)
 	n.waits(s)
@@ -207,27 +230,32 @@ func (n *KeyServer) settle(now machine.Now, s *session, out machine.Effects) mac
 }
 
 // up makes a negotiation an established session.
-func (n *KeyServer) up(s *session, out machine.Effects) machine.Effects {
+func (n *KeyServer) up(now machine.Now, s *session, out machine.Effects) machine.Effects {
 	n.halfOpen.leave(s)
 	n.cookies.prove(s.shape)
 	s.up, s.shape = true, nil
 	n.established++
+	out = n.peerUp(now, s, out)
 	addr := s.ike.Remote().Addr()
-	for _, old := range slices.Clone(n.byPeer[addr]) {
+	// Key servers have their own rules (peerUp).
+	members := slices.DeleteFunc(slices.Clone(n.byPeer[addr]), func(o *session) bool { return o.peer != nil || s.peer != nil })
+	members = slices.DeleteFunc(members, func(old *session) bool {
 		// RFC 2407 §4.6.3.3: the peer has no other session; one behind the same address with another identity is another
 		// peer.
-		if s.ike.SawInitialContact() && sameID(old.ike.PeerID(), s.ike.PeerID()) {
+		gone := s.ike.SawInitialContact() && sameID(old.ike.PeerID(), s.ike.PeerID())
+		if gone {
 			n.remove(old)
 		}
-	}
-	for len(n.byPeer[addr]) >= n.limits.SessionsPerPeer {
-		n.remove(n.byPeer[addr][0])
+		return gone
+	})
+	for ; len(members) >= n.limits.SessionsPerPeer; members = members[1:] {
+		n.remove(members[0])
 	}
 	n.byPeer[addr] = append(n.byPeer[addr], s)
 	out = append(out, machine.Note{
 		Name: gdoi.NotePhase1Up, Severity: machine.Debug, Peer: s.ike.Remote().String(), Text: fmt.Sprintf("phase 1 with %s is up", identity(s.ike.PeerID())),
 	})
-	if n.established > n.limits.Sessions {
+	if n.established > n.limits.Sessions && s.peer == nil {
 		n.drops.counts[gdoi.DropSessionLimit]++
 		n.remove(s)
 	}
@@ -239,16 +267,18 @@ func sameID(a, b isakmp.ID) bool { return a.IDType == b.IDType && string(a.Data)
 // remove forgets a session, keys and all; its peer is not told.
 func (n *KeyServer) remove(s *session) {
 	n.halfOpen.leave(s)
-	id := cookiesOf(s.ike)
-	if n.sessions[id] != s {
+	if n.sessions[s.id] != s {
 		return
 	}
-	delete(n.sessions, id)
+	delete(n.sessions, s.id)
 	n.deadlines.Set(s, 0, false)
 	delete(n.signing, s.op)
 	n.fragments -= s.kept
 	s.kept = 0
 	s.endExchanges(func(*exchange) bool { return true })
+	if s.peer != nil {
+		n.peerGone(s)
+	}
 	s.ike.Destroy()
 	if s.up {
 		n.established--
@@ -262,7 +292,7 @@ func (n *KeyServer) remove(s *session) {
 
 // touch files the session's deadline.
 func (n *KeyServer) touch(s *session) {
-	if n.sessions[cookiesOf(s.ike)] != s {
+	if n.sessions[s.id] != s {
 		return
 	}
 	var d machine.Next

@@ -34,7 +34,7 @@ func (c Recertify) takenUp(p *ike1.Config) {
 
 // waits notes what a session of the key server waits for, and what it keeps.
 func (n *KeyServer) waits(s *session) {
-	if n.sessions[cookiesOf(s.ike)] != s {
+	if n.sessions[s.id] != s {
 		return
 	}
 	delete(n.signing, s.op)
