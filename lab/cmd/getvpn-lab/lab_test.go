@@ -215,8 +215,22 @@ func TestCommands(t *testing.T) {
 	if n := status("gm1"); !n.Running || n.PID == first.PID {
 		t.Errorf("gm1 after start: %+v", n)
 	}
+	b.must("pause", "gm2")
+	if n := status("gm2"); !n.Running || n.Detail != netns.WantedPaused {
+		t.Errorf("gm2 after pause: %+v", n)
+	}
+	if _, errs, ok := b.run("wipe", "gm2"); ok || !strings.Contains(errs, "is running") {
+		t.Errorf("wiping what runs: %q", errs)
+	}
+	b.must("resume", "gm2")
 	b.must("stop", "gm2")
+	b.must("wipe", "gm2")
 	b.must("start", "gm2")
+	b.must("partition", "ks1/gm1", "--only", "control")
+	if out := b.must("status"); !strings.Contains(out, "fault: partition ks1/gm1 only control") {
+		t.Errorf("status does not show the partition:\n%s", out)
+	}
+	b.must("heal")
 	b.must("partition", "ks1/gm1,gm2", "--for", "30s")
 	if out := b.must("status"); !strings.Contains(out, "fault: partition ks1/gm1,gm2") {
 		t.Errorf("status does not show the partition:\n%s", out)
