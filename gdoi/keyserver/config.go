@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/coop"
 	"github.com/getvpn/getvpn/gdoi/isakmp"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/policy"
@@ -86,6 +87,9 @@ type Config struct {
 
 	// SPIInUse says which SPIs of TEKs other groups of the key server have; nil: there are none. The node sets it.
 	SPIInUse func(gdoi.SPI) bool
+
+	// space are the sender ids of all key servers, once SIDFirst and SIDCount are those of this one.
+	space sidRange
 }
 
 // AckNever is the Config.Ack of a group that asks for no acknowledgements.
@@ -174,6 +178,8 @@ func (c Config) Validate() error {
 		return bad("unknown suite")
 	case c.SIDBits != 8 && c.SIDBits != 12 && c.SIDBits != 16 && c.SIDBits != 24:
 		return bad("sender-ids bits %d; use 8, 12, 16 (RFC 6407 §3.5) or 24", c.SIDBits)
+	case c.Coop != nil && c.SIDCount < coop.MaxKeyServers:
+		return bad("sender-ids count %d is too little for %d key servers", c.SIDCount, coop.MaxKeyServers)
 	case c.SIDCount == 0 || c.SIDFirst+c.SIDCount > uint64(1)<<c.SIDBits || c.SIDFirst+c.SIDCount < c.SIDFirst:
 		return bad("sender-ids first %d count %d do not fit into %d bits", c.SIDFirst, c.SIDCount, c.SIDBits)
 	}
@@ -188,6 +194,11 @@ func (c Config) Validate() error {
 	}
 	if _, err := suite.ParseRSAPublicKey(c.SignPublic); err != nil {
 		return bad("signature key %q: %w", c.SignKey, err)
+	}
+	if c.Coop != nil {
+		if err := c.Coop.validate(); err != nil {
+			return bad("%w", err)
+		}
 	}
 	if err := c.fits(); err != nil {
 		return bad("%w", err)

@@ -31,6 +31,10 @@ type delivery struct {
 	// multicast: to is the address of a multicast group.
 	multicast bool
 	what      string
+	// change is the one that other key servers must have first; hold is how long that may take.
+	change   uint64
+	hold     machine.Timer
+	datagram []byte // when it is signed
 
 	op     machine.OpID  // the signature asked for
 	retry  machine.Timer // when to ask again
@@ -39,8 +43,11 @@ type delivery struct {
 }
 
 func (d *delivery) deadline() (machine.Instant, bool) {
-	if d.tx != nil {
+	switch {
+	case d.tx != nil:
 		return d.tx.Deadline()
+	case d.datagram != nil:
+		return d.hold.Deadline()
 	}
 	return d.retry.Deadline()
 }
@@ -59,7 +66,7 @@ func (g *Group) requestSignature(now machine.Now, d *delivery, out machine.Effec
 // Signed takes the custody's answer; false means that it was not asked by this group.
 func (g *Group) Signed(now machine.Now, ev machine.Signed, out machine.Effects) (machine.Effects, bool) {
 	for i, d := range g.deliveries {
-		if d.op != ev.ID || d.tx != nil {
+		if d.op != ev.ID || d.tx != nil || d.datagram != nil {
 			continue
 		}
 		if ev.Err != nil {
@@ -74,21 +81,46 @@ func (g *Group) Signed(now machine.Now, ev machine.Signed, out machine.Effects) 
 			return append(out, g.signFailed(d, err)), true
 		}
 		d.destroy()
-		d.failed = ""
-		offsets := g.offsets(d.multicast)
-		d.tx = push.NewTransmission(now, g.locals, d.to, datagram, offsets, d.after, g.cfg.Pacing)
-		end := now.Mono.Add(g.ackPatience())
-		if n := len(offsets); n > 0 {
-			end = end.Add(offsets[n-1])
-		}
-		d.campaign.end.Set(end)
-		g.rekeysSent++
-		g.lastRekey = now.Mono
-		out = append(out, g.note(gdoi.NoteRekeySent, machine.Info, fmt.Sprintf("rekey %d to %d members: %s", d.seq, len(d.campaign.asked), d.what),
-			machine.F("seq", fmt.Sprint(d.seq)), machine.F("kek", d.kek.String()), machine.F("members", fmt.Sprint(len(d.campaign.asked)))))
+		d.failed, d.datagram = "", datagram
 		return g.deliver(now, out), true
 	}
 	return out, false
+}
+
+// launch begins the transmission of what is signed, and what other key servers have.
+func (g *Group) launch(now machine.Now, d *delivery, out machine.Effects) machine.Effects {
+	offsets := g.offsets(d.multicast)
+	d.tx = push.NewTransmission(now, g.locals, d.to, d.datagram, offsets, d.after, g.cfg.Pacing)
+	end := now.Mono.Add(g.ackPatience())
+	if n := len(offsets); n > 0 {
+		end = end.Add(offsets[n-1])
+	}
+	d.campaign.end.Set(end)
+	g.rekeysSent++
+	g.lastRekey = now.Mono
+	return append(out, g.note(gdoi.NoteRekeySent, machine.Info, fmt.Sprintf("rekey %d to %d members: %s", d.seq, len(d.campaign.asked), d.what),
+		machine.F("seq", fmt.Sprint(d.seq)), machine.F("kek", d.kek.String()), machine.F("members", fmt.Sprint(len(d.campaign.asked)))))
+}
+
+// changeOf is the number of the change that a transaction makes, or made.
+func (g *Group) changeOf(id machine.PersistID) uint64 {
+	if id == g.durable.reserved {
+		return g.replica.head + 1
+	}
+	return g.replica.head
+}
+
+// released says whether other key servers have what a message depends on. They may be too slow for it to wait.
+func (g *Group) released(now machine.Now, d *delivery, out machine.Effects) (machine.Effects, bool) {
+	if g.cfg.Coop == nil || d.change <= g.replica.confirmed {
+		return out, true
+	}
+	if !d.hold.Due(now.Mono) {
+		return out, false
+	}
+	n := g.note(gdoi.NoteCoopUnprotected, machine.Warning, fmt.Sprintf("rekey %d goes out though a key server has not confirmed the keys in time; look at the links between key servers", d.seq))
+	n.Reason = "replication"
+	return append(out, n), true
 }
 
 func (g *Group) signFailed(d *delivery, err error) machine.Note {
@@ -102,7 +134,14 @@ func (g *Group) signFailed(d *delivery, err error) machine.Note {
 func (g *Group) deliver(now machine.Now, out machine.Effects) machine.Effects {
 	kept := g.deliveries[:0]
 	for _, d := range g.deliveries {
+		if d.tx == nil && d.datagram != nil {
+			var ok bool
+			if out, ok = g.released(now, d, out); ok {
+				out = g.launch(now, d, out)
+			}
+		}
 		switch {
+		case d.datagram != nil && d.tx == nil:
 		case d.tx != nil:
 			from := len(out)
 			out = d.tx.Timeout(now, out)
@@ -182,7 +221,7 @@ func (g *Group) cancel(which func(*delivery) bool) {
 	for _, d := range g.deliveries {
 		if !which(d) {
 			kept = append(kept, d)
-		} else if d.tx == nil {
+		} else if d.datagram == nil {
 			d.destroy()
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/coop"
 	"github.com/getvpn/getvpn/gdoi/machine"
 )
 
@@ -19,6 +20,8 @@ type durable struct {
 	removed map[string]*removal
 	// ratchets by context.
 	ratchets map[string]*ratchet
+	sids     map[coop.ID]bool // those of key servers
+	trust    map[coop.ID]bool
 	// exclusion says that it has changed.
 	exclusion bool
 	policy    bool
@@ -43,10 +46,11 @@ func (d *durable) deleteKEK(s gdoi.KEKSPI) { mark(&d.keks, s, nil) }
 func (d *durable) member(m *member)        { mark(&d.members, m.key, m) }
 func (d *durable) deleteMember(key string) { mark(&d.members, key, nil) }
 func (d *durable) dirty() bool {
-	return len(d.teks)+len(d.keks)+len(d.members)+len(d.removed)+len(d.ratchets) > 0 || d.exclusion || d.policy
+	return len(d.teks)+len(d.keks)+len(d.members)+len(d.removed)+len(d.ratchets)+len(d.sids)+len(d.trust) > 0 || d.exclusion || d.policy
 }
 func (d *durable) clean() {
 	d.teks, d.keks, d.members, d.removed, d.ratchets, d.exclusion, d.policy, d.reserved = nil, nil, nil, nil, nil, false, false, 0
+	d.sids, d.trust = nil, nil
 }
 
 // reserve names the next transaction before it is made.
@@ -72,7 +76,7 @@ func (g *Group) persist(now machine.Now, out machine.Effects) (machine.Effects, 
 	records := []machine.Record{g.countersRecord()}
 	if g.withdrawn {
 		records = []machine.Record{g.record(countersKey, nil), g.record(policyKey, nil)}
-	} else if d.policy {
+	} else if d.policy && (!g.replica.standby || g.replica.policy != nil) {
 		records = append(records, g.policyRecord(now))
 	}
 	for spi, t := range d.teks {
@@ -94,10 +98,12 @@ func (g *Group) persist(now machine.Now, out machine.Effects) (machine.Effects, 
 		records = append(records, g.record(exclusionKey, encodeExclusion(now, g.exclusion)))
 	}
 	records = append(records, g.treeRecords()...)
+	records = append(records, g.coopRecords(now)...)
 	records = append(records, g.timeRecords(now)...)
 	sort.Slice(records, func(i, j int) bool { return records[i].Key < records[j].Key })
 	d.clean()
 	mark(&d.waiting, id, true)
+	g.written(records)
 	return append(out, machine.Persist{ID: id, Records: records}), id
 }
 
@@ -120,6 +126,12 @@ func (g *Group) persistAll(now machine.Now, out machine.Effects) machine.Effects
 		g.keepRatchet(context)
 	}
 	g.durable.exclusion = true
+	for id := range g.replica.sids {
+		mark(&g.durable.sids, id, true)
+	}
+	for id := range g.replica.trust {
+		mark(&g.durable.trust, id, true)
+	}
 	g.tree.TouchAll()
 	out, g.durable.full = g.persist(now, out)
 	return out
@@ -143,6 +155,9 @@ func (g *Group) Persisted(now machine.Now, ev machine.Persisted, out machine.Eff
 	}
 	if d.failing && ev.ID == d.full {
 		d.failing = false
+		if g.replica.standby {
+			return out, true
+		}
 		return g.announceAgain(now, rekeying{}, out), true
 	}
 	return out, true

@@ -37,6 +37,8 @@ type kek struct {
 	dst netip.AddrPort
 	// active is when PUSH messages no longer need the predecessor.
 	created, active, expires machine.Instant
+	// lost says that this key server had lost its records when it heard of the key, and so which numbers it has used.
+	lost bool
 }
 
 // signing is how PUSH messages under a KEK are signed. It does not change while the KEK lives: members learnt it with it.
@@ -85,6 +87,7 @@ func (g *Group) newKEK(now machine.Now, out machine.Effects) machine.Effects {
 	}
 	if g.derives() {
 		k.spi, k.key, k.iv, k.expires = g.deriveKEK(now)
+		g.openWindow(k) // others make the same KEK
 	} else {
 		k.key, k.iv = machine.TakeSecret(g.env.Bytes(g.cfg.KEK.KeyLen())), machine.TakeSecret(g.env.Bytes(g.cfg.KEK.IVLen()))
 	}
@@ -190,7 +193,7 @@ func (w *spiWalk) next() gdoi.SPI {
 // at a member.
 func (g *Group) nextSPI() gdoi.SPI {
 	for {
-		if s := g.spis.next(); g.cfg.SPIInUse == nil || !g.cfg.SPIInUse(s) {
+		if s := g.ownSPI(g.spis.next()); s >= gdoi.MinSPI && !g.HasSPI(s) && (g.cfg.SPIInUse == nil || !g.cfg.SPIInUse(s)) {
 			return s
 		}
 	}

@@ -62,8 +62,10 @@ func (g *Group) pushExclusion(now machine.Now, out machine.Effects) machine.Effe
 	for _, k := range g.keks {
 		if slices.Contains(x.under, k.spi) {
 			under = append(under, k)
-			first[k.spi] = k.seq + 1
-			k.seq += uint32(min(1, len(told)) + min(1, len(again)))
+			first[k.spi] = g.nextSeq(k)
+			if len(told) > 0 && len(again) > 0 {
+				g.nextSeq(k)
+			}
 			g.durable.kek(k)
 		}
 	}

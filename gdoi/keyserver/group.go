@@ -52,6 +52,7 @@ type Group struct {
 	deliveries []*delivery
 	campaigns  []*campaign // oldest first
 	durable    durable
+	replica    replica
 
 	started       bool
 	withdrawn     bool
@@ -67,12 +68,14 @@ func New(env *machine.Env, cfg Config, locals machine.Locals) (*Group, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	cfg = cfg.withDefaults()
+	cfg = cfg.effective()
 	public, err := suite.ParseRSAPublicKey(cfg.SignPublic)
 	if err != nil {
 		return nil, fmt.Errorf("%w %q: signature key: %w", ErrConfig, cfg.Name, err)
 	}
-	return &Group{env: env, tree: keyTree{Tree: lkh.New(env, cfg.KEK, 0)}, cfg: cfg, locals: locals, public: public, chains: cfg.chains(), sidNext: cfg.SIDFirst}, nil
+	g := &Group{env: env, tree: keyTree{Tree: lkh.New(env, cfg.KEK, 0)}, cfg: cfg, locals: locals, public: public, chains: cfg.chains(), sidNext: cfg.SIDFirst}
+	g.replica.standby = cfg.Coop != nil
+	return g, nil
 }
 
 // Name is the configured name.
@@ -84,13 +87,16 @@ func (g *Group) ID() gdoi.GroupID { return g.cfg.ID }
 // Version changes whenever the set of keys does.
 func (g *Group) Version() uint64 { return g.version }
 
-// Start takes up the group from its records, or afresh.
+// Start takes up the group from its records, or afresh. Of several key servers everybody starts as a copy: see TakeOver.
 func (g *Group) Start(now machine.Now, stored []machine.Record, out machine.Effects) machine.Effects {
 	g.started = true
 	found, err := g.restore(now, stored)
 	if err != nil {
 		out = append(out, g.note(gdoi.NoteStateDiscarded, machine.Error, "stored state is unusable and was discarded: "+err.Error()))
 		out = g.discard(stored, out)
+	}
+	if g.replica.standby {
+		return g.startStandby(now, found, out)
 	}
 	text := "started with fresh keys"
 	if found {
@@ -100,7 +106,14 @@ func (g *Group) Start(now machine.Now, stored []machine.Record, out machine.Effe
 	if found {
 		return g.resume(now, out)
 	}
-	g.spis = newSPIWalk(g.env)
+	return g.begin(now, out)
+}
+
+// begin makes the first keys.
+func (g *Group) begin(now machine.Now, out machine.Effects) machine.Effects {
+	if g.spis == (spiWalk{}) {
+		g.spis = newSPIWalk(g.env)
+	}
 	g.beginTime(now, true)
 	g.timeTold(now)
 	g.durable.policy = true
@@ -158,10 +171,16 @@ func (g *Group) Deadline() (machine.Instant, bool) {
 	}
 	if k := len(g.keks); k > 0 {
 		n.Add(g.keks[0].expires, true)
-		n.Add(g.rekeyAt(g.keks[k-1].expires), true)
 	}
 	for _, t := range g.teks {
 		n.Add(t.expires, true)
+	}
+	n.Add(g.durable.retry.Deadline())
+	if g.replica.standby {
+		return n.At, n.OK
+	}
+	if k := len(g.keks); k > 0 {
+		n.Add(g.rekeyAt(g.keks[k-1].expires), true)
 	}
 	for _, c := range g.chains {
 		if t := g.newest(c); t != nil {
@@ -177,7 +196,6 @@ func (g *Group) Deadline() (machine.Instant, bool) {
 	n.Add(g.members.expiry.Deadline())
 	n.Add(g.again.Deadline())
 	n.Add(g.time.again.Deadline())
-	n.Add(g.durable.retry.Deadline())
 	if x := g.exclusion; x != nil {
 		n.Add(x.second.Deadline())
 		n.Add(x.until, true)
@@ -189,6 +207,9 @@ func (g *Group) Deadline() (machine.Instant, bool) {
 func (g *Group) Timeout(now machine.Now, out machine.Effects) machine.Effects {
 	if !g.started {
 		return out
+	}
+	if g.replica.standby {
+		return g.timeoutStandby(now, out)
 	}
 	out = g.retire(now, out)
 	if r := g.due(now); r.any() && !g.withdrawn {
@@ -226,7 +247,7 @@ func (g *Group) due(now machine.Now) (r rekeying) {
 		}
 	}
 	n := len(g.keks)
-	r.kek = n == 0 || now.Mono >= g.rekeyAt(g.keks[n-1].expires)
+	r.kek = n == 0 || now.Mono >= g.rekeyAt(g.keks[n-1].expires) || g.spent(g.keks[n-1])
 	return r
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	_ "embed" // the key
 	"encoding/pem"
+	"math"
 	"math/rand/v2"
 	"net/netip"
 	"strings"
@@ -64,6 +65,8 @@ type shell struct {
 	disk  map[string]machine.Record
 	out   machine.Effects // everything so far
 	mute  bool            // the custody does not answer
+	copy  bool            // the group does not take over when it starts
+	held  bool            // what waits for other key servers is not let go
 	lives byte
 }
 
@@ -87,10 +90,18 @@ func (s *shell) start(cfg Config) {
 		stored = append(stored, r)
 	}
 	s.do(g.Start(s.now, stored, nil))
+	if cfg.Coop != nil && !s.copy {
+		s.do(g.TakeOver(s.now, uint64(s.lives), nil))
+	}
 }
 
 func (s *shell) do(out machine.Effects) {
 	s.out = append(s.out, out...)
+	defer func() {
+		if s.g.Active() && s.g.cfg.Coop != nil && !s.held && s.g.replica.confirmed < s.g.Head() {
+			s.do(s.g.Replicated(s.now, math.MaxUint64, nil))
+		}
+	}()
 	for _, e := range out {
 		switch e := e.(type) {
 		case machine.Persist:

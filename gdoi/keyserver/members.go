@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/coop"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/push"
 )
@@ -19,8 +20,10 @@ type member struct {
 	registered    machine.Instant
 	registrations uint64
 	sids          []gdoi.SID
-	slot          int  // in the key tree, or noSlot
-	left          bool // it said that it has stopped
+	slot          int     // in the key tree, or noSlot
+	left          bool    // it said that it has stopped
+	at            coop.ID // the key server that it registered with, of several
+	epoch         uint64  // of the newest TEK that it got there, of several key servers
 	rekeysSent    uint64
 	lastSeq       uint32
 
@@ -114,11 +117,15 @@ func (p Peer) is(who string) bool {
 	return who == p.Identity || who == p.Addr.String() || who == p.Addr.Addr().Unmap().String()
 }
 
+// memberLife is how long a member that does not register again stays on the list: see memberEnd.
+func (g *Group) memberLife() time.Duration {
+	return g.cfg.KEKLifetime + max(4*g.cfg.ActivationDelay, g.cfg.KEKLifetime/20)
+}
+
 // memberEnd is when a member that does not register again leaves the list: a KEK lifetime and a margin of 4A, or a
 // twentieth of the lifetime if that is more. Members register again before a KEK lifetime is over.
 func (g *Group) memberEnd(m *member) machine.Instant {
-	slack := max(4*g.cfg.ActivationDelay, g.cfg.KEKLifetime/20)
-	return m.registered.Add(g.cfg.KEKLifetime + slack)
+	return m.registered.Add(g.memberLife())
 }
 
 // watch makes the timer cover a member.

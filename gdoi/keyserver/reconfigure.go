@@ -60,11 +60,13 @@ func (g *Group) compare(now machine.Now, cfg Config, immediately bool) (ch Chang
 	if err := cfg.Validate(); err != nil {
 		return ch, cfg, nil, err
 	}
-	cfg = cfg.withDefaults()
+	cfg = cfg.effective()
 	cfg.SPIInUse = g.cfg.SPIInUse
 	switch {
 	case cfg.Name != g.cfg.Name || cfg.ID != g.cfg.ID:
 		return ch, cfg, nil, fmt.Errorf("%w %q: its name or id changes: that is another group; restart the key server", ErrConfig, g.cfg.Name)
+	case (cfg.Coop == nil) != (g.cfg.Coop == nil) || cfg.Coop != nil && cfg.Coop.ID != g.cfg.Coop.ID:
+		return ch, cfg, nil, fmt.Errorf("%w %q: its cooperation with other key servers changes; restart the key server", ErrConfig, g.cfg.Name)
 	case cfg.SIDBits != g.cfg.SIDBits:
 		return ch, cfg, nil, fmt.Errorf("%w %q: sender-ids bits change from %d to %d: members would use IVs twice under the keys that they hold; restart the key server without the group's state",
 			ErrConfig, g.cfg.Name, g.cfg.SIDBits, cfg.SIDBits)
@@ -168,6 +170,9 @@ func (g *Group) Reconfigure(now machine.Now, cfg Config, immediately bool, out m
 	public, err := suite.ParseRSAPublicKey(cfg.SignPublic)
 	if err != nil {
 		return ch, g.flush(now, out), err // cannot be: Validate has read it
+	}
+	if g.replica.standby {
+		return ch, g.reconfigureStandby(now, cfg, out), nil
 	}
 	under := g.announceUnder(now)
 	for i, c := range cfg.chains() {

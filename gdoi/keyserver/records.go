@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/coop"
 	"github.com/getvpn/getvpn/gdoi/lkh"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/policy"
@@ -33,11 +34,15 @@ import (
 //	                      exclusion         exclusionRecord
 //	                      ratchet/CONTEXT   ratchetRecord
 //	                      time              timeRecord
+//	                      sids/ID           sidRecord, of each key server
+//	                      trust/ID          the public key of each key server, DER
 type counters struct {
 	Epoch            uint64
 	SPINext, SPIStep uint32
 	SIDNext          uint64
 	LKHHandle        uint32 `json:",omitempty"`
+	// Of says which of several key servers wrote it; 0: there was only one.
+	Of coop.ID `json:",omitempty"`
 }
 
 // policyRecord is what members were told last, and when it comes into force.
@@ -70,6 +75,8 @@ type kekRecord struct {
 	Created, Active, Expires time.Time
 	Asks                     push.AckType   `json:",omitempty"`
 	Multicast                netip.AddrPort `json:",omitzero"`
+	// Lost says that this key server does not know which sequence numbers it has used.
+	Lost bool `json:",omitempty"`
 }
 
 type memberRecord struct {
@@ -84,6 +91,8 @@ type memberRecord struct {
 	Slot          *int                `json:",omitempty"`
 	Cert          *policy.Certificate `json:",omitempty"`
 	Asked         push.AckType        `json:",omitempty"`
+	At            coop.ID             `json:",omitempty"` // where it registered
+	Epoch         uint64              `json:",omitempty"` // of the newest TEK that it got there, of several key servers
 }
 
 const (
@@ -117,11 +126,28 @@ func encode(v any) []byte {
 }
 
 func (g *Group) countersRecord() machine.Record {
-	return g.record(countersKey, encode(counters{g.epoch, g.spis.at, g.spis.stride, g.sidNext, g.tree.Handle()}))
+	c := counters{Epoch: g.epoch, SPINext: g.spis.at, SPIStep: g.spis.stride, SIDNext: g.sidNext, LKHHandle: g.tree.Handle()}
+	if g.cfg.Coop != nil {
+		c.Of = g.cfg.Coop.ID
+	}
+	return g.record(countersKey, encode(c))
 }
 
 func (g *Group) policyRecord(now machine.Now) machine.Record {
-	return g.record(policyKey, encode(policyRecord{g.cfg.AccessList().Strings(), g.cfg.Mode, now.WallAt(g.policyAt), g.former.AccessList.Strings(), g.former.Mode}))
+	if g.replica.standby && g.replica.policy == nil {
+		return g.record(policyKey, nil)
+	}
+	return g.record(policyKey, encode(g.policyState(now)))
+}
+
+// policyState is what members were told: by the primary, where this is a copy.
+func (g *Group) policyState(now machine.Now) policyRecord {
+	if p := g.replica.policy; p != nil {
+		r := *p
+		r.At = now.WallAt(g.replica.policyAt)
+		return r
+	}
+	return policyRecord{g.cfg.AccessList().Strings(), g.cfg.Mode, now.WallAt(g.policyAt), g.former.AccessList.Strings(), g.former.Mode}
 }
 
 func encodeTEK(now machine.Now, t *tek) []byte {
@@ -135,7 +161,7 @@ func encodeKEK(now machine.Now, k *kek) []byte {
 	if k == nil {
 		return nil
 	}
-	return encode(kekRecord{k.suite, k.key.Bytes(), k.iv.Bytes(), k.seq, k.sign.key, k.sign.hash, k.sign.der, now.WallAt(k.created), now.WallAt(k.active), now.WallAt(k.expires), k.asks, k.dst})
+	return encode(kekRecord{k.suite, k.key.Bytes(), k.iv.Bytes(), k.seq, k.sign.key, k.sign.hash, k.sign.der, now.WallAt(k.created), now.WallAt(k.active), now.WallAt(k.expires), k.asks, k.dst, k.lost})
 }
 
 func encodeMember(now machine.Now, m *member) []byte {
@@ -144,7 +170,7 @@ func encodeMember(now machine.Now, m *member) []byte {
 	}
 	r := memberRecord{
 		Addr: m.peer.Addr, IDType: m.peer.IDType, Identity: m.peer.Identity, GetVPN: m.peer.GetVPN, Cert: m.peer.Cert,
-		Registered: now.WallAt(m.registered), Registrations: m.registrations, SIDs: m.sids, Left: m.left, Asked: m.asked,
+		Registered: now.WallAt(m.registered), Registrations: m.registrations, SIDs: m.sids, Left: m.left, Asked: m.asked, At: m.at, Epoch: m.epoch,
 	}
 	if m.slot != noSlot {
 		r.Slot = &m.slot
@@ -166,18 +192,30 @@ func (g *Group) restore(now machine.Now, stored []machine.Record) (bool, error) 
 		}
 		found = found || r.Key == countersKey
 	}
+	if c := g.cfg.Coop; c != nil && found && !g.replica.ownSIDs && g.replica.alone > 0 {
+		g.formerlyAlone(g.replica.alone)
+	}
 	if !found {
 		g.forget()
 		return false, nil
 	}
-	sort.Slice(g.teks, func(i, j int) bool { return g.teks[i].epoch < g.teks[j].epoch })
-	sort.Slice(g.keks, func(i, j int) bool {
+	g.sortRestored()
+	g.restoreTree()
+	return true, nil
+}
+
+// sortRestored puts what was read, in any order, into its order.
+func (g *Group) sortRestored() {
+	g.sortKeys()
+	sortRemovals(g.removed)
+}
+
+func (g *Group) sortKeys() {
+	sort.SliceStable(g.teks, func(i, j int) bool { return g.teks[i].epoch < g.teks[j].epoch })
+	sort.SliceStable(g.keks, func(i, j int) bool {
 		a, b := g.keks[i], g.keks[j]
 		return a.created < b.created || a.created == b.created && a.expires < b.expires
 	})
-	slices.SortFunc(g.removed, func(a, b *removal) int { return strings.Compare(a.peer.key(), b.peer.key()) })
-	g.restoreTree()
-	return true, nil
 }
 
 // forget drops what restore has read.
@@ -196,6 +234,7 @@ func (g *Group) forget() {
 	}
 	g.tree = keyTree{Tree: lkh.New(g.env, g.cfg.KEK, 0)}
 	g.removed, g.exclusion, g.time = nil, nil, pseudotime{}
+	g.replica = replica{standby: g.cfg.Coop != nil}
 	g.teks, g.keks, g.members, g.epoch, g.sidNext, g.told, g.policyAt, g.former = nil, nil, memberList{}, 0, g.cfg.SIDFirst, true, 0, pull.Former{}
 }
 
@@ -226,6 +265,10 @@ func (g *Group) restoreRecord(now machine.Now, r machine.Record) error {
 		return g.restoreRatchet(now, name, r.Value)
 	case timeKey:
 		return g.restoreTime(now, r.Value)
+	case sidsKind:
+		return g.restoreSIDs(now, name, r.Value)
+	case trustKind:
+		return g.restoreTrust(name, r.Value)
 	}
 	return errRecord
 }
@@ -239,8 +282,19 @@ func (g *Group) restoreCounters(b []byte) error {
 		return errRecord
 	}
 	g.epoch, g.spis = c.Epoch, spiWalk{c.SPINext, c.SPIStep}
-	// The operator may have moved the range; ids of the old one must not come again under the same keys.
-	g.sidNext = max(g.cfg.SIDFirst, c.SIDNext)
+	switch {
+	case g.cfg.Coop != nil:
+		// The record of our sender ids says where they go on, unless there was only one key server.
+		if c.Of == 0 {
+			g.replica.alone = c.SIDNext
+		}
+	case c.Of != 0:
+		// Other key servers have given ids, too: new ones only under new keys.
+		g.sidNext = g.cfg.SIDFirst + g.cfg.SIDCount
+	default:
+		// The operator may have moved the range; ids of the old one must not come again under the same keys.
+		g.sidNext = max(g.cfg.SIDFirst, c.SIDNext)
+	}
 	g.tree.restoredHandle = c.LKHHandle
 	return nil
 }
@@ -259,11 +313,18 @@ func (g *Group) restorePolicy(now machine.Now, b []byte) error {
 	if err := json.Unmarshal(b, &r); err != nil {
 		return err
 	}
+	if g.replica.standby {
+		g.replica.policy, g.replica.policyAt = &r, now.MonoAt(r.At)
+	}
+	return g.judgePolicy(now, &r, now.MonoAt(r.At))
+}
+
+func (g *Group) judgePolicy(now machine.Now, r *policyRecord, at machine.Instant) error {
 	g.told = slices.Equal(r.List, g.cfg.AccessList().Strings()) && r.Mode == g.cfg.Mode
 	g.former.Mode = r.FormerMode
 	former := r.Former
-	if g.told || now.MonoAt(r.At) > now.Mono {
-		g.policyAt = min(now.MonoAt(r.At), now.Mono.Add(2*g.cfg.ActivationDelay))
+	if g.told || at > now.Mono {
+		g.policyAt = min(at, now.Mono.Add(2*g.cfg.ActivationDelay))
 	} else {
 		former, g.former.Mode = r.List, r.Mode
 	}
@@ -302,7 +363,7 @@ func (g *Group) restoreKEK(now machine.Now, name string, b []byte) error {
 	if err != nil || len(spi) != len(gdoi.KEKSPI{}) || r.Suite.KeyLen() == 0 || len(r.Key) != r.Suite.KeyLen() || len(r.IV) != r.Suite.IVLen() {
 		return errRecord
 	}
-	k := &kek{spi: gdoi.KEKSPI(spi), suite: r.Suite, key: machine.TakeSecret(r.Key), iv: machine.TakeSecret(r.IV), seq: r.Seq, asks: r.Asks, dst: r.Multicast}
+	k := &kek{spi: gdoi.KEKSPI(spi), suite: r.Suite, key: machine.TakeSecret(r.Key), iv: machine.TakeSecret(r.IV), seq: r.Seq, asks: r.Asks, dst: r.Multicast, lost: r.Lost}
 	k.sign = g.signing()
 	if r.SignKey != "" {
 		k.sign = signing{key: r.SignKey, hash: r.SignHash, der: r.SignPublic}
@@ -327,7 +388,7 @@ func (g *Group) restoreMember(now machine.Now, key string, b []byte) error {
 	}
 	m := g.members.put(p)
 	m.registered, m.registrations, m.sids, m.left = min(now.MonoAt(r.Registered), now.Mono), r.Registrations, slices.Clone(r.SIDs), r.Left
-	m.asked = r.Asked
+	m.asked, m.at, m.epoch = r.Asked, r.At, r.Epoch
 	if r.Slot != nil {
 		m.slot = *r.Slot
 	}

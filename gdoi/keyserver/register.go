@@ -22,6 +22,9 @@ var (
 // Policy answers a member's first question: what it would be granted. Nothing changes. The offer aliases the group's
 // secrets and is good for this step only.
 func (g *Group) Policy(now machine.Now, p Peer, out machine.Effects) (*pull.Offer, machine.Effects, error) {
+	if err := g.serves(); err != nil {
+		return nil, out, err
+	}
 	if !g.cfg.Authorise.Allows(p.policyPeer()) {
 		return nil, out, ErrNotAuthorised
 	}
@@ -53,6 +56,9 @@ func (g *Group) offerTo(now machine.Now, p Peer) *pull.Offer {
 
 // replaceDue makes keys before they are granted, if their time has come in this very step.
 func (g *Group) replaceDue(now machine.Now, out machine.Effects) machine.Effects {
+	if g.replica.standby {
+		return g.timeoutStandby(now, out)
+	}
 	out = g.retire(now, out)
 	if r := g.due(now); r.any() {
 		out = g.rekey(now, r, out)
@@ -63,6 +69,9 @@ func (g *Group) replaceDue(now machine.Now, out machine.Effects) machine.Effects
 // Register grants: it takes sender ids and puts the member on the list. The answer may leave when the Persist is
 // done. version is what Version said when the policy was sent.
 func (g *Group) Register(now machine.Now, p Peer, sids int, version uint64, out machine.Effects) (*pull.Offer, machine.PersistID, machine.Effects, error) {
+	if err := g.serves(); err != nil {
+		return nil, 0, out, err
+	}
 	if !g.cfg.Authorise.Allows(p.policyPeer()) {
 		return nil, 0, out, ErrNotAuthorised
 	}
@@ -92,12 +101,18 @@ func (g *Group) Register(now machine.Now, p Peer, sids int, version uint64, out 
 	}
 	m.registered, m.left, m.missed, m.asked = now.Mono, false, 0, g.askable(p.GetVPN)
 	m.registrations++
+	if g.cfg.Coop != nil {
+		m.at, m.epoch = g.cfg.Coop.ID, g.epoch
+		mark(&g.durable.sids, m.at, true)
+	}
 	g.registrations++
 	g.watch(m)
 	g.stopSending(p.Addr)
 	out = g.crowdedOut(m, out)
 	o := g.offerTo(now, p)
-	if err := g.place(m, o); err != nil {
+	if g.replica.standby {
+		m.slot = noSlot // the key tree is the primary's
+	} else if err := g.place(m, o); err != nil {
 		// It registers again whenever somebody is removed.
 		out = append(out, g.note(gdoi.NoteRegisterFailed, machine.Warning, "no place in the key tree: "+err.Error()))
 	}

@@ -1,6 +1,7 @@
 package keyserver
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -42,7 +43,7 @@ func (g *Group) rekeyUnder(now machine.Now, under []*kek, r rekeying, gone []gdo
 		return out
 	}
 	for _, k := range under {
-		k.seq++
+		g.nextSeq(k)
 		g.durable.kek(k)
 	}
 	out, after := g.persist(now, out)
@@ -62,7 +63,7 @@ func (g *Group) announceUnder(now machine.Now) []*kek {
 			from = i
 		}
 	}
-	return append([]*kek(nil), g.keks[from:]...)
+	return slices.DeleteFunc(slices.Clone(g.keks[from:]), g.spent)
 }
 
 // announcement is the offer of a PUSH under k. It aliases the group's secrets.
@@ -74,12 +75,15 @@ func (g *Group) announcement(now machine.Now, k *kek) *pull.Offer {
 	} else {
 		o.KEK.Ack = uint16(g.keks[len(g.keks)-1].asks)
 	}
+	if r := &g.replica; r.trustAt == 0 || now.Mono >= r.trustAt.Add(4*g.cfg.ActivationDelay) {
+		o.Trusted = nil // everybody has heard of them
+	}
 	return o
 }
 
 // offer is what the group grants at now, without sender ids. It aliases the group's secrets.
 func (g *Group) offer(now machine.Now) *pull.Offer {
-	o := &pull.Offer{AccessList: g.cfg.AccessList(), Mode: g.cfg.Mode, ATD: max(0, g.policyAt.Sub(now.Mono)), DTD: 4 * g.cfg.ActivationDelay, SIDBits: g.cfg.SIDBits, Time: g.timeOffer(now)}
+	o := &pull.Offer{AccessList: g.cfg.AccessList(), Mode: g.cfg.Mode, ATD: max(0, g.policyAt.Sub(now.Mono)), DTD: 4 * g.cfg.ActivationDelay, SIDBits: g.cfg.SIDBits, Time: g.timeOffer(now), Trusted: g.trusted()}
 	if n := len(g.keks); n > 0 {
 		k := g.keks[n-1]
 		o.Seq = k.seq
@@ -128,7 +132,10 @@ func (g *Group) announceTo(now machine.Now, c *campaign, k *kek, m push.Message,
 		return append(out, n)
 	}
 	c.add(g, k, m.Seq)
-	d := &delivery{kek: k.spi, signKey: k.sign.key, key: key, seq: m.Seq, unsigned: u, after: after, to: to, campaign: c, what: describe(m)}
+	d := &delivery{kek: k.spi, signKey: k.sign.key, key: key, seq: m.Seq, unsigned: u, after: after, to: to, campaign: c, what: describe(m), change: g.changeOf(after)}
+	if g.cfg.Coop != nil {
+		d.hold.Set(now.Mono.Add(g.cfg.ActivationDelay / 2))
+	}
 	d.multicast = k.dst.IsValid() && slices.Equal(to, g.destinations(k))
 	g.deliveries = append(g.deliveries, d)
 	return g.requestSignature(now, d, out)
@@ -153,7 +160,7 @@ func describe(m push.Message) string {
 func (g *Group) reset(now machine.Now, out machine.Effects) machine.Effects {
 	under := g.announceUnder(now)
 	for _, k := range under {
-		k.seq++
+		g.nextSeq(k)
 	}
 	g.resets++
 	g.endExclusion()
@@ -175,7 +182,7 @@ func (g *Group) reset(now machine.Now, out machine.Effects) machine.Effects {
 		out = g.retireKEK(0, "withdrawn", out)
 	}
 	out = g.dropAllMembers(out)
-	g.sidNext = g.cfg.SIDFirst
+	g.renumber()
 	g.breakSchedule()
 	out = g.newKEK(now, out)
 	for _, c := range g.chains {
@@ -188,6 +195,9 @@ func (g *Group) reset(now machine.Now, out machine.Effects) machine.Effects {
 // Clear takes a member off the list by address or identity and returns where it is and which KEKs it had,
 // so that the node can tell it.
 func (g *Group) Clear(now machine.Now, who string, out machine.Effects) (netip.AddrPort, []gdoi.KEKSPI, machine.Effects, error) {
+	if err := g.commanded(); err != nil {
+		return netip.AddrPort{}, nil, out, err
+	}
 	m := g.members.find(who)
 	if m == nil {
 		return netip.AddrPort{}, nil, out, fmt.Errorf("group %s has no member %q; see the list of members for addresses and identities", g.cfg.Name, who)
@@ -205,7 +215,7 @@ func (g *Group) Clear(now machine.Now, who string, out machine.Effects) (netip.A
 
 // Rekey replaces keys now, at an operator's wish.
 func (g *Group) Rekey(now machine.Now, kek bool, out machine.Effects) (string, machine.Effects, error) {
-	if err := g.room(now); err != nil {
+	if err := cmp.Or(g.commanded(), g.room(now)); err != nil {
 		return "", out, err
 	}
 	out = g.rekey(now, rekeying{chains: g.chains, kek: kek}, out)

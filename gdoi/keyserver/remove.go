@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/getvpn/getvpn/gdoi"
@@ -27,6 +26,9 @@ type removal struct {
 // get a new KEK that the removed cannot derive and then, in a second message under it, new TEKs (RFC 6407 §7.4.1). Old TEKs
 // end as in any rollover, or at once.
 func (g *Group) Remove(now machine.Now, who []string, atOnce bool, out machine.Effects) (string, machine.Effects, error) {
+	if err := g.commanded(); err != nil {
+		return "", out, err
+	}
 	var gone []*member
 	for _, w := range who {
 		m := g.members.find(w)
@@ -52,7 +54,7 @@ func (g *Group) Remove(now machine.Now, who []string, atOnce bool, out machine.E
 		n.Peer = m.peer.Addr.String()
 		out = append(out, n)
 	}
-	slices.SortFunc(g.removed, func(a, b *removal) int { return strings.Compare(a.peer.key(), b.peer.key()) })
+	sortRemovals(g.removed)
 	text, out := g.exclude(now, gone, atOnce, out)
 	return text, out, nil
 }
@@ -60,6 +62,9 @@ func (g *Group) Remove(now machine.Now, who []string, atOnce bool, out machine.E
 // Exclude is Remove for peers whom something else refuses already: their certificates are revoked, or the list of those who
 // may join has them no more. It never waits.
 func (g *Group) Exclude(now machine.Now, peers []Peer, out machine.Effects) machine.Effects {
+	if g.replica.standby {
+		return out // the primary does it
+	}
 	var gone []*member
 	for _, p := range peers {
 		if i, ok := g.members.search(p.key()); ok {
@@ -148,6 +153,9 @@ func (g *Group) wasRemoved(p Peer) bool {
 
 // Readmit takes somebody off the list of the removed, by address or identity.
 func (g *Group) Readmit(now machine.Now, who string, out machine.Effects) (string, machine.Effects, error) {
+	if err := g.commanded(); err != nil {
+		return "", out, err
+	}
 	n := len(g.removed)
 	g.removed = slices.DeleteFunc(g.removed, func(r *removal) bool {
 		if !r.peer.is(who) {
@@ -168,6 +176,9 @@ func (g *Group) Readmit(now machine.Now, who string, out machine.Effects) (strin
 // ClearAll makes everybody register again. At once means that all keys are withdrawn now (RFC 6407 §5.9); otherwise the KEK
 // alone is, members keep their TEKs while they register, each after a random wait, and there are new TEKs for them.
 func (g *Group) ClearAll(now machine.Now, atOnce bool, out machine.Effects) (string, machine.Effects, error) {
+	if err := g.commanded(); err != nil {
+		return "", out, err
+	}
 	n := g.members.len()
 	if atOnce {
 		return fmt.Sprintf("all keys are withdrawn, %d members must register again", n), g.reset(now, out), nil
@@ -178,7 +189,7 @@ func (g *Group) ClearAll(now machine.Now, atOnce bool, out machine.Effects) (str
 	out = append(out, g.note(gdoi.NoteGMCleared, machine.Info, fmt.Sprintf("all %d members were cleared; they register again and keep their keys meanwhile", n)))
 	id, c := g.durable.reserve(g.env), g.newCampaign()
 	for _, k := range g.announceUnder(now) {
-		k.seq++
+		g.nextSeq(k)
 		g.durable.kek(k)
 		out = g.announceIn(now, c, k, push.Message{Seq: k.seq, Deletes: []isakmp.Delete{push.DeleteKEK(gdoi.KEKSPI{})}}, id, out)
 	}

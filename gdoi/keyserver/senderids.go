@@ -48,7 +48,7 @@ func (g *Group) roomForSIDs(now machine.Now, p Peer, want uint64) bool {
 	}
 	held := want
 	for _, m := range g.members.sorted {
-		if m.key != key && !m.left {
+		if m.key != key && !m.left && g.gave(m) {
 			held += uint64(len(m.sids))
 		}
 	}
@@ -69,23 +69,34 @@ func (g *Group) prepareSIDs(now machine.Now, p Peer, want uint64, out machine.Ef
 			return out, ErrNoSenderIDs
 		}
 	}
+	if err := g.unknownSIDs(now, want); err != nil {
+		return out, err
+	}
 	delete(g.sids.returning, p.key())
 	if g.sidNext+want <= g.cfg.SIDFirst+g.cfg.SIDCount {
 		return out, nil
 	}
+	if err := g.cannotReset(); err != nil {
+		return g.burnSIDs(now, out), err
+	}
 	if pause := 8 * g.cfg.ActivationDelay; g.sids.resets > 0 && now.Mono.Sub(g.sids.reset) < pause {
 		return out, fmt.Errorf("%w: they were used up twice within %v", ErrNoSenderIDs, pause.Round(time.Second))
 	}
+	return g.sidsUsedUp(now, out), nil
+}
+
+// sidsUsedUp withdraws all keys, and begins to count again under new ones.
+func (g *Group) sidsUsedUp(now machine.Now, out machine.Effects) machine.Effects {
 	returning := map[string]int{}
 	for _, m := range g.members.sorted {
-		if !m.left {
+		if !m.left && g.gave(m) {
 			returning[m.key] = len(m.sids)
 		}
 	}
 	out = append(out, g.note(gdoi.NoteSIDsExhausted, machine.Warning, fmt.Sprintf("all %d sender ids are used up; raise sender-ids bits if this happens often", g.cfg.SIDCount)))
 	out = g.reset(now, out)
 	g.sids = senderIDs{returning: returning, until: now.Mono.Add(4 * g.cfg.ActivationDelay), reset: now.Mono, resets: g.sids.resets + 1}
-	return out, nil
+	return out
 }
 
 // sidProblem is empty unless newcomers are refused.

@@ -69,8 +69,9 @@ type MemberInfo struct {
 	RekeysSent    uint64 // datagrams, repeats included, since start
 	LastSeq       uint32 // of the last PUSH sent to it since start
 	SIDs          []gdoi.SID
-	KeyTree       bool // it has a place in the key tree
-	Left          bool // it has stopped in order, and gets no rekeys until it registers again
+	KeyServer     coop.ID // where it registered, of several
+	KeyTree       bool    // it has a place in the key tree
+	Left          bool    // it has stopped in order, and gets no rekeys until it registers again
 	// Acks says that it is asked to acknowledge rekeys; the rest is about that, since start.
 	Acks        bool
 	AckedSeq    uint32        // of the last PUSH that it acknowledged
@@ -131,7 +132,7 @@ func (m *member) info(now machine.Now, g *Group) MemberInfo {
 		Addr:        m.peer.Addr, Identity: m.peer.Identity, GetVPN: m.peer.GetVPN,
 		RegisteredAt: now.WallAt(m.registered), ExpiresAt: now.WallAt(g.memberEnd(m)),
 		Registrations: m.registrations, RekeysSent: m.rekeysSent, LastSeq: m.lastSeq,
-		SIDs: append([]gdoi.SID(nil), m.sids...), Left: m.left, KeyTree: m.slot != noSlot,
+		SIDs: append([]gdoi.SID(nil), m.sids...), KeyServer: m.at, Left: m.left, KeyTree: m.slot != noSlot,
 		Acks: len(g.keks) > 0 && g.asks(g.keks[len(g.keks)-1], m) != 0, AckedSeq: m.ackedSeq, AckCount: m.acks, Missed: m.missed,
 		MissedTotal: m.missedTotal, RTT: m.rtt,
 	}

@@ -2,10 +2,14 @@ package keyserver
 
 import (
 	"errors"
-	"time"
+	"fmt"
+	"slices"
+	"strings"
 
+	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/coop"
 	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/suite"
 )
 
 // Cooperation says that several key servers run the group.
@@ -25,65 +29,192 @@ var (
 )
 
 // Active says whether this key server makes keys and sends rekeys: it is alone, or primary.
-func (g *Group) Active() bool { panic("not yet") }
+func (g *Group) Active() bool { return !g.replica.standby }
 
 // SetReady says whether a standby group registers members; why not, if not.
-func (g *Group) SetReady(ready bool, why string) { panic("not yet") }
+func (g *Group) SetReady(ready bool, why string) { g.replica.ready, g.replica.why = ready, why }
+
+// serves says whether members can be registered.
+func (g *Group) serves() error {
+	switch r := &g.replica; {
+	case !r.standby:
+		return nil
+	case !r.ready && r.why != "":
+		return fmt.Errorf("%w: %s", ErrStandby, r.why)
+	case !r.ready || len(g.keks) == 0 || len(g.teks) == 0:
+		return ErrStandby
+	}
+	return nil
+}
+
+// commanded says whether the group takes an operator's command.
+func (g *Group) commanded() error {
+	if g.replica.standby {
+		return fmt.Errorf("group %s: %w", g.cfg.Name, ErrNotPrimary)
+	}
+	return nil
+}
+
+// startStandby takes up what there is, as a copy. Whether it is still what the others have is for them to say.
+func (g *Group) startStandby(now machine.Now, found bool, out machine.Effects) machine.Effects {
+	text := "started without state; it waits for the other key servers"
+	if found {
+		text = fmt.Sprintf("started with stored keys, %d members; it waits for the other key servers", g.members.len())
+	}
+	out = append(out, g.note(gdoi.NoteKSStarted, machine.Info, text))
+	if g.spis == (spiWalk{}) {
+		g.spis = newSPIWalk(g.env)
+	}
+	g.replica.silent = true
+	out = g.retire(now, out)
+	out = g.flush(now, out)
+	g.replica.silent = false
+	return out
+}
 
 // TakeOver makes the group active: with the keys that it has, in the next window of sequence numbers of this key server,
 // or with fresh ones.
 func (g *Group) TakeOver(now machine.Now, term uint64, out machine.Effects) machine.Effects {
-	panic("not yet")
+	r := &g.replica
+	if g.cfg.Coop == nil || g.withdrawn || !g.started {
+		return out
+	}
+	was := r.standby
+	if !was && r.term == term {
+		return out
+	}
+	r.standby, r.term, r.ready, r.why = false, term, false, ""
+	r.head, r.confirmed, r.forgotten, r.changed, r.log, r.reports = 0, 0, 0, nil, nil, nil
+	r.sidMark.n, r.sidMark.next = 0, g.sidNext
+	r.lastContact = now.Mono
+	if g.epoch == 0 {
+		if !r.ownSIDs {
+			g.leaveGap(now, sidRecord{Next: g.cfg.SIDFirst})
+		}
+		return g.begin(now, out)
+	}
+	if was {
+		g.wakeTree()
+		g.restorePolicyAgain(now)
+	}
+	for _, k := range g.keks {
+		g.openWindow(k)
+		k.sign = signing{g.cfg.SignKey, k.sign.hash, g.cfg.SignPublic, g.public}
+	}
+	for _, m := range g.members.sorted {
+		m.missed = 0
+	}
+	for _, id := range g.cfg.Coop.IDs {
+		mark(&g.durable.sids, id, true)
+		mark(&g.durable.trust, id, true)
+	}
+	return g.resume(now, out)
+}
+
+// wakeTree makes a key tree of the nodes of the copy.
+func (g *Group) wakeTree() {
+	g.tree.restored, g.tree.restoredHandle, g.tree.stale = g.tree.Copies(), g.tree.Handle(), g.tree.Stale()
+	old := g.tree.Tree
+	g.restoreTree()
+	old.Destroy()
+}
+
+// restorePolicyAgain compares what members were told with the configuration of now.
+func (g *Group) restorePolicyAgain(now machine.Now) {
+	if p := g.replica.policy; p != nil {
+		if err := g.judgePolicy(now, p, g.replica.policyAt); err != nil {
+			g.told = false
+		}
+		g.durable.policy = true
+	}
+	g.replica.policy = nil
 }
 
 // StandDown makes the group standby: what is being sent ends. Keys and members stay, until Apply replaces them.
-func (g *Group) StandDown(now machine.Now, out machine.Effects) machine.Effects { panic("not yet") }
-
-// Head is the number of the last change that this active group made.
-func (g *Group) Head() uint64 { panic("not yet") }
-
-// Since lists the changes after number n, one record for each key, deletions too; Since(now, 0) is everything. Values
-// hold keys: the caller wipes them.
-func (g *Group) Since(now machine.Now, n uint64) []machine.Record { panic("not yet") }
-
-// Replicated says that every live peer has all changes up to n: what waited for them goes out.
-func (g *Group) Replicated(now machine.Now, n uint64, out machine.Effects) machine.Effects {
-	panic("not yet")
+func (g *Group) StandDown(now machine.Now, out machine.Effects) machine.Effects {
+	r := &g.replica
+	if g.cfg.Coop == nil || r.standby {
+		return out
+	}
+	g.cancel(func(*delivery) bool { return true })
+	for _, c := range g.campaigns {
+		c.destroy()
+	}
+	g.campaigns = nil
+	g.again.Stop()
+	g.time.again.Stop()
+	out = g.flush(now, out)
+	p := g.policyState(now)
+	r.policy, r.policyAt = &p, g.policyAt
+	r.standby, r.ready, r.why = true, false, "it has just stood down"
+	r.changed, r.log, r.reports = nil, nil, nil
+	r.sidMark.n, r.sidMark.next = r.reported, g.sidNext
+	return out
 }
 
-// Apply takes changes of the primary into a standby group; full replaces all that it has. ahead is the sender's wall
-// clock minus ours, and moves the times in the records. The PersistID is that of the write. Nothing changes after an error.
-func (g *Group) Apply(now machine.Now, ahead time.Duration, records []machine.Record, full bool, out machine.Effects) (machine.Effects, machine.PersistID, error) {
-	panic("not yet")
+// timeoutStandby does what is due in a copy: keys end.
+func (g *Group) timeoutStandby(now machine.Now, out machine.Effects) machine.Effects {
+	g.replica.silent = true
+	out = g.retire(now, out)
+	if g.durable.retry.Due(now.Mono) {
+		out = g.persistAll(now, out)
+	}
+	out = g.flush(now, out)
+	g.replica.silent = false
+	return out
 }
 
-// Reports lists what a standby group did by itself, and the primary does not have yet: members that it registered, its
-// sender ids. n names the last of them for Reported.
-func (g *Group) Reports(now machine.Now) (records []machine.Record, n uint64) { panic("not yet") }
-
-// Reported says that the primary has the reports up to n.
-func (g *Group) Reported(n uint64) { panic("not yet") }
-
-// Adopt takes the reports of a secondary into the active group.
-func (g *Group) Adopt(now machine.Now, ahead time.Duration, from coop.ID, records []machine.Record, out machine.Effects) (machine.Effects, error) {
-	panic("not yet")
+// leave ends the group at this key server, while the others go on.
+func (g *Group) leave(now machine.Now, out machine.Effects) machine.Effects {
+	out = append(out, g.note(gdoi.NoteGroupRemoved, machine.Warning, "the group is removed here; the other key servers go on with it"))
+	var dead []machine.Record
+	for _, key := range g.keys() {
+		dead = append(dead, g.record(key, nil))
+	}
+	g.cancel(func(*delivery) bool { return true })
+	for _, c := range g.campaigns {
+		c.destroy()
+	}
+	g.campaigns = nil
+	g.forget()
+	g.durable.clean()
+	g.withdrawn = true
+	g.again.Stop()
+	id := g.env.NextPersist()
+	mark(&g.durable.waiting, id, true)
+	return append(out, machine.Persist{ID: id, Records: dead})
 }
 
-// Merge takes all that another key server has (its Since(now, 0)) into the active group, which may have gone a way of its
-// own since both were one: keys that are not known here are distributed beside ours, members, removals and sender ids are
-// united. It says whether there was anything new.
-func (g *Group) Merge(now machine.Now, ahead time.Duration, from coop.ID, records []machine.Record, out machine.Effects) (bool, machine.Effects, error) {
-	panic("not yet")
+// rechain finds the chains of all TEKs anew, when the configuration of a copy has changed.
+func (g *Group) rechain() {
+	teks := g.teks
+	g.teks = nil
+	for _, t := range teks {
+		t.chain = g.chainFor(t.chain.sa, t.chain.permits, t.suite)
+		g.teks = append(g.teks, t)
+	}
 }
 
-// Trust notes the public key (DER SubjectPublicKeyInfo) that another key server signs PUSH messages with. Members are told
-// of all keys that differ from the one that signs; where all key servers have one key there is nothing to tell.
-func (g *Group) Trust(now machine.Now, id coop.ID, der []byte, out machine.Effects) machine.Effects {
-	panic("not yet")
+// sortRemovals orders the list of those who were removed.
+func sortRemovals(list []*removal) {
+	slices.SortFunc(list, func(a, b *removal) int { return strings.Compare(a.peer.key(), b.peer.key()) })
 }
 
-// Digest names what all key servers of a group must agree on; PolicyText says it in lines.
-func (g *Group) Digest() [32]byte { panic("not yet") }
-
-// PolicyText is what Digest is about, a line for each setting.
-func (g *Group) PolicyText() []string { panic("not yet") }
+// reconfigureStandby gives a copy another configuration: nothing happens before the primary has it too, or this key server
+// becomes primary.
+func (g *Group) reconfigureStandby(now machine.Now, cfg Config, out machine.Effects) machine.Effects {
+	public, err := suite.ParseRSAPublicKey(cfg.SignPublic)
+	if err != nil {
+		return out // cannot be: Validate has read it
+	}
+	g.cfg, g.public, g.chains = cfg, public, cfg.chains()
+	g.rechain()
+	if p := g.replica.policy; p != nil {
+		if err := g.judgePolicy(now, p, g.replica.policyAt); err != nil {
+			g.told = false
+		}
+	}
+	g.version++
+	out = append(out, g.note(gdoi.NotePolicyChanged, machine.Info, "this key server has another configuration; the primary's is in force"))
+	return g.flush(now, out)
+}

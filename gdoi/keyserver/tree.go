@@ -85,21 +85,35 @@ func nodeKey(n lkh.NodeID) string { return fmt.Sprintf("lkh/%02d/%08x", n.Height
 // treeRecords are the nodes that have changed: as many as the path of a member is long.
 func (g *Group) treeRecords() (out []machine.Record) {
 	for _, n := range g.tree.Changed() {
-		var value []byte
-		if n.Key != nil {
-			value = encode(nodeRecord{n.Handle, n.Key.Bytes()})
-		}
-		out = append(out, g.record(nodeKey(n.ID), value))
+		out = append(out, g.record(nodeKey(n.ID), encodeNode(n)))
 	}
 	if s := g.tree.Stale(); !slices.Equal(s, g.tree.stale) {
 		g.tree.stale = s
-		var value []byte
-		if len(s) > 0 {
-			value = encode(s)
-		}
-		out = append(out, g.record(staleKey, value))
+		out = append(out, g.record(staleKey, encodeStale(s)))
 	}
 	return out
+}
+
+// parseNode reads the part of a key that names a node.
+func parseNode(name string) (id lkh.NodeID, err error) {
+	if _, err := fmt.Sscanf(name, "%02d/%08x", &id.Height, &id.Pos); err != nil || !id.Usable() {
+		return id, errRecord
+	}
+	return id, nil
+}
+
+func encodeNode(n lkh.Node) []byte {
+	if n.Key == nil {
+		return nil
+	}
+	return encode(nodeRecord{n.Handle, n.Key.Bytes()})
+}
+
+func encodeStale(s []lkh.NodeID) []byte {
+	if len(s) == 0 {
+		return nil
+	}
+	return encode(s)
 }
 
 func (g *Group) restoreNode(name string, b []byte) error {
@@ -108,8 +122,9 @@ func (g *Group) restoreNode(name string, b []byte) error {
 	if err := json.Unmarshal(b, &r); err != nil {
 		return err
 	}
-	if _, err := fmt.Sscanf(name, "%02d/%08x", &n.ID.Height, &n.ID.Pos); err != nil {
-		return errRecord
+	var err error
+	if n.ID, err = parseNode(name); err != nil {
+		return err
 	}
 	n.Handle, n.Key = r.Handle, machine.TakeSecret(r.Key)
 	g.tree.restored = append(g.tree.restored, &n)

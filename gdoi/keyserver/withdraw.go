@@ -12,6 +12,9 @@ import (
 // Withdraw ends the group: everybody is told that all keys are void, its records are deleted and its keys destroyed. It
 // takes no further registrations, and goes on only until Ended, so that the message can be signed and repeated.
 func (g *Group) Withdraw(now machine.Now, out machine.Effects) machine.Effects {
+	if g.cfg.Coop != nil && (g.replica.standby || len(g.cfg.Coop.IDs) > 1) {
+		return g.leave(now, out)
+	}
 	under := g.announceUnder(now)
 	n := len(g.members.addresses())
 	out = append(out, g.note(gdoi.NoteGroupRemoved, machine.Warning, fmt.Sprintf("the group is removed; %d members are told that its keys are void", n)))
@@ -20,8 +23,7 @@ func (g *Group) Withdraw(now machine.Now, out machine.Effects) machine.Effects {
 	id := g.durable.reserve(g.env)
 	if n > 0 {
 		for _, k := range under {
-			k.seq++
-			m := push.Message{Seq: k.seq, Deletes: []isakmp.Delete{push.DeleteTEKs(), push.DeleteKEK(gdoi.KEKSPI{})}}
+			m := push.Message{Seq: g.nextSeq(k), Deletes: []isakmp.Delete{push.DeleteTEKs(), push.DeleteKEK(gdoi.KEKSPI{})}}
 			out = g.announce(now, k, m, id, out)
 		}
 	}

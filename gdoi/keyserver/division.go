@@ -1,0 +1,321 @@
+package keyserver
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/coop"
+	"github.com/getvpn/getvpn/gdoi/machine"
+)
+
+// What no two key servers may give twice under one key is divided among them by their ids, so that it holds while they do
+// not hear of each other:
+//
+//	sender ids            an eighth of the space each
+//	SPIs of TEKs          the low four bits are the id
+//	rekey sequence        windows of 2^16 numbers; window w is that of the key server with w mod 8 = id mod 8
+//
+// A key server that lost its records asks the others how far it was, and leaves a gap for what they cannot know.
+const (
+	windowBits = 16
+	lastWindow = 1<<(32-windowBits) - 1
+	// gapPart of its sender ids, and of all windows, a key server without records leaves out; and no more than this part of its
+	// ids does it give without another key server knowing.
+	gapPart = 16
+	// gapBits is the width from which ids are so many that a gap costs nothing. Narrower ones are not given until nobody can
+	// have one of before any more.
+	gapBits = 16
+	// spiBits is how many bits of an SPI say who made it.
+	spiBits = 4
+)
+
+// sidRange is a range of sender ids.
+type sidRange struct{ first, count uint64 }
+
+func (r sidRange) end() uint64 { return r.first + r.count }
+
+// of is the part of one key server.
+func (r sidRange) of(id coop.ID) sidRange {
+	n := r.count / coop.MaxKeyServers
+	return sidRange{r.first + uint64(id-1)*n, n}
+}
+
+// validate says what is wrong with the cooperation of a group.
+func (c *Cooperation) validate() error {
+	last := coop.ID(0)
+	for _, id := range c.IDs {
+		if id <= last || id > coop.MaxKeyServers {
+			return fmt.Errorf("key servers %v: use different numbers from 1 to %d, ascending", c.IDs, coop.MaxKeyServers)
+		}
+		last = id
+	}
+	if !slices.Contains(c.IDs, c.ID) {
+		return fmt.Errorf("key server %d is not among the key servers %v", c.ID, c.IDs)
+	}
+	return nil
+}
+
+// effective is the configuration with defaults and, of the sender ids, the part of this key server.
+func (c Config) effective() Config {
+	c = c.withDefaults()
+	c.space = sidRange{c.SIDFirst, c.SIDCount}
+	if c.Coop != nil {
+		own := c.space.of(c.Coop.ID)
+		c.SIDFirst, c.SIDCount = own.first, own.count
+	}
+	return c
+}
+
+// sidRecord is how far a key server has given its sender ids.
+type sidRecord struct {
+	Next uint64
+	// Gen counts how often all ids were free again, under new keys.
+	Gen uint64 `json:",omitempty"`
+	// Not before this time does the key server give any: it has lost its records.
+	Not time.Time `json:",omitzero"`
+}
+
+const sidsKind = "sids"
+
+func sidsKey(id coop.ID) string { return sidsKind + "/" + strconv.Itoa(int(id)) }
+
+// parseID reads the part of a key that names a key server.
+func parseID(s string) (coop.ID, error) {
+	n, err := strconv.ParseUint(s, 10, 8)
+	if err != nil || n < 1 || n > coop.MaxKeyServers || s != strconv.Itoa(int(n)) {
+		return 0, errRecord
+	}
+	return coop.ID(n), nil
+}
+
+// sidsOf is the record of a key server; ours is made of what there is.
+func (g *Group) sidsOf(now machine.Now, id coop.ID) (sidRecord, bool) {
+	if g.cfg.Coop == nil || id != g.cfg.Coop.ID {
+		r, ok := g.replica.sids[id]
+		return r, ok
+	}
+	r := sidRecord{Next: g.sidNext, Gen: g.replica.generation}
+	if g.replica.notBefore > now.Mono {
+		r.Not = now.WallAt(g.replica.notBefore)
+	}
+	return r, true
+}
+
+func (g *Group) restoreSIDs(now machine.Now, name string, b []byte) error {
+	var r sidRecord
+	id, err := parseID(name)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(b, &r); err != nil {
+		return err
+	}
+	if r.Next > g.cfg.space.end() {
+		return errRecord
+	}
+	mark(&g.replica.sids, id, r)
+	if c := g.cfg.Coop; c != nil && c.ID == id {
+		g.replica.ownSIDs = true
+		g.sidNext, g.replica.generation = max(g.cfg.SIDFirst, r.Next), r.Gen
+		g.replica.notBefore = 0
+		if !r.Not.IsZero() {
+			g.replica.notBefore = min(now.MonoAt(r.Not), now.Mono.Add(g.memberLife()))
+		}
+	}
+	return nil
+}
+
+// formerlyAlone takes over the sender ids of a time in which this was the only key server: up to next they were given.
+func (g *Group) formerlyAlone(next uint64) {
+	for _, id := range g.cfg.Coop.IDs {
+		part := g.cfg.space.of(id)
+		g.putSIDs(id, sidRecord{Next: min(max(part.first, next), part.end())})
+	}
+}
+
+// putSIDs notes how far another key server is, or that this one goes on from there.
+func (g *Group) putSIDs(id coop.ID, r sidRecord) {
+	mark(&g.replica.sids, id, r)
+	if id == g.cfg.Coop.ID {
+		g.sidNext, g.replica.generation, g.replica.ownSIDs = max(r.Next, g.cfg.SIDFirst), r.Gen, true
+	}
+	mark(&g.durable.sids, id, true)
+}
+
+// learnSIDs takes what another key server knows of ids that were given: of its own, or of ours. Within a generation they
+// only go up; those of an older one are void with its keys.
+func (g *Group) learnSIDs(now machine.Now, id coop.ID, r sidRecord) {
+	own := id == g.cfg.Coop.ID
+	if own && !g.replica.ownSIDs {
+		g.leaveGap(now, r)
+		return
+	}
+	have, ok := g.sidsOf(now, id)
+	switch {
+	case ok && r.Gen < have.Gen, ok && r.Gen == have.Gen && r.Next <= have.Next:
+		return
+	case own:
+		r.Not = time.Time{}
+	}
+	g.putSIDs(id, r)
+}
+
+// leaveGap begins to count without records: r is what another key server knew of us.
+func (g *Group) leaveGap(now machine.Now, r sidRecord) {
+	if r.Next > g.cfg.SIDFirst {
+		if g.cfg.SIDBits >= gapBits {
+			r.Next = min(r.Next+g.cfg.SIDCount/gapPart, g.cfg.SIDFirst+g.cfg.SIDCount)
+		} else {
+			g.replica.notBefore = now.Mono.Add(g.memberLife())
+		}
+	}
+	g.putSIDs(g.cfg.Coop.ID, r)
+}
+
+// sidsConfirmed notes that the others know of all sender ids up to next, which were given until change n.
+func (g *Group) sidsConfirmed(n uint64) {
+	r := &g.replica
+	if n >= r.sidMark.n {
+		r.sidSafe = max(r.sidSafe, r.sidMark.next)
+		r.sidMark.n, r.sidMark.next = r.number(), g.sidNext
+	}
+}
+
+// unknownSIDs says whether there is no room for ids of which no other key server knows.
+func (g *Group) unknownSIDs(now machine.Now, want uint64) error {
+	r := &g.replica
+	if g.cfg.Coop == nil {
+		return nil
+	}
+	if now.Mono < r.notBefore {
+		return fmt.Errorf("%w: this key server has lost its records, and members may have the ids that it gave before, for %v more", ErrNoSenderIDs, r.notBefore.Sub(now.Mono).Round(time.Second))
+	}
+	if r.sidSafe < g.cfg.SIDFirst {
+		r.sidSafe = g.sidNext
+	}
+	if r.sidSafe > g.sidNext { // counting has begun again
+		r.sidSafe = g.sidNext
+		r.sidMark.n, r.sidMark.next = r.number(), g.sidNext
+	}
+	if g.cfg.SIDBits < gapBits || g.sidNext+want <= r.sidSafe+g.cfg.SIDCount/gapPart {
+		return nil
+	}
+	if g.cfg.Coop.Split == coop.Fork && !slices.ContainsFunc(g.teks, func(t *tek) bool { return t.created <= r.lastContact }) {
+		r.sidSafe = g.sidNext // nobody out of reach has any of these keys
+		return nil
+	}
+	return fmt.Errorf("%w: %d were given and no other key server could be told; bring one into reach, or raise sender-ids bits", ErrNoSenderIDs, g.sidNext-r.sidSafe)
+}
+
+// renumber begins to count again, everywhere: all keys are new.
+func (g *Group) renumber() {
+	if g.cfg.Coop == nil {
+		g.sidNext = g.cfg.SIDFirst
+		return
+	}
+	gen := g.replica.generation
+	for _, r := range g.replica.sids {
+		gen = max(gen, r.Gen)
+	}
+	for _, id := range g.cfg.Coop.IDs {
+		g.putSIDs(id, sidRecord{Next: g.cfg.space.of(id).first, Gen: gen + 1})
+	}
+	g.replica.notBefore = 0
+	g.replica.sidSafe, g.replica.sidMark.next = g.sidNext, g.sidNext
+}
+
+// exhausted lists other key servers that have given all their ids.
+func (g *Group) exhausted() bool {
+	for id, r := range g.replica.sids {
+		if id != g.cfg.Coop.ID && r.Gen == g.replica.generation && r.Next >= g.cfg.space.of(id).end() {
+			return true
+		}
+	}
+	return false
+}
+
+// nextSeq is the next sequence number under a KEK. Where a window is used up, it goes on in the next one of this key server.
+func (g *Group) nextSeq(k *kek) uint32 {
+	if g.cfg.Coop != nil && k.seq&(1<<windowBits-1) == 1<<windowBits-1 {
+		g.openWindow(k)
+	}
+	k.seq++
+	return k.seq
+}
+
+// openWindow moves a KEK to the next window of sequence numbers of this key server: another one may have used numbers that
+// are not known here.
+func (g *Group) openWindow(k *kek) {
+	w := k.seq>>windowBits + 1
+	if k.lost {
+		w += (lastWindow + 1) / gapPart
+		k.lost = false
+	}
+	for w%coop.MaxKeyServers != uint32(g.cfg.Coop.ID)%coop.MaxKeyServers {
+		w++
+	}
+	if w > lastWindow {
+		k.seq = 1<<32 - 1
+	} else {
+		k.seq = w << windowBits
+	}
+	g.durable.kek(k)
+}
+
+// spent says that there are hardly any sequence numbers left under a KEK.
+func (g *Group) spent(k *kek) bool {
+	return g.cfg.Coop != nil && k.seq >= 1<<32-16
+}
+
+// ownSPI gives an SPI the number of this key server.
+func (g *Group) ownSPI(s gdoi.SPI) gdoi.SPI {
+	if g.cfg.Coop == nil {
+		return s
+	}
+	return s<<spiBits | gdoi.SPI(g.cfg.Coop.ID)
+}
+
+// gave says whether the sender ids of a member are of this key server's part.
+func (g *Group) gave(m *member) bool {
+	return g.cfg.Coop == nil || len(m.sids) == 0 || sidRange{g.cfg.SIDFirst, g.cfg.SIDCount}.has(uint64(m.sids[0]))
+}
+
+func (r sidRange) has(sid uint64) bool { return sid >= r.first && sid < r.end() }
+
+// cannotReset says why ids cannot be given once more: that takes new keys everywhere.
+func (g *Group) cannotReset() error {
+	switch {
+	case g.replica.standby:
+		return fmt.Errorf("%w: those of this key server are used up", ErrNoSenderIDs)
+	case !g.whole():
+		return fmt.Errorf("%w: they are used up, and the keys cannot be replaced everywhere while key servers are out of reach", ErrNoSenderIDs)
+	}
+	return nil
+}
+
+// burnSIDs says in our record that they are used up, so that the primary sees to it.
+func (g *Group) burnSIDs(now machine.Now, out machine.Effects) machine.Effects {
+	if end := g.cfg.SIDFirst + g.cfg.SIDCount; g.replica.standby && g.sidNext < end {
+		g.sidNext = end
+		mark(&g.durable.sids, g.cfg.Coop.ID, true)
+		return g.flush(now, out)
+	}
+	return out
+}
+
+// coopRecords are those of key servers that have changed.
+func (g *Group) coopRecords(now machine.Now) (out []machine.Record) {
+	for id := coop.ID(1); id <= coop.MaxKeyServers; id++ {
+		if g.durable.sids[id] {
+			out = append(out, g.record(sidsKey(id), g.encodeKey(now, sidsKey(id))))
+		}
+		if g.durable.trust[id] {
+			out = append(out, g.record(trustKey(id), g.encodeTrust(id)))
+		}
+	}
+	return out
+}
