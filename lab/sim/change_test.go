@@ -51,7 +51,7 @@ func change(t *testing.T, s *Sim, f func(*keyserver.Config)) {
 	f(&g)
 	before := s.cfg.Group
 	s.cfg.Group = g
-	groups := s.cfg.keyServer(address(0)).Groups
+	groups := s.cfg.keyServer(0).Groups
 	if err := groups[0].Validate(); err != nil {
 		s.cfg.Group = before // that one does not fit after those before
 		return

@@ -3,6 +3,7 @@ package sim
 import (
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -21,7 +22,8 @@ type Checker struct {
 	violations []Violation
 	counters   map[counterSpace]string // who has it
 	keys       map[gdoi.SPI][32]byte
-	sequence   map[string]uint32 // per KEK, as sent
+	sequence   map[line]uint32    // as sent
+	numbers    map[rekey][32]byte // which datagram has a number
 	announced  rekey
 	rekeys     map[[32]byte]rekey // by digest of the datagram
 	left       map[[32]byte]bool  // datagrams that were really sent
@@ -36,16 +38,31 @@ type Checker struct {
 	apartTotal time.Duration
 	changed    bool
 	lost       string // the first loss that Flows have found
+
+	pairs     map[[2]*Node]*pair
+	lastFault machine.Instant
+	lastTEK   machine.Instant // when a key was made
+	reported  map[string]bool // since the last fault
+	// forbidden are members that must not get a key, because who made it knew that they were removed.
+	forbidden map[gdoi.SPI]map[*Node]bool
+}
+
+// line is the rekeys of one key server under one KEK.
+type line struct {
+	from *Node
+	kek  string
 }
 
 // Violation is a broken invariant.
 type Violation struct {
 	At   time.Duration
 	Node string
+	// Rule is a word for the invariant, so that two runs can be compared.
+	Rule string
 	Text string
 }
 
-func (v Violation) String() string { return fmt.Sprintf("%v %s: %s", v.At, v.Node, v.Text) }
+func (v Violation) String() string { return fmt.Sprintf("%v %s: %s: %s", v.At, v.Node, v.Rule, v.Text) }
 
 // counterSpace is one sender's IVs under one key.
 type counterSpace struct {
@@ -75,8 +92,9 @@ type plane struct {
 func newChecker(s *Sim) *Checker {
 	return &Checker{
 		s: s, plane: map[*Node]*plane{}, counters: map[counterSpace]string{}, keys: map[gdoi.SPI][32]byte{},
-		sequence: map[string]uint32{}, rekeys: map[[32]byte]rekey{}, left: map[[32]byte]bool{}, removed: map[*Node]map[gdoi.SPI]bool{},
+		sequence: map[line]uint32{}, numbers: map[rekey][32]byte{}, rekeys: map[[32]byte]rekey{}, left: map[[32]byte]bool{}, removed: map[*Node]map[gdoi.SPI]bool{},
 		installed: map[gdoi.SPI]int{}, sending: map[gdoi.SPI]int{},
+		pairs: map[[2]*Node]*pair{}, reported: map[string]bool{}, forbidden: map[gdoi.SPI]map[*Node]bool{},
 	}
 }
 
@@ -121,8 +139,14 @@ func (c *Checker) of(n *Node) *plane {
 	return p
 }
 
-func (c *Checker) violate(n *Node, format string, args ...any) {
-	c.violations = append(c.violations, Violation{c.s.Now(), n.Name, fmt.Sprintf(format, args...)})
+func (c *Checker) violate(n *Node, rule, format string, args ...any) {
+	name := ""
+	if n != nil {
+		name = n.Name
+	}
+	v := Violation{c.s.Now(), name, rule, fmt.Sprintf(format, args...)}
+	c.violations = append(c.violations, v)
+	c.s.log(Entry{Kind: "violation", Node: name, Text: rule + ": " + v.Text})
 }
 
 // count adds a member's plane to the totals, or takes it off.
@@ -160,7 +184,7 @@ func (c *Checker) effect(n *Node, e machine.Effect) {
 	case gdoi.RetireSA:
 		t, ok := p.sas[e.SPI]
 		if !ok {
-			c.violate(n, "retires %v, which it does not hold", e.SPI)
+			c.violate(n, "install", "retires %v, which it does not hold", e.SPI)
 		}
 		t.Key.Destroy()
 		delete(p.sas, e.SPI)
@@ -178,22 +202,25 @@ func (c *Checker) effect(n *Node, e machine.Effect) {
 func (c *Checker) install(n *Node, p *plane, e gdoi.InstallSA) {
 	key := sha256.Sum256(e.TEK.Key.Bytes())
 	if known, ok := c.keys[e.TEK.SPI]; ok && known != key {
-		c.violate(n, "SPI %v names two keys", e.TEK.SPI)
+		c.violate(n, "spi", "SPI %v names two keys", e.TEK.SPI)
 	}
 	c.keys[e.TEK.SPI] = key
-	if known := c.removed[n]; known != nil && !known[e.TEK.SPI] {
-		c.violate(n, "was removed and has %v, which was made after that", e.TEK.SPI)
+	if c.forbidden[e.TEK.SPI][n] {
+		c.violate(n, "removed", "has %v, which was made by a key server that had removed it", e.TEK.SPI)
+	}
+	if known := c.removed[n]; known != nil && !known[e.TEK.SPI] && c.s.cfg.Coop == nil {
+		c.violate(n, "removed", "was removed and has %v, which was made after that", e.TEK.SPI)
 	}
 	if len(e.SIDs) == 0 {
-		c.violate(n, "%v without a sender id", e.TEK.SPI)
+		c.violate(n, "install", "%v without a sender id", e.TEK.SPI)
 	}
 	for _, sid := range e.SIDs {
 		if uint64(sid)>>e.SIDBits != 0 {
-			c.violate(n, "sender id %d is wider than %d bits", sid, e.SIDBits)
+			c.violate(n, "install", "sender id %d is wider than %d bits", sid, e.SIDBits)
 		}
 		space := counterSpace{key, sid}
 		if who, ok := c.counters[space]; ok {
-			c.violate(n, "sender id %d under %v is given a second time; first to %s", sid, e.TEK.SPI, who)
+			c.violate(n, "counter", "sender id %d under %v is given a second time; first to %s", sid, e.TEK.SPI, who)
 		}
 		c.counters[space] = n.Name
 	}
@@ -210,7 +237,7 @@ func (c *Checker) install(n *Node, p *plane, e gdoi.InstallSA) {
 
 func (c *Checker) activate(n *Node, p *plane, class int, spi gdoi.SPI) {
 	if s, ok := p.sas[spi]; !ok || s.class != class {
-		c.violate(n, "sends class %d with %v, which it does not hold for it", class, spi)
+		c.violate(n, "install", "sends class %d with %v, which it does not hold for it", class, spi)
 		return
 	}
 	p.early = true
@@ -228,7 +255,7 @@ func (c *Checker) tooEarly(n *Node, p *plane) {
 		}
 		for _, o := range p.sas {
 			if o.SendAfter.Before(t.SendAfter) && protects(o, p.policy.Policy[i]) {
-				c.violate(n, "sends with %v %v before its activation, and holds %v", t.SPI, t.SendAfter.Sub(now), o.SPI)
+				c.violate(n, "early", "sends with %v %v before its activation, and holds %v", t.SPI, t.SendAfter.Sub(now), o.SPI)
 				return
 			}
 		}
@@ -243,6 +270,9 @@ type rekey struct {
 
 // note reads sequence numbers off the journal. That of a key server comes right before the first datagrams.
 func (c *Checker) note(n *Node, e machine.Note) {
+	if e.Name == gdoi.NoteTEKCreated {
+		c.made(n, e)
+	}
 	if e.Name != gdoi.NoteRekeySent && e.Name != gdoi.NoteRekeyReceived {
 		return
 	}
@@ -262,7 +292,7 @@ func (c *Checker) note(n *Node, e machine.Note) {
 	}
 	last := c.of(n).lastSeq
 	if r.seq <= last[r.kek] {
-		c.violate(n, "accepts rekey %d under KEK %s after %d", r.seq, r.kek, last[r.kek])
+		c.violate(n, "seq", "accepts rekey %d under KEK %s after %d", r.seq, r.kek, last[r.kek])
 	}
 	last[r.kek] = r.seq
 }
@@ -288,10 +318,15 @@ func (c *Checker) transmitted(n *Node, b []byte) {
 	}
 	c.left[digest] = true
 	r := c.rekeys[digest]
-	if r.seq <= c.sequence[r.kek] {
-		c.violate(n, "sends rekey %d under KEK %s after %d", r.seq, r.kek, c.sequence[r.kek])
+	if _, ok := c.numbers[r]; ok {
+		c.violate(n, "seq", "sends another rekey %d under KEK %s", r.seq, r.kek)
 	}
-	c.sequence[r.kek] = r.seq
+	c.numbers[r] = digest
+	l := line{n, r.kek}
+	if r.seq <= c.sequence[l] {
+		c.violate(n, "seq", "sends rekey %d under KEK %s after %d", r.seq, r.kek, c.sequence[l])
+	}
+	c.sequence[l] = r.seq
 }
 
 // isPush looks at the exchange type in the ISAKMP header.
@@ -307,14 +342,14 @@ func (c *Checker) stepped(n *Node) {
 			c.tooEarly(n, p)
 		}
 		if p.registered != (len(p.sas) > 0) {
-			c.violate(n, "registered is %v with %d keys", p.registered, len(p.sas))
+			c.violate(n, "registered", "registered is %v with %d keys", p.registered, len(p.sas))
 		}
 		if why := p.mute(); why != "" {
-			c.violate(n, "registered, but %s", why)
+			c.violate(n, "mute", "registered, but %s", why)
 		}
 		for spi, t := range p.sas {
 			if over := epoch.Add(time.Duration(n.clock().Mono)).Sub(t.Expires); over > 0 {
-				c.violate(n, "holds %v %v after its end", spi, over)
+				c.violate(n, "late", "holds %v %v after its end", spi, over)
 			}
 		}
 	}
@@ -334,6 +369,7 @@ func (c *Checker) stepped(n *Node) {
 		c.apartTotal += c.s.now.Sub(c.apartFrom)
 	}
 	c.apart = apart
+	c.judge()
 }
 
 // crashed forgets the data plane of a node.
@@ -355,6 +391,11 @@ func (c *Checker) settle() {
 	}
 }
 
+// sortedKeys lists SPIs in order.
+func sortedKeys[V any](m map[gdoi.SPI]V) []gdoi.SPI { return slices.Sorted(maps.Keys(m)) }
+
+func sortedSPIs(m map[int]gdoi.SPI) []gdoi.SPI { return slices.Sorted(maps.Values(m)) }
+
 // unreadable lists, in order, the keys that others on the same side of every partition send with and this member, if it
 // is registered, does not hold.
 func (c *Checker) unreadable(n *Node) []gdoi.SPI {
@@ -366,7 +407,7 @@ func (c *Checker) unreadable(n *Node) []gdoi.SPI {
 	var out []gdoi.SPI
 	for _, o := range c.s.nodes[1:] {
 		q := c.plane[o]
-		if q == nil || !q.registered || o.island != n.island {
+		if q == nil || !q.registered || !c.s.carries(o, n) {
 			continue
 		}
 		for class, spi := range q.sending {

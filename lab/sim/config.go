@@ -27,6 +27,11 @@ type Config struct {
 	// the first, or begin with any of them when Spread is set.
 	Spares int
 	Spread bool
+	// Coop makes them one, of several key servers that know each other; Spares does not count then.
+	Coop *Coop
+	// Strict means that the faults of the run are none that may keep members apart from each other, except those of different
+	// sides of a split that forks.
+	Strict bool
 	// StartSpread is the time within which the members start.
 	StartSpread time.Duration
 	Network     Network
@@ -86,10 +91,11 @@ func spareAddress(i int) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 1, byte(i)}), 848)
 }
 
-func (c *Config) keyServer(at netip.AddrPort) node.KSConfig {
-	g := c.Group
+// keyServer is the configuration of key server i, from 0.
+func (c *Config) keyServer(i int) node.KSConfig {
+	at, g := keyServerAddress(i), c.Group
 	g.Name, g.ID = GroupName, gdoi.GroupIDFromUint32(1234)
-	g.SignKey, g.SignPublic = signKey, publicDER()
+	g.SignKey, g.SignPublic = signKey, publicDER(c.signer(i))
 	if g.Authorise == nil {
 		g.Authorise = policy.Authorisation{{Prefix: netip.MustParsePrefix("10.0.0.0/8")}, {Prefix: netip.MustParsePrefix("2001:db8:a00::/40")}}
 	}
@@ -100,7 +106,7 @@ func (c *Config) keyServer(at netip.AddrPort) node.KSConfig {
 		}
 		g.Policy = l
 	}
-	out := node.KSConfig{Local: at, Phase1: c.phase1(), Groups: []keyserver.Config{g}}
+	out := node.KSConfig{Local: at, Phase1: c.phase1(), Groups: []keyserver.Config{g}, Coop: c.coop(i)}
 	if c.IPv6 {
 		out.Other = beside(at)
 	}
@@ -109,7 +115,7 @@ func (c *Config) keyServer(at netip.AddrPort) node.KSConfig {
 
 func (c *Config) groupMember(i int) node.GMConfig {
 	servers := []netip.AddrPort{address(0)}
-	for j := range c.Spares {
+	for j := range c.spares() {
 		servers = append(servers, spareAddress(j+1))
 	}
 	own := c.member(i)

@@ -4,18 +4,37 @@ import (
 	"crypto"
 	"crypto/rsa"
 	"crypto/x509"
+	"fmt"
 	"math/big"
 	"math/rand/v2"
 	"sync"
 
+	"github.com/getvpn/getvpn/gdoi/coop"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/suite"
 )
 
-// signer is the key custody of all simulated key servers: one RSA-2048 key, the same in every process, because a
-// trace hash covers signatures. It protects nothing.
-var signer = sync.OnceValue(func() *rsa.PrivateKey {
-	stream := rand.NewChaCha8([32]byte([]byte("getvpn simulator, signing key 01")))
+// signers are the key custodies of simulated key servers: RSA-2048 keys, the same in every process, because a
+// trace hash covers signatures. They protect nothing.
+var signers = func() (all [coop.MaxKeyServers]func() *rsa.PrivateKey) {
+	for i := range all {
+		all[i] = sync.OnceValue(func() *rsa.PrivateKey {
+			return makeSigner(fmt.Sprintf("getvpn simulator, signing key %02d", i+1))
+		})
+	}
+	return all
+}()
+
+// signer is which of them key server i, from 0, has: all have one, unless each has its own.
+func (c *Config) signer(i int) int {
+	if c.Coop != nil && c.Coop.OwnKeys {
+		return i
+	}
+	return 0
+}
+
+func makeSigner(seed string) *rsa.PrivateKey {
+	stream := rand.NewChaCha8([32]byte([]byte(seed)))
 	e := big.NewInt(65537)
 	one := big.NewInt(1)
 	prime := func() *big.Int {
@@ -39,11 +58,11 @@ var signer = sync.OnceValue(func() *rsa.PrivateKey {
 	}
 	k.Precompute()
 	return k
-})
+}
 
 // publicDER is what members get.
-func publicDER() []byte {
-	der, err := x509.MarshalPKIXPublicKey(&signer().PublicKey)
+func publicDER(signer int) []byte {
+	der, err := x509.MarshalPKIXPublicKey(&signers[signer]().PublicKey)
 	if err != nil {
 		panic("sim: " + err.Error())
 	}
@@ -51,7 +70,7 @@ func publicDER() []byte {
 }
 
 // sign is deterministic: PKCS #1 v1.5 takes no randomness.
-func sign(e machine.Sign) ([]byte, error) {
+func sign(signer int, e machine.Sign) ([]byte, error) {
 	h := crypto.Hash(0)
 	if e.Scheme == machine.SignRSAPKCS1 {
 		h = map[machine.Hash]crypto.Hash{machine.SHA256: crypto.SHA256, machine.SHA384: crypto.SHA384, machine.SHA512: crypto.SHA512}[e.Hash]
@@ -59,5 +78,5 @@ func sign(e machine.Sign) ([]byte, error) {
 	if len(e.Digest) != suite.HashLen(e.Hash) {
 		return nil, suite.ErrLength
 	}
-	return rsa.SignPKCS1v15(nil, signer(), h, e.Digest)
+	return rsa.SignPKCS1v15(nil, signers[signer](), h, e.Digest)
 }

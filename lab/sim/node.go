@@ -32,12 +32,22 @@ type Node struct {
 	m       machine.Machine
 	timer   machine.Instant // the deadline that is in the queue
 	timed   bool
+	paused  bool
+	backlog []waiting
 	held    map[machine.PersistID][]machine.Send
 	written map[machine.PersistID]bool
+	pending []transaction   // that the store was asked for in this life, and has not written
+	slow    time.Duration   // what every write takes longer
 	writes  machine.Instant // when the store has done what it was asked so far
 	crashIn int             // effects until a crash; negative: none
 	store   error
 	custody error
+}
+
+// transaction is one that the store was asked for. reached says that a crash finds it written, if it finds those before it.
+type transaction struct {
+	machine.Persist
+	reached bool
 }
 
 type diskKey struct{ bucket, key string }
@@ -58,6 +68,7 @@ func (n *Node) Start() {
 	}
 	n.life++
 	n.s.record("start", n.index, nil)
+	n.s.log(Entry{Kind: "start", Node: n.Name, Text: fmt.Sprintf("with %d records", len(n.disk))})
 	var seed [32]byte
 	binary.BigEndian.PutUint64(seed[:], n.s.cfg.Seed)
 	binary.BigEndian.PutUint64(seed[8:], uint64(n.index))
@@ -65,10 +76,11 @@ func (n *Node) Start() {
 	env := machine.NewEnv(rand.NewChaCha8(seed))
 	env.Boot = fmt.Sprint(n.Name, n.boot)
 	n.joined = map[netip.AddrPort]bool{}
+	n.writes = n.s.now
 	n.held, n.written, n.timed, n.crashIn = map[machine.PersistID][]machine.Send{}, map[machine.PersistID]bool{}, false, -1
 	var err error
 	if n.index <= 0 {
-		n.m, err = node.NewKeyServer(env, n.s.cfg.keyServer(n.Addr), n.records())
+		n.m, err = node.NewKeyServer(env, n.s.cfg.keyServer(n.number()), n.records())
 	} else {
 		n.m, err = node.NewGroupMember(env, n.s.cfg.groupMember(n.index))
 	}
@@ -97,7 +109,15 @@ func (n *Node) Crash() {
 		return
 	}
 	n.s.record("crash", n.index, nil)
-	n.m = nil
+	n.s.log(Entry{Kind: "crash", Node: n.Name})
+	// The store had got somewhere; transactions are written in order, and never by halves.
+	for _, w := range n.pending {
+		if !w.reached || n.store != nil {
+			break
+		}
+		n.write(w.Persist)
+	}
+	n.m, n.paused, n.backlog, n.pending = nil, false, nil, nil
 	n.s.Check.crashed(n)
 }
 
@@ -119,7 +139,7 @@ func (n *Node) FailCustody(err error) { n.custody = err }
 // Do gives the node an event, a command for instance.
 func (n *Node) Do(ev machine.Event) {
 	if n.Up() {
-		n.step(ev)
+		n.do(waiting{f: func() { n.step(ev) }})
 	}
 }
 
@@ -160,7 +180,7 @@ func (n *Node) schedule() {
 			return
 		}
 		n.timed = false
-		n.step(machine.Timeout{})
+		n.do(waiting{timer: true, f: func() { n.step(machine.Timeout{}) }})
 	})
 }
 
@@ -181,6 +201,7 @@ func (n *Node) effect(e machine.Effect) {
 	case machine.Note:
 		n.s.record("note "+e.Name, n.index, []byte(e.Reason+e.Text))
 		n.s.stats.Notes[e.Name]++
+		n.s.logNote(n, e)
 		n.s.Check.note(n, e)
 	case gdoi.JoinMulticast:
 		n.joined[e.Address] = true
@@ -202,36 +223,44 @@ func (n *Node) later(d time.Duration, f func()) {
 	})
 }
 
-// persist writes after some milliseconds. A crash before that may find the transaction written or not; never half.
+// persist writes after some milliseconds, in order, as the store of the daemon does it.
 func (n *Node) persist(e machine.Persist) {
 	n.s.record("persist", n.index, nil)
-	life, reached := n.life, n.s.rng.IntN(2) == 0
-	// In order, as the store of the daemon does it.
-	n.writes = max(n.writes, n.s.now.Add(time.Millisecond+time.Duration(n.s.rng.Int64N(int64(4*time.Millisecond)))))
+	n.s.logPersist(n, e)
+	life := n.life
+	n.pending = append(n.pending, transaction{e, n.s.rng.IntN(2) == 0})
+	n.writes = max(n.writes, n.s.now.Add(n.slow+time.Millisecond+time.Duration(n.s.rng.Int64N(int64(4*time.Millisecond)))))
 	n.s.After(n.writes.Sub(n.s.now), func() {
-		alive := n.Up() && n.life == life
-		err := n.store
-		if err == nil && (alive || reached && n.life == life) {
-			for _, r := range e.Records {
-				if r.Value == nil {
-					delete(n.disk, diskKey{r.Bucket, r.Key})
-				} else {
-					n.disk[diskKey{r.Bucket, r.Key}] = append([]byte(nil), r.Value...)
-				}
-			}
-		}
-		if !alive {
+		if !n.Up() || n.life != life {
 			return
 		}
+		n.pending = n.pending[1:]
+		err := n.store
 		if err == nil {
-			n.written[e.ID] = true
-			for _, held := range n.held[e.ID] {
-				n.s.transmit(n, held.Remote, held.Bytes)
-			}
+			n.write(e)
 		}
-		delete(n.held, e.ID)
-		n.step(machine.Persisted{ID: e.ID, Err: err})
+		n.do(waiting{f: func() {
+			if err == nil {
+				n.written[e.ID] = true
+				for _, held := range n.held[e.ID] {
+					n.s.transmit(n, held.Remote, held.Bytes)
+				}
+			}
+			delete(n.held, e.ID)
+			n.step(machine.Persisted{ID: e.ID, Err: err})
+		}})
 	})
+}
+
+// write is a transaction on the disk.
+func (n *Node) write(e machine.Persist) {
+	for _, r := range e.Records {
+		if r.Value == nil {
+			delete(n.disk, diskKey{r.Bucket, r.Key})
+		} else {
+			n.disk[diskKey{r.Bucket, r.Key}] = append([]byte(nil), r.Value...)
+		}
+	}
 }
 
 var errNoKey = errors.New("sim: no such key")
@@ -244,8 +273,8 @@ func (n *Node) sign(e machine.Sign) {
 			ev.Err = errNoKey
 		}
 		if ev.Err == nil {
-			ev.Signature, ev.Err = sign(e)
+			ev.Signature, ev.Err = sign(n.s.cfg.signer(n.number()), e)
 		}
-		n.step(ev)
+		n.do(waiting{f: func() { n.step(ev) }})
 	})
 }

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"net/netip"
 
 	"github.com/getvpn/getvpn/gdoi"
@@ -15,17 +16,24 @@ func (s *Sim) Remove(nodes ...*Node) {
 	for spi := range s.Check.keys {
 		known[spi] = true
 	}
-	for _, t := range s.KS().KeyServer().Snapshot(s.clock()).Groups[0].TEKs {
-		known[t.SPI] = true
+	for _, k := range s.KeyServers() {
+		if ks := k.KeyServer(); ks != nil {
+			for _, t := range ks.Snapshot(s.clock()).Groups[0].TEKs {
+				known[t.SPI] = true
+			}
+		}
 	}
 	for _, n := range nodes {
 		c.Members = append(c.Members, n.Addr.Addr().String())
 		p := s.Check.of(n)
+		if p.removed {
+			continue
+		}
 		s.Check.count(p, -1)
 		p.removed = true
 		s.Check.removed[n] = known
 	}
-	s.KS().Do(c)
+	s.Primary().Do(c)
 }
 
 // IsRemoved says whether the key server, if it runs, has the member on its list of the removed.
@@ -44,8 +52,11 @@ func (s *Sim) IsRemoved(n *Node) bool {
 
 // Readmit lets a member in again.
 func (s *Sim) Readmit(n *Node) {
-	s.KS().Do(gdoi.CmdReadmit{Group: GroupName, Member: n.Addr.Addr().String(), ID: 1})
+	s.Primary().Do(gdoi.CmdReadmit{Group: GroupName, Member: n.Addr.Addr().String(), ID: 1})
 	p := s.Check.of(n)
+	if !p.removed {
+		return
+	}
 	delete(s.Check.removed, n)
 	p.removed = false
 	s.Check.count(p, +1)
@@ -53,7 +64,7 @@ func (s *Sim) Readmit(n *Node) {
 
 // overheard hands what the key server sends to the removed, as if it had been sent to them.
 func (c *Checker) overheard(from *Node, to netip.AddrPort, b []byte) {
-	if from.index != 0 {
+	if from.index > 0 {
 		return
 	}
 	for _, n := range c.s.nodes[1:] {
@@ -65,5 +76,32 @@ func (c *Checker) overheard(from *Node, to netip.AddrPort, b []byte) {
 				n.step(machine.Datagram{Local: n.Addr, Remote: from.Addr, Bytes: b})
 			}
 		})
+	}
+}
+
+// made notes who must not get a key: those of whom the key server that made it knows that they are removed.
+func (c *Checker) made(by *Node, e machine.Note) {
+	c.lastTEK = c.s.now
+	ks := by.KeyServer()
+	if ks == nil || c.s.cfg.Coop == nil {
+		return
+	}
+	var spi gdoi.SPI
+	for _, f := range e.Fields {
+		if f.Key == "spi" {
+			if _, err := fmt.Sscanf(f.Value, "%x", &spi); err != nil {
+				panic("sim: SPI " + f.Value)
+			}
+		}
+	}
+	for _, r := range ks.Snapshot(by.clock()).Groups[0].Removed {
+		for _, n := range c.s.Members() {
+			if n.Addr == r.Addr {
+				if c.forbidden[spi] == nil {
+					c.forbidden[spi] = map[*Node]bool{}
+				}
+				c.forbidden[spi][n] = true
+			}
+		}
 	}
 }

@@ -27,7 +27,11 @@ type Sim struct {
 	byAddr  map[netip.AddrPort]*Node
 	Check   *Checker
 	network Network
-	stats   Stats
+	// cuts and splits count the faults that stop control-plane datagrams, and packets of members.
+	cuts, splits map[way]int
+	stats        Stats
+	// Log, if set, is told everything that happens, in words.
+	Log func(Entry)
 	// Tap, if set, sees every datagram that is sent.
 	Tap func(from, to netip.AddrPort, b []byte)
 }
@@ -46,7 +50,7 @@ var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 func New(cfg Config) *Sim {
 	s := &Sim{
 		cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, 0x6765747670_6e)), trace: sha256.New(), byAddr: map[netip.AddrPort]*Node{},
-		network: cfg.Network, stats: Stats{Notes: map[string]uint64{}},
+		network: cfg.Network, stats: Stats{Notes: map[string]uint64{}}, cuts: map[way]int{}, splits: map[way]int{},
 	}
 	s.Check = newChecker(s)
 	for i := range cfg.Members + 1 {
@@ -62,11 +66,14 @@ func New(cfg Config) *Sim {
 		}
 		s.After(at, n.Start)
 	}
-	for i := range cfg.Spares {
+	for i := range cfg.spares() {
 		n := &Node{s: s, index: -1 - i, Name: fmt.Sprintf("ks%d", i+2), Addr: spareAddress(i + 1), disk: map[diskKey][]byte{}, crashIn: -1}
 		s.spares = append(s.spares, n)
 		s.listens(n)
 		s.After(0, n.Start)
+	}
+	if cfg.Coop != nil {
+		s.After(time.Second, s.watch)
 	}
 	return s
 }
@@ -89,6 +96,9 @@ func (n *Node) from(to netip.AddrPort) netip.AddrPort {
 
 // KS is the key server.
 func (s *Sim) KS() *Node { return s.nodes[0] }
+
+// KeyServers are all key servers.
+func (s *Sim) KeyServers() []*Node { return append([]*Node{s.nodes[0]}, s.spares...) }
 
 // Spare is spare key server i, from 1.
 func (s *Sim) Spare(i int) *Node { return s.spares[i-1] }
@@ -151,7 +161,11 @@ func (s *Sim) Partition(island int, nodes ...*Node) {
 }
 
 // Heal ends all partitions.
-func (s *Sim) Heal() { s.Partition(0, s.nodes...) }
+func (s *Sim) Heal() {
+	s.Partition(0, s.all()...)
+	clear(s.cuts)
+	clear(s.splits)
+}
 
 // transmit is the network.
 func (s *Sim) transmit(from *Node, to netip.AddrPort, b []byte) {
@@ -182,6 +196,7 @@ func (s *Sim) carry(from, dst *Node, to netip.AddrPort, b []byte) {
 	for range copies {
 		if dst == nil || dst.deaf && to.Addr().IsMulticast() || s.rng.Float64() < s.network.Loss {
 			s.stats.Lost++
+			s.logDatagram("lost", from, dst, b)
 			continue
 		}
 		delay := s.network.Latency
@@ -189,12 +204,14 @@ func (s *Sim) carry(from, dst *Node, to netip.AddrPort, b []byte) {
 			delay += time.Duration(s.rng.Int64N(int64(s.network.Jitter)))
 		}
 		s.After(delay, func() {
-			if dst.island != from.island || !dst.Up() {
+			if !s.passes(from, dst) || !dst.Up() {
 				s.stats.Lost++
+				s.logDatagram("unreachable", from, dst, b)
 				return
 			}
 			s.stats.Delivered++
-			dst.step(machine.Datagram{Local: to, Remote: from.from(to), Bytes: b})
+			s.logDatagram("receive", from, dst, b)
+			dst.receive(machine.Datagram{Local: to, Remote: from.from(to), Bytes: b})
 		})
 	}
 }
@@ -202,7 +219,7 @@ func (s *Sim) carry(from, dst *Node, to netip.AddrPort, b []byte) {
 // Inject delivers a datagram that nobody in the run sent.
 func (s *Sim) Inject(to *Node, from netip.AddrPort, b []byte) {
 	if to.Up() {
-		to.step(machine.Datagram{Local: to.Addr, Remote: from, Bytes: b})
+		to.receive(machine.Datagram{Local: to.Addr, Remote: from, Bytes: b})
 	}
 }
 
