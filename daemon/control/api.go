@@ -178,7 +178,8 @@ type KSMember struct {
 	LastSeq       uint32     `json:"last_seq"`    // last rekey sequence number sent to it
 	Rekey         RekeyState `json:"rekey"`
 	SIDs          []uint32   `json:"sids"`
-	KeyTree       bool       `json:"key_tree"` // it need not register again when others are removed
+	KeyTree       bool       `json:"key_tree"`             // it need not register again when others are removed
+	KeyServer     int        `json:"key_server,omitempty"` // the number of that where it registered; 0: this one is alone
 }
 
 // RekeyState is what a key server knows about the rekeys of a member, since its start.

@@ -104,6 +104,26 @@ func ClearMembers(ctx context.Context, fleet *source.Fleet, group string, now bo
 	return told(n.Name, r, err)
 }
 
+// Handover lets another key server be primary of a group: a number, an address, the name of a node, or, if to is empty, the
+// one that an election would choose.
+func Handover(ctx context.Context, fleet *source.Fleet, group, to string) (string, error) {
+	n, err := keyServer(fleet, group)
+	if err != nil {
+		return "", err
+	}
+	if m := fleet.Node(to); m != nil && m.Snap != nil && m.Snap.KS != nil {
+		for i := range m.Snap.KS.Groups {
+			if g := &m.Snap.KS.Groups[i]; g.Name == group && g.Coop != nil {
+				to = fmt.Sprint(g.Coop.ID)
+			}
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, bound)
+	defer cancel()
+	r, err := client.New(n.Socket).Handover(ctx, control.HandoverRequest{Group: group, To: to})
+	return told(n.Name, r, err)
+}
+
 // address is that of an attached node, or what was given: an address or an identity.
 func address(fleet *source.Fleet, group, member string) string {
 	if m := fleet.Node(member); m != nil && m.Snap != nil {

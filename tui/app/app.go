@@ -13,6 +13,7 @@ import (
 	"github.com/charmbracelet/bubbles/textinput"
 	tea "github.com/charmbracelet/bubbletea"
 
+	"github.com/getvpn/getvpn/daemon/control"
 	"github.com/getvpn/getvpn/tui/action"
 	"github.com/getvpn/getvpn/tui/source"
 	"github.com/getvpn/getvpn/tui/theme"
@@ -274,6 +275,8 @@ func (m *Model) act(msg tea.KeyMsg) {
 			func(ctx context.Context) (string, error) {
 				return action.RemoveMember(ctx, fleet, group, []string{node}, false)
 			}}
+	case key.Matches(msg, k.Handover):
+		m.handover(node)
 	case key.Matches(msg, k.Clear):
 		if node == "" || group == "" {
 			m.say("", errNothing("select a member first (views 1 and 2)"))
@@ -282,6 +285,20 @@ func (m *Model) act(msg tea.KeyMsg) {
 		m.ask = &question{"Clear member " + node + " of group " + group + "? It loses its keys and must register again.",
 			func(ctx context.Context) (string, error) { return action.ClearMember(ctx, fleet, group, node) }}
 	}
+}
+
+// handover asks whether the selected key server shall be primary: of the group whose row it is, or of its first one.
+func (m *Model) handover(node string) {
+	fleet, group := m.fleet, m.group(node)
+	if n := fleet.Node(node); n == nil || n.Role != control.RoleKeyServer {
+		m.say("", errNothing("select a key server first (views 1 and 6)"))
+		return
+	}
+	if v, ok := m.views[m.tab].(view.Coop); ok && m.node == "" {
+		group = v.GroupAt(m.frame())
+	}
+	m.ask = &question{"Make " + node + " primary of group " + group + "? The primary of now hands over when " + node + " has all that it has.",
+		func(ctx context.Context) (string, error) { return action.Handover(ctx, fleet, group, node) }}
 }
 
 type errNothing string

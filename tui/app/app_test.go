@@ -68,14 +68,21 @@ func TestScreens(t *testing.T) {
 		w, h int
 	}{{"80x24", 80, 24}, {"60x20", 60, 20}, {"160x48", 160, 48}} {
 		for _, screen := range []struct {
-			name string
-			keys []string
+			name  string
+			keys  []string
+			fleet func() *source.Fleet
 		}{
-			{"overview", nil}, {"members", []string{"2", "down"}}, {"keys", []string{"3"}}, {"policy", []string{"4"}}, {"events", []string{"5"}},
-			{"node", []string{"down", "enter"}}, {"help", []string{"?"}}, {"ask", []string{"R"}}, {"filter", []string{"/", "g", "m", "3", "enter"}},
+			{"overview", nil, nil}, {"members", []string{"2", "down"}, nil}, {"keys", []string{"3"}, nil}, {"policy", []string{"4"}, nil}, {"events", []string{"5"}, nil},
+			{"node", []string{"down", "enter"}, nil}, {"help", []string{"?"}, nil}, {"ask", []string{"R"}, nil}, {"filter", []string{"/", "g", "m", "3", "enter"}, nil},
+			{"alone", []string{"6"}, nil}, {"coop", []string{"6"}, sourcetest.Coop}, {"coop-overview", nil, sourcetest.Coop}, {"coop-node", []string{"enter"}, sourcetest.Coop},
+			{"coop-ask", []string{"6", "down", "H"}, sourcetest.Coop},
+			{"split", []string{"6", "down", "down"}, sourcetest.Split}, {"split-overview", nil, sourcetest.Split}, {"split-keys", []string{"3"}, sourcetest.Split},
 		} {
 			t.Run(size.name+"-"+screen.name, func(t *testing.T) {
 				m := model(t, size.w, size.h)
+				if screen.fleet != nil {
+					m.Update(fleetMsg{screen.fleet()})
+				}
 				press(m, screen.keys...)
 				got := m.View()
 				lines := strings.Split(got, "\n")
@@ -181,7 +188,7 @@ func TestTinyAndEmpty(t *testing.T) {
 	}
 	m = model(t, 80, 24)
 	m.Update(fleetMsg{&source.Fleet{Title: "/run/getvpn"}})
-	for _, tab := range []string{"1", "2", "3", "4", "5"} {
+	for _, tab := range []string{"1", "2", "3", "4", "5", "6"} {
 		press(m, tab, "enter", "down", "r", "esc")
 		_ = m.View()
 	}

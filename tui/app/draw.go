@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/charmbracelet/bubbles/key"
@@ -71,6 +72,9 @@ func (m *Model) title() string {
 	if len(down) > 0 {
 		state += "  " + t.State(theme.Broken, "down: "+ansi.Truncate(strings.Join(down, " "), 24, "…"))
 	}
+	if split := view.SplitGroups(f); len(split) > 0 {
+		state = t.State(theme.Broken, "SPLIT: "+ansi.Truncate(strings.Join(split, " "), 16, "…")) + "  " + state
+	}
 	if up == 0 && len(down) == 0 {
 		state = t.State(theme.Neutral, "looking")
 	}
@@ -130,13 +134,18 @@ func (m *Model) footer() string {
 	if m.fleet.Lab != "" {
 		show = []key.Binding{k.Next, k.Open, k.Rekey, k.Kill, k.Start, k.Filter, k.Help, k.Quit}
 	}
+	if _, ok := m.views[m.tab].(view.Coop); ok {
+		show = slices.DeleteFunc(slices.Insert(show, 2, k.Handover), func(b key.Binding) bool {
+			return b.Help() == k.Filter.Help() || b.Help() == k.Freeze.Help() || b.Help() == k.Start.Help()
+		})
+	}
 	if m.node != "" {
 		show = append([]key.Binding{k.Back}, show[2:]...)
 	}
 	if m.width < 78 { // help and quit must not be what is cut
 		show = []key.Binding{k.Next, k.Open, k.Rekey, k.Help, k.Quit}
 	}
-	short := map[string]string{"tab": "view", "r": "rekey", "K": "kill", "S": "start", "/": "filter", "space": "freeze"}
+	short := map[string]string{"tab": "view", "r": "rekey", "K": "kill", "S": "start", "H": "primary", "/": "filter", "space": "freeze"}
 	var parts []string
 	for _, b := range show {
 		h := b.Help()

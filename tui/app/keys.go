@@ -7,6 +7,7 @@ type keyMap struct {
 	Next, Prev, Up, Down, PageUp, PageDown, Top, Bottom key.Binding
 	Open, Back, Filter, Freeze, Help, Quit              key.Binding
 	Rekey, RekeyKEK, Kill, Start, Clear, Remove         key.Binding
+	Handover                                            key.Binding
 	Tabs                                                []key.Binding
 }
 
@@ -24,11 +25,11 @@ func defaultKeys() keyMap {
 		Freeze: bind("freeze screen", " "), Help: bind("help", "?"), Quit: bind("quit", "q", "ctrl+c"),
 		Rekey: bind("new TEK", "r"), RekeyKEK: bind("new TEK and KEK", "R"),
 		Kill: bind("kill node (lab)", "K"), Start: bind("start node (lab)", "S"), Clear: bind("clear member", "C"),
-		Remove: bind("remove member", "X"),
+		Remove: bind("remove member", "X"), Handover: bind("make it primary", "H"),
 	}
 	k.Freeze.SetHelp("space", "freeze screen")
 	k.Quit.SetHelp("q", "quit")
-	for _, n := range []string{"1", "2", "3", "4", "5"} {
+	for _, n := range []string{"1", "2", "3", "4", "5", "6"} {
 		k.Tabs = append(k.Tabs, bind("view "+n, n))
 	}
 	return k
@@ -45,6 +46,6 @@ func (k keyMap) groups() []struct {
 	}{
 		{"Move", []key.Binding{k.Next, k.Prev, k.Up, k.Down, k.PageUp, k.PageDown, k.Top, k.Bottom, k.Open, k.Back}},
 		{"Look", []key.Binding{k.Filter, k.Freeze, k.Help, k.Quit}},
-		{"Act (each asks first)", []key.Binding{k.Rekey, k.RekeyKEK, k.Clear, k.Remove, k.Kill, k.Start}},
+		{"Act (each asks first)", []key.Binding{k.Rekey, k.RekeyKEK, k.Clear, k.Remove, k.Handover, k.Kill, k.Start}},
 	}
 }

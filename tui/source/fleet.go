@@ -91,10 +91,25 @@ func (f *Fleet) Groups() []string {
 	return out
 }
 
-// KSOf returns a key server that has the group, connected ones first.
+// KSOf returns a key server that has the group: one that answers before one that does not, and its primary before others;
+// of several primaries that of the latest term.
 func (f *Fleet) KSOf(group string) (*Node, *control.KSGroup) {
-	var old *Node
-	var oldGroup *control.KSGroup
+	all := f.ServersOf(group)
+	if len(all) == 0 {
+		return nil, nil
+	}
+	best := all[0]
+	for _, s := range all[1:] { // the first of those that are alike
+		if rank(s.Node, s.Group) > rank(best.Node, best.Group) {
+			best = s
+		}
+	}
+	return best.Node, best.Group
+}
+
+// ServersOf lists what key servers say about a group, who has most to say last.
+func (f *Fleet) ServersOf(group string) []ServerOf {
+	var out []ServerOf
 	for i := range f.Nodes {
 		n := &f.Nodes[i]
 		if n.Snap == nil || n.Snap.KS == nil {
@@ -102,18 +117,34 @@ func (f *Fleet) KSOf(group string) (*Node, *control.KSGroup) {
 		}
 		for k := range n.Snap.KS.Groups {
 			if g := &n.Snap.KS.Groups[k]; g.Name == group {
-				if n.Connected {
-					return n, g
-				}
-				old, oldGroup = n, g
+				out = append(out, ServerOf{n, g})
 			}
 		}
 	}
-	return old, oldGroup
+	sort.SliceStable(out, func(i, j int) bool { return rank(out[i].Node, out[i].Group) < rank(out[j].Node, out[j].Group) })
+	return out
+}
+
+// ServerOf is a group on a key server.
+type ServerOf struct {
+	Node  *Node
+	Group *control.KSGroup
+}
+
+// rank says how much a key server has to say about a group.
+func rank(n *Node, g *control.KSGroup) uint64 {
+	r := uint64(0)
+	if n.Connected {
+		r = 1 << 62
+	}
+	if g.Coop != nil && g.Role == control.RolePrimary {
+		r += 1<<61 + min(g.Coop.Term, 1<<60)
+	}
+	return r
 }
 
 func sortNodes(nodes []Node) {
-	rank := func(role string) int {
+	order := func(role string) int {
 		switch role {
 		case control.RoleKeyServer:
 			return 0
@@ -123,7 +154,7 @@ func sortNodes(nodes []Node) {
 		return 2
 	}
 	sort.Slice(nodes, func(i, j int) bool {
-		if a, b := rank(nodes[i].Role), rank(nodes[j].Role); a != b {
+		if a, b := order(nodes[i].Role), order(nodes[j].Role); a != b {
 			return a < b
 		}
 		return nodes[i].Name < nodes[j].Name

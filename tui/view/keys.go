@@ -57,6 +57,11 @@ func keysOf(fleet *source.Fleet, group string) []Key {
 	if n, g := fleet.KSOf(group); g != nil && n.Connected {
 		add(g.TEKs, g.KEK, stale(n, fleet.Time))
 	}
+	for _, s := range fleet.ServersOf(group) { // in a split every side may have keys of its own
+		if s.Node.Connected && s.Group.Coop != nil {
+			add(s.Group.TEKs, s.Group.KEK, stale(s.Node, fleet.Time))
+		}
+	}
 	members := fleet.Members()
 	for i := range members {
 		n := &members[i]
@@ -126,6 +131,9 @@ func (Keys) Draw(f *Frame) []string {
 			next = t.Dim.Render("next rekey ") + t.Text.Render(until(g.NextRekey, f.Fleet.Time)) + t.Dim.Render("  last ") + t.Text.Render(clock(g.LastRekey))
 		}
 		out = append(out, f.section("KEYS of group "+group, next))
+		if c := f.Fleet.Cooperation(group); c != nil {
+			out = append(out, f.coopBanners(c, false)...)
+		}
 		for _, k := range keys {
 			level, phase := phaseLevel(k.Phase), k.Phase
 			if k.Kind == "KEK" {

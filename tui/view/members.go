@@ -65,18 +65,15 @@ func list(fleet *source.Fleet) []Member {
 			out = append(out, m)
 		}
 	}
-	for i := range fleet.Nodes {
-		n := &fleet.Nodes[i]
-		if n.Snap == nil || n.Snap.KS == nil {
-			continue
-		}
-		for _, g := range n.Snap.KS.Groups {
+	for _, name := range fleet.Groups() {
+		for _, s := range fleet.ServersOf(name) { // the primary last: it knows best
+			n, g := s.Node, s.Group
 			for _, km := range g.Members {
 				k, ok := at[g.Name+"|"+host(km.Address)]
 				if !ok {
 					k = len(out)
 					out = append(out, Member{Group: g.Name, Name: host(km.Address), Address: host(km.Address), State: km.State,
-						RegisteredWith: n.Name, RegisteredAt: km.RegisteredAt, Registrations: km.Registrations, SIDs: km.SIDs})
+						RegisteredWith: registrar(fleet, n, g, km.KeyServer), RegisteredAt: km.RegisteredAt, Registrations: km.Registrations, SIDs: km.SIDs})
 				}
 				out[k].Identity, out[k].SeqSent, out[k].Rekey = km.Identity, km.LastSeq, km.Rekey
 				out[k].Certificate = km.Certificate
@@ -100,6 +97,14 @@ func host(addr string) string {
 		return h
 	}
 	return addr
+}
+
+// registrar is the key server where a member registered, as key server n knows it.
+func registrar(fleet *source.Fleet, n *source.Node, g *control.KSGroup, id int) string {
+	if c := fleet.Cooperation(g.Name); c != nil && id != 0 {
+		return c.Name(id)
+	}
+	return n.Name
 }
 
 func (v Members) shown(f *Frame) []Member {
@@ -195,6 +200,11 @@ func (f *Frame) nodeDetail(n *source.Node, height int) []string {
 			out = append(out, f.groupKeys(g.TEKs, g.KEK, stale(n, f.Fleet.Time))...)
 		}
 		out = append(out, " "+t.Dim.Render("drops ")+counters(n.Snap.Drops))
+		for _, g := range ks.Groups {
+			if c := f.Fleet.Cooperation(g.Name); c != nil && g.Coop != nil && n.Connected {
+				out = append(out, f.coopDetail(c, c.Server(g.Coop.ID))...)
+			}
+		}
 	}
 	for _, w := range n.Snap.Warn {
 		out = append(out, " "+t.State(theme.Caution, w))

@@ -33,7 +33,13 @@ func (v Overview) Draw(f *Frame) []string {
 	}
 	var out []string
 	for _, g := range f.Fleet.Groups() {
-		out = append(out, f.groupHead(g)...)
+		head := f.groupHead(g)
+		out = append(out, head[0])
+		if c := f.Fleet.Cooperation(g); c != nil {
+			out = append(out, f.coopLine(c))
+			out = append(out, f.coopBanners(c, false)...)
+		}
+		out = append(out, head[1:]...)
 	}
 	rows := v.Rows(f)
 	tableRoom := min(len(rows)+1, max(f.Height-len(out)-5, 4))

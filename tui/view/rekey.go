@@ -50,8 +50,8 @@ func (v Rekey) groups(fleet *source.Fleet) []RekeyGroup {
 			continue
 		}
 		for _, g := range n.Snap.KS.Groups {
-			if v.Group != "" && g.Name != v.Group {
-				continue
+			if v.Group != "" && g.Name != v.Group || g.Role == control.RoleSecondary {
+				continue // the primary alone sends rekeys
 			}
 			r := RekeyGroup{
 				Group: g.Name, KeyServer: n.Name, Transport: g.RekeyKind, Multicast: g.Multicast, Acknowledge: g.Acknowledge,

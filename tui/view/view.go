@@ -39,8 +39,11 @@ type View interface {
 
 // All returns the views in the order of their tabs.
 func All() []View {
-	return []View{Overview{}, Members{}, Keys{}, Policy{}, Events{}}
+	return []View{Overview{}, Members{}, Keys{}, Policy{}, Events{}, Coop{}}
 }
+
+// Printer is a view that is printed in other words than the screen has.
+type Printer interface{ Print(f *Frame) []string }
 
 // Printed returns the views that the show verb knows: those of the screen, and those that only scripts ask for.
 func Printed() []View { return append(All(), Rekey{}) }
@@ -55,6 +58,17 @@ func ByName(name string) (View, error) {
 		names = append(names, v.Name())
 	}
 	return nil, fmt.Errorf("there is no view %q: use one of %s", name, strings.Join(names, ", "))
+}
+
+// Of limits a view to a group, if it can be.
+func Of(v View, group string) View {
+	switch v.(type) {
+	case Rekey:
+		return Rekey{Group: group}
+	case Coop:
+		return Coop{Group: group}
+	}
+	return v
 }
 
 // match applies the filter to a row's text.
@@ -96,7 +110,7 @@ func nodeState(n *source.Node) (theme.Level, string) {
 	case !n.Connected:
 		return theme.Broken, "down"
 	case n.Role == control.RoleKeyServer:
-		return theme.Good, "up"
+		return serverWord(n)
 	}
 	worst, word := theme.Good, control.StateRegistered
 	if n.Snap.GM == nil || len(n.Snap.GM.Groups) == 0 {
@@ -108,6 +122,28 @@ func nodeState(n *source.Node) (theme.Level, string) {
 		}
 	}
 	return worst, word
+}
+
+// serverWord is what a key server is in its groups, or that it is up if it shares none.
+func serverWord(n *source.Node) (theme.Level, string) {
+	level, word := theme.Good, ""
+	for i := range n.Snap.KS.Groups {
+		g := &n.Snap.KS.Groups[i]
+		switch {
+		case g.Coop == nil:
+			continue
+		case !g.Coop.Ready:
+			return theme.Caution, "blocked"
+		case word != "" && word != g.Role:
+			word = "prim./sec."
+		default:
+			word = g.Role
+		}
+	}
+	if word == "" {
+		word = "up"
+	}
+	return level, word
 }
 
 // StateLevel says how good a registration state is.

@@ -90,7 +90,7 @@ func command() *cobra.Command {
 	f.StringVar(&o.socket, "socket", "", "attach to one daemon's control socket")
 	f.StringVar(&o.dir, "dir", "", "attach to every *.sock of a directory")
 	f.StringVar(&o.theme, "theme", "", "colours: "+strings.Join(theme.Names(), ", "))
-	root.AddCommand(showCommand(o), planCommand(o, "plan", false), planCommand(o, "apply", true), rekeyCommand(o), clearCommand(o), clearAllCommand(o), removeCommand(o), readmitCommand(o), reregisterCommand(o), labCommand(o, "kill", action.Kill), labCommand(o, "start", action.Start))
+	root.AddCommand(showCommand(o), planCommand(o, "plan", false), planCommand(o, "apply", true), rekeyCommand(o), clearCommand(o), clearAllCommand(o), removeCommand(o), readmitCommand(o), handoverCommand(o), reregisterCommand(o), labCommand(o, "kill", action.Kill), labCommand(o, "start", action.Start))
 	return root
 }
 
@@ -129,11 +129,11 @@ func showCommand(o *options) *cobra.Command {
 		Use:   "show {" + strings.Join(names, "|") + "} [GROUP]",
 		Short: "Print a view once",
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) == 2 && args[0] == (view.Rekey{}).Name() {
+			if len(args) == 2 && (args[0] == (view.Rekey{}).Name() || args[0] == (view.Coop{}).Name()) {
 				return nil
 			}
 			if len(args) != 1 {
-				return fmt.Errorf("show needs one view: %s; rekey may name a group", strings.Join(names, ", "))
+				return fmt.Errorf("show needs one view: %s; coop and rekey may name a group", strings.Join(names, ", "))
 			}
 			return nil
 		},
@@ -144,7 +144,7 @@ func showCommand(o *options) *cobra.Command {
 				return err
 			}
 			if len(args) == 2 {
-				v = view.Rekey{Group: args[1]}
+				v = view.Of(v, args[1])
 			}
 			src, err := o.source()
 			if err != nil {
@@ -180,7 +180,11 @@ func printView(w io.Writer, o *options, v view.View, fleet *source.Fleet) error 
 	if err != nil {
 		return err
 	}
-	for _, line := range v.Draw(&view.Frame{Theme: th, Fleet: fleet, Width: width, Height: 1000, Cursor: -1}) {
+	draw := v.Draw
+	if p, ok := v.(view.Printer); ok {
+		draw = p.Print
+	}
+	for _, line := range draw(&view.Frame{Theme: th, Fleet: fleet, Width: width, Height: 1000, Cursor: -1}) {
 		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " ")); err != nil {
 			return err
 		}

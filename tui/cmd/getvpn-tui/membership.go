@@ -47,3 +47,17 @@ func clearAllCommand(o *options) *cobra.Command {
 	c.Flags().BoolVar(&now, "now", false, "withdraw all keys at once; traffic stops until members have registered")
 	return c
 }
+
+func handoverCommand(o *options) *cobra.Command {
+	to := ""
+	c := &cobra.Command{
+		Use: "handover GROUP", Short: "Let another key server be primary of a group", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return o.do(cmd, func(ctx context.Context, f *source.Fleet) (string, error) {
+				return action.Handover(ctx, f, args[0], to)
+			})
+		},
+	}
+	c.Flags().StringVar(&to, "to", "", "which one: its number, address, or node; otherwise whom an election would choose")
+	return c
+}

@@ -1,0 +1,171 @@
+package view
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/charmbracelet/x/ansi"
+
+	"github.com/getvpn/getvpn/daemon/control"
+	"github.com/getvpn/getvpn/tui/source"
+	"github.com/getvpn/getvpn/tui/theme"
+)
+
+// Banner is something among key servers that an operator must not overlook.
+type Banner struct {
+	Group string      `json:"group"`
+	Kind  string      `json:"kind"` // split, out-of-reach, no-primary, merge, blocked or policy
+	Text  string      `json:"text"`
+	Lines []string    `json:"lines,omitempty"`
+	level theme.Level // of Kind
+}
+
+// banners says what is wrong among the key servers of a group, the worst first.
+func banners(c *source.Cooperation, f *source.Fleet) []Banner {
+	var out []Banner
+	add := func(l theme.Level, kind, format string, args ...any) {
+		out = append(out, Banner{Group: c.Group, Kind: kind, Text: fmt.Sprintf(format, args...), level: l})
+	}
+	switch {
+	case len(c.Sides) > 1:
+		add(theme.Broken, "split", "SPLIT for %s: %s; %s", since(c.Since, f.Time), sides(c), splitMeans(c))
+	case len(c.Primaries) > 1:
+		add(theme.Broken, "split", "%d PRIMARIES (%s), which hear each other: one of them stands down now", len(c.Primaries), names(c.Primaries))
+	}
+	if gone := unreached(c); len(c.Sides) <= 1 && gone != "" {
+		add(theme.Caution, "out-of-reach", "OUT OF REACH for %s: %s", since(c.Since, f.Time), gone)
+	}
+	if len(c.Primaries) == 0 && len(c.Sides) > 0 {
+		add(theme.Broken, "no-primary", "NO PRIMARY: nobody makes keys, and members that come are told to wait")
+	}
+	if c.Merging {
+		add(theme.Caution, "merge", "MERGE: members get the keys of both sides; one set of keys is left when the other side's have ended")
+	}
+	for i := range c.Servers {
+		s := &c.Servers[i]
+		self := s.Self()
+		if self == nil {
+			continue
+		}
+		if len(self.Diff) > 0 {
+			add(theme.Broken, "policy", "POLICY of %s is not that of %s (- there, + here)", s.Name, c.Name(self.Primary))
+			out[len(out)-1].Lines = self.Diff
+		}
+		if !self.Ready && len(c.Primaries) > 0 {
+			add(theme.Caution, "blocked", "%s registers no members: %s", s.Name, self.Why)
+		}
+	}
+	return out
+}
+
+// splitMeans says what a split does to members, in half a line.
+func splitMeans(c *source.Cooperation) string {
+	if c.Split == "continue" {
+		return "continue: all derive the same keys"
+	}
+	return "fork: the next keys of each side are its own"
+}
+
+// sides is "ks1 ks2 | ks3".
+func sides(c *source.Cooperation) string {
+	var out []string
+	for _, side := range c.Sides {
+		out = append(out, names(side))
+	}
+	return strings.Join(out, " | ")
+}
+
+func names(list []*source.Server) string {
+	var out []string
+	for _, s := range list {
+		out = append(out, s.Name)
+	}
+	return strings.Join(out, " ")
+}
+
+// unreached says who is missed: dead, or not heard by some.
+func unreached(c *source.Cooperation) string {
+	var out []string
+	for i := range c.Servers {
+		s := &c.Servers[i]
+		var by []*source.Server
+		for k := range c.Servers {
+			if self := c.Servers[k].Self(); self != nil && contains(self.Unreachable, s.ID) {
+				by = append(by, &c.Servers[k])
+			}
+		}
+		switch {
+		case len(by) == 0:
+		case s.Self() != nil:
+			out = append(out, fmt.Sprintf("%s, which runs, by %s", s.Name, names(by)))
+		case s.Node != nil:
+			out = append(out, s.Name+" (down)")
+		default:
+			out = append(out, s.Name+" (dead, or cut off)")
+		}
+	}
+	return strings.Join(out, "; ")
+}
+
+func contains(list []int, id int) bool {
+	for _, x := range list {
+		if x == id {
+			return true
+		}
+	}
+	return false
+}
+
+// coopBanners draws what is wrong in a group; all of it, or what matters beside other things.
+func (f *Frame) coopBanners(c *source.Cooperation, all bool) []string {
+	var out []string
+	for _, b := range banners(c, f.Fleet) {
+		if !all && b.Kind == "blocked" {
+			continue // its state says so
+		}
+		out = append(out, " "+f.Theme.State(b.level, ansi.Truncate(b.Text, max(1, f.Width-3), "…")))
+		if !all {
+			continue
+		}
+		for _, l := range b.Lines {
+			style := f.Theme.Dim
+			switch {
+			case strings.HasPrefix(l, "-"):
+				style = f.Theme.Bad
+			case strings.HasPrefix(l, "+"):
+				style = f.Theme.OK
+			}
+			out = append(out, "     "+style.Render(ansi.Truncate(l, max(1, f.Width-5), "…")))
+		}
+	}
+	return out
+}
+
+// SplitGroups names the groups whose key servers do not all reach each other, for the title of the screen.
+func SplitGroups(fleet *source.Fleet) []string {
+	var out []string
+	for _, g := range fleet.Groups() {
+		if c := fleet.Cooperation(g); c != nil && (len(c.Sides) > 1 || len(c.Primaries) > 1) {
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+// coopLine is the key servers of a group in one line of the overview.
+func (f *Frame) coopLine(c *source.Cooperation) string {
+	t := f.Theme
+	line := " " + t.Dim.Render("KS ")
+	for i := range c.Servers {
+		s := &c.Servers[i]
+		level, word := serverState(s)
+		if self := s.Self(); self != nil && self.Ready {
+			word = self.Role
+			if self.Role == control.RolePrimary {
+				word += fmt.Sprintf(" term %d", self.Term)
+			}
+		}
+		line += " " + t.Text.Render(s.Name) + " " + t.State(level, word) + " "
+	}
+	return ansi.Truncate(line, f.Width, "…")
+}
