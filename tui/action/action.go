@@ -132,41 +132,6 @@ func address(fleet *source.Fleet, group, member string) string {
 	return member
 }
 
-// Plan asks the group's key server what its configuration file would change, or has it changed with apply.
-func Plan(ctx context.Context, fleet *source.Fleet, group string, now, apply bool) (*control.Plan, error) {
-	n, err := planner(fleet, group)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, bound)
-	defer cancel()
-	ask := client.New(n.Socket).Plan
-	if apply {
-		ask = client.New(n.Socket).Apply
-	}
-	r, err := ask(ctx, control.PlanRequest{Group: group, Now: now})
-	if _, err := told(n.Name, r, err); err != nil {
-		return nil, err
-	}
-	return r.Plan, nil
-}
-
-// planner is the key server of a group, or, for one that only the configuration file has, the only key server there is.
-func planner(fleet *source.Fleet, group string) (*source.Node, error) {
-	var only *source.Node
-	count := 0
-	for i := range fleet.Nodes {
-		if n := &fleet.Nodes[i]; n.Connected && n.Role == control.RoleKeyServer {
-			only = n
-			count++
-		}
-	}
-	if n, _ := fleet.KSOf(group); (n == nil || group == "") && count == 1 {
-		return only, nil
-	}
-	return keyServer(fleet, group)
-}
-
 // Reregister makes a member register again.
 func Reregister(ctx context.Context, fleet *source.Fleet, group, member string) (string, error) {
 	n := fleet.Node(member)

@@ -9,7 +9,7 @@ import (
 	"github.com/getvpn/getvpn/tui/action"
 )
 
-// planCommand is plan, or apply. The exit code is 0 when it was planned or applied, even if nothing changes, and 1 when the
+// planCommand is plan, or apply, on all attached key servers that share the group. The exit code is 0 when it was planned or applied, even if nothing changes, and 1 when the
 // key server refused: the configuration file is not valid, or says what cannot change.
 func planCommand(o *options, name string, apply bool) *cobra.Command {
 	var now, asJSON bool
@@ -32,17 +32,24 @@ func planCommand(o *options, name string, apply bool) *cobra.Command {
 			if err := reached(fleet); err != nil {
 				return err
 			}
-			p, err := action.Plan(cmd.Context(), fleet, group, now, apply)
+			plans, err := action.Plan(cmd.Context(), fleet, group, now, apply)
 			if err != nil {
 				return refused{err}
 			}
 			if asJSON {
 				enc := json.NewEncoder(cmd.OutOrStdout())
 				enc.SetIndent("", "  ")
-				return enc.Encode(p)
+				if len(plans) == 1 {
+					return enc.Encode(plans[0])
+				}
+				return enc.Encode(plans)
 			}
-			_, err = fmt.Fprint(cmd.OutOrStdout(), p)
-			return err
+			for _, p := range plans {
+				if _, err = fmt.Fprint(cmd.OutOrStdout(), p); err != nil {
+					return err
+				}
+			}
+			return nil
 		},
 	}
 	c.Flags().BoolVar(&now, "now", false, "end old SAs at once, without their grace: packets under way are lost")
