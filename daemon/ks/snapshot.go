@@ -76,7 +76,7 @@ func group(c *config.KSGroup, s keyserver.Snapshot) control.KSGroup {
 		g.Members = append(g.Members, control.KSMember{
 			Address: m.Addr.Addr().String(), Identity: m.Identity, Certificate: m.Certificate, State: state,
 			RegisteredAt: m.RegisteredAt, Registrations: m.Registrations, RekeysSent: m.RekeysSent,
-			LastSeq: m.LastSeq, SIDs: translate.SIDs(m.SIDs), KeyTree: m.KeyTree,
+			LastSeq: m.LastSeq, SIDs: translate.SIDs(m.SIDs), KeyTree: m.KeyTree, KeyServer: int(m.KeyServer),
 			Rekey: control.RekeyState{
 				Acks: m.Acks, Acked: m.AckedSeq, AckCount: m.AckCount, Missed: m.Missed, MissedTotal: m.MissedTotal,
 				RTT: float64(m.RTT.Microseconds()) / 1000,
