@@ -25,9 +25,9 @@ func (s *Sim) cut(sides string, data bool) func() {
 	}
 	change := func(d int) {
 		for _, w := range ways {
-			s.cuts[w] += d
+			s.cuts[w] = max(0, s.cuts[w]+d) // Heal may have been before the end
 			if data {
-				s.splits[w] += d
+				s.splits[w] = max(0, s.splits[w]+d)
 			}
 		}
 	}

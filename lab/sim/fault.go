@@ -210,10 +210,11 @@ func onNode(do func(n *Node, f Fault) func()) func(*Sim, Fault) func() {
 // Inflict puts faults into the run; to be called before it begins.
 func (s *Sim) Inflict(faults []Fault) {
 	for _, f := range faults {
-		if f.Kind == FaultDrift {
-			if n := s.Node(f.Node); n != nil {
-				n.Skew(int64(f.N))
-			}
+		if n := s.Node(f.Node); n != nil && f.Kind == FaultDrift {
+			n.Skew(int64(f.N))
+		}
+		if f.At == 0 && f.Kind == FaultWall {
+			actions[f.Kind](s, f) // before the node starts
 			continue
 		}
 		s.After(f.At, func() {
@@ -232,8 +233,14 @@ func (s *Sim) Inflict(faults []Fault) {
 	}
 }
 
+// primaryName names whoever is primary at that moment.
+const primaryName = "primary"
+
 // Node finds a node by its name; nil if there is none.
 func (s *Sim) Node(name string) *Node {
+	if name == primaryName {
+		return s.Primary()
+	}
 	for _, n := range s.all() {
 		if n.Name == name {
 			return n

@@ -139,10 +139,19 @@ func (s *Sim) After(d time.Duration, f func()) {
 	heap.Push(&s.queue, item{s.now.Add(d), s.seq, f})
 }
 
+// mostAtOnce is how many events one instant may have; with more of them a machine asks for a timeout again and again.
+const mostAtOnce = 1e6
+
 // Run goes on until the given time since the beginning.
 func (s *Sim) Run(until time.Duration) {
+	at := 0
 	for len(s.queue) > 0 && s.queue[0].at <= machine.Instant(until) {
 		it := heap.Pop(&s.queue).(item)
+		if at++; it.at != s.now {
+			at = 0
+		} else if at > mostAtOnce {
+			panic(fmt.Sprintf("sim: time stands still at %v", s.Now()))
+		}
 		s.now = it.at
 		it.f()
 	}

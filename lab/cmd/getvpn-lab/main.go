@@ -30,7 +30,7 @@ func main() {
 }
 
 // lookers are the commands that only read; all others enter namespaces.
-var lookers = []string{"list", "validate", "status", "logs", "help", "completion"}
+var lookers = []string{"list", "validate", "status", "logs", "sim", "help", "completion"}
 
 // root makes the command line. understood becomes true when it makes sense: from then on a failure is one of the work.
 func root(understood *bool) *cobra.Command {
@@ -60,7 +60,7 @@ func root(understood *bool) *cobra.Command {
 	var lab string
 	c.PersistentFlags().StringVar(&lab, "lab", "", "which lab, when several are up")
 	c.AddCommand(listCommand(), validateCommand(), upCommand(), runCommand(), demoCommand(), benchCommand(), benchPeersCommand(), soakCommand(), downCommand(&lab),
-		statusCommand(&lab), execCommand(&lab), logsCommand(&lab), healCommand(&lab), partitionCommand(&lab), mrouteCommand())
+		statusCommand(&lab), execCommand(&lab), logsCommand(&lab), healCommand(&lab), partitionCommand(&lab), mrouteCommand(), simCommand())
 	c.AddCommand(daemonCommands(&lab)...)
 	return c
 }

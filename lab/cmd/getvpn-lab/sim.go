@@ -1,0 +1,113 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/getvpn/getvpn/lab/sim"
+)
+
+// simCommand runs the simulator over seeds.
+func simCommand() *cobra.Command {
+	var o struct {
+		from           uint64
+		seeds, workers int
+		tries, most    int
+		faults, out    string
+		trace          bool
+	}
+	c := &cobra.Command{
+		Use:   "sim",
+		Short: "Cooperating key servers and members in virtual time, with faults drawn from seeds",
+		Long: "Plays one run for each seed: key servers, members, a network, clocks and disks in virtual time, with crashes,\n" +
+			"pauses, partitions and operators' commands drawn from the seed, and checks every invariant after every step.\n" +
+			"A run that breaks one is played again with ever fewer faults; what is left is written to a directory with its trace\n" +
+			"and a sequence diagram.",
+		Example: "  getvpn-lab sim --seeds 1000\n" +
+			"  getvpn-lab sim --from 4711 --seeds 1 --trace\n" +
+			"  getvpn-lab sim --from 4711 --seeds 1 --faults sim-out/seed-4711/faults.txt",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			w := cmd.OutOrStdout()
+			draw := sim.Draw
+			if o.faults != "" {
+				b, err := os.ReadFile(o.faults)
+				if err != nil {
+					return err
+				}
+				list, err := sim.ParseFaults(string(b))
+				if err != nil {
+					return err
+				}
+				draw = func(seed uint64) sim.Plan {
+					p := sim.Draw(seed)
+					p.Faults = list
+					return p
+				}
+			}
+			began, runs, failed, steps := time.Now(), 0, 0, uint64(0)
+			var apart float64
+			var err error
+			sim.Hunt(o.from, o.seeds, o.workers, draw, func(r sim.Outcome) bool {
+				runs++
+				steps += r.Stats.Steps
+				if r.Plan.Config.Strict {
+					apart += r.Apart
+				}
+				if len(r.Violations) > 0 {
+					failed++
+					err = simFailed(w, r, o.out, o.tries)
+				} else if o.trace {
+					r = sim.Play(r.Plan, true)
+					err = r.Save(filepath.Join(o.out, fmt.Sprintf("seed-%d", r.Plan.Config.Seed)))
+				}
+				if runs%500 == 0 {
+					fmt.Fprintf(w, "%d seeds, %d broken, %v\n", runs, failed, time.Since(began).Round(time.Second))
+				}
+				return err == nil && failed < o.most
+			})
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(w, "%d seeds from %d in %v: %d steps, %d seeds with violations\n", runs, o.from, time.Since(began).Round(100*time.Millisecond), steps, failed)
+			if failed > 0 {
+				return fmt.Errorf("%d of %d seeds broke an invariant", failed, runs)
+			}
+			return nil
+		},
+	}
+	f := c.Flags()
+	f.Uint64Var(&o.from, "from", 0, "the first seed")
+	f.IntVar(&o.seeds, "seeds", 1000, "how many seeds")
+	f.IntVar(&o.workers, "workers", runtime.NumCPU(), "how many runs at a time")
+	f.IntVar(&o.tries, "shrink", 300, "how many runs may be spent on a shorter list of faults")
+	f.IntVar(&o.most, "most", 10, "end after that many broken seeds")
+	f.StringVar(&o.faults, "faults", "", "play the faults of this file instead of those of the seed")
+	f.StringVar(&o.out, "out", "sim-out", "the directory for what failed")
+	f.BoolVar(&o.trace, "trace", false, "write the trace of every seed")
+	return c
+}
+
+// simFailed shrinks a run, writes it down and says so.
+func simFailed(w io.Writer, r sim.Outcome, out string, tries int) error {
+	seed := r.Plan.Config.Seed
+	fmt.Fprintf(w, "\n%v\n  %d faults; %v\n", &r.Plan, len(r.Plan.Faults), r.Violations[0])
+	plan, runs := sim.Shrink(r.Plan, r.Rule(), tries)
+	short := sim.Play(plan, true)
+	dir := filepath.Join(out, fmt.Sprintf("seed-%d", seed))
+	fmt.Fprintf(w, "  after %d runs %d faults are left:\n", runs, len(plan.Faults))
+	for _, f := range plan.Faults {
+		fmt.Fprintf(w, "    %v\n", f)
+	}
+	if len(short.Violations) > 0 {
+		fmt.Fprintf(w, "  %v\n", short.Violations[0])
+	}
+	fmt.Fprintf(w, "  see %s\n", dir)
+	return short.Save(dir)
+}

@@ -1,0 +1,127 @@
+package sim
+
+import (
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"github.com/getvpn/getvpn/gdoi/coop"
+)
+
+// Outcome is what a run was like.
+type Outcome struct {
+	Plan       Plan
+	Violations []Violation
+	Stats      Stats
+	Apart      float64 // seconds that some member could not read another
+	Hash       [32]byte
+	Entries    []Entry // if it was traced
+}
+
+// Rule is that of the first violation; empty if there is none.
+func (o *Outcome) Rule() string {
+	if len(o.Violations) == 0 {
+		return ""
+	}
+	return o.Violations[0].Rule
+}
+
+// Play plays a plan; with a trace if that is wanted, which changes nothing else.
+func Play(p Plan, traced bool) (o Outcome) {
+	o.Plan = p
+	s := New(p.Config)
+	if traced {
+		s.Log = func(e Entry) { o.Entries = append(o.Entries, e) }
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			s.Check.violate(nil, "panic", "%v\n%s", r, debug.Stack())
+		}
+		o.Violations, o.Stats, o.Apart, o.Hash = s.Check.Violations(), s.Stats(), s.Check.Apart().Seconds(), s.TraceHash()
+	}()
+	s.Inflict(p.Faults)
+	s.Traffic(1e9)
+	s.Run(p.Active)
+	s.Mend()
+	s.Run(p.Active + p.Settle)
+	s.Check.well()
+	apart := s.Check.Apart()
+	s.Run(p.Active + p.Settle + p.Quiet)
+	s.Check.well()
+	if d := s.Check.Apart() - apart; d > 0 {
+		s.Check.once("end-apart", fmt.Sprintf("members were apart for %v after the faults had ended", d))
+	}
+	return o
+}
+
+// Mend ends all faults.
+func (s *Sim) Mend() {
+	s.log(Entry{Kind: "fault", Text: "everything is mended"})
+	s.Heal()
+	s.Degrade(Network{Latency: s.cfg.Network.Latency, Jitter: s.cfg.Network.Jitter})
+	for _, n := range s.all() {
+		n.crashIn = -1
+		n.slow = 0
+		n.FailStore(nil)
+		n.FailCustody(nil)
+		n.Resume()
+		n.Start()
+		if p := s.Check.of(n); p.removed {
+			s.Readmit(n)
+		}
+	}
+	s.Check.disturbed()
+}
+
+// well looks whether a run in which all faults have ended is as it should be.
+func (c *Checker) well() {
+	s := c.s
+	if got := c.registered; got != len(s.Members()) {
+		c.once("end-registered", fmt.Sprintf("%d of %d members are registered", got, len(s.Members())))
+	}
+	if !c.Together() {
+		c.once("end-together", "some members cannot read others")
+	}
+	if why := c.OneEpoch(); why != "" {
+		c.once("end-epoch", why)
+	}
+	if s.cfg.Coop == nil {
+		return
+	}
+	primaries, keys := 0, ""
+	for _, n := range s.KeyServers() {
+		ks := n.KeyServer().Snapshot(n.clock()).Groups[0]
+		i := ks.Coop
+		if i == nil {
+			c.once("end-coop", n.Name+" does not cooperate")
+			continue
+		}
+		if i.Role == coop.Primary {
+			primaries++
+		} else if !i.Ready {
+			c.once("end-ready", fmt.Sprintf("%s does not register members: %s", n.Name, i.Why))
+		}
+		var spis []string
+		for _, t := range ks.TEKs {
+			spis = append(spis, t.SPI.String())
+		}
+		for _, k := range ks.KEKs {
+			spis = append(spis, k.SPI.String())
+		}
+		slices.Sort(spis)
+		got := strings.Join(spis, " ")
+		if keys == "" {
+			keys = got
+		}
+		if got != keys {
+			c.once("end-keys", fmt.Sprintf("%s has the keys %s, and %s has %s", n.Name, got, s.KS().Name, keys))
+		}
+		if len(ks.Members) < len(s.Members()) {
+			c.once("end-members", fmt.Sprintf("%s knows %d members", n.Name, len(ks.Members)))
+		}
+	}
+	if primaries != 1 {
+		c.once("end-primary", fmt.Sprintf("there are %d primaries", primaries))
+	}
+}
