@@ -4,6 +4,7 @@
 #   make test    everything that a fresh machine can prove
 #   make build   bin/getvpn-ks bin/getvpn-gm bin/getvpn-tui bin/getvpn-lab
 #   make check   vet, formatting, lint, import arrows, race detector, short fuzzing
+#   make sim     cooperating key servers in virtual time, with faults drawn from SEEDS (1000) seeds; what breaks is in sim-out
 #   make bench   seal and open, registrations per second, throughput through two members
 #   make bench-peers   this data path beside plain forwarding, wireguard-go, nebula, openvpn and strongSwan (16 minutes; PEERS=--quick: 4)
 
@@ -14,9 +15,11 @@ LDFLAGS   := -s -w -X github.com/getvpn/getvpn/daemon/control.Version=$(VERSION)
 COMMANDS  := ./daemon/cmd/getvpn-ks ./daemon/cmd/getvpn-gm ./tui/cmd/getvpn-tui ./lab/cmd/getvpn-lab
 RACE      := ./gdoi/... ./esp/... ./daemon/... ./hsm/... ./tui/...
 FUZZTIME  ?= 5s
+SEEDS     ?= 1000
+FROM      ?= 0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build test lab check bench bench-peers fuzz race lint clean
+.PHONY: help build test lab check sim bench bench-peers fuzz race lint clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -36,6 +39,9 @@ test: build
 lab: build
 	@.ci/need go tun root
 	$(BIN)/getvpn-lab demo basic
+
+sim: build
+	$(BIN)/getvpn-lab sim --seeds $(SEEDS) --from $(FROM)
 
 check: build lint race fuzz
 
