@@ -140,7 +140,7 @@ func parseFrame(b []byte) (f frame, err error) {
 // restarts has another; so whatever is meant for an earlier one is not taken for this one's.
 type instance uint64
 
-const epochBits = 16
+const epochBits = 24
 
 // boot is the process. It is never zero.
 func (i instance) boot() uint64 { return uint64(i >> epochBits) }
