@@ -16,6 +16,8 @@ const (
 	maxRecords = 1 << 20
 	// maxUnderway is how long records can have been under way. What a clock says beyond it is not true.
 	maxUnderway = time.Minute
+	// maxAway is how far the end of a key can be from now.
+	maxAway = 10 * 365 * 24 * time.Hour
 )
 
 // received is what another key server has sent, read and checked.
@@ -69,7 +71,13 @@ func (in *received) take(theirs machine.Now, r machine.Record) error {
 		in.epoch, in.tree.restoredHandle = c.Epoch, c.LKHHandle
 		return nil
 	}
-	return in.restoreRecord(theirs, r)
+	if err := in.restoreRecord(theirs, r); err != nil || kind != ratchetKey {
+		return err
+	}
+	if d := in.ratchets[name].ends.Sub(theirs.Mono); d < -maxAway || d > maxAway {
+		return errRecord
+	}
+	return nil
 }
 
 // takeTime takes the pseudotime as it is at the other key server now.
@@ -105,7 +113,7 @@ func (in *received) takeSIDs(theirs machine.Now, name string, b []byte) error {
 // Apply takes changes of the primary into a standby group; full replaces all that it has. ahead is the sender's wall
 // clock minus ours, and moves the times in the records. The PersistID is that of the write. Nothing changes after an error.
 func (g *Group) Apply(now machine.Now, ahead time.Duration, records []machine.Record, full bool, out machine.Effects) (machine.Effects, machine.PersistID, error) {
-	if !g.replica.standby {
+	if !g.replica.standby || g.withdrawn {
 		return out, 0, fmt.Errorf("group %s: this key server is primary and takes no changes", g.cfg.Name)
 	}
 	in, err := g.parse(now, ahead, records)
@@ -126,7 +134,7 @@ func (g *Group) Apply(now machine.Now, ahead time.Duration, records []machine.Re
 	}
 	g.takeMembers(in)
 	g.takeRest(now, in)
-	if full && empty && in.replica.sids[g.cfg.Coop.ID] == (sidRecord{}) {
+	if full && !g.replica.ownSIDs {
 		g.leaveGap(now, sidRecord{Next: g.cfg.SIDFirst})
 	}
 	g.replica.silent = true

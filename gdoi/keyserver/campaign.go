@@ -72,8 +72,13 @@ func (g *Group) newCampaign() *campaign {
 		}
 		return !on && !waiting
 	})
+	return g.campaignFor(g.members.sorted)
+}
+
+// campaignFor asks some members, beside what is being announced to all.
+func (g *Group) campaignFor(members []*member) *campaign {
 	c := &campaign{byAddr: map[netip.Addr][]*asked{}}
-	for _, m := range g.members.sorted {
+	for _, m := range members {
 		if m.left {
 			continue
 		}

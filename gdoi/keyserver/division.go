@@ -28,7 +28,8 @@ const (
 	gapPart = 16
 	// gapBits is the width from which ids are so many that a gap costs nothing. Narrower ones are not given until nobody can
 	// have one of before any more.
-	gapBits = 16
+	gapBits    = 16
+	plentyBits = 24
 	// spiBits is how many bits of an SPI say who made it.
 	spiBits = 4
 )
@@ -75,6 +76,9 @@ type sidRecord struct {
 	Next uint64
 	// Gen counts how often all ids were free again, under new keys.
 	Gen uint64 `json:",omitempty"`
+	// Served says that the key server has begun to give ids, Full that it was asked for more than it has.
+	Served bool `json:",omitempty"`
+	Full   bool `json:",omitempty"`
 	// Not before this time does the key server give any: it has lost its records.
 	Not time.Time `json:",omitzero"`
 }
@@ -98,7 +102,7 @@ func (g *Group) sidsOf(now machine.Now, id coop.ID) (sidRecord, bool) {
 		r, ok := g.replica.sids[id]
 		return r, ok
 	}
-	r := sidRecord{Next: g.sidNext, Gen: g.replica.generation}
+	r := sidRecord{Next: g.sidNext, Gen: g.replica.generation, Served: g.replica.ownSIDs, Full: g.replica.full}
 	if g.replica.notBefore > now.Mono {
 		r.Not = now.WallAt(g.replica.notBefore)
 	}
@@ -119,7 +123,8 @@ func (g *Group) restoreSIDs(now machine.Now, name string, b []byte) error {
 	}
 	mark(&g.replica.sids, id, r)
 	if c := g.cfg.Coop; c != nil && c.ID == id {
-		g.replica.ownSIDs = true
+		g.replica.ownSIDs, g.replica.full = true, r.Full
+		g.replica.sidSafe = max(g.cfg.SIDFirst, r.Next)
 		g.sidNext, g.replica.generation = max(g.cfg.SIDFirst, r.Next), r.Gen
 		g.replica.notBefore = 0
 		if !r.Not.IsZero() {
@@ -133,7 +138,7 @@ func (g *Group) restoreSIDs(now machine.Now, name string, b []byte) error {
 func (g *Group) formerlyAlone(next uint64) {
 	for _, id := range g.cfg.Coop.IDs {
 		part := g.cfg.space.of(id)
-		g.putSIDs(id, sidRecord{Next: min(max(part.first, next), part.end())})
+		g.putSIDs(id, sidRecord{Next: min(max(part.first, next), part.end()), Served: id == g.cfg.Coop.ID})
 	}
 }
 
@@ -141,7 +146,8 @@ func (g *Group) formerlyAlone(next uint64) {
 func (g *Group) putSIDs(id coop.ID, r sidRecord) {
 	mark(&g.replica.sids, id, r)
 	if id == g.cfg.Coop.ID {
-		g.sidNext, g.replica.generation, g.replica.ownSIDs = max(r.Next, g.cfg.SIDFirst), r.Gen, true
+		g.sidNext, g.replica.generation, g.replica.ownSIDs, g.replica.full = max(r.Next, g.cfg.SIDFirst), r.Gen, true, r.Full
+		g.replica.sidSafe, g.replica.sidMark.next = g.sidNext, g.sidNext
 	}
 	mark(&g.durable.sids, id, true)
 }
@@ -155,25 +161,38 @@ func (g *Group) learnSIDs(now machine.Now, id coop.ID, r sidRecord) {
 		return
 	}
 	have, ok := g.sidsOf(now, id)
+	r.Not = time.Time{} // it is for the one who waits
 	switch {
-	case ok && r.Gen < have.Gen, ok && r.Gen == have.Gen && r.Next <= have.Next:
+	case ok && r.Gen < have.Gen:
 		return
-	case own:
-		r.Not = time.Time{}
+	case ok && r.Gen == have.Gen:
+		r.Next, r.Full = max(r.Next, have.Next), r.Full || have.Full
 	}
-	g.putSIDs(id, r)
+	r.Served = r.Served || have.Served
+	if have.Not = r.Not; !ok || r != have {
+		g.putSIDs(id, r)
+	}
 }
 
-// leaveGap begins to count without records: r is what another key server knew of us.
+// leaveGap begins to count without records. r is what another key server knows of us. If it knows nothing, we have given
+// none, because nobody registers members before somebody else knows of his record; but he who knew may be gone, and where
+// ids are plenty they begin anywhere.
 func (g *Group) leaveGap(now machine.Now, r sidRecord) {
-	if r.Next > g.cfg.SIDFirst {
-		if g.cfg.SIDBits >= gapBits {
-			r.Next = min(r.Next+g.cfg.SIDCount/gapPart, g.cfg.SIDFirst+g.cfg.SIDCount)
-		} else {
-			g.replica.notBefore = now.Mono.Add(g.memberLife())
-		}
+	switch {
+	case r.Served && g.cfg.SIDBits >= gapBits:
+		r.Next = min(r.Next+g.cfg.SIDCount/gapPart, g.cfg.SIDFirst+g.cfg.SIDCount)
+	case r.Served:
+		g.replica.notBefore = now.Mono.Add(g.memberLife())
+	case g.replica.standby && g.cfg.SIDBits >= plentyBits:
+		r.Next = max(r.Next, g.cfg.SIDFirst+uint64(g.env.Uint32())%(g.cfg.SIDCount/4+1))
 	}
+	r.Not, r.Served = time.Time{}, true
 	g.putSIDs(g.cfg.Coop.ID, r)
+	if g.replica.standby {
+		g.replica.reported++
+		g.replica.unvouched = g.replica.reported
+		mark(&g.replica.reports, sidsKey(g.cfg.Coop.ID), g.replica.reported)
+	}
 }
 
 // sidsConfirmed notes that the others know of all sender ids up to next, which were given until change n.
@@ -193,13 +212,6 @@ func (g *Group) unknownSIDs(now machine.Now, want uint64) error {
 	}
 	if now.Mono < r.notBefore {
 		return fmt.Errorf("%w: this key server has lost its records, and members may have the ids that it gave before, for %v more", ErrNoSenderIDs, r.notBefore.Sub(now.Mono).Round(time.Second))
-	}
-	if r.sidSafe < g.cfg.SIDFirst {
-		r.sidSafe = g.sidNext
-	}
-	if r.sidSafe > g.sidNext { // counting has begun again
-		r.sidSafe = g.sidNext
-		r.sidMark.n, r.sidMark.next = r.number(), g.sidNext
 	}
 	if g.cfg.SIDBits < gapBits || g.sidNext+want <= r.sidSafe+g.cfg.SIDCount/gapPart {
 		return nil
@@ -222,16 +234,16 @@ func (g *Group) renumber() {
 		gen = max(gen, r.Gen)
 	}
 	for _, id := range g.cfg.Coop.IDs {
-		g.putSIDs(id, sidRecord{Next: g.cfg.space.of(id).first, Gen: gen + 1})
+		served := id == g.cfg.Coop.ID || g.replica.sids[id].Served
+		g.putSIDs(id, sidRecord{Next: g.cfg.space.of(id).first, Gen: gen + 1, Served: served})
 	}
 	g.replica.notBefore = 0
-	g.replica.sidSafe, g.replica.sidMark.next = g.sidNext, g.sidNext
 }
 
-// exhausted lists other key servers that have given all their ids.
+// exhausted says whether another key server was asked for more ids than it has.
 func (g *Group) exhausted() bool {
 	for id, r := range g.replica.sids {
-		if id != g.cfg.Coop.ID && r.Gen == g.replica.generation && r.Next >= g.cfg.space.of(id).end() {
+		if id != g.cfg.Coop.ID && r.Gen == g.replica.generation && r.Full {
 			return true
 		}
 	}
@@ -297,10 +309,10 @@ func (g *Group) cannotReset() error {
 	return nil
 }
 
-// burnSIDs says in our record that they are used up, so that the primary sees to it.
-func (g *Group) burnSIDs(now machine.Now, out machine.Effects) machine.Effects {
-	if end := g.cfg.SIDFirst + g.cfg.SIDCount; g.replica.standby && g.sidNext < end {
-		g.sidNext = end
+// askForSIDs says in our record that there are too few, so that the primary sees to it.
+func (g *Group) askForSIDs(now machine.Now, out machine.Effects) machine.Effects {
+	if g.replica.standby && !g.replica.full {
+		g.replica.full = true
 		mark(&g.durable.sids, g.cfg.Coop.ID, true)
 		return g.flush(now, out)
 	}

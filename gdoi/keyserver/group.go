@@ -181,6 +181,7 @@ func (g *Group) Deadline() (machine.Instant, bool) {
 	}
 	if k := len(g.keks); k > 0 {
 		n.Add(g.rekeyAt(g.keks[k-1].expires), true)
+		n.Add(0, g.spent(g.keks[k-1]))
 	}
 	for _, c := range g.chains {
 		if t := g.newest(c); t != nil {

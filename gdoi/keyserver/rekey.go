@@ -72,11 +72,11 @@ func (g *Group) announcement(now machine.Now, k *kek) *pull.Offer {
 	if g.keks[len(g.keks)-1] == k {
 		// Everybody who can read this has it.
 		o.KEK = nil
+		if r := &g.replica; r.trustAt == 0 || now.Mono >= r.trustAt.Add(4*g.cfg.ActivationDelay) {
+			o.Trusted = nil // everybody has heard of them
+		}
 	} else {
 		o.KEK.Ack = uint16(g.keks[len(g.keks)-1].asks)
-	}
-	if r := &g.replica; r.trustAt == 0 || now.Mono >= r.trustAt.Add(4*g.cfg.ActivationDelay) {
-		o.Trusted = nil // everybody has heard of them
 	}
 	return o
 }

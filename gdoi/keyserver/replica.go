@@ -38,7 +38,9 @@ type replica struct {
 
 	// Sender ids, see division.go.
 	sids       map[coop.ID]sidRecord
-	ownSIDs    bool // there was a record of ours
+	ownSIDs    bool   // there was a record of ours
+	unvouched  uint64 // the report that must have been taken before ids are given; 0: none
+	full       bool   // we were asked for more than there are
 	generation uint64
 	notBefore  machine.Instant
 	sidSafe    uint64 // others know of those below

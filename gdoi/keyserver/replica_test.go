@@ -156,6 +156,7 @@ func TestTakeOver(t *testing.T) {
 	all := newServers(t, time.Second, nil)
 	p, s := all[0], all[1]
 	s.follow(p)
+	s.report(p)
 	if _, err := s.register(testPeer(9), 1); err != nil {
 		t.Fatal(err)
 	}
@@ -201,6 +202,10 @@ func TestStandbyRefuses(t *testing.T) {
 		t.Errorf("rekey: %v", err)
 	}
 	s.follow(all[0])
+	if _, err := s.register(testPeer(1), 1); !errors.Is(err, ErrStandby) {
+		t.Errorf("registration before anybody knows that it gives sender ids: %v", err)
+	}
+	s.report(all[0])
 	if _, err := s.register(testPeer(1), 1); err != nil {
 		t.Error(err)
 	}

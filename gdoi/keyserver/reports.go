@@ -2,6 +2,7 @@ package keyserver
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/coop"
 	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/push"
 )
 
 // reportable says whether a standby group reports a record that it has written by itself.
@@ -36,6 +38,9 @@ func (g *Group) Reported(n uint64) {
 		if at <= n {
 			delete(g.replica.reports, key)
 		}
+	}
+	if g.replica.unvouched <= n {
+		g.replica.unvouched = 0
 	}
 	if g.replica.standby {
 		g.sidsConfirmed(n)
@@ -65,7 +70,7 @@ func (g *Group) Adopt(now machine.Now, ahead time.Duration, from coop.ID, record
 			out = g.dropMember(g.members.sorted[i], out)
 		}
 	}
-	var gone []*member
+	var gone, late []*member
 	for _, r := range in.members.sorted {
 		m, news := g.adoptMember(r, from)
 		if m == nil {
@@ -74,10 +79,12 @@ func (g *Group) Adopt(now machine.Now, ahead time.Duration, from coop.ID, record
 		switch {
 		case !g.cfg.Authorise.Allows(m.peer.policyPeer()) || g.refused(m.peer):
 			gone = append(gone, m)
+			continue
 		case news:
 			n := g.note(gdoi.NoteGMRegistered, machine.Info, fmt.Sprintf("%s registered at key server %d", m.peer.Identity, from))
 			n.Peer = m.peer.Addr.String()
 			out = append(out, n)
+			late = append(late, m)
 		}
 	}
 	if len(gone) > 0 {
@@ -92,7 +99,7 @@ func (g *Group) Adopt(now machine.Now, ahead time.Duration, from coop.ID, record
 	if g.exhausted() && g.whole() {
 		out = g.sidsUsedUp(now, out)
 	}
-	out = g.tellLate(now, in, out)
+	out = g.tellLate(now, late, out)
 	return g.flush(now, out), nil
 }
 
@@ -124,7 +131,31 @@ func (g *Group) refused(p Peer) bool {
 	})
 }
 
-// tellLate announces the keys to members that were given those of before by a secondary which did not have the new ones yet.
-func (g *Group) tellLate(now machine.Now, in *received, out machine.Effects) machine.Effects {
+// tellLate announces the keys to members that were given those of before by a secondary which did not have the new ones yet:
+// they were not on the list when these were announced. While somebody is being excluded they register again by themselves.
+func (g *Group) tellLate(now machine.Now, late []*member, out machine.Effects) machine.Effects {
+	late = slices.DeleteFunc(late, func(m *member) bool {
+		return m.left || m.epoch >= g.epoch || g.members.byAddr[m.peer.Addr] != m
+	})
+	if len(late) == 0 || g.exclusion != nil {
+		return out
+	}
+	if g.cfg.multicast() {
+		return g.rekey(now, rekeying{}, out)
+	}
+	under := g.announceUnder(now)
+	for _, k := range under {
+		g.nextSeq(k)
+		g.durable.kek(k)
+	}
+	out, after := g.persist(now, out)
+	var to []netip.AddrPort
+	for _, m := range late {
+		to = append(to, m.peer.Addr)
+	}
+	c := g.campaignFor(late)
+	for _, k := range under {
+		out = g.announceTo(now, c, k, push.Message{Seq: k.seq, Offer: g.announcement(now, k)}, slices.Clone(to), after, out)
+	}
 	return out
 }

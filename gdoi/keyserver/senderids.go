@@ -77,7 +77,7 @@ func (g *Group) prepareSIDs(now machine.Now, p Peer, want uint64, out machine.Ef
 		return out, nil
 	}
 	if err := g.cannotReset(); err != nil {
-		return g.burnSIDs(now, out), err
+		return g.askForSIDs(now, out), err
 	}
 	if pause := 8 * g.cfg.ActivationDelay; g.sids.resets > 0 && now.Mono.Sub(g.sids.reset) < pause {
 		return out, fmt.Errorf("%w: they were used up twice within %v", ErrNoSenderIDs, pause.Round(time.Second))

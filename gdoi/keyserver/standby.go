@@ -41,6 +41,8 @@ func (g *Group) serves() error {
 		return nil
 	case !r.ready && r.why != "":
 		return fmt.Errorf("%w: %s", ErrStandby, r.why)
+	case r.unvouched > 0:
+		return fmt.Errorf("%w: the primary does not know yet that this key server gives sender ids", ErrStandby)
 	case !r.ready || len(g.keks) == 0 || len(g.teks) == 0:
 		return ErrStandby
 	}
@@ -84,7 +86,7 @@ func (g *Group) TakeOver(now machine.Now, term uint64, out machine.Effects) mach
 		return out
 	}
 	r.standby, r.term, r.ready, r.why = false, term, false, ""
-	r.head, r.confirmed, r.forgotten, r.changed, r.log, r.reports = 0, 0, 0, nil, nil, nil
+	r.head, r.confirmed, r.forgotten, r.changed, r.log, r.reports, r.unvouched = 0, 0, 0, nil, nil, nil, 0
 	r.sidMark.n, r.sidMark.next = 0, g.sidNext
 	r.lastContact = now.Mono
 	if g.epoch == 0 {

@@ -82,6 +82,11 @@ func (c *Config) fit(all []sized) error {
 		return err
 	}
 	o := &pull.Offer{AccessList: c.AccessList(), Mode: c.Mode, ATD: c.ActivationDelay, DTD: c.ActivationDelay, SIDBits: c.SIDBits, Time: new(pull.TimeOffer)}
+	if c.Coop != nil {
+		for range len(c.Coop.IDs) - 1 {
+			o.Trusted = append(o.Trusted, c.SignPublic)
+		}
+	}
 	kek := push.Key{Suite: c.KEK, Key: machine.TakeSecret(make([]byte, c.KEK.KeyLen())), IV: machine.TakeSecret(make([]byte, c.KEK.IVLen())), Hash: c.SignHash, Public: public}
 	o.KEK = &pull.KEKOffer{Suite: c.KEK, Key: kek.Key, IV: kek.IV, Lifetime: 1, SigHash: c.SignHash, SigKeyDER: c.SignPublic, SigKeyBits: public.N.BitLen()}
 	permits := 0
