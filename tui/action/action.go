@@ -66,30 +66,51 @@ func ClearMember(ctx context.Context, fleet *source.Fleet, group, member string)
 
 // RemoveMember excludes members from the group; with now old keys end at once.
 func RemoveMember(ctx context.Context, fleet *source.Fleet, group string, members []string, now bool) (string, error) {
-	n, err := keyServer(fleet, group)
-	if err != nil {
-		return "", err
-	}
 	r := control.RemoveMemberRequest{Group: group, Now: now}
 	for _, m := range members {
 		r.Members = append(r.Members, address(fleet, group, m))
 	}
-	ctx, cancel := context.WithTimeout(ctx, bound)
-	defer cancel()
-	reply, err := client.New(n.Socket).RemoveMember(ctx, r)
-	return told(n.Name, reply, err)
+	return everyPrimary(ctx, fleet, group, func(ctx context.Context, c *client.Client) (control.Reply, error) { return c.RemoveMember(ctx, r) })
 }
 
 // Readmit lets a removed member register again.
 func Readmit(ctx context.Context, fleet *source.Fleet, group, member string) (string, error) {
-	n, err := keyServer(fleet, group)
+	r := control.ReadmitRequest{Group: group, Member: address(fleet, group, member)}
+	return everyPrimary(ctx, fleet, group, func(ctx context.Context, c *client.Client) (control.Reply, error) { return c.Readmit(ctx, r) })
+}
+
+// everyPrimary asks the key server of a group, or, while its key servers are split, the primary of each side that is
+// attached: what is about who may be a member must not wait until they are one again.
+func everyPrimary(ctx context.Context, fleet *source.Fleet, group string, ask func(context.Context, *client.Client) (control.Reply, error)) (string, error) {
+	first, err := keyServer(fleet, group)
 	if err != nil {
 		return "", err
 	}
+	nodes := []*source.Node{first}
+	if c := fleet.Cooperation(group); c != nil {
+		for _, p := range c.Primaries {
+			if p.Node.Name != first.Name {
+				nodes = append(nodes, p.Node)
+			}
+		}
+	}
 	ctx, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
-	r, err := client.New(n.Socket).Readmit(ctx, control.ReadmitRequest{Group: group, Member: address(fleet, group, member)})
-	return told(n.Name, r, err)
+	var texts []string
+	var errs []error
+	for _, n := range nodes {
+		r, err := ask(ctx, client.New(n.Socket))
+		text, err := told(n.Name, r, err)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		texts = append(texts, text)
+	}
+	if errs != nil && texts != nil {
+		errs = append(errs, errors.New("but "+strings.Join(texts, "; ")))
+	}
+	return strings.Join(texts, "; "), errors.Join(errs...)
 }
 
 // ClearMembers makes all members register again; with now they lose their keys at once.
