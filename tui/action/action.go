@@ -132,10 +132,17 @@ func Handover(ctx context.Context, fleet *source.Fleet, group, to string) (strin
 	if err != nil {
 		return "", err
 	}
-	if m := fleet.Node(to); m != nil && m.Snap != nil && m.Snap.KS != nil {
-		for i := range m.Snap.KS.Groups {
-			if g := &m.Snap.KS.Groups[i]; g.Name == group && g.Coop != nil {
-				to = fmt.Sprint(g.Coop.ID)
+	if c := fleet.Cooperation(group); c != nil {
+		for i := range c.Servers {
+			s := &c.Servers[i]
+			if to != s.Name && to != s.Address && to != fmt.Sprint(s.ID) {
+				continue
+			}
+			to = fmt.Sprint(s.ID)
+			if self := s.Self(); self != nil && self.Primary != 0 { // in a split, the primary of its side
+				if p := c.Server(self.Primary); p.Self() != nil {
+					n = p.Node
+				}
 			}
 		}
 	}

@@ -66,17 +66,22 @@ func list(fleet *source.Fleet) []Member {
 		}
 	}
 	for _, name := range fleet.Groups() {
-		for _, s := range fleet.ServersOf(name) { // the primary last: it knows best
+		all := fleet.ServersOf(name)
+		for i, s := range all { // the primary last: it knows best
 			n, g := s.Node, s.Group
 			for _, km := range g.Members {
 				k, ok := at[g.Name+"|"+host(km.Address)]
 				if !ok {
 					k = len(out)
+					at[g.Name+"|"+host(km.Address)] = k
 					out = append(out, Member{Group: g.Name, Name: host(km.Address), Address: host(km.Address), State: km.State,
 						RegisteredWith: registrar(fleet, n, g, km.KeyServer), RegisteredAt: km.RegisteredAt, Registrations: km.Registrations, SIDs: km.SIDs})
 				}
 				out[k].Identity, out[k].SeqSent, out[k].Rekey = km.Identity, km.LastSeq, km.Rekey
 				out[k].Certificate = km.Certificate
+			}
+			if i < len(all)-1 && (g.Role != control.RolePrimary || !n.Connected) {
+				continue
 			}
 			for _, r := range g.Removed {
 				k, ok := at[g.Name+"|"+host(r.Address)]
