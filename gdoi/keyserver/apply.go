@@ -181,6 +181,8 @@ func (g *Group) removeRecord(key string, out machine.Effects) machine.Effects {
 		}
 	case ratchetKey:
 		g.takeRatchet(name, nil)
+	case descentKey, endedKind, cutKind, mergeKey:
+		g.removePast(key)
 	case "lkh":
 		if id, err := parseNode(name); err == nil {
 			g.tree.Set(lkh.Node{ID: id})
@@ -293,6 +295,7 @@ func (g *Group) takeRest(now machine.Now, in *received) {
 		g.takeRatchet(context, r)
 	}
 	in.ratchets = nil
+	g.takePast(in.Group)
 	if in.exclusion != nil {
 		g.exclusion = in.exclusion
 		g.durable.exclusion = true

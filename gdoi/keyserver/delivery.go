@@ -159,7 +159,7 @@ func (g *Group) deliver(now machine.Now, out machine.Effects) machine.Effects {
 	}
 	clear(g.deliveries[len(kept):])
 	g.deliveries = kept
-	return out
+	return g.sentMerge(now, out)
 }
 
 var errPatience = fmt.Errorf("no answer from the key custody in %v", signPatience)

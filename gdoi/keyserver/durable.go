@@ -20,6 +20,7 @@ type durable struct {
 	removed map[string]*removal
 	// ratchets by context.
 	ratchets map[string]*ratchet
+	past     map[string]bool  // names of records
 	sids     map[coop.ID]bool // those of key servers
 	trust    map[coop.ID]bool
 	// exclusion says that it has changed.
@@ -46,11 +47,11 @@ func (d *durable) deleteKEK(s gdoi.KEKSPI) { mark(&d.keks, s, nil) }
 func (d *durable) member(m *member)        { mark(&d.members, m.key, m) }
 func (d *durable) deleteMember(key string) { mark(&d.members, key, nil) }
 func (d *durable) dirty() bool {
-	return len(d.teks)+len(d.keks)+len(d.members)+len(d.removed)+len(d.ratchets)+len(d.sids)+len(d.trust) > 0 || d.exclusion || d.policy
+	return len(d.teks)+len(d.keks)+len(d.members)+len(d.removed)+len(d.ratchets)+len(d.sids)+len(d.trust)+len(d.past) > 0 || d.exclusion || d.policy
 }
 func (d *durable) clean() {
 	d.teks, d.keks, d.members, d.removed, d.ratchets, d.exclusion, d.policy, d.reserved = nil, nil, nil, nil, nil, false, false, 0
-	d.sids, d.trust = nil, nil
+	d.sids, d.trust, d.past = nil, nil, nil
 }
 
 // reserve names the next transaction before it is made.
@@ -91,6 +92,9 @@ func (g *Group) persist(now machine.Now, out machine.Effects) (machine.Effects, 
 	for key, r := range d.removed {
 		records = append(records, g.record(removedKey(key), encodeRemoval(now, r)))
 	}
+	for key := range d.past {
+		records = append(records, g.record(key, g.encodePast(now, key)))
+	}
 	for context, r := range d.ratchets {
 		records = append(records, g.record(ratchetName(context), encodeRatchet(now, r)))
 	}
@@ -121,6 +125,9 @@ func (g *Group) persistAll(now machine.Now, out machine.Effects) machine.Effects
 	}
 	for _, r := range g.removed {
 		mark(&g.durable.removed, r.peer.key(), r)
+	}
+	for _, key := range g.pastKeys() {
+		g.mustWrite(key)
 	}
 	for context := range g.ratchets {
 		g.keepRatchet(context)

@@ -121,10 +121,15 @@ func (g *Group) retire(now machine.Now, out machine.Effects) machine.Effects {
 		}
 		out = g.retireTEK(i, "expired", out)
 	}
-	for len(g.keks) > 0 && g.keks[0].expires <= now.Mono {
-		out = g.retireKEK(0, "expired", out)
+	for i := 0; i < len(g.keks); {
+		if g.keks[i].expires > now.Mono {
+			i++
+			continue
+		}
+		out = g.retireKEK(i, "expired", out)
 	}
-	return out
+	g.forgetEnded(now)
+	return g.endMerge(now, out)
 }
 
 func (g *Group) retireTEK(i int, why string, out machine.Effects) machine.Effects {
@@ -133,6 +138,7 @@ func (g *Group) retireTEK(i int, why string, out machine.Effects) machine.Effect
 	g.version++
 	t.key.Destroy()
 	g.rememberSPI(t.spi)
+	g.rememberTEK(t)
 	g.durable.deleteTEK(t.spi)
 	g.endTime()
 	n := g.note(gdoi.NoteTEKRetired, machine.Info, fmt.Sprintf("%s %v destroyed: %s", t.chain.title(), t.spi, why), machine.F("spi", t.spi.String()))
@@ -146,6 +152,7 @@ func (g *Group) retireKEK(i int, why string, out machine.Effects) machine.Effect
 	g.version++
 	k.key.Destroy()
 	k.iv.Destroy()
+	g.rememberKEK(k)
 	g.durable.deleteKEK(k.spi)
 	n := g.note(gdoi.NoteKEKRetired, machine.Info, fmt.Sprintf("KEK %v destroyed: %s", k.spi, why), machine.F("spi", k.spi.String()))
 	n.Reason = why

@@ -27,6 +27,8 @@ type Group struct {
 	epoch  uint64
 	// ratchets by context; schedule.go.
 	ratchets map[string]*ratchet
+	past     past     // of several key servers
+	merging  *merging // nil: nothing is foreign
 	spis     spiWalk
 	// retiredSPIs are the last ones, oldest first.
 	retiredSPIs []gdoi.SPI
@@ -169,8 +171,8 @@ func (g *Group) Deadline() (machine.Instant, bool) {
 	if !g.started {
 		return 0, false
 	}
-	if k := len(g.keks); k > 0 {
-		n.Add(g.keks[0].expires, true)
+	for _, k := range g.keks {
+		n.Add(k.expires, true)
 	}
 	for _, t := range g.teks {
 		n.Add(t.expires, true)

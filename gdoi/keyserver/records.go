@@ -33,6 +33,10 @@ import (
 //	                      lkh-stale         []lkh.NodeID
 //	                      exclusion         exclusionRecord
 //	                      ratchet/CONTEXT   ratchetRecord
+//	                      descent           descentRecord, of several key servers; likewise:
+//	                      ended/KEY         endedRecord, KEY being that of a key
+//	                      cut/SPI           cutRecord
+//	                      merge             mergeRecord
 //	                      time              timeRecord
 //	                      sids/ID           sidRecord, of each key server
 //	                      trust/ID          the public key of each key server, DER
@@ -228,6 +232,7 @@ func (g *Group) forget() {
 		k.iv.Destroy()
 	}
 	g.destroyRatchets()
+	g.past, g.merging = past{}, nil
 	g.tree.Destroy()
 	for _, n := range g.tree.restored {
 		n.Key.Destroy()
@@ -263,6 +268,8 @@ func (g *Group) restoreRecord(now machine.Now, r machine.Record) error {
 		return g.restoreExclusion(now, r.Value)
 	case ratchetKey:
 		return g.restoreRatchet(now, name, r.Value)
+	case descentKey, endedKind, cutKind, mergeKey:
+		return g.restorePast(now, kind, name, r.Value)
 	case timeKey:
 		return g.restoreTime(now, r.Value)
 	case sidsKind:

@@ -22,7 +22,7 @@ var (
 // Policy answers a member's first question: what it would be granted. Nothing changes. The offer aliases the group's
 // secrets and is good for this step only.
 func (g *Group) Policy(now machine.Now, p Peer, out machine.Effects) (*pull.Offer, machine.Effects, error) {
-	if err := g.serves(); err != nil {
+	if err := g.serves(now); err != nil {
 		return nil, out, err
 	}
 	if !g.cfg.Authorise.Allows(p.policyPeer()) {
@@ -69,7 +69,7 @@ func (g *Group) replaceDue(now machine.Now, out machine.Effects) machine.Effects
 // Register grants: it takes sender ids and puts the member on the list. The answer may leave when the Persist is
 // done. version is what Version said when the policy was sent.
 func (g *Group) Register(now machine.Now, p Peer, sids int, version uint64, out machine.Effects) (*pull.Offer, machine.PersistID, machine.Effects, error) {
-	if err := g.serves(); err != nil {
+	if err := g.serves(now); err != nil {
 		return nil, 0, out, err
 	}
 	if !g.cfg.Authorise.Allows(p.policyPeer()) {

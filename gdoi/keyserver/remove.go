@@ -110,6 +110,7 @@ func (g *Group) exclude(now machine.Now, gone []*member, atOnce bool, out machin
 	g.breakSchedule()
 	out = g.newKEK(now, out)
 	k := g.keks[len(g.keks)-1]
+	g.cut(now, k)
 	// Nothing that is new goes under a KEK that the removed have.
 	k.active = now.Mono
 	change, err := g.tree.Remove(slots, k.handle(), k.iv, k.key)

@@ -204,6 +204,7 @@ func (g *Group) keys() []string {
 	for context := range g.ratchets {
 		out = append(out, ratchetName(context))
 	}
+	out = append(out, g.pastKeys()...)
 	for id := coop.ID(1); id <= coop.MaxKeyServers; id++ {
 		out = append(out, sidsKey(id), trustKey(id))
 	}
@@ -226,6 +227,8 @@ func (g *Group) exists(key string) bool {
 		return g.removalOf(name) != nil
 	case ratchetKey:
 		return g.ratchets[name] != nil
+	case descentKey, endedKind, cutKind, mergeKey:
+		return g.encodePast(machine.Now{}, key) != nil
 	case "lkh":
 		id, err := parseNode(name)
 		return err == nil && g.tree.Node(id).Key != nil
@@ -265,6 +268,8 @@ func (g *Group) encodeKey(now machine.Now, key string) []byte {
 		return encodeRemoval(now, g.removalOf(name))
 	case ratchetKey:
 		return encodeRatchet(now, g.ratchets[name])
+	case descentKey, endedKind, cutKind, mergeKey:
+		return g.encodePast(now, key)
 	case "lkh":
 		if id, err := parseNode(name); err == nil {
 			return encodeNode(g.tree.Node(id))

@@ -35,7 +35,10 @@ func (g *Group) Active() bool { return !g.replica.standby }
 func (g *Group) SetReady(ready bool, why string) { g.replica.ready, g.replica.why = ready, why }
 
 // serves says whether members can be registered.
-func (g *Group) serves() error {
+func (g *Group) serves(now machine.Now) error {
+	if err := g.held(now); err != nil {
+		return err
+	}
 	switch r := &g.replica; {
 	case !r.standby:
 		return nil
@@ -89,6 +92,11 @@ func (g *Group) TakeOver(now machine.Now, term uint64, out machine.Effects) mach
 	r.head, r.confirmed, r.forgotten, r.changed, r.log, r.reports, r.unvouched = 0, 0, 0, nil, nil, nil, 0
 	r.sidMark.n, r.sidMark.next = 0, g.sidNext
 	r.lastContact = now.Mono
+	if g.epoch == 0 || g.past.origin == 0 {
+		g.newOrigin()
+	} else {
+		g.newReign()
+	}
 	if g.epoch == 0 {
 		if !r.ownSIDs {
 			g.leaveGap(now, sidRecord{Next: g.cfg.SIDFirst})
