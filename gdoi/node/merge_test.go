@@ -420,7 +420,6 @@ func (r *realm) one() bool {
 	return true
 }
 
-
 // TestForkAndMerge: two sides make keys of their own; when they meet again, nobody loses what it could read, after a moment
 // all read all, after 2A all send with one key, and after 4A there is one epoch.
 func TestForkAndMerge(t *testing.T) {
