@@ -160,7 +160,7 @@ func (n *KeyServer) attempt(now machine.Now, p *ksPeer, out machine.Effects) mac
 	}
 	cfg := n.cfg.Phase1
 	cfg.OmitInitialContact = true
-	cfg.RetransmitBase = min(max(wait, leastAttempt), ike1.DefaultRetransmitBase)
+	cfg.RetransmitBase = min(2*wait, ike1.DefaultRetransmitBase)
 	s := &session{ike: ike1.NewInitiator(n.env, &cfg, n.cfg.locals().For(p.Addr.Addr()), p.Addr), peer: p, began: now.Mono}
 	p.attempts = append(p.attempts, s)
 	n.file(s)
