@@ -1,0 +1,310 @@
+package coop
+
+import (
+	"encoding/binary"
+	"math"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/getvpn/getvpn/gdoi/machine"
+)
+
+// Config of a Cell.
+type Config struct {
+	// Name is the group's name here, for the journal and the records; Group its id, for messages.
+	Name, Group string
+	ID          ID
+	Addr        netip.AddrPort
+	Priority    int
+	Timers      Timers
+	Split       Split
+	Peers       []Peer
+	Software    string
+	// Key is the public key (DER) that this key server signs PUSH messages with.
+	Key []byte
+}
+
+// Peer is another key server of the group, and the way to it.
+type Peer struct {
+	ID   ID
+	Addr netip.AddrPort
+	Link Link
+}
+
+// Link carries messages to one peer: *link.Link. It serves all groups.
+type Link interface {
+	Send(now machine.Now, msg []byte, out machine.Effects) (machine.Effects, error)
+	Announce(now machine.Now, msg []byte, wantReply bool, out machine.Effects) (machine.Effects, error)
+	Ahead(now machine.Now) (time.Duration, bool)
+}
+
+// Group is what a Cell directs: *keyserver.Group, which says more about it.
+type Group interface {
+	SetReady(ready bool, why string)
+	SetInStep(now machine.Now, peers int)
+	TakeOver(now machine.Now, term uint64, out machine.Effects) machine.Effects
+	StandDown(now machine.Now, out machine.Effects) machine.Effects
+	Head() uint64
+	Since(now machine.Now, n uint64) []machine.Record
+	Reaches(n uint64) bool
+	Replicated(now machine.Now, n uint64, out machine.Effects) machine.Effects
+	Apply(now machine.Now, ahead time.Duration, records []machine.Record, full bool, out machine.Effects) (machine.Effects, machine.PersistID, error)
+	Reports(now machine.Now) (records []machine.Record, n uint64)
+	Reported(n uint64)
+	Adopt(now machine.Now, ahead time.Duration, from ID, records []machine.Record, out machine.Effects) (machine.Effects, error)
+	Merge(now machine.Now, ahead time.Duration, from ID, records []machine.Record, out machine.Effects) (bool, machine.Effects, error)
+	Trust(now machine.Now, id ID, der []byte, out machine.Effects) machine.Effects
+	Digest() [32]byte
+	PolicyText() []string
+	// Epoch is that of the newest TEK, MemberCount how many members there are.
+	Epoch() uint64
+	MemberCount() int
+}
+
+// Cell is one key server's part in the cooperation over one group: who is there, who is primary, and how the group's state
+// gets from the primary to the others. Terms name primaries: the lowest three bits are the key server's number, so that no
+// two primaries ever have one term, whatever has become of the network.
+type Cell struct {
+	env   *machine.Env
+	cfg   Config
+	group Group
+	peers []*peer // by id
+
+	role    Role
+	term    uint64 // of the primary that is followed, or was last
+	highest uint64 // seen
+	primary ID
+	last    ID // the primary before
+	since   time.Time
+	// has is what the group has: on its disk, if it is not this key server that is primary.
+	has Version
+	// led says that there was a primary since the start, or since this process woke up.
+	led bool
+	// waited says that the others had time to be heard.
+	waited bool
+	// vacant is since when there is none, patient until when the others are waited for.
+	vacant, patient machine.Instant
+	// open is since when nothing stands in the way of an election; never: something does.
+	open machine.Instant
+	// former is the digest of the last primary's policy.
+	former   [32]byte
+	followed bool // former is set
+
+	// ask is another number in every process, and after every pause.
+	ask uint32
+
+	started  bool
+	announce machine.Timer
+	said     Status // the last one
+
+	// candidacy: the term that is being written, before it is begun.
+	candidacy uint64
+	reason    string
+	writing   machine.PersistID
+	unwritten bool // the last write failed, or is late
+	retry     machine.Timer
+	late      machine.Timer
+
+	handover  *handover
+	follow    follow
+	replica   replica
+	ready     bool
+	why       string
+	readySet  bool
+	diff      []string // of ours with the digest diffOf
+	diffOf    [32]byte
+	confirmed uint64 // reports up to this one
+	split     time.Time
+	history   []Election
+}
+
+// Bucket is where a cell's records are.
+func Bucket(name string) string { return "coop/" + name }
+
+const (
+	stateKey    = "state"
+	stateLen    = 1 + 8 + 8
+	maxHistory  = 32
+	minPatience = 2 * time.Second
+)
+
+// New prepares a cell. stored holds its records, among others. hasState says that the group has records.
+func New(env *machine.Env, cfg Config, group Group, stored []machine.Record, hasState bool) *Cell {
+	cfg.Timers = cfg.Timers.WithDefaults()
+	c := &Cell{env: env, cfg: cfg, group: group, open: never, ask: env.Uint32()}
+	for _, p := range cfg.Peers {
+		c.peers = append(c.peers, &peer{Peer: p})
+	}
+	slices.SortFunc(c.peers, func(a, b *peer) int { return int(a.ID) - int(b.ID) })
+	for _, r := range stored {
+		if r.Bucket == Bucket(cfg.Name) && r.Key == stateKey && len(r.Value) == stateLen && r.Value[0] == 1 {
+			c.highest = min(binary.BigEndian.Uint64(r.Value[1:]), maxTerm)
+			c.has.Term = min(binary.BigEndian.Uint64(r.Value[9:]), maxTerm)
+		}
+	}
+	// What this key server had when it stopped may be old, so it has to join; but it is more than nothing.
+	if !hasState {
+		c.has.Term = 0
+	} else if c.has.Term == 0 {
+		c.has.Term = 1
+	}
+	return c
+}
+
+// Start begins: this key server is secondary, and asks who is there.
+func (c *Cell) Start(now machine.Now, out machine.Effects) machine.Effects {
+	c.started = true
+	c.vacant = now.Mono
+	c.patient = now.Mono.Add(max(c.cfg.Timers.Detection(), minPatience))
+	c.setReady(false, "waiting to hear of the other key servers")
+	c.group.SetInStep(now, 0)
+	return c.settle(now, c.announceTo(now, nil, true, out))
+}
+
+// record is the durable part: the highest term, and that of the state that the group has.
+func (c *Cell) record(highest, has uint64) machine.Record {
+	b := append(make([]byte, 0, stateLen), 1)
+	b = binary.BigEndian.AppendUint64(b, highest)
+	return machine.Record{Bucket: Bucket(c.cfg.Name), Key: stateKey, Value: binary.BigEndian.AppendUint64(b, has)}
+}
+
+// Forget deletes the records of a group that is removed.
+func Forget(name string) machine.Record { return machine.Record{Bucket: Bucket(name), Key: stateKey} }
+
+// nextTerm is the one that this key server would begin.
+func (c *Cell) nextTerm() uint64 { return (c.highest>>3+1)<<3 | uint64(c.cfg.ID-1) }
+
+// termNumber is a term in print.
+func termNumber(t uint64) uint64 { return t >> 3 }
+
+// Role and Primary are what members and operators are told.
+func (c *Cell) Role() Role { return c.role }
+
+// Primary is whom this key server follows, itself included, and its address; zero: nobody.
+func (c *Cell) Primary() (ID, netip.AddrPort) {
+	if c.primary == c.cfg.ID {
+		return c.primary, c.cfg.Addr
+	}
+	if p := c.peer(c.primary); p != nil {
+		return p.ID, p.Addr
+	}
+	return 0, netip.AddrPort{}
+}
+
+func (c *Cell) peer(id ID) *peer {
+	for _, p := range c.peers {
+		if p.ID == id {
+			return p
+		}
+	}
+	return nil
+}
+
+// Deadline says when Timeout wants to be called.
+func (c *Cell) Deadline() (machine.Instant, bool) {
+	var n machine.Next
+	if !c.started {
+		return 0, false
+	}
+	n.Add(c.announce.Deadline())
+	n.Add(c.retry.Deadline())
+	n.Add(c.late.Deadline())
+	for _, p := range c.peers {
+		n.Add(p.check.Deadline())
+	}
+	if c.role == Secondary && c.primary == 0 && c.candidacy == 0 {
+		n.Add(c.electionAt())
+	}
+	if c.handover != nil {
+		n.Add(c.handover.until, true)
+	}
+	n.Add(c.follow.again.Deadline())
+	n.Add(c.replica.check.Deadline())
+	return n.At, n.OK
+}
+
+// Woken finds out whether this process was stopped: its own announcement is overdue by the dead interval. Then others have
+// gone on without it, and a primary stands down and asks before it acts. To be called before anything else in a step.
+func (c *Cell) Woken(now machine.Now, out machine.Effects) machine.Effects {
+	at, ok := c.announce.Deadline()
+	if !c.started || !ok || now.Mono.Sub(at) <= c.cfg.Timers.Dead || len(c.peers) == 0 {
+		return out
+	}
+	for _, p := range c.peers {
+		if p.live {
+			p.heard = now.Mono // they have a right to be asked first
+			p.queries = 0
+			p.check.Set(now.Mono)
+		}
+	}
+	if c.role == Primary {
+		out = c.stepDown(now, 0, "paused", "this key server did not run for a while, and asks whether another one is primary", out)
+	}
+	c.abandonCandidacy()
+	c.ask++
+	if c.primary == 0 {
+		for _, p := range c.peers {
+			p.live, p.known = false, false
+		}
+		c.led, c.waited, c.open = false, false, never
+		c.vacant = now.Mono
+		c.patient = now.Mono.Add(max(time.Duration(c.cfg.Timers.Retries)*c.cfg.Timers.Query, c.cfg.Timers.Announce*2))
+	}
+	return c.announceTo(now, nil, true, out)
+}
+
+// Timeout does what is due.
+func (c *Cell) Timeout(now machine.Now, out machine.Effects) machine.Effects {
+	if !c.started {
+		return out
+	}
+	for _, p := range c.peers {
+		out = c.watch(now, p, out)
+	}
+	if c.late.Due(now.Mono) {
+		c.unwritten = true // others should not wait for this disk
+	}
+	if c.announce.Due(now.Mono) {
+		out = c.announceTo(now, nil, false, out)
+	}
+	if c.retry.Due(now.Mono) && c.candidacy != 0 {
+		c.abandonCandidacy()
+	}
+	return c.settle(now, out)
+}
+
+// settle draws the consequences of whatever has happened.
+func (c *Cell) settle(now machine.Now, out machine.Effects) machine.Effects {
+	out = c.watchHandover(now, out)
+	out = c.decide(now, out)
+	out = c.replicate(now, out)
+	out = c.watchSplit(now, out)
+	out = c.judgeReady(now, out)
+	return c.announceChange(now, out)
+}
+
+// Pump passes on what the group has changed, to be called at the end of each step.
+func (c *Cell) Pump(now machine.Now, out machine.Effects) machine.Effects {
+	if !c.started {
+		return out
+	}
+	return c.replicate(now, out)
+}
+
+// Persisted takes the answer to a write; false: not one of ours.
+func (c *Cell) Persisted(now machine.Now, ev machine.Persisted, out machine.Effects) (machine.Effects, bool) {
+	mine := ev.ID == c.writing && c.writing != 0
+	if mine {
+		out = c.written(now, ev.Err, out)
+	}
+	out, other := c.applied(now, ev, out)
+	out, confirmed := c.confirm(now, ev, out)
+	if mine || other || confirmed {
+		out = c.settle(now, out)
+	}
+	return out, mine
+}
+
+// never is an instant that does not come.
+const never = machine.Instant(math.MaxInt64)
