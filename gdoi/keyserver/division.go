@@ -175,12 +175,13 @@ func (g *Group) learnSIDs(now machine.Now, id coop.ID, r sidRecord) {
 }
 
 // leaveGap begins to count without records. r is what another key server knows of us. If it knows nothing, we have given
-// none, because nobody registers members before somebody else knows of his record; but he who knew may be gone, and where
-// ids are plenty they begin anywhere.
+// none, because nobody registers members before somebody else knows of his record; but he who knew may be gone too, and
+// so the gap is random in part, and where ids are plenty they begin anywhere.
 func (g *Group) leaveGap(now machine.Now, r sidRecord) {
 	switch {
 	case r.Served && g.cfg.SIDBits >= gapBits:
-		r.Next = min(r.Next+g.cfg.SIDCount/gapPart, g.cfg.SIDFirst+g.cfg.SIDCount)
+		gap := g.cfg.SIDCount / gapPart
+		r.Next = min(r.Next+gap+uint64(g.env.Uint32())%gap, g.cfg.SIDFirst+g.cfg.SIDCount)
 	case r.Served:
 		g.replica.notBefore = now.Mono.Add(g.memberLife())
 	case g.replica.standby && g.cfg.SIDBits >= plentyBits:
@@ -264,7 +265,8 @@ func (g *Group) nextSeq(k *kek) uint32 {
 func (g *Group) openWindow(k *kek) {
 	w := k.seq>>windowBits + 1
 	if k.lost {
-		w += (lastWindow + 1) / gapPart
+		const gap = (lastWindow + 1) / gapPart
+		w += gap + g.env.Uint32()%gap // it may happen twice
 		k.lost = false
 	}
 	for w%coop.MaxKeyServers != uint32(g.cfg.Coop.ID)%coop.MaxKeyServers {

@@ -187,3 +187,11 @@ func (s *shell) sends(from int) (out []machine.Send) {
 func testPeerPort(i byte, port uint16) netip.AddrPort {
 	return netip.AddrPortFrom(testPeer(i).Addr.Addr(), port)
 }
+
+func mustList(t testing.TB, text string) policy.List {
+	l, err := policy.ParseList(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}

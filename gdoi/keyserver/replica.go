@@ -26,6 +26,7 @@ type replica struct {
 	head, confirmed uint64
 	changed         map[string]uint64
 	log             []change
+	compactAt       int
 	forgotten       uint64 // deletions up to here are not known any more
 
 	// Of a standby group: records to be reported.
@@ -95,13 +96,11 @@ func (g *Group) written(records []machine.Record) {
 
 // compact forgets older changes of the same records, and the oldest deletions.
 func (r *replica) compact(g *Group) {
-	if len(r.log) < 64+2*len(r.changed) {
+	if len(r.log) < r.compactAt {
 		return
 	}
+	defer func() { r.compactAt = 64 + 2*len(r.log) }()
 	r.log = slices.DeleteFunc(r.log, func(c change) bool { return r.changed[c.key] != c.n })
-	if len(r.changed) <= maxDeletions {
-		return
-	}
 	var dead []change
 	for _, c := range r.log {
 		if !g.exists(c.key) {

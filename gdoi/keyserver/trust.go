@@ -3,6 +3,7 @@ package keyserver
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strconv"
 
 	"github.com/getvpn/getvpn/gdoi/coop"
@@ -26,21 +27,12 @@ func (g *Group) Trust(now machine.Now, id coop.ID, der []byte, out machine.Effec
 	before := g.trusted()
 	mark(&g.replica.trust, id, bytes.Clone(der))
 	mark(&g.durable.trust, id, true)
-	if !g.Active() || !g.started || g.withdrawn || len(g.keks) == 0 || len(before) == len(g.trusted()) && contains(before, der) {
+	if !g.Active() || !g.started || g.withdrawn || len(g.keks) == 0 || slices.EqualFunc(before, g.trusted(), bytes.Equal) {
 		return g.flush(now, out)
 	}
 	g.replica.trustAt = now.Mono
 	g.version++
 	return g.rekey(now, rekeying{}, out)
-}
-
-func contains(list [][]byte, der []byte) bool {
-	for _, d := range list {
-		if bytes.Equal(d, der) {
-			return true
-		}
-	}
-	return false
 }
 
 // trusted lists the keys of others that members should trust beside the one that comes with the KEK, by id. It is empty
@@ -59,7 +51,7 @@ func (g *Group) trusted() [][]byte {
 		if id == g.cfg.Coop.ID {
 			der = g.cfg.SignPublic
 		}
-		if der != nil && !bytes.Equal(der, signer) && !contains(out, der) {
+		if der != nil && !bytes.Equal(der, signer) && !slices.ContainsFunc(out, func(o []byte) bool { return bytes.Equal(o, der) }) {
 			out = append(out, der)
 		}
 	}
