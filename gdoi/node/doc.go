@@ -5,7 +5,8 @@
 //	datagram ─▶ size, header ─▶ Main Mode, Informational   cookies (first message: initiator cookie and source) ─▶ ike1.Session
 //	                         ├▶ GROUPKEY-PULL              cookies, message id ─▶ pull.Responder ─▶ keyserver.Group
 //	                         │                                               or pull.Initiator ─▶ member.Group
-//	                         └▶ GROUPKEY-PUSH              cookies = KEK SPI ─▶ member.Group
+//	                         ├▶ GROUPKEY-PUSH              cookies = KEK SPI ─▶ member.Group
+//	                         └▶ COOP                       cookies, of a peer's session ─▶ coop/link.Link ─▶ coop.Cell
 //	Persisted, Signed, commands, reports ─▶ the group that asked, or is named
 //
 // The first Step starts the node, whatever its event; until then Deadline is immediate.

@@ -138,25 +138,3 @@ func (l *Link) restart(to instance) {
 	l.peer = to
 	l.anew()
 }
-
-// window recognises frames that came before: of the sequence numbers of one session.
-type window struct {
-	top  uint64
-	seen uint64 // bit n: top-n came
-}
-
-func (w *window) fresh(seq uint64) bool {
-	return seq > w.top || w.top-seq < 64 && w.seen>>(w.top-seq)&1 == 0
-}
-
-func (w *window) take(seq uint64) {
-	if seq > w.top {
-		if d := seq - w.top; d < 64 {
-			w.seen <<= d
-		} else {
-			w.seen = 0
-		}
-		w.top = seq
-	}
-	w.seen |= 1 << (w.top - seq)
-}

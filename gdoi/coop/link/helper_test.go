@@ -16,10 +16,9 @@ import (
 )
 
 var (
-	addrA  = netip.MustParseAddrPort("10.0.0.1:848")
-	addrB  = netip.MustParseAddrPort("10.0.0.2:848")
-	suite1 = suite.Phase1{Cipher: suite.AES128CBC, Hash: machine.SHA256, Group: suite.ECP256, Auth: suite.AuthPSK}
-	start  = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	addrA = netip.MustParseAddrPort("10.0.0.1:848")
+	addrB = netip.MustParseAddrPort("10.0.0.2:848")
+	start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 )
 
 func env(n byte) *machine.Env { return machine.NewEnv(rand.NewChaCha8([32]byte{n})) }

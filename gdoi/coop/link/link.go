@@ -9,13 +9,13 @@
 // another one, both directions begin anew, which is reported; an earlier process is never taken up again. So nothing that
 // was sent before a restart is delivered after it.
 //
-// frame.go has the octets, sender.go and receiver.go the stream, handle.go what arrives, clock.go the peer's clocks.
+// frame.go has the octets, carrier.go the sessions, sender.go and receiver.go the stream, handle.go what arrives, clock.go
+// the peer's clocks.
 package link
 
 import (
 	"errors"
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/getvpn/getvpn/gdoi/ike1"
@@ -112,13 +112,6 @@ type Link struct {
 	stats    Stats
 }
 
-// carrier is an attached session.
-type carrier struct {
-	s      Session
-	boot   uint64 // the process that was heard in it; zero: none yet
-	window window
-}
-
 // New prepares a link.
 func New(env *machine.Env, cfg Config) *Link {
 	if cfg.Datagram == 0 {
@@ -139,63 +132,6 @@ func (l *Link) MaxAnnouncement() int { return l.cfg.Datagram - ike1.MaxCoopOverh
 
 // segment is the longest body of a data frame.
 func (l *Link) segment() int { return l.cfg.Datagram - ike1.MaxCoopOverhead - dataFrameLen }
-
-// Attach makes an established session known, and the newest one that both sides have is used. What is queued stays queued.
-func (l *Link) Attach(now machine.Now, s Session, out machine.Effects) machine.Effects {
-	if l.carrier(s) != nil {
-		return out
-	}
-	l.carriers = append(l.carriers, &carrier{s: s})
-	l.sender.again()
-	if s.Initiator() || len(l.carriers) == 1 {
-		// The responder is established first; this tells it that we are too.
-		out = l.emit(now, &frame{kind: kindAck}, out)
-	}
-	return l.pump(now, out)
-}
-
-// Detach forgets a session that has ended.
-func (l *Link) Detach(s Session) {
-	l.carriers = slices.DeleteFunc(l.carriers, func(c *carrier) bool { return c.s == s })
-	l.sender.again()
-}
-
-// Attached says whether a session is used; those of a process of the peer that has ended are not any more.
-func (l *Link) Attached(s Session) bool { return l.carrier(s) != nil }
-
-func (l *Link) carrier(s Session) *carrier {
-	for _, c := range l.carriers {
-		if c.s == s {
-			return c
-		}
-	}
-	return nil
-}
-
-// current is the carrier to send with: the newest that the peer has too, which a responder knows when it has heard
-// something in it.
-func (l *Link) current() *carrier {
-	for _, c := range slices.Backward(l.carriers) {
-		if c.s.Initiator() || c.boot != 0 {
-			return c
-		}
-	}
-	if n := len(l.carriers); n > 0 {
-		return l.carriers[n-1]
-	}
-	return nil
-}
-
-// Current is the session that is sent with; nil: none.
-func (l *Link) Current() Session {
-	if c := l.current(); c != nil {
-		return c.s
-	}
-	return nil
-}
-
-// Up says whether there is a session.
-func (l *Link) Up() bool { return len(l.carriers) > 0 }
 
 // Heard is when the last genuine frame came; false: never.
 func (l *Link) Heard() (machine.Instant, bool) { return l.heardAt, l.heard }
