@@ -352,6 +352,27 @@ func TestPeersWithCertificates(t *testing.T) {
 	}
 }
 
+// TestPeerRevoked: a key server whose certificate is revoked is out at once, and stays out.
+func TestPeerRevoked(t *testing.T) {
+	c := newCertWorld(t)
+	w := &peersWorld{world: c.world, nodes: map[coop.ID]*KeyServer{}, timers: coop.FastTimers}
+	names := map[coop.ID]string{1: "CN=ks1,O=Example", 2: "CN=ks2,O=Example"}
+	for id := coop.ID(1); id <= 2; id++ {
+		w.boot(id, c.phase1(fmt.Sprint("ks", id), "", ksAt(id)), names, 1, 2)
+	}
+	w.talk(time.Second)
+	w.wantState(1, 2, coop.LinkUp)
+	c.ca.Revoke(c.now.Wall, c.certs["ks2"])
+	w.step(ksAt(1), Recertify{Trust: c.trust(), ID: 1})
+	if n := w.stats(1, 2).Sessions; n != 0 {
+		t.Errorf("%d sessions are left", n)
+	}
+	w.talk(20 * time.Second)
+	if n := w.stats(1, 2).Sessions; n != 0 || w.notes(ksAt(1), gdoi.NoteRevoked) == 0 {
+		t.Errorf("it is back with %d sessions", n)
+	}
+}
+
 // TestPeersFlooded: first messages with forged sources, that of a peer among them, do not keep peers apart.
 func TestPeersFlooded(t *testing.T) {
 	w := newPeersWorld(t, coop.FastTimers, right, 1)

@@ -40,6 +40,16 @@ func (n *KeyServer) attempt(now machine.Now, p *ksPeer, out machine.Effects) mac
 	return n.settle(now, s, out)
 }
 
+// attemptAnew gives up the negotiations under way with peers, which judge by what was configured when they began.
+func (n *KeyServer) attemptAnew(now machine.Now) {
+	for _, p := range n.peers {
+		for len(p.attempts) > 0 {
+			n.remove(p.attempts[0])
+			p.next = now.Mono
+		}
+	}
+}
+
 // answered is our attempt that a message of phase 1 belongs to, if it is the first answer, whose responder cookie is new.
 func (n *KeyServer) answered(h isakmp.Header, remote netip.AddrPort) *session {
 	p := n.peerAt(remote)

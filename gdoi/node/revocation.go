@@ -64,6 +64,7 @@ func signFailed(s *ike1.Session, err error) machine.Note {
 func (n *KeyServer) trust(now machine.Now, c Recertify, out machine.Effects) machine.Effects {
 	c.takenUp(&n.cfg.Phase1)
 	out = trusted(now, c, out)
+	n.attemptAnew(now)
 	sessions := 0
 	for _, s := range n.inOrder() {
 		text, revoked := c.Trust.Revoked(s.ike.PeerCertificate())

@@ -41,10 +41,11 @@ func (c *clock) heardFrame(now machine.Now, f *frame) {
 	if f.flags&flagEcho == 0 {
 		return
 	}
-	rtt := now.Mono.Sub(f.echo) - f.held
-	if f.echo > now.Mono || f.held > now.Mono.Sub(f.echo) || rtt > maxRTT {
-		return // not our time line, or nonsense
+	since := now.Mono.Sub(f.echo)
+	if since < 0 || f.held > since+since/1000 || since-f.held > maxRTT {
+		return // not our time line, or nonsense; steady clocks may run a little differently
 	}
+	rtt := max(0, since-f.held)
 	c.samples[c.next] = sample{at: now.Mono, apart: int64(f.mono) + int64(rtt/2) - int64(now.Mono), rtt: rtt, valid: true}
 	c.next = (c.next + 1) % len(c.samples)
 	if c.rtt == 0 {
