@@ -224,7 +224,9 @@ type GMGroup struct {
 	Attempts        uint64    `json:"attempts"`
 	RekeysReceived  uint64    `json:"rekeys_received"`
 	LastRekey       time.Time `json:"last_rekey"`
-	Mode            string    `json:"mode"` // in force here: full, passive or receive-only
+	RekeyedBy       string    `json:"rekeyed_by"`    // where the last rekey came from: the primary key server; empty: none has come
+	RekeySigners    int       `json:"rekey_signers"` // keys that rekeys may be signed with: of all key servers of the group
+	Mode            string    `json:"mode"`          // in force here: full, passive or receive-only
 	Policy          []Rule    `json:"policy"`
 	PolicyDigest    string    `json:"policy_digest"` // of the group's access list, without local rules; empty: there is none
 	KEK             *KEK      `json:"kek,omitempty"`

@@ -47,6 +47,9 @@ func group(c *config.GMGroup, s member.Snapshot, e engine.Stats) control.GMGroup
 	if s.RegisteredWith.IsValid() {
 		g.RegisteredWith = s.RegisteredWith.String()
 	}
+	if g.RekeySigners = s.Signers; s.RekeyedBy.IsValid() {
+		g.RekeyedBy = s.RekeyedBy.String()
+	}
 	if group := s.Policy[min(s.LocalRules, len(s.Policy)):]; len(group) > 0 {
 		g.PolicyDigest = group.Digest()
 	}

@@ -175,6 +175,14 @@ func sids(v []uint32) string {
 // Data implements View.
 func (Members) Data(fleet *source.Fleet) any { return map[string]any{"members": list(fleet)} }
 
+// lastRekey is when it came, and from whom, if that is not the key server that the member registered with.
+func lastRekey(g *control.GMGroup) string {
+	if g.RekeyedBy == "" || g.RekeyedBy == g.RegisteredWith {
+		return clock(g.LastRekey)
+	}
+	return clock(g.LastRekey) + " from " + host(g.RekeyedBy)
+}
+
 // nodeDetail is what is known of one node, in height lines.
 func (f *Frame) nodeDetail(n *source.Node, height int) []string {
 	out := []string{f.section(n.Name, "")}
@@ -189,7 +197,7 @@ func (f *Frame) nodeDetail(n *source.Node, height int) []string {
 	if gm := n.Snap.GM; gm != nil {
 		for _, g := range gm.Groups {
 			out = append(out, " "+field("group", g.Name)+field("fail", g.FailMode)+field("registered", fmt.Sprintf("%d of %d tries", g.Registrations, g.Attempts))+
-				field("last rekey", clock(g.LastRekey))+field("replay window", replayWindow(&g)))
+				field("last rekey", lastRekey(&g))+field("replay window", replayWindow(&g)))
 			out = append(out, f.groupKeys(g.TEKs, g.KEK, stale(n, f.Fleet.Time))...)
 		}
 		d := gm.DataPath
