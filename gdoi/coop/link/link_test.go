@@ -2,6 +2,7 @@ package link
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -395,5 +396,43 @@ func TestPhase1(t *testing.T) {
 		if len(p.ends[0].messages) != 21 || len(p.ends[0].errs)+len(p.ends[1].errs) != 0 {
 			t.Errorf("%v: %d announcements, errors %v %v", s, len(p.ends[0].messages), p.ends[0].errs, p.ends[1].errs)
 		}
+	}
+}
+
+// TestSaturated: a peer may claim any time.
+func TestSaturated(t *testing.T) {
+	for _, c := range []struct{ a, b, want int64 }{
+		{1, 2, 3}, {math.MaxInt64, 1, math.MaxInt64}, {math.MinInt64, -1, math.MinInt64}, {math.MaxInt64, math.MinInt64, -1},
+	} {
+		if got := saturated(c.a, c.b); got != c.want {
+			t.Errorf("%d + %d = %d", c.a, c.b, got)
+		}
+	}
+	var k clock
+	for _, mono := range []machine.Instant{math.MinInt64, math.MaxInt64, 0} {
+		for _, wall := range []int64{math.MinInt64, math.MaxInt64, 0} {
+			k.heardFrame(machine.Now{Mono: 10, Wall: start}, &frame{flags: flagEcho, mono: mono, wall: wall, echo: 5, held: 2})
+			k.ahead(machine.Now{Mono: 20, Wall: start})
+		}
+	}
+	k.heardFrame(machine.Now{Mono: 10, Wall: start}, &frame{flags: flagEcho, echo: math.MinInt64, held: math.MaxInt64})
+	k.heardFrame(machine.Now{Mono: 10, Wall: start}, &frame{flags: flagEcho, echo: math.MaxInt64})
+}
+
+// BenchmarkBulk is messages of a megabyte over real phase 1.
+func BenchmarkBulk(b *testing.B) {
+	p := newPath(b, 1)
+	ini, res := established(b, 1, suite.DefaultPhase1()[0])
+	p.attach(0, ini)
+	p.attach(1, res)
+	p.run(time.Second)
+	p.fate = func(int) []time.Duration { return []time.Duration{100 * time.Microsecond} }
+	b.SetBytes(1 << 20)
+	for b.Loop() {
+		p.send(0, strings.Repeat("x", 1<<20))
+		for p.ends[0].Queued() > 0 {
+			p.run(time.Millisecond)
+		}
+		p.ends[1].messages, p.ends[1].got = nil, nil
 	}
 }
