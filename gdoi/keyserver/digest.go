@@ -38,7 +38,6 @@ func (g *Group) PolicyText() []string {
 	}
 	if c.Coop != nil {
 		say("split %v", c.Coop.Split)
-		say("key servers %v", c.Coop.IDs)
 	}
 	return out
 }

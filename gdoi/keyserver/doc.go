@@ -108,5 +108,23 @@
 // registers again. One address can have only so many members, and register only so often; of IPv6, a /64 prefix too
 // (pacing.go).
 //
+// # Several key servers
+//
+// With Config.Coop a group lives at several key servers (package coop says who does what). At one it is active; elsewhere it
+// is a copy (Active, TakeOver, StandDown), which has the same keys and members, destroys keys when they end, registers members
+// when it is told that it is in step (SetReady), and sends no rekeys. It starts as a copy.
+//
+//	active   changes n+1, n+2, … ──Since──▶ Apply   copy     each change is the records that one transaction writes
+//	         Adopt ◀──Reports── members registered, sender ids given
+//
+// A rekey is signed at once and leaves when Replicated says that the others have what it depends on, or after A/2. So taking
+// over is what a restart from records is: the keys are announced again, and who has not heard of the newest gets time to.
+// Times in records are wall times of who wrote them; whoever takes them says how far that clock is ahead of ours. What
+// divides sender ids, SPIs and sequence numbers among key servers is in division.go. Members that register with a copy have no
+// place in the key tree, which is of the active group alone: they register again when somebody is removed. One that got its
+// keys from a copy which did not have the newest is told of those as soon as it is reported.
+//
+// PUSH messages are signed with the key of whoever sends them. Members know the keys of all key servers (Trust) and take each.
+//
 // A Group is not a machine.Machine but a part of one: node.KeyServer calls it. It belongs to one goroutine.
 package keyserver

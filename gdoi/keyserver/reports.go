@@ -119,6 +119,9 @@ func (g *Group) adoptMember(r *member, from coop.ID) (m *member, news bool) {
 	g.vacate(m) // it has no path from there
 	news = m.registered != r.registered && !r.left
 	m.registered, m.registrations, m.sids, m.left, m.asked, m.at, m.epoch, m.missed = r.registered, r.registrations, r.sids, r.left, r.asked, from, r.epoch, 0
+	if m.left {
+		g.stopSending(m.peer.Addr)
+	}
 	g.watch(m)
 	g.durable.member(m)
 	return m, news
