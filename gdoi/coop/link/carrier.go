@@ -6,9 +6,14 @@ import (
 	"github.com/getvpn/getvpn/gdoi/machine"
 )
 
-// carrier is an attached session.
+// carrier is an attached session. They have numbers in the order of their attachment, and nobody sends in one before he
+// knows that the other side has attached it: an initiator is established last, and a responder waits for a first frame. So
+// all sessions with one process of the peer have lower numbers here than all with its next; and a frame of another process
+// than the last one is of a later one exactly if its session has a higher number than those that the last was heard in.
+// Whoever keeps frames back can not bring an earlier process back with them.
 type carrier struct {
 	s      Session
+	number uint64
 	boot   uint64 // the process that was heard in it; zero: none yet
 	window window
 }
@@ -18,13 +23,27 @@ func (l *Link) Attach(now machine.Now, s Session, out machine.Effects) machine.E
 	if l.carrier(s) != nil {
 		return out
 	}
-	l.carriers = append(l.carriers, &carrier{s: s})
-	l.sender.again()
-	if s.Initiator() || len(l.carriers) == 1 {
-		// The responder is established first; this tells it that we are too.
-		out = l.emit(now, &frame{kind: kindAck}, out)
+	l.attached++
+	l.carriers = append(l.carriers, &carrier{s: s, number: l.attached})
+	if !s.Initiator() {
+		return out
 	}
-	return l.pump(now, out)
+	l.sender.again()
+	l.hellos = maxHellos
+	return l.pump(now, l.greet(now, out))
+}
+
+// maxHellos is how often a session is announced to its responder, until something is heard of it. Everything else that is
+// sent does it too.
+const maxHellos = 6
+
+// greet tells the responder that the session is established here too.
+func (l *Link) greet(now machine.Now, out machine.Effects) machine.Effects {
+	l.hellos--
+	if l.hello.Stop(); l.hellos > 0 {
+		l.hello.Set(now.Mono.Add(l.clock.rto()))
+	}
+	return l.emit(now, &frame{kind: kindAck}, out)
 }
 
 // Detach forgets a session that has ended.
@@ -45,16 +64,12 @@ func (l *Link) carrier(s Session) *carrier {
 	return nil
 }
 
-// current is the carrier to send with: the newest that the peer has too, which a responder knows when it has heard
-// something in it.
+// current is the carrier to send with: the newest that the peer has too; nil: none.
 func (l *Link) current() *carrier {
 	for _, c := range slices.Backward(l.carriers) {
 		if c.s.Initiator() || c.boot != 0 {
 			return c
 		}
-	}
-	if n := len(l.carriers); n > 0 {
-		return l.carriers[n-1]
 	}
 	return nil
 }

@@ -37,9 +37,6 @@ func dropped(reason, format string, args ...any) *Error {
 	return &Error{Reason: reason, Err: fmt.Errorf(format, args...)}
 }
 
-// maxFormer processes of the peer are remembered: more than it can have had in the life of a session.
-const maxFormer = 16
-
 // Handle takes a datagram of session s. What comes with an error is valid too: that the peer has restarted, and effects.
 func (l *Link) Handle(now machine.Now, s Session, datagram []byte, out machine.Effects) ([]Received, machine.Effects, error) {
 	l.stats.BytesRecv += uint64(len(datagram))
@@ -69,7 +66,7 @@ func (l *Link) handle(now machine.Now, s Session, datagram []byte, out machine.E
 		return nil, out, dropped(ReasonReflected, "a frame of our own")
 	case !c.window.fresh(f.seq):
 		return nil, out, dropped(ReasonReplay, "frame %d after %d", f.seq, c.window.top)
-	case slices.Contains(l.former, f.from.boot()), f.from.boot() == l.peer.boot() && f.from < l.peer:
+	case f.from.boot() == l.peer.boot() && f.from < l.peer, f.from.boot() != l.peer.boot() && c.number <= l.latest:
 		return nil, out, dropped(ReasonFormer, "the peer has restarted since frame %d", f.seq)
 	}
 	c.window.take(f.seq)
@@ -78,7 +75,8 @@ func (l *Link) handle(now machine.Now, s Session, datagram []byte, out machine.E
 		l.restart(f.from)
 		got = append(got, Received{Kind: Restarted, Seq: f.seq})
 	}
-	c.boot = f.from.boot()
+	c.boot, l.latest = f.from.boot(), max(l.latest, c.number)
+	l.hello.Stop()
 	silent := l.sender.backoff > 0
 	l.heard, l.heardAt = true, max(l.heardAt, now.Mono)
 	if f.seq > l.stats.RecvSeq {
@@ -128,9 +126,6 @@ func (l *Link) handle(now machine.Now, s Session, datagram []byte, out machine.E
 func (l *Link) restart(to instance) {
 	if l.peer.boot() != to.boot() {
 		if old := l.peer.boot(); old != 0 {
-			if l.former = append(l.former, old); len(l.former) > maxFormer {
-				l.former = l.former[1:]
-			}
 			l.carriers = slices.DeleteFunc(l.carriers, func(c *carrier) bool { return c.boot == old })
 		}
 		l.clock, l.stats.RecvSeq = clock{}, 0

@@ -21,7 +21,11 @@ var (
 	start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 )
 
-func env(n byte) *machine.Env { return machine.NewEnv(rand.NewChaCha8([32]byte{n})) }
+func env(n ...byte) *machine.Env {
+	var seed [32]byte
+	copy(seed[:], n)
+	return machine.NewEnv(rand.NewChaCha8(seed))
+}
 
 // established is a pair of sessions of real phase 1.
 func established(t testing.TB, seed byte, p suite.Phase1) (initiator, responder *ike1.Session) {
@@ -108,6 +112,7 @@ type path struct {
 	ends    [2]*end
 	flight  []flying
 	sent    int
+	boots   byte
 	longest int
 	// fate says when each copy of a datagram arrives, from now on; nil: after 5 ms.
 	fate func(from int) []time.Duration
@@ -143,7 +148,8 @@ func (p *path) attach(i int, s Session) {
 
 // restart replaces an end by a new process.
 func (p *path) restart(i int) {
-	p.ends[i].Link, p.ends[i].sessions = New(env(byte(p.rand.Uint32())), Config{}), nil
+	p.boots++
+	p.ends[i].Link, p.ends[i].sessions = New(env(0xff, p.boots), Config{}), nil
 }
 
 func (p *path) emit(from int, out machine.Effects) {

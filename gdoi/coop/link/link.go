@@ -6,8 +6,8 @@
 //
 // A frame is new if its sequence number is, within 64, for the session that it came in; it is the peer's and not our own
 // come back if its instance is not ours. An instance is a process and its stream of messages (frame.go). When the peer has
-// another one, both directions begin anew, which is reported; an earlier process is never taken up again. So nothing that
-// was sent before a restart is delivered after it.
+// another one, both directions begin anew, which is reported; an earlier process is never taken up again (carrier.go). So
+// nothing that was sent before a restart is delivered after it.
 //
 // frame.go has the octets, carrier.go the sessions, sender.go and receiver.go the stream, handle.go what arrives, clock.go
 // the peer's clocks.
@@ -95,13 +95,13 @@ type Stats struct {
 
 // Link is the connection to one peer.
 type Link struct {
-	cfg  Config
-	env  *machine.Env
-	self instance
-	// peer is zero until it is heard of; former are its earlier processes, of which nothing is taken any more.
-	peer     instance
-	former   []uint64
+	cfg      Config
+	env      *machine.Env
+	self     instance
+	peer     instance   // zero until it is heard of
+	latest   uint64     // of the carriers that its process was heard in
 	carriers []*carrier // as they were attached
+	attached uint64     // so many were
 	seq      uint64     // of the last frame that was sent
 	heard    bool
 	heardAt  machine.Instant
@@ -109,7 +109,10 @@ type Link struct {
 	sender   sender
 	receiver receiver
 	ackTimer machine.Timer
-	stats    Stats
+	// hello repeats, a few times, what tells a responder that its session can be used.
+	hello  machine.Timer
+	hellos int
+	stats  Stats
 }
 
 // New prepares a link.
@@ -141,7 +144,7 @@ func (l *Link) Announce(now machine.Now, msg []byte, wantReply bool, out machine
 	if len(msg) > l.MaxAnnouncement() {
 		return out, ErrLength
 	}
-	if !l.Up() {
+	if l.current() == nil {
 		return out, nil
 	}
 	f := frame{kind: kindAnnounce, body: msg}
@@ -215,18 +218,23 @@ func (l *Link) emit(now machine.Now, f *frame, out machine.Effects) machine.Effe
 
 // Deadline says when Timeout wants to be called.
 func (l *Link) Deadline() (machine.Instant, bool) {
-	if !l.Up() {
+	var n machine.Next
+	if l.current() == nil {
 		return 0, false
 	}
-	at, ok := l.ackTimer.Deadline()
-	again, some := l.sender.timer.Deadline()
-	return machine.Earliest(at, ok, again, some)
+	n.Add(l.ackTimer.Deadline())
+	n.Add(l.sender.timer.Deadline())
+	n.Add(l.hello.Deadline())
+	return n.At, n.OK
 }
 
 // Timeout repeats what is overdue; early calls change nothing.
 func (l *Link) Timeout(now machine.Now, out machine.Effects) machine.Effects {
-	if !l.Up() {
+	if l.current() == nil {
 		return out
+	}
+	if l.hello.Due(now.Mono) {
+		out = l.greet(now, out)
 	}
 	if l.sender.timer.Due(now.Mono) {
 		l.sender.overdue()

@@ -119,6 +119,35 @@ func TestFormer(t *testing.T) {
 	}
 }
 
+// TestWithheld: nor are those of a process that was never heard of before the next one was.
+func TestWithheld(t *testing.T) {
+	p := newPath(t, 1)
+	var kept []flying
+	p.fate = func(from int) []time.Duration {
+		if from == 0 {
+			return []time.Duration{time.Millisecond}
+		}
+		return []time.Duration{time.Hour}
+	}
+	p.connect("one", 1).run(time.Second)
+	p.announce(1, "of old")
+	kept, p.flight = p.flight, nil
+	p.restart(1)
+	p.fate = nil
+	p.connect("two", 1).run(time.Second)
+	p.want(0, "!")
+	for _, f := range kept {
+		p.deliver(0, f.b)
+	}
+	p.run(time.Second)
+	p.announce(1, "of new")
+	p.run(time.Second)
+	p.want(0, "!", "of new")
+	if len(kept) < 2 || p.ends[0].errs[ReasonFormer] != len(kept) {
+		t.Errorf("%d kept, errors %v", len(kept), p.ends[0].errs)
+	}
+}
+
 // TestAbandon: the peer is given up, its queue wiped, and when it comes back it is told; nothing is delivered across.
 func TestAbandon(t *testing.T) {
 	p := newPath(t, 1).connect("one", 0).run(time.Second)
@@ -167,12 +196,12 @@ func TestAbandon(t *testing.T) {
 	// All epochs used up: as a new process, so with a new session.
 	p.ends[0].self |= 1<<epochBits - 1
 	p.ends[0].Abandon()
-	p.announce(0, "anew")
+	p.announce(0, "of nobody who is known")
 	p.run(time.Second)
 	p.connect("two", 0).run(time.Second)
 	p.send(0, "still")
 	p.run(3 * time.Second)
-	p.want(1, "!", "!", "here again", "x", "!", "z", "!", "anew", "still")
+	p.want(1, "!", "!", "here again", "x", "!", "z", "!", "still")
 }
 
 // TestSessions: a new session takes over without a gap, whoever began it, and whichever message was lost.

@@ -105,8 +105,8 @@ func (l *Link) pump(now machine.Now, out machine.Effects) machine.Effects {
 		s.timer.Stop()
 		return out
 	}
-	if !l.Up() {
-		return out // Attach goes on
+	if l.current() == nil {
+		return out // a session, or the first frame in it, goes on
 	}
 	if l.peer == 0 {
 		// Nobody to address it to yet.
