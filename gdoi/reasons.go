@@ -21,6 +21,8 @@ const (
 	DropFragmentMemory DropReason = "fragment-memory"  // too much of incomplete messages is kept already
 	DropExchangeLimit  DropReason = "exchange-limit"   // too many exchanges in one session
 	DropWrongAddress   DropReason = "wrong-address"    // from another address than the session's
+	DropStandby        DropReason = "standby"          // a registration before there is a primary key server; the member asks again
+	DropUnknownGroup   DropReason = "unknown-group"    // another key server speaks of a group that is not here
 	DropUnknownPeer    DropReason = "unknown-peer"     // not one of our key servers
 	DropNotForUs       DropReason = "not-for-us"       // an exchange that only the other role answers
 	DropAckUnasked     DropReason = "ack-unasked"      // an acknowledgement that nobody asked for, or of what was never sent

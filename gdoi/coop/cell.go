@@ -292,8 +292,8 @@ func (c *Cell) Pump(now machine.Now, out machine.Effects) machine.Effects {
 	return c.replicate(now, out)
 }
 
-// Persisted takes the answer to a write; false: not one of ours.
-func (c *Cell) Persisted(now machine.Now, ev machine.Persisted, out machine.Effects) (machine.Effects, bool) {
+// Persisted takes the answer to a write of this cell, or of its group.
+func (c *Cell) Persisted(now machine.Now, ev machine.Persisted, out machine.Effects) machine.Effects {
 	mine := ev.ID == c.writing && c.writing != 0
 	if mine {
 		out = c.written(now, ev.Err, out)
@@ -303,7 +303,7 @@ func (c *Cell) Persisted(now machine.Now, ev machine.Persisted, out machine.Effe
 	if mine || other || confirmed {
 		out = c.settle(now, out)
 	}
-	return out, mine
+	return out
 }
 
 // never is an instant that does not come.

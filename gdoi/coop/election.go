@@ -226,7 +226,7 @@ func (c *Cell) obey(now machine.Now, p *peer, out machine.Effects) machine.Effec
 	out = append(out, c.peerNote(p, gdoi.NoteCoopPrimary, machine.Info, text, machine.F("primary", fmt.Sprint(p.ID))))
 	if h := c.handover; h != nil {
 		c.handover = nil
-		out = append(out, gdoi.CommandResult{ID: h.cmd, Text: text})
+		out = h.answer(gdoi.CommandResult{ID: h.cmd, Text: text}, out)
 	}
 	return out
 }

@@ -20,6 +20,14 @@ type handover struct {
 	done  bool // this key server has stood down
 }
 
+// answer tells the operator, if it was one.
+func (h *handover) answer(r gdoi.CommandResult, out machine.Effects) machine.Effects {
+	if h.cmd == 0 {
+		return out
+	}
+	return append(out, r)
+}
+
 // Handover makes another key server primary, when it has everything. to is its number or address; empty: the first in order.
 func (c *Cell) Handover(now machine.Now, to string, cmd uint64, out machine.Effects) machine.Effects {
 	refuse := func(format string, args ...any) machine.Effects {
@@ -31,13 +39,13 @@ func (c *Cell) Handover(now machine.Now, to string, cmd uint64, out machine.Effe
 	if c.handover != nil {
 		return refuse("key server %d is being made primary already", c.handover.to)
 	}
-	var p *peer
+	p := c.successor()
+	if to != "" {
+		p = nil
+	}
 	for _, o := range c.peers {
 		switch {
 		case to == "":
-			if c.fit(o) == "" && (p == nil || before(int(o.status.Priority), int(p.status.Priority), &o.Peer, &p.Peer)) {
-				p = o
-			}
 		case to == fmt.Sprint(o.ID), to == o.Addr.String(), to == o.Addr.Addr().String():
 			p = o
 		}
@@ -54,6 +62,40 @@ func (c *Cell) Handover(now machine.Now, to string, cmd uint64, out machine.Effe
 	c.handover = &handover{to: p.ID, cmd: cmd, until: now.Mono.Add(handoverPatience)}
 	out = append(out, c.peerNote(p, gdoi.NoteCoopHandover, machine.Info, fmt.Sprintf("an operator makes key server %d primary", p.ID)))
 	return c.settle(now, c.watchHandover(now, out))
+}
+
+// Stored takes note of how the group's disk fares. A primary that cannot write hands over to one that can.
+func (c *Cell) Stored(now machine.Now, err error, out machine.Effects) machine.Effects {
+	if c.unwritten = err != nil; !c.unwritten || c.role != Primary || c.handover != nil {
+		return out
+	}
+	if p := c.successor(); p != nil {
+		c.handover = &handover{to: p.ID, until: now.Mono.Add(handoverPatience)}
+		out = append(out, c.peerNote(p, gdoi.NoteCoopHandover, machine.Warning, fmt.Sprintf("the store here fails, so key server %d shall be primary", p.ID)))
+	}
+	return c.settle(now, out)
+}
+
+// Resign is for a key server that stops: another one need not miss it first.
+func (c *Cell) Resign(now machine.Now, out machine.Effects) machine.Effects {
+	p := c.successor()
+	if c.role != Primary || p == nil || p.acked != c.group.Head() {
+		return out
+	}
+	c.handover = &handover{to: p.ID, done: true, until: now.Mono}
+	out = c.send(now, p, &Handover{c.term}, out)
+	out = c.stepDown(now, p.ID, "handover", fmt.Sprintf("this key server stops, and hands over to key server %d", p.ID), out)
+	return c.announceTo(now, nil, false, out)
+}
+
+// successor is the one that an election would choose of those that can be primary; nil: none.
+func (c *Cell) successor() (p *peer) {
+	for _, o := range c.peers {
+		if c.fit(o) == "" && (p == nil || before(int(o.status.Priority), int(p.status.Priority), &o.Peer, &p.Peer)) {
+			p = o
+		}
+	}
+	return p
 }
 
 // fit says why a peer cannot be primary; empty: it can.
@@ -80,7 +122,7 @@ func (c *Cell) watchHandover(now machine.Now, out machine.Effects) machine.Effec
 	p := c.peer(h.to)
 	failed := func(text string) machine.Effects {
 		c.handover = nil
-		return append(out, gdoi.CommandResult{ID: h.cmd, Err: text})
+		return h.answer(gdoi.CommandResult{ID: h.cmd, Err: text}, out)
 	}
 	switch {
 	case h.done:

@@ -21,6 +21,7 @@ type peer struct {
 	queries int
 	// told is the policy digest that it was told of, ours.
 	told    [32]byte
+	ask     uint32   // of the process that was greeted
 	gaveKey bool     // since the stream began
 	noted   [32]byte // its digest that the journal knows
 	policy  Policy   // where it differs from ours
@@ -104,17 +105,37 @@ func (c *Cell) Restarted(now machine.Now, id ID, out machine.Effects) machine.Ef
 	if p == nil || !c.started {
 		return out
 	}
-	p.seq, p.told, p.gaveKey = 0, [32]byte{}, false
+	p.seq = 0
+	c.Abandoned(id)
+	// It may be another process, that knows nothing of what the last one said.
+	p.known = false
+	return c.settle(now, c.announceTo(now, p, true, out))
+}
+
+// Abandoned says that what was under way to a peer, and from it, is given up.
+func (c *Cell) Abandoned(id ID) {
+	p := c.peer(id)
+	if p == nil {
+		return
+	}
+	p.ask, p.told, p.gaveKey = 0, [32]byte{}, false
 	p.unjoin()
 	if c.follow.of == id {
 		c.follow = follow{}
 	}
+}
+
+// greet tells a peer that was not there before what it cannot know.
+func (c *Cell) greet(now machine.Now, p *peer, ask uint32, out machine.Effects) machine.Effects {
+	if p.ask == ask {
+		return out
+	}
+	c.Abandoned(p.ID)
+	p.ask = ask
 	if len(c.cfg.Key) > 0 {
 		out = c.send(now, p, &Key{DER: c.cfg.Key}, out)
 	}
-	// It may be another process, that knows nothing of what the last one said.
-	p.known = false
-	return c.settle(now, c.announceTo(now, p, true, out))
+	return out
 }
 
 // status is what is announced.

@@ -97,6 +97,7 @@ func termOf(m Message) uint64 {
 
 // takeStatus takes what a peer announces of itself.
 func (c *Cell) takeStatus(now machine.Now, p *peer, s *Status, out machine.Effects) machine.Effects {
+	out = c.greet(now, p, s.Ask, out)
 	p.status, p.known = *s, true
 	c.highest = max(c.highest, s.Term)
 	out = c.hear(now, p, out)

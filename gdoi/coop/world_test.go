@@ -152,8 +152,7 @@ func (n *testNode) effects(out machine.Effects) {
 				}
 			}
 			n.step(func(now machine.Now, out machine.Effects) machine.Effects {
-				out, _ = n.cell.Persisted(now, machine.Persisted{ID: e.ID}, out)
-				return out
+				return n.cell.Persisted(now, machine.Persisted{ID: e.ID}, out)
 			})
 		}
 	}

@@ -20,6 +20,8 @@ type Coop struct {
 	Priorities map[string]int
 	// Timers are coop.DefaultTimers where zero.
 	Timers coop.Timers
+	// Software is this release, as others are told.
+	Software string
 	// Peers are the other key servers.
 	Peers []CoopPeer
 }

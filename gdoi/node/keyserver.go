@@ -38,6 +38,8 @@ type KeyServer struct {
 	fragments   int                       // octets of incomplete phase-1 messages
 	drops       dropCounter
 	peers       []*ksPeer // other key servers of the groups, by id
+	cells       []*cell   // cooperation over groups, in their order
+	held        []*heldAnswer
 }
 
 var _ machine.Machine = (*KeyServer)(nil)
@@ -60,7 +62,7 @@ func NewKeyServer(env *machine.Env, cfg KSConfig, stored []machine.Record) (*Key
 		n.storedSPIs[spi] = true
 	}
 	for _, c := range cfg.Groups {
-		c.SPIInUse = n.spiInUse
+		c = n.shared(c)
 		g, err := keyserver.New(env, c, cfg.locals())
 		if err != nil {
 			return nil, err
@@ -83,6 +85,7 @@ func (n *KeyServer) Deadline() (machine.Instant, bool) {
 	for _, p := range n.peers {
 		d.Add(p.deadline(), true)
 	}
+	d.Add(n.coopDeadline())
 	for _, g := range n.living() {
 		d.Add(g.Deadline())
 	}
@@ -96,8 +99,9 @@ func (n *KeyServer) Step(now machine.Now, ev machine.Event, out machine.Effects)
 	}
 	if !n.started {
 		n.started = true
-		for _, g := range n.groups {
+		for i, g := range n.groups {
 			out = g.Start(now, n.stored, out)
+			out = n.newCell(now, g, &n.cfg.Groups[i], n.stored, out)
 		}
 		n.orphans = orphaned(n.stored, n.cfg.Groups)
 		for _, r := range n.stored {
@@ -107,6 +111,15 @@ func (n *KeyServer) Step(now machine.Now, ev machine.Event, out machine.Effects)
 		out, _ = n.excludeRevoked(now, out) // by a list that came while it was down
 		out = n.startPeers(now, out)
 	}
+	out = n.wake(now, out)
+	if out = n.handle(now, ev, out); n.stopped {
+		return out
+	}
+	return n.passOn(now, out)
+}
+
+// handle finds the part that an event is for.
+func (n *KeyServer) handle(now machine.Now, ev machine.Event, out machine.Effects) machine.Effects {
 	switch ev := ev.(type) {
 	case machine.Datagram:
 		return n.datagram(now, ev, out)
@@ -144,6 +157,7 @@ func (n *KeyServer) timeout(now machine.Now, out machine.Effects) machine.Effect
 		out = n.sessionTimeout(now, s, out)
 	}
 	out = n.peersTimeout(now, out)
+	out = n.coopTimeout(now, out)
 	for _, g := range n.living() {
 		if at, ok := g.Deadline(); ok && at <= now.Mono {
 			out = g.Timeout(now, out)
@@ -158,8 +172,14 @@ func (n *KeyServer) persisted(now machine.Now, ev machine.Persisted, out machine
 	for _, g := range n.living() {
 		var mine bool
 		if out, mine = g.Persisted(now, ev, out); mine {
+			if k := n.cell(g); k != nil {
+				out = k.Stored(now, ev.Err, out)
+			}
 			break
 		}
+	}
+	for _, k := range n.cells {
+		out = k.Persisted(now, ev, out)
 	}
 	if s := n.unwritten[ev.ID]; s != nil {
 		delete(n.unwritten, ev.ID)
@@ -171,7 +191,14 @@ func (n *KeyServer) persisted(now machine.Now, ev machine.Persisted, out machine
 }
 
 func (n *KeyServer) command(now machine.Now, ev machine.Event, out machine.Effects) machine.Effects {
+	if id, group := primaryOnly(ev); group != "" {
+		if text := n.notPrimary(group); text != "" {
+			return append(out, gdoi.CommandResult{ID: id, Err: text})
+		}
+	}
 	switch c := ev.(type) {
+	case gdoi.CmdHandover:
+		return n.handover(now, c, out)
 	case gdoi.CmdRekey:
 		g := n.group(c.Group)
 		if g == nil {
@@ -200,6 +227,9 @@ func (n *KeyServer) command(now machine.Now, ev machine.Event, out machine.Effec
 
 // stop ends all sessions and wipes every key. What was written stays: the next start goes on from it.
 func (n *KeyServer) stop(now machine.Now, out machine.Effects) machine.Effects {
+	for _, k := range n.cells {
+		out = k.Resign(now, out)
+	}
 	n.stopped = true
 	for _, peer := range sortedAddrs(n.byPeer) {
 		for _, s := range n.byPeer[peer] {

@@ -91,6 +91,7 @@ func (n *KeyServer) peerUp(now machine.Now, s *session, out machine.Effects) mac
 		}
 	}
 	out = p.link.Attach(now, s.ike, out)
+	out = n.peerConnected(now, p.ID, out)
 	for i := 0; len(p.sessions) > maxPeerActive && i < len(p.sessions); {
 		if o := p.sessions[i]; p.link.Current() == cooplink.Session(o.ike) {
 			i++

@@ -66,6 +66,7 @@ func (n *KeyServer) pull(now machine.Now, s *session, h isakmp.Header, ev machin
 }
 
 func (n *KeyServer) pullMessage(now machine.Now, s *session, x *exchange, ev machine.Datagram, out machine.Effects) machine.Effects {
+	from := len(out)
 	out, request, err := x.responder.Handle(now, ev.Bytes, out)
 	if err != nil {
 		out = n.drops.failed(now, err, ev.Remote, out)
@@ -75,8 +76,11 @@ func (n *KeyServer) pullMessage(now machine.Now, s *session, x *exchange, ev mac
 		}
 		return out
 	}
-	if request == nil {
-		return out // a repetition
+	if request == nil { // a repetition
+		if n.holds(x) {
+			return withoutSends(out, from)
+		}
+		return out
 	}
 	s.ike.Alive(now)
 	return n.answer(now, s, x, request, out)
@@ -112,8 +116,10 @@ func (n *KeyServer) answer(now machine.Now, s *session, x *exchange, request pul
 		var offer *pull.Offer
 		if offer, x.after, out, err = x.group.Register(now, peer(s.ike), r.SIDCount, x.version, out); err == nil {
 			n.unwritten[x.after] = s
+			from := len(out)
 			out, err = x.responder.Keys(now, offer, x.after, out)
 			offer.WipePath()
+			out = n.hold(now, s, x, from, out)
 		}
 	}
 	switch {
@@ -122,6 +128,9 @@ func (n *KeyServer) answer(now machine.Now, s *session, x *exchange, request pul
 	case errors.Is(err, keyserver.ErrChanged):
 		// Our choice of type: the SPIs of message 2 are no longer valid. The member starts again at once.
 		return x.responder.Refuse(now, isakmp.InvalidSPI, out)
+	case errors.Is(err, keyserver.ErrStandby):
+		n.drops.counts[gdoi.DropStandby]++
+		return x.responder.RefuseFor(now, n.retryAfter(), out)
 	case errors.Is(err, keyserver.ErrRemoved):
 		out = n.refusal(now, s, x, gdoi.NoteNotAuthorised, "removed",
 			fmt.Sprintf("%s was removed from the group; readmit it if it should join again", identity(s.ike.PeerID())), out)

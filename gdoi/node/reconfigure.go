@@ -129,7 +129,7 @@ func applied(p keyserver.Plan) machine.Note {
 // addGroup takes up a group. What an earlier life of it has left in the store is deleted: its keys are unknown to members
 // by now, or will be.
 func (n *KeyServer) addGroup(now machine.Now, cfg keyserver.Config, out machine.Effects) (machine.Effects, error) {
-	cfg.SPIInUse = n.spiInUse
+	cfg = n.shared(cfg)
 	g, err := keyserver.New(n.env, cfg, n.cfg.locals())
 	if err != nil {
 		return out, err
@@ -139,7 +139,15 @@ func (n *KeyServer) addGroup(now machine.Now, cfg keyserver.Config, out machine.
 		delete(n.orphans, keyserver.Bucket(cfg.Name))
 	}
 	n.groups = append(n.groups, g)
-	return g.Start(now, nil, out), nil
+	out = n.newCell(now, g, &cfg, nil, g.Start(now, nil, out))
+	if k := n.cell(g); k != nil {
+		for _, p := range n.peers {
+			if p.link.Up() {
+				out = k.Connected(now, p.ID, out)
+			}
+		}
+	}
+	return out, nil
 }
 
 // removeGroup ends a group: its members are told, and it lingers until they have been.
@@ -149,6 +157,7 @@ func (n *KeyServer) removeGroup(now machine.Now, g *keyserver.Group, out machine
 	}
 	n.groups = slices.DeleteFunc(n.groups, func(o *keyserver.Group) bool { return o == g })
 	n.leaving = append(n.leaving, g)
+	out = n.dropCell(g, out)
 	return n.buryGroups(g.Withdraw(now, out))
 }
 

@@ -33,7 +33,9 @@ type Drop struct {
 func (n *KeyServer) Snapshot(now machine.Now) KSSnapshot {
 	s := KSSnapshot{Drops: n.drops.list(), HalfOpen: n.halfOpen.len(), Sessions: n.established}
 	for _, g := range n.groups {
-		s.Groups = append(s.Groups, g.Snapshot(now))
+		one := g.Snapshot(now)
+		one.Coop = n.coopInfo(now, g)
+		s.Groups = append(s.Groups, one)
 	}
 	return s
 }
