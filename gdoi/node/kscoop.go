@@ -66,6 +66,9 @@ func (n *KeyServer) fromPeer(now machine.Now, id coop.ID, r cooplink.Received, o
 		return out
 	}
 	defer clear(r.Body)
+	if len(n.cells) == 0 {
+		return out // not in a group yet, or any more
+	}
 	remote := n.peer(id).Addr
 	group, _, err := coop.GroupOf(r.Body)
 	if err != nil {
