@@ -373,6 +373,9 @@ func (g *Group) restoreKEK(now machine.Now, name string, b []byte) error {
 	k := &kek{spi: gdoi.KEKSPI(spi), suite: r.Suite, key: machine.TakeSecret(r.Key), iv: machine.TakeSecret(r.IV), seq: r.Seq, asks: r.Asks, dst: r.Multicast, lost: r.Lost}
 	k.sign = g.signing()
 	if r.SignKey != "" {
+		if !suite.KnownHash(r.SignHash) {
+			return errRecord
+		}
 		k.sign = signing{key: r.SignKey, hash: r.SignHash, der: r.SignPublic}
 		if k.sign.public, err = suite.ParseRSAPublicKey(r.SignPublic); err != nil {
 			return err

@@ -145,8 +145,8 @@ func TestNotReadyYet(t *testing.T) {
 		t.Errorf("%d events, %d failures, unreachable %v", later, b.g.failures, s.Unreachable)
 	}
 	// The only one that is reachable is not asked all the time.
-	b.g.servers.unreachable(b.now, ks1)
-	b.g.servers.unreachable(b.now, ks3)
+	b.g.servers.unreachable(b.now, ks1, impatience)
+	b.g.servers.unreachable(b.now, ks3, impatience)
 	b.d.asked = nil
 	for range 20 {
 		b.g.servers.first(b.now)

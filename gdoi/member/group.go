@@ -37,6 +37,7 @@ type Group struct {
 	servers    servers
 	waits      waits
 	failures   int           // since the last success
+	given      time.Duration // how much time the key server in use has
 	impatient  machine.Timer // the key server in use does not answer, and there are others
 	cause      cause
 	attempt    machine.Timer // when the next attempt begins
@@ -112,6 +113,15 @@ var causeTexts = [...]string{
 	causeTime:          "only a registration tells the time of the group",
 	causeOutOfTime:     "all packets that arrive are out of time",
 	causePolicy:        "the policy has changed, and the rekey could not say how",
+}
+
+// lacks says whether others have keys that this member does not have.
+func (c cause) lacks() bool {
+	switch c {
+	case causeMissed, causeDeleted, causeCleared, causeUnknownSPI, causeUnknownKEK, causeUnknownSigner, causeUnreadable, causePolicy:
+		return true
+	}
+	return false
 }
 
 func (c cause) String() string { return causeTexts[c] }

@@ -93,7 +93,7 @@ func (g *Group) Connected(now machine.Now, ks netip.AddrPort, s *ike1.Session, o
 // ConnectFailed says that the phase-1 SA with ks has ended, or was never made.
 func (g *Group) ConnectFailed(now machine.Now, ks netip.AddrPort, err error, out machine.Effects) machine.Effects {
 	if silence(err) {
-		g.servers.unreachable(now, ks)
+		g.servers.unreachable(now, ks, impatience)
 	}
 	if ks != g.ks() || !g.connecting && g.exchange == nil {
 		return out
@@ -236,7 +236,7 @@ func (g *Group) failed(now machine.Now, err error, out machine.Effects) machine.
 	}
 	out = append(out, n)
 	if silence(err) {
-		g.servers.unreachable(now, g.ks())
+		g.servers.unreachable(now, g.ks(), g.given)
 	}
 	wait := g.cfg.Backoff << min(g.failures/len(g.cfg.KeyServers), 16)
 	wait = min(wait, g.cfg.BackoffMax)

@@ -21,11 +21,12 @@ const (
 	// tried: four transmissions of phase 1. When none of the others may be there it is twice that, one more
 	// transmission, and a single key server gets all the time that phase 1 takes.
 	impatience = 8 * time.Second
-	// minImpatience and patienceParts of A are the least that it becomes for a member that holds keys.
+	// minImpatience and patienceParts of A are the least that it becomes for a member that lacks new keys.
 	minImpatience = time.Second
 	patienceParts = 4
 	// unreachableFor is how long a key server that did not answer is tried after all others only. Longer than that, and a
-	// member would not go back to the one that it prefers; shorter, and each registration might cost impatience.
+	// member would not go back to the one that it prefers; shorter, and each registration might cost impatience. One
+	// that was given less time than impatience may only have been unlucky, and is left out for a part of this.
 	unreachableFor = 5 * time.Minute
 )
 
@@ -66,13 +67,13 @@ func (s *servers) left(now machine.Now) bool {
 
 func (s *servers) isDown(now machine.Now, ks netip.AddrPort) bool { return s.down[ks] > now.Mono }
 
-// unreachable notes that ks did not answer.
-func (s *servers) unreachable(now machine.Now, ks netip.AddrPort) {
+// unreachable notes that ks did not answer in the time that it was given.
+func (s *servers) unreachable(now machine.Now, ks netip.AddrPort, given time.Duration) {
 	if slices.Contains(s.list, ks) {
 		if s.down == nil {
 			s.down = map[netip.AddrPort]machine.Instant{}
 		}
-		s.down[ks] = now.Mono.Add(unreachableFor)
+		s.down[ks] = now.Mono.Add(unreachableFor / impatience * min(given, impatience))
 	}
 }
 
@@ -89,13 +90,14 @@ func (s *servers) unreachables(now machine.Now) (out []netip.AddrPort) {
 	return out
 }
 
-// hurry bounds the wait for an answer of the key server in use. A member with keys has time until the others send with newer
-// ones, A after a rekey was missed; several dead key servers must fit into that.
+// hurry bounds the wait for an answer of the key server in use. A member that lacks new keys has time until the others send
+// with them, A after a rekey was missed; several dead key servers must fit into that.
 func (g *Group) hurry(now machine.Now) {
 	patience := impatience
-	if g.state.HoldsKeys() {
+	if g.state.HoldsKeys() && g.cause.lacks() {
 		patience = min(patience, max(g.base/patienceParts, minImpatience))
 	}
+	g.given = patience
 	switch g.impatient.Stop(); {
 	case g.servers.left(now):
 		g.impatient.Set(now.Mono.Add(patience))

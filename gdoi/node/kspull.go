@@ -125,8 +125,8 @@ func (n *KeyServer) answer(now machine.Now, s *session, x *exchange, request pul
 	switch {
 	case err == nil:
 		return out
-	case errors.Is(err, keyserver.ErrChanged):
-		// Our choice of type: the SPIs of message 2 are no longer valid. The member starts again at once.
+	case errors.Is(err, keyserver.ErrChanged), errors.Is(err, pull.ErrStale):
+		// Keys came, or one has ended. Our choice of type: the SPIs of message 2 are no longer valid. The member starts again at once.
 		return x.responder.Refuse(now, isakmp.InvalidSPI, out)
 	case errors.Is(err, keyserver.ErrStandby):
 		n.drops.counts[gdoi.DropStandby]++

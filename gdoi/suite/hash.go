@@ -8,6 +8,7 @@ import (
 	"crypto/sha512"
 	"fmt"
 	"hash"
+	"slices"
 
 	"github.com/getvpn/getvpn/gdoi/machine"
 )
@@ -41,6 +42,11 @@ func lookupHash(h machine.Hash) hashInfo {
 
 // NewHash returns a running digest. It panics for a value that is not one of machine's constants.
 func NewHash(h machine.Hash) hash.Hash { return lookupHash(h).new() }
+
+// KnownHash says whether h is one of machine's constants.
+func KnownHash(h machine.Hash) bool {
+	return slices.ContainsFunc(hashes, func(r hashInfo) bool { return r.id == h })
+}
 
 // HashLen is the length of a digest, and of a PRF's output, in octets.
 func HashLen(h machine.Hash) int { return lookupHash(h).size }
