@@ -91,7 +91,9 @@ func (n *KeyServer) peerUp(now machine.Now, s *session, out machine.Effects) mac
 		}
 	}
 	out = p.link.Attach(now, s.ike, out)
-	out = n.peerConnected(now, p.ID, out)
+	if s.ike.Initiator() {
+		out = n.peerConnected(now, p.ID, out)
+	}
 	for i := 0; len(p.sessions) > maxPeerActive && i < len(p.sessions); {
 		if o := p.sessions[i]; p.link.Current() == cooplink.Session(o.ike) {
 			i++
@@ -140,6 +142,7 @@ func (n *KeyServer) coopMessage(now machine.Now, s *session, ev machine.Datagram
 		return n.drops.drop(now, gdoi.DropUnknownPeer, ev.Remote, "not one of the key servers that cooperate with this one", out)
 	}
 	p := s.peer
+	mute := p.link.Current() == nil
 	got, out, err := p.link.Handle(now, s.ike, ev.Bytes, out)
 	if err != nil {
 		out = n.drops.failed(now, err, ev.Remote, out)
@@ -150,6 +153,9 @@ func (n *KeyServer) coopMessage(now machine.Now, s *session, ev machine.Datagram
 		if !p.link.Attached(o.ike) {
 			n.remove(o) // of a process of the peer that has ended
 		}
+	}
+	if mute && p.link.Current() != nil {
+		out = n.peerConnected(now, p.ID, out) // as responder, we can speak since now
 	}
 	for _, r := range got {
 		out = n.fromPeer(now, p.ID, r, out)
