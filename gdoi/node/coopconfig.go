@@ -2,7 +2,9 @@ package node
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -99,4 +101,31 @@ func (c *Coop) validate(local netip.AddrPort) error {
 		}
 	}
 	return nil
+}
+
+// cooperates refuses what a running key server cannot change about its cooperation; nil changes nothing.
+func (n *KeyServer) cooperates(c *Coop) error {
+	was := n.cfg.Coop
+	switch {
+	case c == nil:
+		return nil
+	case was == nil:
+		return errors.New("node: cooperation with other key servers begins with a restart")
+	case c.ID != was.ID || c.Split != was.Split || c.Timers.WithDefaults() != was.Timers.WithDefaults() || !slices.Equal(c.Peers, was.Peers):
+		return errors.New("node: the cooperation with other key servers changes in more than priorities; restart the key server")
+	}
+	return c.validate(n.cfg.Local)
+}
+
+// prioritise takes up other priorities, for the next election.
+func (n *KeyServer) prioritise(c *Coop) {
+	if c == nil {
+		return
+	}
+	next := *n.cfg.Coop
+	next.Priority, next.Priorities = c.Priority, maps.Clone(c.Priorities)
+	n.cfg.Coop = &next
+	for _, k := range n.cells {
+		k.SetPriority(next.priority(k.group.Name()))
+	}
 }

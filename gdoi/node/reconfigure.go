@@ -32,8 +32,12 @@ func (n *KeyServer) Plan(now machine.Now, c Reconfigure) ([]keyserver.Plan, erro
 	if err := (&KSConfig{Groups: c.Groups}).Validate(); err != nil {
 		return nil, err
 	}
+	if err := n.cooperates(c.Coop); err != nil {
+		return nil, err
+	}
 	var out []keyserver.Plan
 	for _, cfg := range c.Groups {
+		cfg = n.shared(cfg)
 		if c.Only != "" && c.Only != cfg.Name {
 			continue
 		}
@@ -89,6 +93,7 @@ func (n *KeyServer) reconfigure(now machine.Now, c Reconfigure, out machine.Effe
 			return append(out, gdoi.CommandResult{ID: c.ID, Err: fmt.Sprintf("group %s: %s; nothing has changed", p.Group, p.Refused)})
 		}
 	}
+	n.prioritise(c.Coop)
 	var said, failed []string
 	for _, p := range plans {
 		i := slices.IndexFunc(c.Groups, func(cfg keyserver.Config) bool { return cfg.Name == p.Group })
@@ -98,7 +103,7 @@ func (n *KeyServer) reconfigure(now machine.Now, c Reconfigure, out machine.Effe
 		case keyserver.Added:
 			out, err = n.addGroup(now, c.Groups[i], out)
 		case keyserver.Changed:
-			_, out, err = n.group(p.Group).Reconfigure(now, c.Groups[i], c.Now, out)
+			_, out, err = n.group(p.Group).Reconfigure(now, n.shared(c.Groups[i]), c.Now, out)
 		default:
 			continue
 		}
