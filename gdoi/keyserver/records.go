@@ -346,7 +346,7 @@ func (g *Group) restoreTEK(now machine.Now, name string, b []byte) error {
 		return err
 	}
 	var spi gdoi.SPI
-	if _, err := fmt.Sscanf(name, "%08x", &spi); err != nil || spi < gdoi.MinSPI || !r.Suite.Valid() || len(r.Key) != r.Suite.KeymatLen() {
+	if _, err := fmt.Sscanf(name, "%08x", &spi); err != nil || tekKey(spi) != "tek/"+name || spi < gdoi.MinSPI || !r.Suite.Valid() || len(r.Key) != r.Suite.KeymatLen() {
 		return errRecord
 	}
 	permits, err := policy.ParseList(strings.Join(r.Permits, "\n"))
@@ -367,7 +367,7 @@ func (g *Group) restoreKEK(now machine.Now, name string, b []byte) error {
 		return err
 	}
 	spi, err := hex.DecodeString(name)
-	if err != nil || len(spi) != len(gdoi.KEKSPI{}) || r.Suite.KeyLen() == 0 || len(r.Key) != r.Suite.KeyLen() || len(r.IV) != r.Suite.IVLen() {
+	if err != nil || len(spi) != len(gdoi.KEKSPI{}) || kekKey(gdoi.KEKSPI(spi)) != "kek/"+name || r.Suite.KeyLen() == 0 || len(r.Key) != r.Suite.KeyLen() || len(r.IV) != r.Suite.IVLen() {
 		return errRecord
 	}
 	k := &kek{spi: gdoi.KEKSPI(spi), suite: r.Suite, key: machine.TakeSecret(r.Key), iv: machine.TakeSecret(r.IV), seq: r.Seq, asks: r.Asks, dst: r.Multicast, lost: r.Lost}

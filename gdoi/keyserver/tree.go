@@ -96,7 +96,7 @@ func (g *Group) treeRecords() (out []machine.Record) {
 
 // parseNode reads the part of a key that names a node.
 func parseNode(name string) (id lkh.NodeID, err error) {
-	if _, err := fmt.Sscanf(name, "%02d/%08x", &id.Height, &id.Pos); err != nil || !id.Usable() {
+	if _, err := fmt.Sscanf(name, "%02d/%08x", &id.Height, &id.Pos); err != nil || !id.Usable() || nodeKey(id) != "lkh/"+name {
 		return id, errRecord
 	}
 	return id, nil
