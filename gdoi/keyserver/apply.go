@@ -181,7 +181,7 @@ func (g *Group) removeRecord(key string, out machine.Effects) machine.Effects {
 		}
 	case ratchetKey:
 		g.takeRatchet(name, nil)
-	case descentKey, endedKind, cutKind, mergeKey:
+	case descentKey, reignKey, endedKind, cutKind, mergeKey:
 		g.removePast(key)
 	case "lkh":
 		if id, err := parseNode(name); err == nil {

@@ -74,6 +74,7 @@ func (g *Group) flush(now machine.Now, out machine.Effects) machine.Effects {
 func (g *Group) persist(now machine.Now, out machine.Effects) (machine.Effects, machine.PersistID) {
 	d := &g.durable
 	id := d.reserve(g.env)
+	g.changed()
 	records := []machine.Record{g.countersRecord()}
 	if g.withdrawn {
 		records = []machine.Record{g.record(countersKey, nil), g.record(policyKey, nil)}

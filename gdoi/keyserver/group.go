@@ -27,8 +27,9 @@ type Group struct {
 	epoch  uint64
 	// ratchets by context; schedule.go.
 	ratchets map[string]*ratchet
-	past     past     // of several key servers
-	merging  *merging // nil: nothing is foreign
+	past     past                       // of several key servers
+	merging  *merging                   // nil: nothing is foreign
+	met      map[uint64]machine.Instant // when states of a reign came last
 	spis     spiWalk
 	// retiredSPIs are the last ones, oldest first.
 	retiredSPIs []gdoi.SPI

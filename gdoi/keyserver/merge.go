@@ -66,6 +66,10 @@ func (g *Group) Merge(now machine.Now, ahead time.Duration, from coop.ID, record
 	m.takeTEKs(now)
 	m.unitePast()
 	out = m.act(now, out)
+	if len(g.met) > 8*maxReigns {
+		g.met = nil
+	}
+	mark(&g.met, in.past.reign.name, now.Mono)
 	return m.news, out, nil
 }
 
@@ -248,14 +252,11 @@ func (m *merger) unitePast() {
 	if o.origin != p.origin {
 		return
 	}
-	for _, reign := range o.reigns {
-		if !slices.Contains(p.reigns, reign) {
-			// Before the last: that one says whose state this is.
-			p.reigns = slices.Insert(p.reigns, max(0, len(p.reigns)-1), reign)
+	for _, r := range append(slices.Clone(o.others), o.reign) {
+		if p.know(r) {
 			g.mustWrite(descentKey)
 		}
 	}
-	p.reigns = p.reigns[max(0, len(p.reigns)-maxReigns):]
 }
 
 // alive says whether the key of a record is one of ours.
@@ -320,7 +321,8 @@ func (m *merger) endTheirs(now machine.Now, dead []*kek, out machine.Effects) ma
 	out, after := g.persist(now, out)
 	c := g.newCampaign()
 	for _, k := range dead {
-		msg := push.Message{Seq: k.seq, Deletes: []isakmp.Delete{push.DeleteKEK(gdoi.KEKSPI{})}}
+		// This one alone: members of ours that have it too may have the next one already.
+		msg := push.Message{Seq: k.seq, Deletes: []isakmp.Delete{push.DeleteKEK(k.spi)}}
 		g.cancel(func(o *delivery) bool { return o.kek == k.spi })
 		out = g.announceTo(now, c, k, msg, addresses(to), after, out)
 	}

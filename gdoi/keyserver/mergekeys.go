@@ -136,8 +136,16 @@ func (m *merger) weave(now machine.Now, c *chain, all []*tek) {
 		older, foreign = partition(foreign, func(t *tek) bool { return order[t.spi] })
 	}
 	theirs := m.newestOf(c)
-	if len(onlyOurs) > 0 && theirs != nil && (m.rival || len(foreign) > 0) {
-		// Their members need time to hear of ours.
+	for _, t := range both {
+		if o := m.in.tekWith(t.spi); o != nil && o.expires < t.expires.Add(-time.Second) {
+			// Their members give it up then, and all others must have gone on.
+			t.expires = o.expires
+			g.durable.tek(t)
+			m.keys = true
+		}
+	}
+	if len(onlyOurs) > 0 && theirs != nil && (len(foreign) > 0 || !m.met(onlyOurs)) {
+		// Members that are reached through them may lack ours, and need time to hear of it.
 		at := now.Mono.Add(g.activation(theirs.expires.Sub(now.Mono)))
 		for _, t := range onlyOurs {
 			t.sendAfter = max(t.sendAfter, at)
@@ -175,6 +183,12 @@ func (m *merger) weave(now machine.Now, c *chain, all []*tek) {
 		g.teks = append(g.teks, t)
 		g.durable.tek(t)
 	}
+}
+
+// met says whether members of the other side were told of these TEKs when another key server of it, or this one, came.
+func (m *merger) met(list []*tek) bool {
+	at, ok := m.g.met[m.in.past.reign.name]
+	return ok && !m.rival && !slices.ContainsFunc(list, func(t *tek) bool { return t.created > at })
 }
 
 // before names the TEKs of a chain that come before one of it.
@@ -218,10 +232,10 @@ func (m *merger) takeKEKs(now machine.Now) (dead []*kek) {
 	theirs = theirs[max(0, len(theirs)-maxForeignKEKs):]
 	var under []*kek
 	for _, k := range theirs {
-		e, gone := g.past.ended[kekKey(k.spi)]
+		e := g.past.ended[kekKey(k.spi)]
 		ours := g.kekWith(k.spi)
 		switch {
-		case ours != nil && !ours.key.Equal(k.key), !m.rival && (gone || ours != nil):
+		case ours != nil && !ours.key.Equal(k.key):
 		case ours != nil && !m.theirKEKs:
 			under = append(under, ours)
 		case ours != nil && slices.Contains(g.announceUnder(now), ours):

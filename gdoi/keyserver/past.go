@@ -16,17 +16,22 @@ import (
 // past is what several key servers must remember of a group beyond what it is, to bring two states of it together that
 // went ways of their own.
 type past struct {
-	// origin names the first keys, reigns each time since that a key server took over, the last one last; random. A state
-	// whose last reign we know has nothing that was hidden from us but the last moments of that reign. One of another origin
-	// knows nothing of the sender ids that were given under ours.
+	// origin names the first keys; random. A state of another origin knows nothing of the sender ids that were given under
+	// ours.
 	origin uint64
-	reigns []uint64
+	// reign is that of the last primary, others are those before it, in any order, and how far each is known here.
+	reign  reign
+	others []reign
 	// ended are keys that are no more, by the names of their records. No copy of them elsewhere brings them back.
 	ended map[string]ended
 	// cuts are the KEKs that were made to shut somebody out, and when. Where one of them is not known, somebody may read
 	// PUSH messages who must not have what is new.
 	cuts map[string]machine.Instant
 }
+
+// reign is the time of one primary, from when it took over until it stood down or died, and how many changes it has made.
+// Where somebody knows less of it than there is, keys were made, or members registered, that are not known.
+type reign struct{ name, changes uint64 }
 
 // ended is a key that was destroyed.
 type ended struct {
@@ -44,13 +49,19 @@ const (
 // Kinds of their records.
 const (
 	descentKey = "descent"
+	reignKey   = "reign"
 	endedKind  = "ended"
 	cutKind    = "cut"
 )
 
 type descentRecord struct {
 	Origin string
-	Reigns []string
+	Others []reignRecord `json:",omitempty"`
+}
+
+type reignRecord struct {
+	Name    string
+	Changes uint64
 }
 
 type endedRecord struct {
@@ -65,21 +76,55 @@ func (g *Group) mustWrite(key string) { mark(&g.durable.past, key, true) }
 
 // newOrigin says that the keys are new and the first ones.
 func (g *Group) newOrigin() {
-	g.past.origin, g.past.reigns = g.newSeed(), nil
+	g.past.origin, g.past.reign, g.past.others = g.newSeed(), reign{}, nil
 	g.newReign()
 }
 
 // newReign says that this key server takes over.
 func (g *Group) newReign() {
 	p := &g.past
-	p.reigns = append(p.reigns, g.newSeed())
-	p.reigns = p.reigns[max(0, len(p.reigns)-maxReigns):]
+	old := p.reign
+	p.reign = reign{name: g.newSeed()}
+	p.know(old)
 	g.mustWrite(descentKey)
+	g.mustWrite(reignKey)
 }
 
-// rival says whether another state had a primary that we do not know of.
+// changed counts a change of this reign.
+func (g *Group) changed() {
+	if g.Active() && g.past.origin != 0 {
+		g.past.reign.changes++
+		g.mustWrite(reignKey)
+	}
+}
+
+// known is how much of a reign we know; false: not even its name.
+func (p *past) known(name uint64) (uint64, bool) {
+	if p.reign.name == name {
+		return p.reign.changes, true
+	}
+	for _, r := range p.others {
+		if r.name == name {
+			return r.changes, true
+		}
+	}
+	return 0, false
+}
+
+// know notes a reign of somebody else; false: there was nothing new about it.
+func (p *past) know(r reign) bool {
+	if n, ok := p.known(r.name); r.name == 0 || ok && n >= r.changes || r.name == p.reign.name {
+		return false
+	}
+	p.others = append(slices.DeleteFunc(p.others, func(o reign) bool { return o.name == r.name }), r)
+	p.others = p.others[max(0, len(p.others)-maxReigns):]
+	return true
+}
+
+// rival says whether another state had a primary that did something which we do not know.
 func (p *past) rival(o *past) bool {
-	return len(o.reigns) > 0 && !slices.Contains(p.reigns, o.reigns[len(o.reigns)-1])
+	n, ok := p.known(o.reign.name)
+	return o.reign.name != 0 && (!ok || n < o.reign.changes)
 }
 
 // knowsCutsOf says whether nobody was shut out there who was not here.
@@ -142,7 +187,7 @@ func (g *Group) putCut(spi string, at machine.Instant) {
 // pastKeys lists its records.
 func (g *Group) pastKeys() (out []string) {
 	if g.past.origin != 0 {
-		out = append(out, descentKey)
+		out = append(out, descentKey, reignKey)
 	}
 	for key := range g.past.ended {
 		out = append(out, endedKind+"/"+key)
@@ -166,11 +211,15 @@ func (g *Group) encodePast(now machine.Now, key string) []byte {
 		if p.origin == 0 {
 			return nil
 		}
-		r := descentRecord{Origin: fmt.Sprintf("%016x", p.origin)}
-		for _, s := range p.reigns {
-			r.Reigns = append(r.Reigns, fmt.Sprintf("%016x", s))
+		r := descentRecord{Origin: seedText(p.origin)}
+		for _, o := range p.others {
+			r.Others = append(r.Others, reignRecord{seedText(o.name), o.changes})
 		}
 		return encode(r)
+	case reignKey:
+		if p.reign.name != 0 {
+			return encode(reignRecord{seedText(p.reign.name), p.reign.changes})
+		}
 	case endedKind:
 		if e, ok := p.ended[name]; ok {
 			return encode(endedRecord{now.WallAt(e.until), e.seq})
@@ -191,6 +240,14 @@ func (g *Group) restorePast(now machine.Now, kind, name string, b []byte) error 
 	switch kind {
 	case descentKey:
 		return p.restoreDescent(b)
+	case reignKey:
+		var r reignRecord
+		if err := json.Unmarshal(b, &r); err != nil {
+			return err
+		}
+		name, err := parseSeed(r.Name)
+		p.reign = reign{name, r.Changes}
+		return err
 	case endedKind:
 		var r endedRecord
 		if err := json.Unmarshal(b, &r); err != nil {
@@ -221,19 +278,21 @@ func (p *past) restoreDescent(b []byte) error {
 		return err
 	}
 	origin, err := parseSeed(r.Origin)
-	if err != nil || origin == 0 || len(r.Reigns) > maxReigns {
+	if err != nil || origin == 0 || len(r.Others) > maxReigns {
 		return errRecord
 	}
-	p.origin, p.reigns = origin, nil
-	for _, s := range r.Reigns {
-		reign, err := parseSeed(s)
+	p.origin, p.others = origin, nil
+	for _, o := range r.Others {
+		name, err := parseSeed(o.Name)
 		if err != nil {
 			return err
 		}
-		p.reigns = append(p.reigns, reign)
+		p.others = append(p.others, reign{name, o.Changes})
 	}
 	return nil
 }
+
+func seedText(n uint64) string { return fmt.Sprintf("%016x", n) }
 
 func parseSeed(s string) (n uint64, err error) {
 	if _, err := fmt.Sscanf(s, "%016x", &n); err != nil || len(s) != seedTextLen {
@@ -242,7 +301,7 @@ func parseSeed(s string) (n uint64, err error) {
 	return n, nil
 }
 
-// removePast carries out the deletion of one of these records. The descent is never deleted.
+// removePast carries out the deletion of one of these records. Descent and reign are never deleted.
 func (g *Group) removePast(key string) {
 	kind, name, _ := strings.Cut(key, "/")
 	switch kind {
@@ -253,7 +312,7 @@ func (g *Group) removePast(key string) {
 	case mergeKey:
 		g.merging = nil
 	}
-	if kind != descentKey {
+	if kind != descentKey && kind != reignKey {
 		g.mustWrite(key)
 	}
 }
@@ -262,7 +321,10 @@ func (g *Group) removePast(key string) {
 func (g *Group) takePast(in *Group) {
 	p := &g.past
 	if in.past.origin != 0 {
-		p.origin, p.reigns = in.past.origin, in.past.reigns
+		p.origin, p.others = in.past.origin, in.past.others
+	}
+	if in.past.reign.name != 0 {
+		p.reign = in.past.reign
 	}
 	for key, e := range in.past.ended {
 		mark(&p.ended, key, e)

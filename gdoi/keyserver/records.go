@@ -34,6 +34,7 @@ import (
 //	                      exclusion         exclusionRecord
 //	                      ratchet/CONTEXT   ratchetRecord
 //	                      descent           descentRecord, of several key servers; likewise:
+//	                      reign             reignRecord
 //	                      ended/KEY         endedRecord, KEY being that of a key
 //	                      cut/SPI           cutRecord
 //	                      merge             mergeRecord
@@ -268,7 +269,7 @@ func (g *Group) restoreRecord(now machine.Now, r machine.Record) error {
 		return g.restoreExclusion(now, r.Value)
 	case ratchetKey:
 		return g.restoreRatchet(now, name, r.Value)
-	case descentKey, endedKind, cutKind, mergeKey:
+	case descentKey, reignKey, endedKind, cutKind, mergeKey:
 		return g.restorePast(now, kind, name, r.Value)
 	case timeKey:
 		return g.restoreTime(now, r.Value)

@@ -226,7 +226,7 @@ func (g *Group) exists(key string) bool {
 		return g.removalOf(name) != nil
 	case ratchetKey:
 		return g.ratchets[name] != nil
-	case descentKey, endedKind, cutKind, mergeKey:
+	case descentKey, reignKey, endedKind, cutKind, mergeKey:
 		return g.encodePast(machine.Now{}, key) != nil
 	case "lkh":
 		id, err := parseNode(name)
@@ -267,7 +267,7 @@ func (g *Group) encodeKey(now machine.Now, key string) []byte {
 		return encodeRemoval(now, g.removalOf(name))
 	case ratchetKey:
 		return encodeRatchet(now, g.ratchets[name])
-	case descentKey, endedKind, cutKind, mergeKey:
+	case descentKey, reignKey, endedKind, cutKind, mergeKey:
 		return g.encodePast(now, key)
 	case "lkh":
 		if id, err := parseNode(name); err == nil {
