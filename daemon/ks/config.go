@@ -9,6 +9,7 @@ import (
 	"net/netip"
 
 	"github.com/getvpn/getvpn/daemon/config"
+	"github.com/getvpn/getvpn/daemon/control"
 	"github.com/getvpn/getvpn/daemon/translate"
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/isakmp"
@@ -66,7 +67,7 @@ func cooperation(c *config.KS) *node.Coop {
 	}
 	o := &node.Coop{
 		ID: c.Cooperation.ID, Split: c.Cooperation.Split, Priority: c.Cooperation.Priority, Timers: c.Cooperation.Timers,
-		Priorities: map[string]int{},
+		Priorities: map[string]int{}, Software: control.Version,
 	}
 	for i := range c.Groups {
 		o.Priorities[c.Groups[i].Name] = c.Groups[i].Priority

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/getvpn/getvpn/daemon/config"
+	"github.com/getvpn/getvpn/daemon/control"
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/coop"
 	"github.com/getvpn/getvpn/gdoi/keyserver"
@@ -76,7 +77,7 @@ func TestCooperation(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &node.Coop{
-		ID: 1, Split: coop.Continue, Priority: 1, Priorities: map[string]int{"blue": 200, "green": 1}, Timers: coop.DefaultTimers,
+		ID: 1, Split: coop.Continue, Priority: 1, Priorities: map[string]int{"blue": 200, "green": 1}, Timers: coop.DefaultTimers, Software: control.Version,
 		Peers: []node.CoopPeer{{ID: 2, Addr: netip.MustParseAddrPort("10.0.0.2:848")}, {ID: 3, Addr: netip.MustParseAddrPort("10.0.0.3:848")}},
 	}
 	if got := cooperation(c); !reflect.DeepEqual(got, want) {

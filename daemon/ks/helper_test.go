@@ -83,7 +83,8 @@ type world struct {
 	dir   string
 	epoch time.Time
 	ks    netip.AddrPort
-	ks6   netip.AddrPort // of a key server that listens on ::1 too
+	ks6   netip.AddrPort   // of a key server that listens on ::1 too
+	more  []netip.AddrPort // key servers after ks, of members that start from now on
 }
 
 func newWorld(t *testing.T) *world {
@@ -133,10 +134,13 @@ func freePort(t testing.TB, host string) netip.AddrPort {
 }
 
 // startKS runs a key server in a process of its own.
-func (w *world) startKS() *exec.Cmd {
+func (w *world) startKS() *exec.Cmd { return w.startServer("ks.yml") }
+
+// startServer runs the key server of a file.
+func (w *world) startServer(file string) *exec.Cmd {
 	w.t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), "GETVPN_TEST_KS="+w.path("ks.yml"), "GETVPN_TEST_EPOCH="+fmt.Sprint(w.epoch.UnixNano()))
+	cmd.Env = append(os.Environ(), "GETVPN_TEST_KS="+w.path(file), "GETVPN_TEST_EPOCH="+fmt.Sprint(w.epoch.UnixNano()))
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	if err := cmd.Start(); err != nil {
@@ -203,6 +207,10 @@ func (w *world) startGM(name, addr, secret string, conn wire.Conn) *gateway {
 	if netip.MustParseAddr(addr).Is6() {
 		ks = w.ks6
 	}
+	var servers []string
+	for _, a := range append([]netip.AddrPort{ks}, w.more...) {
+		servers = append(servers, fmt.Sprintf(`{address: "%s", secret-file: %s}`, a, secret))
+	}
 	w.write(name+".yml", fmt.Sprintf(`
 name: %[1]s
 control: %[1]s.sock
@@ -214,10 +222,10 @@ phase1: {suites: [aes128-sha256-ecp256]}
 groups:
   - name: blue
     id: 1234
-    key-servers: [{address: "%[4]s", secret-file: %[5]s}]
+    key-servers: [%[4]s]
     clear: ["deny tcp any any eq 22"]
     protect: [10.0.0.0/8]
-`, name, addr, freePort(w.t, addr), ks, secret))
+`, name, addr, freePort(w.t, addr), strings.Join(servers, ", ")))
 	c, err := config.LoadGM(w.path(name + ".yml"))
 	if err != nil {
 		w.t.Fatal(err)

@@ -27,11 +27,15 @@ type Server struct {
 	Node    *Node            // nil: never seen
 	Group   *control.KSGroup // what it says itself, also when that is old; nil: nothing
 	Told    *control.CoopPeer
+	Hangs   bool // it keeps its connection, and says nothing
 }
+
+// hung is how long a key server that shares a group may say nothing: what it tells of its timers changes all the time.
+const hung = 5 * time.Second
 
 // Self is what a server that answers says of the cooperation; nil: it does not answer.
 func (s *Server) Self() *control.Coop {
-	if s.Group == nil || !s.Node.Connected {
+	if s.Group == nil || !s.Node.Connected || s.Hangs {
 		return nil
 	}
 	return s.Group.Coop
@@ -49,6 +53,7 @@ func (f *Fleet) Cooperation(group string) *Cooperation {
 		s := c.server(g.Coop.ID)
 		if s.Node == nil || n.Connected {
 			s.Node, s.Group, s.Name, s.Address = n, g, n.Name, g.Coop.Address
+			s.Hangs = n.Connected && f.Time.Sub(n.Seen) > hung
 		}
 		if c.Split == "" || n.Connected {
 			c.Split = g.Coop.Split
@@ -110,6 +115,9 @@ func (c *Cooperation) Server(id int) *Server {
 func (c *Cooperation) Name(id int) string {
 	if s := c.Server(id); s != nil {
 		return s.Name
+	}
+	if id == 0 {
+		return "nobody"
 	}
 	return fmt.Sprintf("ks %d", id)
 }

@@ -124,6 +124,8 @@ func serverState(s *source.Server) (theme.Level, string) {
 		return theme.Good, "serves"
 	case self != nil:
 		return theme.Caution, "blocked"
+	case s.Hangs:
+		return theme.Broken, "hangs"
 	case s.Node != nil:
 		return theme.Broken, "down"
 	case s.Told == nil || s.Told.Heard < 0:
@@ -211,6 +213,9 @@ func (f *Frame) coopDetail(c *source.Cooperation, s *source.Server) []string {
 	if self == nil {
 		if s.Node == nil {
 			return []string{"", t.Dim.Render(fmt.Sprintf(" %s is not attached; this is what the others say of it", s.Name))}
+		}
+		if s.Hangs {
+			return []string{"", t.Bad.Render(fmt.Sprintf(" × %s keeps its connection, and has said nothing for %s", s.Name, widget.Clock(s.Node.Age(f.Fleet.Time))))}
 		}
 		return []string{"", f.banner(s.Node)}
 	}

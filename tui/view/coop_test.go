@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/charmbracelet/lipgloss"
 	"github.com/charmbracelet/x/ansi"
@@ -119,6 +120,13 @@ func TestBanners(t *testing.T) {
 				c.Peers[1].Link, c.Unreachable = control.LinkSilent, []int{3}
 			}
 		}, "out-of-reach", "ks3 (down)"},
+		{"one hangs", func(f *source.Fleet) {
+			f.Nodes[2].Seen = f.Time.Add(-6 * time.Second)
+			for i := range 2 {
+				c := coop(f, i)
+				c.Peers[1].Link, c.Unreachable = control.LinkSilent, []int{3}
+			}
+		}, "out-of-reach", "ks3 (hangs)"},
 		{"one was never seen", func(f *source.Fleet) {
 			f.Nodes = append(f.Nodes[:2:2], f.Nodes[3:]...)
 			for i := range 2 {

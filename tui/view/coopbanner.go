@@ -98,6 +98,8 @@ func unreached(c *source.Cooperation) string {
 		case len(by) == 0:
 		case s.Self() != nil:
 			out = append(out, fmt.Sprintf("%s, which runs, by %s", s.Name, names(by)))
+		case s.Hangs:
+			out = append(out, s.Name+" (hangs)")
 		case s.Node != nil:
 			out = append(out, s.Name+" (down)")
 		default:

@@ -34,7 +34,7 @@ func (f *Frame) keyLine(kind, spi string, l theme.Level, phase string, remaining
 		spi = spi[:8]
 	}
 	remaining = max(remaining, 0)
-	left := fmt.Sprintf(" %s %s  %s  ", t.Dim.Render(kind), t.Text.Render(spi), widget.Pad(t.State(l, phase), 11, false))
+	left := fmt.Sprintf(" %s %s  %s  ", t.Dim.Render(kind), t.Text.Render(spi), widget.Pad(t.State(l, phase), max(12, width(t.State(l, phase))), false))
 	right := t.Text.Render(widget.Clock(time.Duration(remaining)*time.Second)) + t.Dim.Render(" of "+widget.Clock(time.Duration(lifetime)*time.Second))
 	right = widget.Pad(right, max(width(right)+1, 22), true) // TEKs and KEKs in one column
 	room := f.Width - width(left) - width(right)
@@ -77,6 +77,9 @@ func (f *Frame) eventLine(e *control.Event) string {
 	head := " " + t.Dim.Render(clock(e.Time)) + " " + t.Level(l).Render(l.Glyph()) + " " +
 		t.Accent.Render(widget.Pad(e.Node, 5, false)) + " " + t.Level(l).Render(widget.Pad(e.Name, 17, false)) + " "
 	text := e.Text
+	if strings.HasPrefix(e.Name, "coop-") && e.Group != "" && len(f.Fleet.Groups()) > 1 {
+		text = e.Group + ": " + text // each group has roles of its own
+	}
 	if e.Peer != "" {
 		text += " · " + e.Peer
 	}
