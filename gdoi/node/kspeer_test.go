@@ -403,3 +403,27 @@ func TestPeersFlooded(t *testing.T) {
 		t.Errorf("%d negotiations of one source", n)
 	}
 }
+
+// TestPeersOfBothFamilies: one has addresses of both, one of IPv6 alone, one of IPv4 alone.
+func TestPeersOfBothFamilies(t *testing.T) {
+	six := func(id coop.ID) netip.AddrPort {
+		return netip.AddrPortFrom(netip.AddrFrom16([16]byte{0: 0xfd, 15: byte(id)}), 848)
+	}
+	w := &peersWorld{world: newWorld(t), nodes: map[coop.ID]*KeyServer{}, timers: coop.FastTimers}
+	for id, c := range map[coop.ID]KSConfig{
+		1: {Local: ksAt(1), Other: six(1), Coop: &Coop{Peers: []CoopPeer{{ID: 2, Addr: six(2)}, {ID: 3, Addr: ksAt(3)}}}},
+		2: {Local: six(2), Coop: &Coop{Peers: []CoopPeer{{ID: 1, Addr: six(1)}}}},
+		3: {Local: ksAt(3), Coop: &Coop{Peers: []CoopPeer{{ID: 1, Addr: ksAt(1)}}}},
+	} {
+		c.Phase1, c.Coop.ID, c.Coop.Timers = phase1(rightPSK), id, w.timers
+		n, err := NewKeyServer(seeded(byte(id)), c, nil)
+		w.add(c.Local, n, err)
+		if w.nodes[id] = n; c.Other.IsValid() {
+			w.world.nodes[c.Other] = n
+		}
+	}
+	w.run(50 * time.Millisecond)
+	for _, p := range [][2]coop.ID{{1, 2}, {2, 1}, {1, 3}, {3, 1}} {
+		w.wantState(p[0], p[1], coop.LinkUp)
+	}
+}
