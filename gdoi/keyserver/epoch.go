@@ -88,6 +88,9 @@ func (g *Group) newKEK(now machine.Now, out machine.Effects) machine.Effects {
 	if g.derives() {
 		k.spi, k.key, k.iv, k.expires = g.deriveKEK(now)
 		g.openWindow(k) // others make the same KEK
+		if g.whole() {
+			g.stirAll()
+		}
 	} else {
 		k.key, k.iv = machine.TakeSecret(g.env.Bytes(g.cfg.KEK.KeyLen())), machine.TakeSecret(g.env.Bytes(g.cfg.KEK.IVLen()))
 	}

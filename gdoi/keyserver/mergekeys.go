@@ -144,6 +144,19 @@ func (m *merger) weave(now machine.Now, c *chain, all []*tek) {
 			m.keys = true
 		}
 	}
+	if len(onlyOurs) > 0 && theirs != nil {
+		if t := g.tekWith(theirs.spi); t != nil && !m.void {
+			// They send with it, and go on until all of them have ours.
+			if end := min(theirs.expires, now.Mono.Add(4*g.cfg.ActivationDelay)); end > t.expires {
+				t.expires = end
+				g.durable.tek(t)
+				m.keys = true
+			}
+			if !m.met(onlyOurs) {
+				m.foreign.teks = append(m.foreign.teks, t.spi)
+			}
+		}
+	}
 	if len(onlyOurs) > 0 && theirs != nil && (len(foreign) > 0 || !m.met(onlyOurs)) {
 		// Members that are reached through them may lack ours, and need time to hear of it.
 		at := now.Mono.Add(g.activation(theirs.expires.Sub(now.Mono)))

@@ -213,9 +213,17 @@ func (g *Group) Clear(now machine.Now, who string, out machine.Effects) (netip.A
 	return m.peer.Addr, spis, out, nil
 }
 
+// onSchedule refuses what makes keys out of turn, while key servers that keep to the schedule do not hear of it.
+func (g *Group) onSchedule() error {
+	if !g.derives() || g.whole() {
+		return nil
+	}
+	return fmt.Errorf("group %s: key servers are out of reach or not in step, and go on making the scheduled keys (split continue); new keys now would cut members off from theirs: wait until all are back, or remove whoever must not read on", g.cfg.Name)
+}
+
 // Rekey replaces keys now, at an operator's wish.
 func (g *Group) Rekey(now machine.Now, kek bool, out machine.Effects) (string, machine.Effects, error) {
-	if err := cmp.Or(g.commanded(), g.room(now)); err != nil {
+	if err := cmp.Or(g.commanded(), g.onSchedule(), g.room(now)); err != nil {
 		return "", out, err
 	}
 	out = g.rekey(now, rekeying{chains: g.chains, kek: kek}, out)

@@ -1,6 +1,7 @@
 package keyserver
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -177,7 +178,7 @@ func (g *Group) Readmit(now machine.Now, who string, out machine.Effects) (strin
 // ClearAll makes everybody register again. At once means that all keys are withdrawn now (RFC 6407 §5.9); otherwise the KEK
 // alone is, members keep their TEKs while they register, each after a random wait, and there are new TEKs for them.
 func (g *Group) ClearAll(now machine.Now, atOnce bool, out machine.Effects) (string, machine.Effects, error) {
-	if err := g.commanded(); err != nil {
+	if err := cmp.Or(g.commanded(), g.onSchedule()); err != nil {
 		return "", out, err
 	}
 	n := g.members.len()

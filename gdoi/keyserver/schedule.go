@@ -178,6 +178,27 @@ func (g *Group) deriveKEK(now machine.Now) (spi gdoi.KEKSPI, key, iv *machine.Se
 	return spi, key, iv, r.ends
 }
 
+// beginSchedule makes the ratchets of keys that were not derived, so that all key servers have them before the next.
+func (g *Group) beginSchedule() {
+	if !g.derives() {
+		return
+	}
+	begin := func(context string, ends machine.Instant) {
+		if g.ratchets[context] == nil {
+			g.ratchetFor(context).ends = ends
+			g.keepRatchet(context)
+		}
+	}
+	for _, c := range g.chains {
+		if t := g.newest(c); t != nil {
+			begin(g.context(c), t.expires)
+		}
+	}
+	if n := len(g.keks); n > 0 {
+		begin(g.context(nil), g.keks[n-1].expires)
+	}
+}
+
 // breakSchedule forgets all ratchets: what comes next is random, because somebody who is to be shut out may get what other
 // key servers would derive.
 func (g *Group) breakSchedule() {

@@ -118,6 +118,7 @@ func (g *Group) TakeOver(now machine.Now, term uint64, out machine.Effects) mach
 		mark(&g.durable.sids, id, true)
 		mark(&g.durable.trust, id, true)
 	}
+	g.beginSchedule()
 	return g.resume(now, out)
 }
 

@@ -114,6 +114,7 @@ func play(t *testing.T, seed uint64, split coop.Split) {
 					r.do(s.addr, out)
 					if note("removal of %d at %d: %v", i, s.id, err); err == nil {
 						r.removed = append(r.removed, i)
+						r.fork = r.fork || !r.whole() // its keys are for its side alone
 					}
 					break
 				}
@@ -125,7 +126,7 @@ func play(t *testing.T, seed uint64, split coop.Split) {
 		}
 		r.settle()
 		if r.whole() {
-			r.loose = false
+			r.loose, r.fork = false, split == coop.Fork
 		}
 	}
 	for _, s := range r.servers {
@@ -168,9 +169,10 @@ func play(t *testing.T, seed uint64, split coop.Split) {
 // TestSidesPlay plays many random courses.
 func TestSidesPlay(t *testing.T) {
 	for seed := uint64(*firstPlay); seed < uint64(*firstPlay+*plays); seed++ {
-		play(t, seed, coop.Fork)
-		if t.Failed() {
-			return
+		for _, split := range []coop.Split{coop.Fork, coop.Continue} {
+			if play(t, seed, split); t.Failed() {
+				t.Fatal(split)
+			}
 		}
 	}
 }

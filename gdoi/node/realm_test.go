@@ -356,7 +356,7 @@ func (r *realm) current(m *realmMember) bool {
 					s.newest = t.SPI
 				}
 			}
-			return m.holds[s.newest] != nil
+			return m.holds[s.newest] != nil && !s.group().Merging()
 		}
 	}
 	return false
