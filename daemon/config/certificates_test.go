@@ -195,6 +195,24 @@ func TestCertificateMistakes(t *testing.T) {
 	}
 }
 
+// TestPeerCertificates: other key servers that have certificates need no pre-shared key, but a name, if it is not their address.
+func TestPeerCertificates(t *testing.T) {
+	p := newPKIDir(t)
+	c, err := p.load("{fqdn: ks1.example}", both, "cooperation: {id: 1, peers: [{id: 2, address: 10.0.0.2, identity: ks2.example}, {id: 3, address: 10.0.0.3}]}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if peers := c.Cooperation.Peers; peers[0].Identity != "ks2.example" || len(c.Warnings) != 0 {
+		t.Errorf("%+v, warnings %q", peers, c.Warnings)
+	}
+	if h := strings.Join(c.Hints, "\n"); !strings.Contains(h, "key server 3 is the one whose certificate has the address 10.0.0.3") || strings.Contains(h, "key server 2 is") {
+		t.Errorf("hints %q", h)
+	}
+	if !strings.Contains(c.Effective(), "{id: 2, address: 10.0.0.2:848, identity: ks2.example}") {
+		t.Error(c.Effective())
+	}
+}
+
 func TestRenew(t *testing.T) {
 	p := newPKIDir(t)
 	c, err := p.load("{fqdn: ks1.example}", both, "")

@@ -24,7 +24,7 @@ type Cooperation struct {
 type CoopPeer struct {
 	ID       coop.ID
 	Address  netip.AddrPort
-	Identity string // of phase 1; empty: any, which needs a pre-shared key of its own
+	Identity string // of phase 1; empty: its address, or with a pre-shared key whatever the one with the key says
 }
 
 // Limits of the timers: faster than the fastest, a key server under load seems dead.
@@ -131,7 +131,8 @@ func (d *decoder) coopPeer(v *value, c *KS, o *Cooperation, p CoopPeer) {
 		d.warn(v, "key server %d has the same pre-shared key as others, which could pass for it, and a key server is told all keys; give it one of its own", p.ID)
 	}
 	if c.Certificates != nil && p.Identity == "" {
-		d.fail(v, "key server %d has no identity: with certificates, everybody who has one and the address %s would be taken for it; write identity: as that key server has it, a name or the subject of its certificate", p.ID, a)
+		d.hints = append(d.hints, fmt.Sprintf("%s:%d:%d: key server %d is the one whose certificate has the address %s, and which has it as its identity; write identity: if it has another, a name or its subject",
+			d.file, v.line, v.col, p.ID, a))
 	}
 }
 

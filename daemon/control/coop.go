@@ -20,6 +20,7 @@ const (
 type Coop struct {
 	ID       int    `json:"id"`
 	Address  string `json:"address"`
+	Protocol int    `json:"protocol"` // version of the messages
 	Priority int    `json:"priority"`
 	Role     string `json:"role"`
 	// Ready says whether members are registered here; Why says why not.

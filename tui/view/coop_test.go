@@ -49,7 +49,7 @@ func TestShowCoop(t *testing.T) {
 	}
 	for _, line := range []string{
 		`Crypto Gdoi Group Name :\S+`, ` +Group handle: \d+, Local Key Server handle: \d+`, ` +Local Address: [\d.]+`, ` +Local Priority: \d+`,
-		` +Local KS Role: (Primary|Secondary) +, Local KS Status: (Alive|Blocked)`, ` +Local KS version: \S+`, ` +Primary Timers:`, ` +Primary Refresh Policy Time: \d+`,
+		` +Local KS Role: (Primary|Secondary) +, Local KS Status: (Alive|Blocked)`, ` +Local KS version: \S+`, ` +Local COOP version: \S+`, ` +Primary Timers:`, ` +Primary Refresh Policy Time: \d+`,
 		` +Remaining Time: \d+`, ` +Antireplay Sequence Number: \d+`, ` +Secondary Timers:`, ` +Sec Primary Periodic Time: \d+`, ` +Remaining Time: \d+, Retries: \d+`,
 		` +New GM Temporary Blocking Enforced\?: (Yes|No)`, ` +Peer Sessions:`, ` +Session \d+:`, ` +Server handle: \d+`, ` +Peer Address: [\d.]+`, ` +Peer Version: \S+`,
 		` +Peer COOP version: \S+`, ` +COOP Protocol: \w+`, ` +Peer Priority: \d+`, ` +Peer KS Role: (Primary|Secondary) +, Peer KS Status: (Alive|Dead|Unknown)`,

@@ -21,6 +21,7 @@ type CoopStatus struct {
 	Role     string `json:"local_ks_role"`    // Primary or Secondary
 	Status   string `json:"local_ks_status"`  // Alive or Blocked
 	Version  string `json:"local_ks_version"` //
+	Protocol int    `json:"local_coop_version"`
 
 	PrimaryTimers   *PrimaryTimers   `json:"primary_timers,omitempty"`
 	SecondaryTimers *SecondaryTimers `json:"secondary_timers,omitempty"`
@@ -96,7 +97,7 @@ func coopStatus(n *source.Node, g *control.KSGroup) CoopStatus {
 	if c == nil {
 		return s
 	}
-	s.Server, s.Address, s.Priority, s.Role, s.Status, s.Version = c.ID, c.Address, c.Priority, title(c.Role), "Alive", n.Snap.Version
+	s.Server, s.Address, s.Priority, s.Role, s.Status, s.Version, s.Protocol = c.ID, c.Address, c.Priority, title(c.Role), "Alive", n.Snap.Version, c.Protocol
 	seq := uint64(0)
 	for i := range c.Peers {
 		seq = max(seq, c.Peers[i].SendSeq)
@@ -166,6 +167,7 @@ func (v Coop) Print(f *Frame) []string {
 		line(8, "Local Priority: %d", s.Priority)
 		line(8, "Local KS Role: %-9s , Local KS Status: %s", s.Role, s.Status)
 		line(8, "Local KS version: %s", s.Version)
+		line(8, "Local COOP version: %d", s.Protocol)
 		s.printTimers(line)
 		s.printOurs(line, f.Fleet)
 		line(8, "Peer Sessions:")

@@ -60,7 +60,7 @@ func servers(one *control.Snapshot) []source.Node {
 			role = control.RolePrimary
 		}
 		c := &control.Coop{
-			ID: i, Address: addr, Priority: 110 - 10*i, Role: role, Ready: true, Term: 3, Primary: 1, PrimarySince: Now.Add(-75 * time.Minute),
+			ID: i, Address: addr, Protocol: 1, Priority: 110 - 10*i, Role: role, Ready: true, Term: 3, Primary: 1, PrimarySince: Now.Add(-75 * time.Minute),
 			Split: "fork", Epoch: 12, Profile: "default", AnnInterval: 20, DeadInterval: 30, Query: 10, QueryRetries: 3, NextAnn: 11, NextCheck: 21,
 			Version: version, Replicated: version, Peers: []control.CoopPeer{},
 			History: []control.CoopElection{
