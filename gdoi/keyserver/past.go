@@ -202,6 +202,23 @@ func (g *Group) pastKeys() (out []string) {
 	return out
 }
 
+// hasPast says whether there is such a record.
+func (g *Group) hasPast(kind, name string) (ok bool) {
+	switch kind {
+	case descentKey:
+		return g.past.origin != 0
+	case reignKey:
+		return g.past.reign.name != 0
+	case mergeKey:
+		return g.merging != nil
+	case endedKind:
+		_, ok = g.past.ended[name]
+	case cutKind:
+		_, ok = g.past.cuts[name]
+	}
+	return ok
+}
+
 // encodePast is a record of the past; nil if it is no more.
 func (g *Group) encodePast(now machine.Now, key string) []byte {
 	p := &g.past

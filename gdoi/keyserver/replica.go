@@ -227,7 +227,7 @@ func (g *Group) exists(key string) bool {
 	case ratchetKey:
 		return g.ratchets[name] != nil
 	case descentKey, reignKey, endedKind, cutKind, mergeKey:
-		return g.encodePast(machine.Now{}, key) != nil
+		return g.hasPast(kind, name)
 	case "lkh":
 		id, err := parseNode(name)
 		return err == nil && g.tree.Node(id).Key != nil

@@ -241,7 +241,7 @@ func (r *realm) do(from netip.AddrPort, out machine.Effects) {
 			if e.Scheme == machine.SignRSABare {
 				hash = 0
 			}
-			sig, err := rsa.SignPKCS1v15(nil, rsaKey(), hash, e.Digest)
+			sig, err := rsa.SignPKCS1v15(nil, custody(e.Key), hash, e.Digest)
 			r.do(from, r.serverAt(from).n.Step(r.now, machine.Signed{ID: e.ID, Signature: sig, Err: err}, nil))
 		default:
 			r.dataPlane(from, e)

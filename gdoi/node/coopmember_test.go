@@ -1,0 +1,118 @@
+package node
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/coop"
+	"github.com/getvpn/getvpn/gdoi/keyserver"
+	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/member"
+)
+
+var ownSigners = sync.OnceValue(func() map[string]*rsa.PrivateKey {
+	out := map[string]*rsa.PrivateKey{}
+	for _, name := range []string{"sig1", "sig2", "sig3"} {
+		k, err := rsa.GenerateKey(rand.Reader, 2048)
+		if err != nil {
+			panic(err)
+		}
+		out[name] = k
+	}
+	return out
+})
+
+// custody is the key that signs under a name.
+func custody(name string) *rsa.PrivateKey {
+	if k := ownSigners()[name]; k != nil {
+		return k
+	}
+	return rsaKey()
+}
+
+// ownKeys gives each key server a signing key that no other one has.
+func ownKeys(t testing.TB, more func(*keyserver.Config)) func(*keyserver.Config) {
+	n := 0
+	return func(c *keyserver.Config) {
+		n++
+		c.SignKey = fmt.Sprintf("sig%d", n)
+		der, err := x509.MarshalPKIXPublicKey(&custody(c.SignKey).PublicKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.SignPublic = der
+		more(c)
+	}
+}
+
+func (m *realmMember) info(now machine.Now) member.Snapshot { return m.n.Snapshot(now).Groups[0] }
+
+// TestKeyServersWithKeysOfTheirOwn: members take the rekeys of whoever is primary, signed with its own key, whichever key
+// server they registered with; and when all that they registered with are dead.
+func TestKeyServersWithKeysOfTheirOwn(t *testing.T) {
+	f := newFleet(t, 3, coop.FastTimers, ownKeys(t, short))
+	f.run(5 * time.Second)
+	rekeyed := func(by int) {
+		t.Helper()
+		registrations, rekeys := map[*realmMember]uint64{}, map[*realmMember]uint64{}
+		for _, m := range f.members {
+			registrations[m], rekeys[m] = m.info(f.now).Registrations, m.info(f.now).RekeysReceived
+		}
+		f.run(7 * time.Minute) // a rollover at least
+		for i, m := range f.members {
+			s := m.info(f.now)
+			if s.RekeyedBy != f.servers[by].addr || s.RekeysReceived < rekeys[m]+1 || s.Signers != 3 {
+				t.Errorf("member %d has %d rekeys, before it were %d, the last from %v, and trusts %d keys", i, s.RekeysReceived, rekeys[m], s.RekeyedBy, s.Signers)
+			}
+			if n := s.Registrations - registrations[m]; n > 2 {
+				t.Errorf("member %d registered %d times in a rollover", i, n)
+			}
+			for _, d := range m.n.Snapshot(f.now).Drops {
+				if d.Reason == "bad-signature" {
+					t.Errorf("member %d dropped %d rekeys for their signature", i, d.Count)
+				}
+			}
+		}
+		f.wantTogether()
+	}
+	rekeyed(0)
+	f.servers[0].dead = true
+	f.run(2 * time.Second)
+	rekeyed(1)
+	f.servers[1].dead = true
+	f.run(2 * time.Second)
+	rekeyed(2)
+	f.boot(f.servers[0])
+	f.boot(f.servers[1])
+	f.run(5 * time.Second)
+	f.settled()
+	rekeyed(2)
+	if f.notes[gdoi.NoteKeysExpired] != 0 {
+		t.Errorf("%d times a member was without keys", f.notes[gdoi.NoteKeysExpired])
+	}
+}
+
+// TestMembersWaitForAPrimary: all start at the same time; nobody fails, and everybody is there soon after the election.
+func TestMembersWaitForAPrimary(t *testing.T) {
+	for name, timers := range map[string]coop.Timers{"default": coop.DefaultTimers, "fast": coop.FastTimers} {
+		t.Run(name, func(t *testing.T) {
+			f := newFleet(t, 9, timers, short)
+			since := f.info(f.servers[0]).PrimarySince
+			for i, m := range f.members {
+				if s := m.info(f.now); s.RegisteredAt.Sub(since) > 2500*time.Millisecond || s.Registrations != 1 {
+					t.Errorf("member %d registered %v after the election, %d times", i, s.RegisteredAt.Sub(since), s.Registrations)
+				}
+			}
+			if n := f.notes[gdoi.NoteRegisterFailed]; n != 0 {
+				f.fatal("%d registrations failed", n)
+			}
+			t.Logf("told to wait: %d of %d", f.notes[gdoi.NoteRegisterLater], len(f.members))
+		})
+	}
+}
