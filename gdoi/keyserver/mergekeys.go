@@ -137,8 +137,8 @@ func (m *merger) weave(now machine.Now, c *chain, all []*tek) {
 	}
 	theirs := m.newestOf(c)
 	for _, t := range both {
-		if o := m.in.tekWith(t.spi); o != nil && o.expires < t.expires.Add(-time.Second) {
-			// Their members give it up then, and all others must have gone on.
+		if o := m.in.tekWith(t.spi); o != nil && o.expires < t.expires.Add(-time.Second) && (g.merging == nil || !slices.Contains(g.merging.teks, t.spi)) {
+			// Their members give it up then, and all others must have gone on; unless a third side still sends with it.
 			t.expires = o.expires
 			g.durable.tek(t)
 			m.keys = true
@@ -340,7 +340,11 @@ func (m *merger) begin(now machine.Now, out machine.Effects) machine.Effects {
 	if _, on := g.again.Deadline(); !on {
 		g.again.Set(now.Mono.Add(g.cfg.ActivationDelay)) // once more, because nobody would miss it
 	}
-	return append(out, g.note(gdoi.NoteCoopMerge, machine.Warning, fmt.Sprintf("key server %d: %v", m.from, m), machine.F("from", fmt.Sprint(m.from))))
+	severity := machine.Info
+	if len(m.foreign.keks) > 0 || m.theirKEKs || m.ourKEKs || len(g.merging.teks) > 0 {
+		severity = machine.Warning
+	}
+	return append(out, g.note(gdoi.NoteCoopMerge, severity, fmt.Sprintf("key server %d: %v", m.from, m), machine.F("from", fmt.Sprint(m.from))))
 }
 
 // holdAfter the first message has gone to everybody.

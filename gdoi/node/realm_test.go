@@ -349,7 +349,7 @@ func (r *realm) deserted(m *realmMember) bool {
 // current says whether a member has the newest key of the primary on its side.
 func (r *realm) current(m *realmMember) bool {
 	for _, s := range r.servers {
-		if s.primary == s && !s.dead && r.side[s.addr.Addr()] == r.side[m.addr.Addr()] {
+		if !s.dead && s.group().Active() && r.side[s.addr.Addr()] == r.side[m.addr.Addr()] {
 			if v := s.group().Version(); s.version != v || s.newest == 0 {
 				s.version, s.newest = v, 0
 				for _, t := range s.group().Snapshot(r.now).TEKs {
