@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/getvpn/getvpn/gdoi/coop"
+	cooplink "github.com/getvpn/getvpn/gdoi/coop/link"
 	"github.com/getvpn/getvpn/gdoi/isakmp"
 	"github.com/getvpn/getvpn/gdoi/machine"
 )
@@ -122,5 +123,69 @@ func TestBrokenKeyServer(t *testing.T) {
 			f.run(10 * time.Minute)
 			f.settled()
 		})
+	}
+}
+
+// TestOnThePath: somebody between key servers loses, repeats, changes and keeps back what they say, over restarts too. All
+// stays as it should be, and nobody changes roles for it.
+func TestOnThePath(t *testing.T) {
+	for seed := range *brokenSeeds {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { onThePath(t, rand.New(rand.NewPCG(uint64(seed), 8))) })
+	}
+}
+
+func onThePath(t *testing.T, r *rand.Rand) {
+	f := newFleet(t, 4, coop.FastTimers, short)
+	var kept []machine.Datagram
+	f.lose = func(d machine.Datagram) bool {
+		if f.serverAt(d.Local) == nil || f.serverAt(d.Remote) == nil {
+			return false
+		}
+		if r.IntN(4) == 0 {
+			if d.Bytes = bytes.Clone(d.Bytes); len(kept) < 3000 {
+				kept = append(kept, d)
+			} else {
+				kept[r.IntN(len(kept))] = d
+			}
+		}
+		return r.IntN(20) == 0
+	}
+	meddle := func(times int) {
+		for range times {
+			for range r.IntN(10) {
+				d := kept[r.IntN(len(kept))]
+				d.Bytes = bytes.Clone(d.Bytes)
+				if r.IntN(3) == 0 {
+					d.Bytes[r.IntN(len(d.Bytes))] ^= 1 << r.IntN(8)
+				}
+				f.flights = append(f.flights, flight{f.now.Mono.Add(latency), d})
+			}
+			f.run(time.Duration(r.IntN(300)) * time.Millisecond)
+		}
+	}
+	f.run(time.Second)
+	term := f.info(f.servers[0]).Term
+	meddle(1000)
+	for i := range 3 {
+		f.servers[1+i%2].dead = true
+		f.run(3 * time.Second)
+		f.boot(f.servers[1+i%2])
+		meddle(100)
+	}
+	f.run(5 * time.Second)
+	if p := f.settled(); p.id != 1 || f.info(p).Term != term {
+		t.Errorf("%d is primary in term %d; want 1 in %d", p.id, f.info(p).Term, term)
+	}
+	f.run(10 * time.Minute)
+	f.settled()
+	f.wantTogether()
+	replays := uint64(0)
+	for _, d := range f.servers[0].n.drops.list() {
+		if d.Reason == cooplink.ReasonReplay {
+			replays = d.Count
+		}
+	}
+	if replays < 100 {
+		t.Errorf("%v", f.servers[0].n.drops.list())
 	}
 }
