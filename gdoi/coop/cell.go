@@ -1,6 +1,7 @@
 package coop
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math"
 	"net/netip"
@@ -160,6 +161,20 @@ func (c *Cell) Start(now machine.Now, out machine.Effects) machine.Effects {
 	c.setReady(false, "waiting to hear of the other key servers")
 	c.group.SetInStep(now, 0)
 	return c.settle(now, c.announceTo(now, nil, true, out))
+}
+
+// Configure changes the priority, and the public key, of this key server.
+func (c *Cell) Configure(now machine.Now, priority int, key []byte, out machine.Effects) machine.Effects {
+	c.cfg.Priority = priority
+	if !bytes.Equal(c.cfg.Key, key) && len(key) > 0 {
+		c.cfg.Key = key
+		for _, p := range c.peers {
+			if p.known {
+				out = c.send(now, p, &Key{DER: key}, out)
+			}
+		}
+	}
+	return c.settle(now, out) // the policy may have changed as well
 }
 
 // record is the durable part: the highest term, and that of the state that the group has.

@@ -84,6 +84,7 @@ type Info struct {
 	ID       ID
 	Addr     netip.Addr
 	Priority int
+	Protocol uint8 // the version of the messages
 	Role     Role
 	// Ready says whether members are registered here; Why says why not.
 	Ready bool

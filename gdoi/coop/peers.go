@@ -20,11 +20,11 @@ type peer struct {
 	check   machine.Timer
 	queries int
 	// told is the policy digest that it was told of, ours.
-	told    [32]byte
-	ask     uint32   // of the process that was greeted
-	gaveKey bool     // since the stream began
-	noted   [32]byte // its digest that the journal knows
-	policy  Policy   // where it differs from ours
+	told   [32]byte
+	ask    uint32         // of the process that was greeted
+	keys   machine.Bucket // of public keys that are taken from it
+	noted  [32]byte       // its digest that the journal knows
+	policy Policy         // where it differs from ours
 
 	// Of a primary, about this secondary:
 	joined    bool
@@ -118,7 +118,7 @@ func (c *Cell) Abandoned(id ID) {
 	if p == nil {
 		return
 	}
-	p.ask, p.told, p.gaveKey = 0, [32]byte{}, false
+	p.ask, p.told = 0, [32]byte{}
 	p.unjoin()
 	if c.follow.of == id {
 		c.follow = follow{}

@@ -2,6 +2,7 @@ package coop
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/machine"
@@ -41,8 +42,7 @@ func (c *Cell) Receive(now machine.Now, from ID, body []byte, announcement, want
 	out = c.hear(now, p, out)
 	switch m := m.(type) {
 	case *Key:
-		if !p.gaveKey { // each one is told to all members
-			p.gaveKey = true
+		if p.keys.Take(now.Mono, maxKeys, time.Minute) { // each one that is new is told to all members
 			out = c.group.Trust(now, p.ID, m.DER, out)
 		}
 	case *Policy:
@@ -78,6 +78,9 @@ func (c *Cell) Receive(now machine.Now, from ID, body []byte, announcement, want
 	}
 	return c.settle(now, out), nil
 }
+
+// maxKeys is how many public keys a peer may have at once; another one every minute.
+const maxKeys = 4
 
 // maxJump is more than terms can grow while a key server does not listen. Whoever announces more would leave no terms to others.
 const maxJump = 1 << 32

@@ -13,7 +13,7 @@ import (
 func (c *Cell) Info(now machine.Now) Info {
 	t := c.cfg.Timers
 	i := Info{
-		ID: c.cfg.ID, Addr: c.cfg.Addr.Addr(), Priority: c.cfg.Priority, Role: c.role, Ready: c.ready, Why: c.why,
+		ID: c.cfg.ID, Addr: c.cfg.Addr.Addr(), Priority: c.cfg.Priority, Protocol: ProtocolVersion, Role: c.role, Ready: c.ready, Why: c.why,
 		Term: termNumber(c.term), Primary: c.primary, PrimarySince: c.since, Split: c.cfg.Split, SplitSince: c.split, Epoch: c.group.Epoch(),
 		Profile: t.Profile(), AnnInterval: t.Announce, DeadInterval: t.Dead, QueryInterval: t.Query, QueryRetries: t.Retries,
 		Version: inPrint(c.has), Diff: slices.Clone(c.diff), History: slices.Clone(c.history),

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,6 +30,15 @@ func (Reconfigure) MachineEvent() {}
 // Plan says what Reconfigure would do, group by group: those of the new configuration in its order, then those that go.
 // Nothing changes.
 func (n *KeyServer) Plan(now machine.Now, c Reconfigure) ([]keyserver.Plan, error) {
+	c = n.together(c)
+	if c.Coop != nil {
+		if text := n.cfg.Coop.same(c.Coop); text != "" {
+			return nil, errors.New(text)
+		}
+		if err := c.Coop.validate(n.cfg.Local); err != nil {
+			return nil, err
+		}
+	}
 	if err := (&KSConfig{Groups: c.Groups}).Validate(); err != nil {
 		return nil, err
 	}
@@ -64,6 +74,31 @@ func (n *KeyServer) Plan(now machine.Now, c Reconfigure) ([]keyserver.Plan, erro
 	return out, nil
 }
 
+// together is the command with what the node adds to groups.
+func (n *KeyServer) together(c Reconfigure) Reconfigure {
+	c.Groups = slices.Clone(c.Groups)
+	for i := range c.Groups {
+		c.Groups[i] = n.shared(c.Groups[i])
+	}
+	return c
+}
+
+// configureCells tells the cooperation of what has changed.
+func (n *KeyServer) configureCells(now machine.Now, c Reconfigure, out machine.Effects) machine.Effects {
+	if c.Coop != nil && n.cfg.Coop != nil {
+		was := *n.cfg.Coop
+		was.Priority, was.Priorities = c.Coop.Priority, c.Coop.Priorities
+		n.cfg.Coop = &was
+	}
+	for _, k := range n.cells {
+		i := slices.IndexFunc(c.Groups, func(cfg keyserver.Config) bool { return cfg.Name == k.group.Name() })
+		if i >= 0 && (c.Only == "" || c.Only == k.group.Name()) {
+			out = k.Configure(now, n.cfg.Coop.priority(k.group.Name()), c.Groups[i].SignPublic, out)
+		}
+	}
+	return out
+}
+
 // goes says whether a group is removed.
 func (n *KeyServer) goes(g *keyserver.Group, c Reconfigure) bool {
 	if c.Only != "" && c.Only != g.Name() {
@@ -84,6 +119,7 @@ func (n *KeyServer) byID(id gdoi.GroupID, c Reconfigure) *keyserver.Group {
 
 // reconfigure carries a Reconfigure out.
 func (n *KeyServer) reconfigure(now machine.Now, c Reconfigure, out machine.Effects) machine.Effects {
+	c = n.together(c)
 	plans, err := n.Plan(now, c)
 	if err != nil {
 		return append(out, gdoi.CommandResult{ID: c.ID, Err: err.Error()})
@@ -115,6 +151,7 @@ func (n *KeyServer) reconfigure(now machine.Now, c Reconfigure, out machine.Effe
 		out = append(out, applied(p))
 	}
 	n.sortGroups(c.Groups)
+	out = n.configureCells(now, c, out)
 	if len(failed) > 0 {
 		return append(out, gdoi.CommandResult{ID: c.ID, Err: strings.Join(append(failed, said...), "; ")})
 	}
