@@ -193,9 +193,6 @@ func (c *Cell) nextTerm() uint64 { return (c.highest>>3+1)<<3 | uint64(c.cfg.ID-
 // termNumber is a term in print.
 func termNumber(t uint64) uint64 { return t >> 3 }
 
-// SetPriority is for elections to come; others hear of it with the next announcement.
-func (c *Cell) SetPriority(p int) { c.cfg.Priority = p }
-
 // Role and Primary are what members and operators are told.
 func (c *Cell) Role() Role { return c.role }
 

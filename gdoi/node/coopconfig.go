@@ -51,25 +51,6 @@ func (c *Coop) priority(group string) int {
 	return cmp.Or(c.Priority, DefaultPriority)
 }
 
-// same says why a running key server cannot take another configuration; empty: nothing but priorities differs.
-func (c *Coop) same(o *Coop) string {
-	const restart = "restart this key server for that"
-	switch {
-	case c == nil && o == nil:
-	case c == nil || o == nil:
-		return "cooperation begins, or ends; " + restart
-	case c.ID != o.ID:
-		return fmt.Sprintf("the number of this key server was %d and is %d; %s", c.ID, o.ID, restart)
-	case c.Split != o.Split:
-		return fmt.Sprintf("split was %v and is %v; %s, and all others", c.Split, o.Split, restart)
-	case c.Timers.WithDefaults() != o.Timers.WithDefaults():
-		return "the timers of cooperation differ; " + restart
-	case !slices.Equal(c.Peers, o.Peers):
-		return "the other key servers differ; " + restart
-	}
-	return ""
-}
-
 // cooperation is what a group is told.
 func (c *Coop) cooperation() *keyserver.Cooperation {
 	ids := []coop.ID{c.ID}
@@ -144,7 +125,4 @@ func (n *KeyServer) prioritise(c *Coop) {
 	next := *n.cfg.Coop
 	next.Priority, next.Priorities = c.Priority, maps.Clone(c.Priorities)
 	n.cfg.Coop = &next
-	for _, k := range n.cells {
-		k.SetPriority(next.priority(k.group.Name()))
-	}
 }

@@ -1,7 +1,6 @@
 package node
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -30,15 +29,6 @@ func (Reconfigure) MachineEvent() {}
 // Plan says what Reconfigure would do, group by group: those of the new configuration in its order, then those that go.
 // Nothing changes.
 func (n *KeyServer) Plan(now machine.Now, c Reconfigure) ([]keyserver.Plan, error) {
-	c = n.together(c)
-	if c.Coop != nil {
-		if text := n.cfg.Coop.same(c.Coop); text != "" {
-			return nil, errors.New(text)
-		}
-		if err := c.Coop.validate(n.cfg.Local); err != nil {
-			return nil, err
-		}
-	}
 	if err := (&KSConfig{Groups: c.Groups}).Validate(); err != nil {
 		return nil, err
 	}
@@ -74,22 +64,8 @@ func (n *KeyServer) Plan(now machine.Now, c Reconfigure) ([]keyserver.Plan, erro
 	return out, nil
 }
 
-// together is the command with what the node adds to groups.
-func (n *KeyServer) together(c Reconfigure) Reconfigure {
-	c.Groups = slices.Clone(c.Groups)
-	for i := range c.Groups {
-		c.Groups[i] = n.shared(c.Groups[i])
-	}
-	return c
-}
-
 // configureCells tells the cooperation of what has changed.
 func (n *KeyServer) configureCells(now machine.Now, c Reconfigure, out machine.Effects) machine.Effects {
-	if c.Coop != nil && n.cfg.Coop != nil {
-		was := *n.cfg.Coop
-		was.Priority, was.Priorities = c.Coop.Priority, c.Coop.Priorities
-		n.cfg.Coop = &was
-	}
 	for _, k := range n.cells {
 		i := slices.IndexFunc(c.Groups, func(cfg keyserver.Config) bool { return cfg.Name == k.group.Name() })
 		if i >= 0 && (c.Only == "" || c.Only == k.group.Name()) {
@@ -119,7 +95,6 @@ func (n *KeyServer) byID(id gdoi.GroupID, c Reconfigure) *keyserver.Group {
 
 // reconfigure carries a Reconfigure out.
 func (n *KeyServer) reconfigure(now machine.Now, c Reconfigure, out machine.Effects) machine.Effects {
-	c = n.together(c)
 	plans, err := n.Plan(now, c)
 	if err != nil {
 		return append(out, gdoi.CommandResult{ID: c.ID, Err: err.Error()})
