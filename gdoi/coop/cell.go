@@ -92,6 +92,8 @@ type Cell struct {
 	former   [32]byte
 	followed bool // former is set
 
+	// digest is the group's, which changes only with its configuration.
+	digest [32]byte
 	// ask is another number in every process, and after every pause.
 	ask uint32
 
@@ -155,7 +157,7 @@ func New(env *machine.Env, cfg Config, group Group, stored []machine.Record, has
 
 // Start begins: this key server is secondary, and asks who is there.
 func (c *Cell) Start(now machine.Now, out machine.Effects) machine.Effects {
-	c.started = true
+	c.started, c.digest = true, c.group.Digest()
 	c.vacant = now.Mono
 	c.patient = now.Mono.Add(max(c.cfg.Timers.Detection(), minPatience))
 	c.setReady(false, "waiting to hear of the other key servers")
@@ -165,7 +167,7 @@ func (c *Cell) Start(now machine.Now, out machine.Effects) machine.Effects {
 
 // Configure changes the priority, and the public key, of this key server.
 func (c *Cell) Configure(now machine.Now, priority int, key []byte, out machine.Effects) machine.Effects {
-	c.cfg.Priority = priority
+	c.cfg.Priority, c.digest = priority, c.group.Digest()
 	if !bytes.Equal(c.cfg.Key, key) && len(key) > 0 {
 		c.cfg.Key = key
 		for _, p := range c.peers {

@@ -287,6 +287,9 @@ func TestOtherPolicy(t *testing.T) {
 	w.run(5 * time.Second)
 	w.wantPrimary(3)
 	w.nodes[1].digest = 0
+	w.nodes[1].step(func(now machine.Now, out machine.Effects) machine.Effects {
+		return w.nodes[1].cell.Configure(now, 2, nil, out)
+	})
 	w.run(time.Second)
 	w.wantSettled()
 	if !w.nodes[1].ready {

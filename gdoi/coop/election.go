@@ -139,7 +139,7 @@ func (c *Cell) outranks(p *peer, mine *Status) bool {
 // eligible says that others may elect this key server: its disk takes what it writes, and its policy is that of the last
 // primary.
 func (c *Cell) eligible() bool {
-	return !c.unwritten && (!c.followed || c.former == c.group.Digest())
+	return !c.unwritten && (!c.followed || c.former == c.digest)
 }
 
 // stand begins to make this key server primary: its term has to be on the disk first.

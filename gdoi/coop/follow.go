@@ -185,7 +185,7 @@ func (c *Cell) judgeReady(now machine.Now, out machine.Effects) machine.Effects 
 		why = fmt.Sprintf("key server %d, which is primary, is out of reach", c.claimed())
 	case p == nil:
 		why = "there is no primary key server"
-	case c.former != c.group.Digest():
+	case c.former != c.digest:
 		why = fmt.Sprintf("the policy here is not that of key server %d, which is primary", p.ID)
 		out = c.showDiff(out)
 	case !c.mutual(p) && !c.follow.joined:
@@ -195,7 +195,7 @@ func (c *Cell) judgeReady(now machine.Now, out machine.Effects) machine.Effects 
 	case !c.inStep():
 		why = fmt.Sprintf("the state of key server %d, which is primary, is on its way", p.ID)
 	}
-	if c.former == c.group.Digest() {
+	if c.former == c.digest {
 		c.diff = nil
 	}
 	was := c.ready
@@ -219,7 +219,7 @@ func (c *Cell) setReady(ready bool, why string) {
 
 // showDiff says once how the policy here differs from the primary's.
 func (c *Cell) showDiff(out machine.Effects) machine.Effects {
-	p, ours := c.peer(c.primary), c.group.Digest()
+	p, ours := c.peer(c.primary), c.digest
 	if p == nil || p.policy.Digest != c.former || c.diff != nil && c.diffOf == ours {
 		return out
 	}

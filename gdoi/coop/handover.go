@@ -103,7 +103,7 @@ func (c *Cell) fit(p *peer) string {
 	switch {
 	case !c.mutual(p):
 		return "is out of reach"
-	case p.status.Digest != c.group.Digest():
+	case p.status.Digest != c.digest:
 		return "has another policy"
 	case !p.status.Eligible:
 		return "cannot be primary; see there"

@@ -138,12 +138,12 @@ func (c *Cell) greet(now machine.Now, p *peer, ask uint32, out machine.Effects) 
 	return out
 }
 
-// status is what is announced.
+// status is what is announced, but for what nobody decides by.
 func (c *Cell) status() Status {
 	s := Status{
 		From: c.cfg.ID, Priority: uint16(c.cfg.Priority), Role: c.role, Ready: c.ready || c.role == Primary, Eligible: c.eligible(), Primary: c.primary,
-		Term: c.term, Has: c.has, Sees: c.seen(), Epoch: c.group.Epoch(), Members: uint32(c.group.MemberCount()),
-		Digest: c.group.Digest(), Ask: c.ask, Software: printable(c.cfg.Software, maxSoftware),
+		Term: c.term, Has: c.has, Sees: c.seen(),
+		Digest: c.digest, Ask: c.ask, Software: printable(c.cfg.Software, maxSoftware),
 	}
 	if c.handover != nil && c.handover.done {
 		s.Primary = c.handover.to
@@ -157,6 +157,7 @@ func (c *Cell) status() Status {
 // announceTo tells one peer, or all.
 func (c *Cell) announceTo(now machine.Now, to *peer, wantReply bool, out machine.Effects) machine.Effects {
 	s := c.status()
+	s.Epoch, s.Members = c.group.Epoch(), uint32(c.group.MemberCount())
 	for _, p := range c.peers {
 		if to == nil || to == p {
 			s.Answer = p.status.Ask
@@ -175,7 +176,7 @@ func (c *Cell) announceTo(now machine.Now, to *peer, wantReply bool, out machine
 // announceChange tells all, out of turn, what others decide by.
 func (c *Cell) announceChange(now machine.Now, out machine.Effects) machine.Effects {
 	s, said := c.status(), c.said
-	s.Has.N, said.Has.N, s.Epoch, said.Epoch, s.Members, said.Members = 0, 0, 0, 0, 0, 0
+	s.Has.N, said.Has.N, said.Epoch, said.Members = 0, 0, 0, 0
 	if s == said {
 		return out
 	}

@@ -107,7 +107,7 @@ func (c *Cell) takeStatus(now machine.Now, p *peer, s *Status, out machine.Effec
 	if p.ID == c.primary && c.role == Secondary {
 		c.former, c.followed = s.Digest, true
 	}
-	ours := c.group.Digest()
+	ours := c.digest
 	if s.Digest == ours {
 		p.noted, p.told = [32]byte{}, [32]byte{}
 	} else if p.told != ours {

@@ -57,7 +57,7 @@ func (c *Cell) peerInfo(now machine.Now, p *peer) PeerInfo {
 	if p.ever {
 		i.Heard = now.Mono.Sub(p.heard)
 		i.Priority, i.Role, i.Ready, i.Term, i.Primary, i.Epoch = int(s.Priority), s.Role, s.Ready, termNumber(s.Term), s.Primary, s.Epoch
-		i.Members, i.Has, i.SamePolicy, i.Sees = int(s.Members), inPrint(s.Has), s.Digest == c.group.Digest(), s.Sees.IDs()
+		i.Members, i.Has, i.SamePolicy, i.Sees = int(s.Members), inPrint(s.Has), s.Digest == c.digest, s.Sees.IDs()
 		i.Software, i.Protocol = s.Software, ProtocolVersion
 		i.Link = LinkUp
 		if !p.live || p.queries > 0 {

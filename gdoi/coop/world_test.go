@@ -35,7 +35,6 @@ type packet struct {
 	wantReply bool
 	seq       uint64
 	restarted bool
-	epoch     [2]int // streams of both ends
 }
 
 // testNode is a key server process; facts stand for the group's state.
@@ -62,7 +61,6 @@ type testNode struct {
 	own      []string // to be reported
 	reports  uint64
 	digest   byte
-	busy     bool
 }
 
 var at0 = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
