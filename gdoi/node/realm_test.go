@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/rsa"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -36,6 +37,7 @@ type realm struct {
 	gaps    []gap
 	notes   map[string]int
 	told    []string
+	results []gdoi.CommandResult
 	// excused are pairs that may be apart, because they were on different sides, until they can talk again.
 	excused map[[2]int]bool
 	wrong   []string
@@ -43,6 +45,8 @@ type realm struct {
 	loose   bool  // a key server is dead that nobody has met since it was apart
 	removed []int // members that do not count
 }
+
+var errDisk = errors.New("the disk is broken")
 
 type flight struct {
 	at machine.Instant
@@ -70,6 +74,7 @@ type realmServer struct {
 	has     uint64
 	lives   byte
 	dead    bool
+	broken  bool // its disk
 	version uint64   // of the keys; with it:
 	newest  gdoi.SPI // the last TEK
 }
@@ -228,8 +233,14 @@ func (r *realm) do(from netip.AddrPort, out machine.Effects) {
 			if e.Severity >= machine.Warning || e.Name == gdoi.NoteRekeySent || strings.HasPrefix(e.Name, "coop") {
 				r.told = append(r.told, fmt.Sprintf("%v %v %s: %s", time.Duration(r.now.Mono), from.Addr(), e.Name, e.Text))
 			}
+		case gdoi.CommandResult:
+			r.results = append(r.results, e)
 		case machine.Persist:
 			s := r.serverAt(from)
+			if s.broken {
+				r.do(from, s.n.Step(r.now, machine.Persisted{ID: e.ID, Err: errDisk}, nil))
+				continue
+			}
 			for _, rec := range e.Records {
 				if s.disk[rec.Key] = rec; rec.Value == nil {
 					delete(s.disk, rec.Key)
