@@ -74,7 +74,7 @@ type realmServer struct {
 	has     uint64
 	lives   byte
 	dead    bool
-	broken  bool // its disk
+	broken  bool     // its disk
 	version uint64   // of the keys; with it:
 	newest  gdoi.SPI // the last TEK
 }
