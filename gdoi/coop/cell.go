@@ -80,6 +80,9 @@ type Cell struct {
 	since   time.Time
 	// has is what the group has: on its disk, if it is not this key server that is primary.
 	has Version
+	// joinedTerm and joinedAsk name the primary whose state that is: a term alone may come twice, when somebody has lost his disk.
+	joinedTerm uint64
+	joinedAsk  uint32
 	// led says that there was a primary since the start, or since this process woke up.
 	led bool
 	// waited says that the others had time to be heard.

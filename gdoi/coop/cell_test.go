@@ -375,3 +375,63 @@ func TestRandomFaults(t *testing.T) {
 		}
 	}
 }
+
+// TestTermThatComesTwice: a key server that has lost its disk begins with the first term again. Another one that was in step
+// with the first term that it had does not take that for the same.
+func TestTermThatComesTwice(t *testing.T) {
+	w := newCells(t, 1, FastTimers, 2, 1)
+	w.bootAll()
+	w.run(time.Second)
+	w.wantPrimary(1)
+	w.nodes[0].change("old")
+	w.run(time.Second)
+	w.nodes[0].crash()
+	w.nodes[1].crash()
+	clear(w.nodes[0].disk)
+	w.terms = map[uint64]ID{}
+	w.nodes[0].boot()
+	w.run(10 * time.Second)
+	w.wantPrimary(1)
+	w.nodes[1].boot()
+	w.run(time.Second)
+	w.wantPrimary(1)
+	w.wantSettled()
+	if _, ok := w.nodes[0].facts["old"]; !ok {
+		t.Error("what the other one had was not handed over")
+	}
+}
+
+// TestHostilePeer: nonsense, other people's numbers and terms without end change nothing.
+func TestHostilePeer(t *testing.T) {
+	w := newCells(t, 1, FastTimers, 3, 2, 1)
+	w.bootAll()
+	w.run(time.Second)
+	n := w.nodes[1]
+	for _, m := range []Message{
+		&Status{From: 1, Priority: 65535, Role: Primary, Primary: 1, Term: 1, Sees: 255},
+		&Status{From: 3, Term: maxTerm, Has: Version{maxTerm, 1}},
+		&Status{From: 3, Has: Version{maxTerm, 1}},
+		&Have{Version{1, 99}},
+		&State{Term: n.cell.term, To: 9, Full: true},
+		&Reported{n.cell.term, 99},
+		&Handover{n.cell.term},
+		&Rejoin{n.cell.term},
+		&Broken{n.cell.term, "x"},
+		&Join{Term: n.cell.term},
+		&Report{Term: n.cell.term, N: 1, Records: []machine.Record{{Key: "x", Value: []byte{1}}}},
+	} {
+		_, isStatus := m.(*Status)
+		for _, announce := range []bool{isStatus, !isStatus} {
+			n.step(func(now machine.Now, out machine.Effects) machine.Effects {
+				out, _ = n.cell.Receive(now, 3, Encode("1234", m), announce, false, 1<<40, out)
+				return out
+			})
+		}
+	}
+	w.run(time.Second)
+	w.wantPrimary(1)
+	w.wantSettled()
+	if n.cell.highest > 100 {
+		t.Errorf("the highest term is %d", n.cell.highest)
+	}
+}

@@ -49,7 +49,7 @@ func (c *Cell) join(now machine.Now, out machine.Effects) machine.Effects {
 		return out
 	}
 	m := &Join{Term: c.term, Have: c.has}
-	if c.has.Term != c.term {
+	if c.joinedTerm != c.term || c.joinedAsk != p.status.Ask {
 		m.Records = c.group.Since(now, 0)
 	}
 	reports, n := c.group.Reports(now)
@@ -87,6 +87,7 @@ func (c *Cell) takeState(now machine.Now, p *peer, m *State, out machine.Effects
 	}
 	if m.Full {
 		f.joined, f.refused, f.tries = true, "", 0
+		c.joinedTerm, c.joinedAsk = c.term, p.status.Ask
 		if f.joinN > 0 {
 			c.reportedUpTo(f.joinN)
 		}

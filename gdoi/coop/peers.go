@@ -2,6 +2,7 @@ package coop
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/machine"
@@ -15,6 +16,7 @@ type peer struct {
 	known  bool   // status is of the peer as it runs now
 	live   bool
 	heard  machine.Instant
+	said   machine.Instant // its last announcement came then
 	ever   bool
 	// check is when its silence is looked at; queries that were sent since are unanswered.
 	check   machine.Timer
@@ -25,6 +27,7 @@ type peer struct {
 	keys   machine.Bucket // of public keys that are taken from it
 	noted  [32]byte       // its digest that the journal knows
 	policy Policy         // where it differs from ours
+	wrong  string         // what the journal said of it last
 
 	// Of a primary, about this secondary:
 	joined    bool
@@ -90,6 +93,18 @@ func (c *Cell) lose(now machine.Now, p *peer, text string, out machine.Effects) 
 
 // Live says whether a peer is heard of.
 func (c *Cell) Live(id ID) bool { p := c.peer(id); return p != nil && p.live }
+
+// Query asks all peers for an announcement now.
+func (c *Cell) Query(now machine.Now, out machine.Effects) machine.Effects {
+	return c.announceTo(now, nil, true, out)
+}
+
+// AllSaid says whether all peers have announced themselves after an instant, and follow this key server.
+func (c *Cell) AllSaid(since machine.Instant) bool {
+	return !slices.ContainsFunc(c.peers, func(p *peer) bool {
+		return !c.mutual(p) || p.said <= since || p.status.Primary != c.cfg.ID
+	})
+}
 
 // Connected says that there is a way to a peer now: it hears of us at once.
 func (c *Cell) Connected(now machine.Now, id ID, out machine.Effects) machine.Effects {

@@ -1,6 +1,7 @@
 package coop
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -15,6 +16,9 @@ func (c *Cell) Receive(now machine.Now, from ID, body []byte, announcement, want
 	if p == nil || !c.started {
 		return out, fmt.Errorf("coop: no key server %d in group %s", from, c.cfg.Name)
 	}
+	if _, version, err := GroupOf(body); err == nil && version != ProtocolVersion {
+		out = c.complain(p, fmt.Sprintf("key server %d speaks version %d of the protocol, and this one version %d; install releases that fit", from, version, ProtocolVersion), out)
+	}
 	_, m, err := Decode(body)
 	if err != nil {
 		return out, err
@@ -28,7 +32,8 @@ func (c *Cell) Receive(now machine.Now, from ID, body []byte, announcement, want
 	}
 	if isStatus {
 		if s.From != from {
-			return out, fmt.Errorf("coop: key server %d says that it is number %d; give every key server one number, the same everywhere", from, s.From)
+			text := fmt.Sprintf("key server %d says that it is number %d; give every key server one number, the same everywhere", from, s.From)
+			return c.complain(p, text, out), errors.New("coop: " + text)
 		}
 		if seq > p.seq {
 			p.seq = seq
@@ -79,6 +84,15 @@ func (c *Cell) Receive(now machine.Now, from ID, body []byte, announcement, want
 	return c.settle(now, out), nil
 }
 
+// complain tells the journal once what an operator has to mend.
+func (c *Cell) complain(p *peer, text string, out machine.Effects) machine.Effects {
+	if p.wrong == text {
+		return out
+	}
+	p.wrong = text
+	return append(out, c.peerNote(p, gdoi.NoteCoopBlocked, machine.Error, text))
+}
+
 // maxKeys is how many public keys a peer may have at once; another one every minute.
 const maxKeys = 4
 
@@ -101,7 +115,7 @@ func termOf(m Message) uint64 {
 // takeStatus takes what a peer announces of itself.
 func (c *Cell) takeStatus(now machine.Now, p *peer, s *Status, out machine.Effects) machine.Effects {
 	out = c.greet(now, p, s.Ask, out)
-	p.status, p.known = *s, true
+	p.status, p.known, p.said = *s, true, now.Mono
 	c.highest = max(c.highest, s.Term)
 	out = c.hear(now, p, out)
 	if p.ID == c.primary && c.role == Secondary {

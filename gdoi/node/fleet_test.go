@@ -132,3 +132,26 @@ func TestFleetStoreFails(t *testing.T) {
 	f.settled()
 	f.wantTogether()
 }
+
+// TestFleetContinues: sides that make the same keys never lose each other, neither in the split nor by the merge.
+func TestFleetContinues(t *testing.T) {
+	f := newFleetThat(t, coop.Continue, 6, coop.FastTimers, short)
+	f.wantAnswer(f.servers[0], gdoi.CmdRekey{Group: "blue", ID: 1}, "")
+	if r := f.results; len(r) == 1 && r[0].Err != "" {
+		t.Errorf("with all key servers there: %s", r[0].Err)
+	}
+	f.run(5 * time.Minute)
+	f.split(0, 1, 1)
+	f.wantAnswer(f.servers[0], gdoi.CmdRekey{Group: "blue", ID: 2}, "") // nobody misses anybody yet
+	if r := f.results; len(r) == 1 && r[0].Err == "" {
+		t.Errorf("with key servers out of reach: %s", r[0].Text)
+	}
+	f.run(15 * time.Minute)
+	f.wantTogether()
+	f.heal()
+	f.run(time.Minute)
+	f.settled()
+	f.run(10 * time.Minute)
+	f.settled()
+	f.wantTogether()
+}

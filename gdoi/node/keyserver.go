@@ -40,6 +40,7 @@ type KeyServer struct {
 	peers       []*ksPeer // other key servers of the groups, by id
 	cells       []*cell   // cooperation over groups, in their order
 	held        []*heldAnswer
+	asked       []*askedCommand
 }
 
 var _ machine.Machine = (*KeyServer)(nil)
@@ -139,6 +140,9 @@ func (n *KeyServer) handle(now machine.Now, ev machine.Event, out machine.Effect
 		}
 		return out
 	default:
+		if c, ok := ev.(gdoi.CmdRekey); ok && n.asks(c) {
+			return n.ask(now, c, out)
+		}
 		return n.command(now, ev, out)
 	}
 }

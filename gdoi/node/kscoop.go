@@ -111,6 +111,9 @@ func (n *KeyServer) coopDeadline() (machine.Instant, bool) {
 	for _, h := range n.held {
 		d.Add(h.until, true)
 	}
+	for _, a := range n.asked {
+		d.Add(a.until, true)
+	}
 	return d.At, d.OK
 }
 
@@ -137,6 +140,7 @@ func (n *KeyServer) passOn(now machine.Now, out machine.Effects) machine.Effects
 		}
 	}
 	out = n.release(now, out)
+	out = n.confirmed(now, out)
 	for _, p := range n.peers {
 		// A key server that nobody reaches gets all anew when it is back.
 		if heard, ok := p.link.Heard(); ok && p.link.Queued() > 0 && now.Mono.Sub(heard) > p.timers.Detection() && !n.anybodyHears(p.ID) {

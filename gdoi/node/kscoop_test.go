@@ -22,7 +22,11 @@ type fleet struct {
 }
 
 func newFleet(t testing.TB, members int, timers coop.Timers, change func(*keyserver.Config)) *fleet {
-	f := &fleet{timers: timers, realm: &realm{
+	return newFleetThat(t, coop.Fork, members, timers, change)
+}
+
+func newFleetThat(t testing.TB, mode coop.Split, members int, timers coop.Timers, change func(*keyserver.Config)) *fleet {
+	f := &fleet{timers: timers, mode: mode, realm: &realm{
 		t: t, now: machine.Now{Wall: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}, side: map[netip.Addr]int{}, users: map[use]*realmMember{},
 		apart: map[[2]int]machine.Instant{}, notes: map[string]int{},
 	}}
