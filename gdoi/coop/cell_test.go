@@ -186,6 +186,7 @@ func TestSplitAndMerge(t *testing.T) {
 	w.wantPrimary(1, 3)
 	w.nodes[0].change("left")
 	w.nodes[4].change("right")
+	w.nodes[2].change("its primary's") // which followed the other one before, in the same term
 	w.run(time.Second)
 	if i := w.nodes[0].cell.Info(w.clock()); len(i.Unreachable) != 3 || i.SplitSince.IsZero() {
 		t.Errorf("info of a split: %+v", i)
@@ -194,7 +195,7 @@ func TestSplitAndMerge(t *testing.T) {
 	w.run(2 * time.Second)
 	w.wantPrimary(1)
 	w.wantSettled()
-	if f := w.nodes[3].facts; len(f) != 4 {
+	if f := w.nodes[3].facts; len(f) != 5 {
 		t.Errorf("facts %v; want both sides' and two takeovers", f)
 	}
 	if i := w.nodes[0].cell.Info(w.clock()); len(i.Unreachable) != 0 || !i.SplitSince.IsZero() {

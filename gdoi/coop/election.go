@@ -185,7 +185,7 @@ func (c *Cell) begin(now machine.Now, out machine.Effects) machine.Effects {
 	}
 	c.role, c.term, c.candidacy, c.primary, c.reason = Primary, c.candidacy, 0, c.cfg.ID, ""
 	c.led, c.since, c.follow, c.diff, c.followed = true, now.Wall, follow{}, nil, false
-	c.replica = replica{}
+	c.joinedTerm, c.replica = 0, replica{}
 	for _, p := range c.peers {
 		p.unjoin()
 	}

@@ -49,7 +49,7 @@ func (c *Cell) join(now machine.Now, out machine.Effects) machine.Effects {
 		return out
 	}
 	m := &Join{Term: c.term, Have: c.has}
-	if c.joinedTerm != c.term || c.joinedAsk != p.status.Ask {
+	if c.has.Term != c.term || c.joinedTerm != c.term || c.joinedAsk != p.status.Ask {
 		m.Records = c.group.Since(now, 0)
 	}
 	reports, n := c.group.Reports(now)
