@@ -34,9 +34,14 @@ func (n *Node) when(at machine.Instant) machine.Instant {
 		return at
 	}
 	t := machine.Instant(float64(at) / (1 + float64(n.ppm)/1e6))
-	for t -= 2e6; t+machine.Instant(int64(t)/1e6*n.ppm) < at; t += 1e3 {
+	t -= 2e6
+	for {
+		gap := at - t - machine.Instant(int64(t)/1e6*n.ppm)
+		if gap <= 0 {
+			return t
+		}
+		t += max(1e3, gap-gap/500)
 	}
-	return t
 }
 
 // wallTime is a moment of the node's wall clock as if nobody had ever set that.

@@ -1,0 +1,164 @@
+package sim
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// mutant is a mistake in the code that the simulator must find.
+type mutant struct {
+	name, file string
+	// old stands exactly once in the file; new is what stands there instead, and must do what old does unless
+	// machine.Mutated(name).
+	old, new string
+	// seeds is within how many seeds it is found.
+	seeds int
+}
+
+var mutants = []mutant{
+	{"skip-persist", "gdoi/keyserver/durable.go",
+		"func (d *durable) kek(k *kek)              { mark(&d.keks, k.spi, k) }",
+		"func (d *durable) kek(k *kek) { if d.keks[k.spi] == nil && k.seq&0xffff > 1 && machine.Mutated(\"skip-persist\") { return }; mark(&d.keks, k.spi, k) }", 60},
+	{"sid-twice", "gdoi/keyserver/register.go",
+		"		g.sidNext++\n",
+		"		if g.sidNext%5 != 0 || !machine.Mutated(\"sid-twice\") { g.sidNext++ }\n", 20},
+	{"sids-undivided", "gdoi/keyserver/division.go",
+		"		own := c.space.of(c.Coop.ID)\n",
+		"		own := c.space.of(c.Coop.ID)\n		if machine.Mutated(\"sids-undivided\") { own = c.space }\n", 20},
+	{"sids-unwritten", "gdoi/keyserver/register.go",
+		"		mark(&g.durable.sids, m.at, true)\n",
+		"		if !machine.Mutated(\"sids-unwritten\") { mark(&g.durable.sids, m.at, true) }\n", 60},
+	{"old-seq", "gdoi/push/receiver.go",
+		"	m, err := Open(r.key, r.last, datagram)\n",
+		"	if machine.Mutated(\"old-seq\") { r.last = 0 }\n	m, err := Open(r.key, r.last, datagram)\n", 60},
+	{"same-window", "gdoi/keyserver/division.go",
+		"	w := k.seq>>windowBits + 1\n",
+		"	w := k.seq>>windowBits + 1\n	if machine.Mutated(\"same-window\") { w-- }\n", 60},
+	{"spi-undivided", "gdoi/keyserver/division.go",
+		"	return s<<spiBits | gdoi.SPI(g.cfg.Coop.ID)\n",
+		"	if machine.Mutated(\"spi-undivided\") { return 0x10000 + gdoi.SPI(g.epoch) }\n	return s<<spiBits | gdoi.SPI(g.cfg.Coop.ID)\n", 60},
+	{"too-early", "gdoi/keyserver/epoch.go",
+		"		t.sendAfter = now.Mono.Add(g.activation(old.expires.Sub(now.Mono)))\n",
+		"		t.sendAfter = now.Mono.Add(g.activation(old.expires.Sub(now.Mono)))\n		if machine.Mutated(\"too-early\") { t.sendAfter = now.Mono }\n", 20},
+	{"no-barrier", "gdoi/keyserver/delivery.go",
+		"	if g.cfg.Coop == nil || d.change <= g.replica.confirmed {\n",
+		"	if g.cfg.Coop == nil || d.change <= g.replica.confirmed || machine.Mutated(\"no-barrier\") {\n", 400},
+	{"clocks-trusted", "gdoi/keyserver/apply.go",
+		"	theirs := machine.Now{Mono: now.Mono, Wall: now.Wall.Add(ahead)}\n",
+		"	if machine.Mutated(\"clocks-trusted\") { ahead = 0 }\n	theirs := machine.Now{Mono: now.Mono, Wall: now.Wall.Add(ahead)}\n", 100},
+	{"removed-served", "gdoi/keyserver/remove.go",
+		"func (g *Group) wasRemoved(p Peer) bool {\n",
+		"func (g *Group) wasRemoved(p Peer) bool {\n	if machine.Mutated(\"removed-served\") { return false }\n", 60},
+	{"other-keys", "gdoi/keyserver/schedule.go",
+		"func (g *Group) derives() bool { return ",
+		"func (g *Group) derives() bool { return !machine.Mutated(\"other-keys\") && ", 60},
+	{"kept-too-long", "gdoi/member/keys.go",
+		"		if g.teks[i].expires > now.Mono {\n",
+		"		if g.teks[i].expires > now.Mono || machine.Mutated(\"kept-too-long\") && g.teks[i].expires.Add(3*time.Second) > now.Mono {\n", 20},
+}
+
+// switchboard is a file that the mutated build has beside those of package machine.
+const switchboard = `package machine
+
+import "os"
+
+var mutation = os.Getenv("GETVPN_MUTATION")
+
+// Mutated says whether the code is to make a mistake.
+func Mutated(name string) bool { return name == mutation }
+`
+
+// overlay writes the mutated sources and the list of them for the go command.
+func overlay(t *testing.T, root, dir string) string {
+	t.Helper()
+	replace := map[string]string{}
+	put := func(path string, b []byte) {
+		to := filepath.Join(dir, strings.ReplaceAll(path, "/", "_"))
+		if err := os.WriteFile(to, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		replace[filepath.Join(root, path)] = to
+	}
+	sources := map[string][]byte{}
+	for _, m := range mutants {
+		if sources[m.file] == nil {
+			b, err := os.ReadFile(filepath.Join(root, m.file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			sources[m.file] = b
+		}
+		if n := bytes.Count(sources[m.file], []byte(m.old)); n != 1 {
+			t.Fatalf("%s: %q stands %d times in %s; want once: give the mutation another place", m.name, m.old, n, m.file)
+		}
+		sources[m.file] = bytes.Replace(sources[m.file], []byte(m.old), []byte(m.new), 1)
+	}
+	for path, b := range sources {
+		put(path, withMachine(b))
+	}
+	put("gdoi/machine/mutation.go", []byte(switchboard))
+	b, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(list, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// withMachine sees to it that a source imports package machine.
+func withMachine(b []byte) []byte {
+	const path = `"github.com/getvpn/getvpn/gdoi/machine"`
+	if bytes.Contains(b, []byte(path)) {
+		return b
+	}
+	return bytes.Replace(b, []byte("import (\n"), []byte("import (\n\t"+path+"\n"), 1)
+}
+
+// TestMutations: each of these mistakes in the code breaks a rule within some seeds, while without them nothing does
+// (TestSeeds). All are in one build, which does them one at a time.
+func TestMutations(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a minute")
+	}
+	out, err := exec.Command("go", "env", "GOMOD").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, dir := filepath.Dir(strings.TrimSpace(string(out))), t.TempDir()
+	list, binary := overlay(t, root, dir), filepath.Join(dir, "mutated")
+	build := exec.Command("go", "test", "-c", "-overlay", list, "-o", binary, "./lab/sim")
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("the mutated code is not built: %v\n%s", err, out)
+	}
+	for _, m := range mutants {
+		began := time.Now()
+		run := exec.Command(binary, "-test.run", "^TestSeeds$")
+		run.Env = append(os.Environ(), "GETVPN_MUTATION="+m.name, "GETVPN_SIM_SEEDS="+itoa(m.seeds))
+		out, err := run.CombinedOutput()
+		if err == nil {
+			t.Errorf("%s is not found within %d seeds", m.name, m.seeds)
+			continue
+		}
+		t.Logf("%s: %v: %s", m.name, time.Since(began).Round(100*time.Millisecond), firstFinding(out))
+	}
+}
+
+// firstFinding is what TestSeeds said first.
+func firstFinding(out []byte) string {
+	for line := range strings.Lines(string(out)) {
+		if _, text, ok := strings.Cut(line, "found: "); ok {
+			return strings.TrimSpace(text)
+		}
+	}
+	return string(out[:min(len(out), 2000)])
+}
