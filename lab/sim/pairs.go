@@ -53,8 +53,13 @@ func (c *Checker) judgePair(p *pair, from, to *Node) {
 	torn, why := false, ""
 	if a != nil && b != nil && a.registered && b.registered && !a.removed && !b.removed {
 		for class, spi := range a.sending {
-			if _, ok := b.sas[spi]; !ok && a.uses(class) {
-				torn, why = true, spi.String()
+			if !a.uses(class) {
+				continue
+			}
+			if _, ok := b.sas[spi]; !ok {
+				torn, why = true, "which sends with "+spi.String()
+			} else if late := c.tardy(from, to, spi); late != "" {
+				torn, why = true, late
 			}
 		}
 	}
@@ -65,7 +70,7 @@ func (c *Checker) judgePair(p *pair, from, to *Node) {
 	p.torn = true
 	if reason := c.mayBeApart(p); reason != "" && !p.reported {
 		p.reported = true
-		c.violate(to, "apart", "cannot read %s, which sends with %s: %s", from.Name, why, reason)
+		c.violate(to, "apart", "cannot read %s, %s: %s", from.Name, why, reason)
 	}
 }
 

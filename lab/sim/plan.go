@@ -32,6 +32,9 @@ func (p *Plan) String() string {
 	if c.Group.SIDBits != 0 {
 		b += fmt.Sprintf(", %d bits of sender ids", c.Group.SIDBits)
 	}
+	if c.Group.AntiReplay.Window != 0 {
+		b += ", time stamps"
+	}
 	if c.Strict {
 		b += ", strict"
 	}
@@ -72,6 +75,9 @@ func Draw(seed uint64) Plan {
 	}
 	if d.oneIn(3) {
 		c.Group.KEKLifetime = c.Group.TEKLifetime * 3 / 2
+	}
+	if d.oneIn(5) {
+		c.Group.AntiReplay = keyserver.AntiReplay{Window: 10 * time.Second, Demand: d.oneIn(2)}
 	}
 	c.Spread = !d.oneIn(3)
 	c.Network = Network{Latency: time.Millisecond, Jitter: 20 * time.Millisecond}
