@@ -45,6 +45,7 @@ type Checker struct {
 	reported  map[string]bool // since the last fault
 	// forbidden are members that must not get a key, because who made it knew that they were removed.
 	forbidden map[gdoi.SPI]map[*Node]bool
+	secrets   []secret
 }
 
 // line is the rekeys of one key server under one KEK.
@@ -205,6 +206,7 @@ func (c *Checker) install(n *Node, p *plane, e gdoi.InstallSA) {
 		c.violate(n, "spi", "SPI %v names two keys", e.TEK.SPI)
 	}
 	c.keys[e.TEK.SPI] = key
+	c.secret(e.TEK)
 	if c.forbidden[e.TEK.SPI][n] {
 		c.violate(n, "removed", "has %v, which was made by a key server that had removed it", e.TEK.SPI)
 	}
@@ -270,6 +272,7 @@ type rekey struct {
 
 // note reads sequence numbers off the journal. That of a key server comes right before the first datagrams.
 func (c *Checker) note(n *Node, e machine.Note) {
+	c.leaks(n, e)
 	if e.Name == gdoi.NoteTEKCreated {
 		c.made(n, e)
 	}

@@ -153,6 +153,7 @@ func (c *Checker) watch() {
 	if c.s.now.Sub(c.lastFault) < c.s.cfg.Coop.settling() {
 		return
 	}
+	c.forgotten()
 	sides := map[string][]string{}
 	var names []string
 	for _, n := range c.s.KeyServers() {

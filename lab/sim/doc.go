@@ -19,5 +19,24 @@
 //     With Flows that is a matter of packets: what any member sends, under whichever SPI or in clear, every other takes,
 //     by its SAs, their selectors, its access lists and its mode (Apart counts that too);
 //  6. one SPI names one key, for ever;
-//  7. a member that was removed (Sim.Remove) and overhears everything gets no key that was made since.
+//  7. a member that was removed (Sim.Remove) and overhears everything gets no key that was made since;
+//  8. key servers forget keys that have ended, on their disks too, and no journal has a key.
+//
+// # Cooperating key servers
+//
+// With Config.Coop several key servers run the group. Then it matters who hears whom (cut.go), and the Checker adds:
+//
+//   - a rekey number under a KEK is used once, by whomever, and those of one key server go up;
+//   - key servers that hear each other, and nobody else, have one primary, when nothing has changed for the settling time;
+//   - no two members are ever apart if the group is to continue in a split; if it forks, members of different sides may be, from the
+//     first new key until a little after the sides have found each other (pairs.go);
+//   - in the end there is one primary, all key servers serve, have the same keys and know all members, and all members send
+//     with the same key (play.go);
+//   - who was removed gets no key made by a key server that knew of it.
+//
+// # Plans
+//
+// A Plan is a configuration and a list of Faults: values. Draw makes one from a seed, Play plays it, Hunt plays many, and Shrink makes
+// the list of a plan that breaks something as short as it can be. What is left is saved as a list that can be played again,
+// a trace and a sequence diagram. mutants_test.go breaks the code on purpose and sees to it that this is found.
 package sim
