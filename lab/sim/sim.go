@@ -140,7 +140,7 @@ func (s *Sim) After(d time.Duration, f func()) {
 }
 
 // mostAtOnce is how many events one instant may have; with more of them a machine asks for a timeout again and again.
-const mostAtOnce = 1e6
+const mostAtOnce = 1e5
 
 // Run goes on until the given time since the beginning.
 func (s *Sim) Run(until time.Duration) {
