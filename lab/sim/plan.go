@@ -199,8 +199,15 @@ func (d *dice) gentle(unit time.Duration) {
 		}
 		d.add(f)
 		if apart > 0 && d.oneIn(5) && f.Kind != FaultErase {
-			// Something happens in the middle of it.
-			d.add(Fault{At: f.At + d.within(0, f.For+1), Kind: FaultRekey, N: d.IntN(2)})
+			// Something happens in the middle of it. Sides that have the same keys must know that they are apart: what an operator
+			// orders in the seconds before that, only one of them does.
+			from := time.Duration(0)
+			if d.p.Config.Coop.Split == coop.Continue {
+				from = t
+			}
+			if from <= f.For {
+				d.add(Fault{At: f.At + d.within(from, f.For+1), Kind: FaultRekey, N: d.IntN(2)})
+			}
 		}
 		at = f.At + f.For + apart
 	}

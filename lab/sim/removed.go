@@ -58,6 +58,9 @@ func (s *Sim) Readmit(n *Node) {
 		return
 	}
 	delete(s.Check.removed, n)
+	for _, who := range s.Check.forbidden {
+		delete(who, n)
+	}
 	p.removed = false
 	s.Check.count(p, +1)
 }
