@@ -1,6 +1,8 @@
 package keyserver
 
 import (
+	"maps"
+	"slices"
 	"sort"
 	"time"
 
@@ -27,7 +29,8 @@ type durable struct {
 	exclusion bool
 	policy    bool
 	reserved  machine.PersistID
-	waiting   map[machine.PersistID]bool
+	waiting   map[machine.PersistID][]string // what each transaction deletes
+	dead      map[string]bool                // what the store has not deleted when it failed
 	full      machine.PersistID // the last transaction that held everything
 	retry     machine.Timer
 	failing   bool
@@ -107,8 +110,21 @@ func (g *Group) persist(now machine.Now, out machine.Effects) (machine.Effects, 
 	records = append(records, g.timeRecords(now)...)
 	sort.Slice(records, func(i, j int) bool { return records[i].Key < records[j].Key })
 	d.clean()
-	mark(&d.waiting, id, true)
+	var deleted []string
+	for _, r := range records {
+		delete(d.dead, r.Key)
+		if r.Value == nil {
+			deleted = append(deleted, r.Key)
+		}
+	}
 	g.written(records)
+	for _, key := range slices.Sorted(maps.Keys(d.dead)) {
+		if !g.exists(key) {
+			records, deleted = append(records, g.record(key, nil)), append(deleted, key)
+		}
+	}
+	d.dead = nil
+	mark(&d.waiting, id, deleted)
 	return append(out, machine.Persist{ID: id, Records: records}), id
 }
 
@@ -147,14 +163,18 @@ func (g *Group) persistAll(now machine.Now, out machine.Effects) machine.Effects
 
 // Persisted takes the store's answer; false means that it was not asked by this group. When the store failed, the
 // shell drops whatever waited for it, and everything is written again until that succeeds. Then the keys are announced
-// once more. Deletions that got lost only leave records of keys that have ended, which restore drops.
+// once more, and what was to be deleted is deleted then.
 func (g *Group) Persisted(now machine.Now, ev machine.Persisted, out machine.Effects) (machine.Effects, bool) {
 	d := &g.durable
-	if !d.waiting[ev.ID] {
+	deleted, ok := d.waiting[ev.ID]
+	if !ok {
 		return out, false
 	}
 	delete(d.waiting, ev.ID)
 	if ev.Err != nil {
+		for _, key := range deleted {
+			mark(&d.dead, key, true)
+		}
 		d.failing = true
 		d.retry.Set(now.Mono.Add(persistRetry))
 		n := g.note(gdoi.NotePersistFailed, machine.Error, "state was not written: "+ev.Err.Error()+"; check the disk and the state directory")

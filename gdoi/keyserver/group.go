@@ -201,8 +201,11 @@ func (g *Group) Deadline() (machine.Instant, bool) {
 	n.Add(g.again.Deadline())
 	n.Add(g.time.again.Deadline())
 	if x := g.exclusion; x != nil {
-		n.Add(x.second.Deadline())
-		n.Add(x.until, true)
+		if at, waiting := x.second.Deadline(); waiting { // and it does not end before that
+			n.Add(at, true)
+		} else {
+			n.Add(x.until, true)
+		}
 	}
 	return n.At, n.OK
 }

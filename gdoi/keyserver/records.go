@@ -416,6 +416,6 @@ func (g *Group) discard(stored []machine.Record, out machine.Effects) machine.Ef
 		}
 	}
 	id := g.env.NextPersist()
-	mark(&g.durable.waiting, id, true)
+	mark(&g.durable.waiting, id, nil)
 	return append(out, machine.Persist{ID: id, Records: dead})
 }

@@ -192,7 +192,7 @@ func (g *Group) leave(now machine.Now, out machine.Effects) machine.Effects {
 	g.withdrawn = true
 	g.again.Stop()
 	id := g.env.NextPersist()
-	mark(&g.durable.waiting, id, true)
+	mark(&g.durable.waiting, id, nil)
 	return append(out, machine.Persist{ID: id, Records: dead})
 }
 

@@ -203,6 +203,9 @@ func (n *Node) effect(e machine.Effect) {
 		n.s.stats.Notes[e.Name]++
 		n.s.logNote(n, e)
 		n.s.Check.note(n, e)
+	case gdoi.CommandResult:
+		n.s.record(fmt.Sprintf("%T", e), n.index, nil)
+		n.s.log(Entry{Kind: "answer", Node: n.Name, Text: e.Text + e.Err})
 	case gdoi.JoinMulticast:
 		n.joined[e.Address] = true
 	case gdoi.LeaveMulticast:
