@@ -31,7 +31,7 @@ type durable struct {
 	reserved  machine.PersistID
 	waiting   map[machine.PersistID][]string // what each transaction deletes
 	dead      map[string]bool                // what the store has not deleted when it failed
-	full      machine.PersistID // the last transaction that held everything
+	full      machine.PersistID              // the last transaction that held everything
 	retry     machine.Timer
 	failing   bool
 }
