@@ -5,7 +5,9 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/coop"
 )
 
@@ -41,7 +43,7 @@ func Play(p Plan, traced bool) (o Outcome) {
 		o.Violations, o.Stats, o.Apart, o.Hash = s.Check.Violations(), s.Stats(), s.Check.Apart().Seconds(), s.TraceHash()
 	}()
 	s.Inflict(p.Faults)
-	s.Traffic(1e9)
+	s.Traffic(time.Second)
 	s.Run(p.Active)
 	s.Mend()
 	s.Run(p.Active + p.Settle)
@@ -69,6 +71,7 @@ func (s *Sim) Mend() {
 		n.Start()
 		if p := s.Check.of(n); p.removed {
 			s.Readmit(n)
+			s.After(time.Second, func() { n.Do(gdoi.CmdReregister{Group: GroupName}) }) // it asks ever more rarely
 		}
 	}
 	s.Check.disturbed()
