@@ -10,7 +10,10 @@ import (
 
 // Digest names what all key servers of a group must agree on; PolicyText says it in lines.
 func (g *Group) Digest() [32]byte {
-	return sha256.Sum256([]byte(strings.Join(g.PolicyText(), "\n")))
+	if g.digest == ([32]byte{}) { // until the configuration changes; every announcement holds it
+		g.digest = sha256.Sum256([]byte(strings.Join(g.PolicyText(), "\n")))
+	}
+	return g.digest
 }
 
 // PolicyText is what Digest is about, a line for each setting.

@@ -18,6 +18,7 @@ type Group struct {
 	cfg    Config
 	locals machine.Locals
 	public *rsa.PublicKey
+	digest [32]byte // of the policy; zero: not known
 
 	keks []*kek // alive, oldest first
 	// teks are those of all chains, in the order in which they were made.

@@ -180,7 +180,7 @@ func (g *Group) Reconfigure(now machine.Now, cfg Config, immediately bool, out m
 	}
 	old := g.chains
 	was := pull.Former{AccessList: g.cfg.AccessList(), Mode: g.cfg.Mode}
-	g.cfg, g.public = cfg, public
+	g.cfg, g.public, g.digest = cfg, public, [32]byte{}
 	g.beginTime(now, false)
 	g.endTime()
 	g.sidNext = max(g.sidNext, cfg.SIDFirst)

@@ -218,7 +218,7 @@ func (g *Group) reconfigureStandby(now machine.Now, cfg Config, out machine.Effe
 	if err != nil {
 		return out // cannot be: Validate has read it
 	}
-	g.cfg, g.public, g.chains = cfg, public, cfg.chains()
+	g.cfg, g.public, g.chains, g.digest = cfg, public, cfg.chains(), [32]byte{}
 	g.rechain()
 	if p := g.replica.policy; p != nil {
 		if err := g.judgePolicy(now, p, g.replica.policyAt); err != nil {
