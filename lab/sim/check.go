@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strconv"
 	"time"
@@ -26,7 +27,7 @@ type Checker struct {
 	numbers    map[rekey][32]byte // which datagram has a number
 	announced  rekey
 	rekeys     map[[32]byte]rekey // by digest of the datagram
-	left       map[[32]byte]bool  // datagrams that were really sent
+	left       map[departure]bool // what was really sent
 	// removed members, and the SPIs that there were then.
 	removed map[*Node]map[gdoi.SPI]bool
 
@@ -48,10 +49,17 @@ type Checker struct {
 	secrets   []secret
 }
 
-// line is the rekeys of one key server under one KEK.
+// line is the rekeys of one key server under one KEK to one address.
 type line struct {
 	from *Node
 	kek  string
+	to   netip.AddrPort
+}
+
+// departure is a datagram to an address.
+type departure struct {
+	digest [32]byte
+	to     netip.AddrPort
 }
 
 // Violation is a broken invariant.
@@ -93,7 +101,7 @@ type plane struct {
 func newChecker(s *Sim) *Checker {
 	return &Checker{
 		s: s, plane: map[*Node]*plane{}, counters: map[counterSpace]string{}, keys: map[gdoi.SPI][32]byte{},
-		sequence: map[line]uint32{}, numbers: map[rekey][32]byte{}, rekeys: map[[32]byte]rekey{}, left: map[[32]byte]bool{}, removed: map[*Node]map[gdoi.SPI]bool{},
+		sequence: map[line]uint32{}, numbers: map[rekey][32]byte{}, rekeys: map[[32]byte]rekey{}, left: map[departure]bool{}, removed: map[*Node]map[gdoi.SPI]bool{},
 		installed: map[gdoi.SPI]int{}, sending: map[gdoi.SPI]int{},
 		pairs: map[[2]*Node]*pair{}, reported: map[string]bool{}, forbidden: map[gdoi.SPI]map[*Node]bool{},
 	}
@@ -310,24 +318,25 @@ func (c *Checker) pushed(b []byte) {
 	}
 }
 
-// transmitted sees what really leaves, after the store has written. Repetitions are identical.
-func (c *Checker) transmitted(n *Node, b []byte) {
+// transmitted sees what really leaves, after the store has written. Repetitions are identical. What one address gets goes
+// up; messages to different members may be signed in another order.
+func (c *Checker) transmitted(n *Node, to netip.AddrPort, b []byte) {
 	if !isPush(b) {
 		return
 	}
 	digest := sha256.Sum256(b)
-	if c.left[digest] {
+	if c.left[departure{digest, to}] {
 		return
 	}
-	c.left[digest] = true
+	c.left[departure{digest, to}] = true
 	r := c.rekeys[digest]
-	if _, ok := c.numbers[r]; ok {
+	if other, ok := c.numbers[r]; ok && other != digest {
 		c.violate(n, "seq", "sends another rekey %d under KEK %s", r.seq, r.kek)
 	}
 	c.numbers[r] = digest
-	l := line{n, r.kek}
+	l := line{n, r.kek, to}
 	if r.seq <= c.sequence[l] {
-		c.violate(n, "seq", "sends rekey %d under KEK %s after %d", r.seq, r.kek, c.sequence[l])
+		c.violate(n, "seq", "sends rekey %d under KEK %s to %v after %d", r.seq, r.kek, to, c.sequence[l])
 	}
 	c.sequence[l] = r.seq
 }

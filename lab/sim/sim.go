@@ -179,7 +179,7 @@ func (s *Sim) Heal() {
 // transmit is the network.
 func (s *Sim) transmit(from *Node, to netip.AddrPort, b []byte) {
 	s.stats.Sent++
-	s.Check.transmitted(from, b)
+	s.Check.transmitted(from, to, b)
 	if s.Tap != nil {
 		s.Tap(from.from(to), to, b)
 	}
