@@ -84,10 +84,18 @@ func (g *Group) pushExclusion(now machine.Now, out machine.Effects) machine.Effe
 		}
 		if len(again) > 0 {
 			// One by one, also where the group's messages are multicast: the others are to keep their KEK.
-			out = g.announceTo(now, c, k, push.Message{Seq: k.seq, Deletes: []isakmp.Delete{push.DeleteKEK(gdoi.KEKSPI{})}}, again, after, out)
+			out = g.announceTo(now, c, k, push.Message{Seq: k.seq, Deletes: ends(under)}, again, after, out)
 		}
 	}
 	x.second.Set(now.Mono.Add(min(secondPush, g.cfg.ActivationDelay/8)))
+	return out
+}
+
+// ends says that these KEKs have ended, and no others: whoever registers before the message comes has a new one already.
+func ends(keks []*kek) (out []isakmp.Delete) {
+	for _, k := range keks {
+		out = append(out, push.DeleteKEK(k.spi))
+	}
 	return out
 }
 

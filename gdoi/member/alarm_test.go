@@ -30,7 +30,8 @@ func TestFalseAlarmsGrowRare(t *testing.T) {
 		}
 		return registrations
 	}
-	b.g.teks[0].expires = b.now.Mono.Add(48 * time.Hour)
+	b.g.teks[0].lasts = b.now.Mono.Add(48 * time.Hour)
+	b.g.teks[0].expires = b.g.teks[0].lasts
 	b.g.schedule(b.now)
 	if n := forge(24 * time.Hour); n < 115 || n > 150 {
 		t.Errorf("%d registrations in a day of forgeries; want about one every ten minutes", n)

@@ -22,7 +22,9 @@ type tek struct {
 	class                       int
 	epoch                       uint64
 	created, sendAfter, expires machine.Instant
-	waiting                     bool // sendAfter has not been acted upon
+	// lasts is when it ends as long as the key server lists it; expires is earlier where one did not.
+	lasts   machine.Instant
+	waiting bool // sendAfter has not been acted upon
 }
 
 // kek is a rekey SA.
@@ -118,10 +120,12 @@ func (g *Group) takeTEKs(now machine.Now, o *pull.Offer, fresh bool, out machine
 		t := g.tek(e.SPI)
 		if t == nil {
 			g.epoch++
-			t = &tek{spi: e.SPI, suite: e.Suite, permits: e.Policy, class: g.classOf(e.Policy), epoch: g.epoch, created: now.Mono, sendAfter: now.Mono.Add(o.ATD), expires: end, waiting: true}
+			t = &tek{spi: e.SPI, suite: e.Suite, permits: e.Policy, class: g.classOf(e.Policy), epoch: g.epoch, created: now.Mono, sendAfter: now.Mono.Add(o.ATD), lasts: end, waiting: true}
 			unknown = append(unknown, e.SPI)
 		}
-		t.expires = min(t.expires, end)
+		// Key servers that do not hear each other do not list the same, and it is the last word that counts.
+		t.lasts = min(t.lasts, end)
+		t.expires = t.lasts
 		listed, keys = append(listed, t), append(keys, e.Key)
 	}
 	held := slices.DeleteFunc(g.teks, func(t *tek) bool { return slices.Contains(listed, t) })

@@ -69,12 +69,26 @@ func (s *Sim) Mend() {
 		n.FailCustody(nil)
 		n.Resume()
 		n.Start()
-		if p := s.Check.of(n); p.removed {
-			s.Readmit(n)
-			s.After(time.Second, func() { n.Do(gdoi.CmdReregister{Group: GroupName}) }) // it asks ever more rarely
-		}
 	}
 	s.Check.disturbed()
+	if s.cfg.Coop != nil {
+		s.After(s.cfg.Coop.settling(), s.readmitAll)
+	}
+}
+
+// readmitAll lets everybody in again whom the key servers, which are one by now, refuse.
+func (s *Sim) readmitAll() {
+	for _, n := range s.Members() {
+		if !s.Check.of(n).removed && !s.IsRemoved(n) {
+			continue
+		}
+		if s.Check.of(n).removed {
+			s.Readmit(n)
+		} else {
+			s.Primary().Do(gdoi.CmdReadmit{Group: GroupName, Member: n.Addr.Addr().String(), ID: 1})
+		}
+		n.Do(gdoi.CmdReregister{Group: GroupName}) // otherwise it asks ever more rarely
+	}
 }
 
 // well looks whether a run in which all faults have ended is as it should be.

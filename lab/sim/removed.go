@@ -38,7 +38,7 @@ func (s *Sim) Remove(nodes ...*Node) {
 
 // IsRemoved says whether the key server, if it runs, has the member on its list of the removed.
 func (s *Sim) IsRemoved(n *Node) bool {
-	ks := s.KS().KeyServer()
+	ks := s.Primary().KeyServer()
 	if ks == nil {
 		return false
 	}
@@ -52,11 +52,11 @@ func (s *Sim) IsRemoved(n *Node) bool {
 
 // Readmit lets a member in again.
 func (s *Sim) Readmit(n *Node) {
-	s.Primary().Do(gdoi.CmdReadmit{Group: GroupName, Member: n.Addr.Addr().String(), ID: 1})
 	p := s.Check.of(n)
 	if !p.removed {
 		return
 	}
+	s.Primary().Do(gdoi.CmdReadmit{Group: GroupName, Member: n.Addr.Addr().String(), ID: 1})
 	delete(s.Check.removed, n)
 	for _, who := range s.Check.forbidden {
 		delete(who, n)
