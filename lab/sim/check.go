@@ -403,9 +403,7 @@ func (c *Checker) settle() {
 	}
 }
 
-// sortedKeys lists SPIs in order.
-func sortedKeys[V any](m map[gdoi.SPI]V) []gdoi.SPI { return slices.Sorted(maps.Keys(m)) }
-
+// sortedSPIs lists them in order.
 func sortedSPIs(m map[int]gdoi.SPI) []gdoi.SPI { return slices.Sorted(maps.Values(m)) }
 
 // unreadable lists, in order, the keys that others on the same side of every partition send with and this member, if it

@@ -193,19 +193,20 @@ func (c *Checker) disturbed() {
 	c.s.After(0, c.judge) // when it has been done
 }
 
-// OneEpoch says what speaks against it that all members and key servers have the same keys; empty if nothing does.
+// OneEpoch says what speaks against it that all members send with the same keys; empty if nothing does.
 func (c *Checker) OneEpoch() string {
-	want := ""
+	first, want := "", ""
 	for _, n := range c.s.Members() {
 		p := c.of(n)
 		if !p.registered || p.removed {
 			continue
 		}
-		has := fmt.Sprint(sortedSPIs(p.sending), " of ", sortedKeys(p.sas))
-		if want == "" {
-			want = n.Name + " sends with " + has
-		} else if got := n.Name + " sends with " + has; got[len(n.Name):] != want[len(n.Name):] {
-			return want + "; " + got
+		got := fmt.Sprint(sortedSPIs(p.sending))
+		if first == "" {
+			first, want = n.Name, got
+		}
+		if got != want {
+			return fmt.Sprintf("%s sends with %s, and %s with %s", first, want, n.Name, got)
 		}
 	}
 	return ""
