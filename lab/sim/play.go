@@ -86,6 +86,7 @@ func (s *Sim) readmitAll() {
 			s.Readmit(n)
 		} else {
 			s.Primary().Do(gdoi.CmdReadmit{Group: GroupName, Member: n.Addr.Addr().String(), ID: 1})
+			s.Check.allow(n)
 		}
 		n.Do(gdoi.CmdReregister{Group: GroupName}) // otherwise it asks ever more rarely
 	}

@@ -58,9 +58,7 @@ func (s *Sim) Readmit(n *Node) {
 	}
 	s.Primary().Do(gdoi.CmdReadmit{Group: GroupName, Member: n.Addr.Addr().String(), ID: 1})
 	delete(s.Check.removed, n)
-	for _, who := range s.Check.forbidden {
-		delete(who, n)
-	}
+	s.Check.allow(n)
 	p.removed = false
 	s.Check.count(p, +1)
 }
@@ -106,5 +104,12 @@ func (c *Checker) made(by *Node, e machine.Note) {
 				c.forbidden[spi][n] = true
 			}
 		}
+	}
+}
+
+// allow lets a member that was readmitted have keys of before.
+func (c *Checker) allow(n *Node) {
+	for _, who := range c.forbidden {
+		delete(who, n)
 	}
 }
