@@ -84,13 +84,15 @@ type sa struct {
 	gdoi.TEK
 	class     int
 	selectors policy.List
+	sids      []gdoi.SID
+	counted   bool // in the counters of the Checker
 }
 
 // plane is the data plane of one member.
 type plane struct {
 	registered bool
 	removed    bool // counts no longer
-	sas        map[gdoi.SPI]sa
+	sas        map[gdoi.SPI]*sa
 	sending    map[int]gdoi.SPI // by class
 	policy     gdoi.SetPolicy   // the last
 	early      bool             // sending has changed in this step
@@ -142,7 +144,7 @@ func (c *Checker) SPIs(n *Node) int { return len(c.of(n).sas) }
 func (c *Checker) of(n *Node) *plane {
 	p := c.plane[n]
 	if p == nil {
-		p = &plane{removed: c.removed[n] != nil, sas: map[gdoi.SPI]sa{}, sending: map[int]gdoi.SPI{}, lastSeq: map[string]uint32{}, time: groupTime{floors: map[gdoi.SPI]time.Duration{}}}
+		p = &plane{removed: c.removed[n] != nil, sas: map[gdoi.SPI]*sa{}, sending: map[int]gdoi.SPI{}, lastSeq: map[string]uint32{}, time: groupTime{floors: map[gdoi.SPI]time.Duration{}}}
 		c.plane[n] = p
 	}
 	return p
@@ -194,6 +196,7 @@ func (c *Checker) effect(n *Node, e machine.Effect) {
 		t, ok := p.sas[e.SPI]
 		if !ok {
 			c.violate(n, "install", "retires %v, which it does not hold", e.SPI)
+			return
 		}
 		t.Key.Destroy()
 		delete(p.sas, e.SPI)
@@ -228,18 +231,16 @@ func (c *Checker) install(n *Node, p *plane, e gdoi.InstallSA) {
 		if uint64(sid)>>e.SIDBits != 0 {
 			c.violate(n, "install", "sender id %d is wider than %d bits", sid, e.SIDBits)
 		}
-		space := counterSpace{key, sid}
-		if who, ok := c.counters[space]; ok {
-			c.violate(n, "counter", "sender id %d under %v is given a second time; first to %s", sid, e.TEK.SPI, who)
-		}
-		c.counters[space] = n.Name
 	}
 	if old, ok := p.sas[e.TEK.SPI]; ok {
 		old.Key.Destroy()
 	}
 	e.TEK.SendAfter, e.TEK.Expires = n.wallTime(e.TEK.SendAfter), n.wallTime(e.TEK.Expires)
-	p.sas[e.TEK.SPI] = sa{e.TEK, e.Class, e.Selectors}
+	p.sas[e.TEK.SPI] = &sa{TEK: e.TEK, class: e.Class, selectors: e.Selectors, sids: slices.Clone(e.SIDs)}
 	p.time.installed(e.TEK.SPI)
+	if c.s.cfg.Coop == nil || e.Send {
+		c.claim(n, p.sas[e.TEK.SPI])
+	}
 	if e.Send {
 		p.sending[e.Class] = e.TEK.SPI
 	}
@@ -252,6 +253,24 @@ func (c *Checker) activate(n *Node, p *plane, class int, spi gdoi.SPI) {
 	}
 	p.early = true
 	p.sending[class] = spi
+	c.claim(n, p.sas[spi])
+}
+
+// claim notes who counts packets under the key of an SA with its sender ids. A group of one key server gives nobody ids that
+// somebody else has. Where several states become one, members may have those of others, as long as they only receive.
+func (c *Checker) claim(n *Node, s *sa) {
+	if s.counted {
+		return
+	}
+	s.counted = true
+	key := c.keys[s.SPI]
+	for _, sid := range s.sids {
+		space := counterSpace{key, sid}
+		if who, ok := c.counters[space]; ok {
+			c.violate(n, "counter", "sender id %d under %v is given a second time; first to %s", sid, s.SPI, who)
+		}
+		c.counters[space] = n.Name
+	}
 }
 
 // tooEarly looks at an activation when the step is over, since the old key may retire in the same step.

@@ -45,7 +45,7 @@ func (p *plane) class(rule int) int {
 }
 
 // protects says whether an SA is for what a rule permits.
-func protects(s sa, r policy.Rule) bool { return slices.Contains(s.selectors, r) }
+func protects(s *sa, r policy.Rule) bool { return slices.Contains(s.selectors, r) }
 
 // send is what a member does with a packet from its network: it goes out under an SPI, or in clear, or not at all.
 func (p *plane) send(f policy.Packet) (spi gdoi.SPI, clear, ok bool) {

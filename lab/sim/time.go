@@ -59,7 +59,7 @@ type groupTime struct {
 // slack is esp/replay's: how far before its floor a stamp may be.
 func (g *groupTime) slack() time.Duration { return min(g.Window/16, 500*time.Millisecond) }
 
-func (g *groupTime) set(e gdoi.SetTime, held map[gdoi.SPI]sa) {
+func (g *groupTime) set(e gdoi.SetTime, held map[gdoi.SPI]*sa) {
 	g.SetTime = e
 	for spi := range held {
 		if _, ok := g.floors[spi]; !ok && e.On {
