@@ -364,3 +364,22 @@ func (l *life) check(step int) {
 		l.marks[i] = len(s.out)
 	}
 }
+
+// TestFreshBeginnings: a key server that lost its records, and reaches nobody, makes keys of its own; when it meets members
+// of its former life again, the sender ids that it has given since are others than theirs.
+func TestFreshBeginnings(t *testing.T) {
+	seen := map[uint64]bool{}
+	for range 20 {
+		s := newShell(t, shared(t, 1))
+		s.disk = map[string]machine.Record{}
+		for life := range byte(5) {
+			s.lives = byte(len(seen)) + life
+			s.start(shared(t, 1))
+			seen[s.g.sidNext] = true
+			s.disk = map[string]machine.Record{}
+		}
+	}
+	if len(seen) < 30 {
+		t.Errorf("%d different beginnings", len(seen))
+	}
+}

@@ -124,7 +124,7 @@ func (g *Group) leaveGap(now machine.Now, r sidRecord) {
 		r.Next = min(r.Next+gap+uint64(g.env.Uint32())%gap, g.cfg.SIDFirst+g.cfg.SIDCount)
 	case r.Served:
 		g.replica.notBefore = now.Mono.Add(g.memberLife())
-	case g.replica.standby && g.cfg.SIDBits >= plentyBits:
+	case g.cfg.SIDBits >= plentyBits:
 		r.Next = max(r.Next, g.cfg.SIDFirst+uint64(g.env.Uint32())%(g.cfg.SIDCount/4+1))
 	}
 	r.Not, r.Served = time.Time{}, true
