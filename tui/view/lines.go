@@ -27,6 +27,9 @@ func phaseLevel(phase string) theme.Level {
 	}
 }
 
+// phaseWidth has room for the sequence number of a KEK, whose high half names who sends under it.
+const phaseWidth = 15
+
 // keyLine draws one key's life: name, phase, bar, remaining of lifetime.
 func (f *Frame) keyLine(kind, spi string, l theme.Level, phase string, remaining, lifetime int) string {
 	t := f.Theme
@@ -34,7 +37,7 @@ func (f *Frame) keyLine(kind, spi string, l theme.Level, phase string, remaining
 		spi = spi[:8]
 	}
 	remaining = max(remaining, 0)
-	left := fmt.Sprintf(" %s %s  %s  ", t.Dim.Render(kind), t.Text.Render(spi), widget.Pad(t.State(l, phase), max(12, width(t.State(l, phase))), false))
+	left := fmt.Sprintf(" %s %s  %s  ", t.Dim.Render(kind), t.Text.Render(spi), widget.Pad(t.State(l, phase), max(phaseWidth, width(t.State(l, phase))), false))
 	right := t.Text.Render(widget.Clock(time.Duration(remaining)*time.Second)) + t.Dim.Render(" of "+widget.Clock(time.Duration(lifetime)*time.Second))
 	right = widget.Pad(right, max(width(right)+1, 22), true) // TEKs and KEKs in one column
 	room := f.Width - width(left) - width(right)

@@ -147,14 +147,22 @@ func (f *Frame) nodeTable(names []string) *widget.Table {
 			drops := append(append([]control.Counter{}, n.Snap.Drops...), n.Snap.GM.DataPath.Drops...)
 			row = append(row, n.Snap.MemberAddress(firstGroup(n.Snap.GM.Groups)), seq, spi, rate(n.Out), rate(n.In), widget.Spark(n.Out, 16), top(drops))
 		case n.Snap.KS != nil:
-			seq, members := "-", 0
+			seq, members, own, shared := "-", 0, 0, false
 			for _, g := range n.Snap.KS.Groups {
 				if g.KEK != nil {
 					seq = fmt.Sprint(g.KEK.Seq)
 				}
 				members += g.Present()
+				if g.Coop != nil {
+					shared = true
+					own += registeredWith(&g, g.Coop.ID)
+				}
 			}
-			row = append(row, n.Snap.LocalTo(""), seq, fmt.Sprintf("%d members", members), "", "", "", top(n.Snap.Drops))
+			count := fmt.Sprintf("%d members", members)
+			if shared {
+				count = fmt.Sprintf("%d/%d members", own, members) // those that registered here
+			}
+			row = append(row, n.Snap.LocalTo(""), seq, count, "", "", "", top(n.Snap.Drops))
 		}
 		if !n.Connected && n.Snap != nil {
 			row[5], row[6] = "-", "-"
