@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/getvpn/getvpn/gdoi"
@@ -300,6 +301,14 @@ type rekey struct {
 // note reads sequence numbers off the journal. That of a key server comes right before the first datagrams.
 func (c *Checker) note(n *Node, e machine.Note) {
 	c.leaks(n, e)
+	if e.Name == gdoi.NoteKEKRetired && n.index > 0 {
+		// If it comes back it comes with a registration, which says where its numbers are.
+		for kek := range c.of(n).lastSeq {
+			if strings.Contains(e.Text, kek) {
+				delete(c.of(n).lastSeq, kek)
+			}
+		}
+	}
 	if e.Name == gdoi.NoteTEKCreated {
 		c.made(n, e)
 	}

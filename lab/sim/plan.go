@@ -83,6 +83,9 @@ func Draw(seed uint64) Plan {
 	c.Network = Network{Latency: time.Millisecond, Jitter: 20 * time.Millisecond}
 	if d.oneIn(2) {
 		c.Network = Network{Loss: 0.02, Duplicate: 0.02, Latency: time.Millisecond, Jitter: 100 * time.Millisecond}
+		if c.Group.AntiReplay.Window > 0 {
+			c.Network.Loss = 0 // a registration whose answer is repeated tells the time to half a second only
+		}
 	}
 	d.clocks()
 	if c.Strict {

@@ -97,7 +97,7 @@ func (c *Checker) made(by *Node, e machine.Note) {
 	}
 	for _, r := range ks.Snapshot(by.clock()).Groups[0].Removed {
 		for _, n := range c.s.Members() {
-			if n.Addr == r.Addr {
+			if n.Addr == r.Addr && c.removed[n] != nil { // not readmitted at another key server meanwhile
 				if c.forbidden[spi] == nil {
 					c.forbidden[spi] = map[*Node]bool{}
 				}
