@@ -89,7 +89,7 @@ func (g *Group) newKEK(now machine.Now, out machine.Effects) machine.Effects {
 		k.spi, k.key, k.iv, k.expires = g.deriveKEK(now)
 		g.openWindow(k) // others make the same KEK
 		if g.whole() {
-			g.stirAll()
+			g.replica.stir = g.replica.head + 1 // when all have this KEK
 		}
 	} else {
 		k.key, k.iv = machine.TakeSecret(g.env.Bytes(g.cfg.KEK.KeyLen())), machine.TakeSecret(g.env.Bytes(g.cfg.KEK.IVLen()))

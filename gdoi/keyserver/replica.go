@@ -24,6 +24,7 @@ type replica struct {
 
 	// Of an active group: the number of its last change, what the others have, and which change a record was last touched by.
 	head, confirmed uint64
+	stir            uint64 // when the others have this change, fresh randomness goes into the ratchets; 0: not now
 	changed         map[string]uint64
 	log             []change
 	compactAt       int
@@ -178,6 +179,14 @@ func (g *Group) Replicated(now machine.Now, n uint64, out machine.Effects) machi
 	}
 	if r.confirmed = min(n, r.head); n != math.MaxUint64 && r.inStep > 0 {
 		g.sidsConfirmed(n)
+	}
+	if r.stir > 0 && r.confirmed >= r.stir {
+		// They have just answered, so they hear of this, too: what is not told to all sides is not to be mixed in.
+		r.stir = 0
+		if n != math.MaxUint64 && g.whole() {
+			g.stirAll()
+			out = g.flush(now, out)
+		}
 	}
 	return g.deliver(now, out)
 }

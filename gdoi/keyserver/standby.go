@@ -89,6 +89,7 @@ func (g *Group) TakeOver(now machine.Now, term uint64, out machine.Effects) mach
 		return out
 	}
 	r.standby, r.term, r.ready, r.why = false, term, false, ""
+	r.stir = 0
 	r.head, r.confirmed, r.forgotten, r.changed, r.log, r.reports, r.unvouched = 0, 0, 0, nil, nil, nil, 0
 	r.sidMark.n, r.sidMark.next = 0, g.sidNext
 	r.lastContact = now.Mono
@@ -157,7 +158,7 @@ func (g *Group) StandDown(now machine.Now, out machine.Effects) machine.Effects 
 	out = g.flush(now, out)
 	p := g.policyState(now)
 	r.policy, r.policyAt = &p, g.policyAt
-	r.standby, r.ready, r.why = true, false, "it has just stood down"
+	r.standby, r.ready, r.why, r.stir = true, false, "it has just stood down", 0
 	r.changed, r.log, r.reports = nil, nil, nil
 	r.sidMark.n, r.sidMark.next = r.reported, g.sidNext
 	return out
