@@ -365,6 +365,34 @@ func (l *life) check(step int) {
 	}
 }
 
+// TestSPIsAfterACrash: a primary that dies before its new TEK is on its disk, but not before another key server has it, gives
+// that SPI to no other key.
+func TestSPIsAfterACrash(t *testing.T) {
+	all := newServers(t, 0, nil)
+	p, s := all[0], all[1]
+	s.follow(p)
+	before := map[string]machine.Record{}
+	for k, r := range p.disk {
+		before[k] = r
+	}
+	p.rekey(false)
+	s.follow(p)
+	spi := p.g.newest(p.g.chains[0]).spi
+	p.disk = before
+	p.shell.start(shared(t, 1))
+	s.do(s.g.TakeOver(s.now, 2, nil))
+	runAll(all, 3*time.Hour)
+	p.do(p.g.TakeOver(p.now, 3, nil))
+	for range 4 {
+		for _, k := range p.g.teks {
+			if k.spi == spi {
+				t.Fatalf("SPI %v names two keys", spi)
+			}
+		}
+		p.run(40 * time.Minute)
+	}
+}
+
 // TestFreshBeginnings: a key server that lost its records, and reaches nobody, makes keys of its own; when it meets members
 // of its former life again, the sender ids that it has given since are others than theirs.
 func TestFreshBeginnings(t *testing.T) {

@@ -67,9 +67,8 @@ func (g *Group) startStandby(now machine.Now, found bool, out machine.Effects) m
 		text = fmt.Sprintf("started with stored keys, %d members; it waits for the other key servers", g.members.len())
 	}
 	out = append(out, g.note(gdoi.NoteKSStarted, machine.Info, text))
-	if g.spis == (spiWalk{}) {
-		g.spis = newSPIWalk(g.env)
-	}
+	// Others may have keys that this disk does not: they are told while they are being written.
+	g.spis = newSPIWalk(g.env)
 	g.replica.silent = true
 	out = g.retire(now, out)
 	out = g.flush(now, out)
