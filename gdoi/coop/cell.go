@@ -11,58 +11,6 @@ import (
 	"github.com/getvpn/getvpn/gdoi/machine"
 )
 
-// Config of a Cell.
-type Config struct {
-	// Name is the group's name here, for the journal and the records; Group its id, for messages.
-	Name, Group string
-	ID          ID
-	Addr        netip.AddrPort
-	Priority    int
-	Timers      Timers
-	Split       Split
-	Peers       []Peer
-	Software    string
-	// Key is the public key (DER) that this key server signs PUSH messages with.
-	Key []byte
-}
-
-// Peer is another key server of the group, and the way to it.
-type Peer struct {
-	ID   ID
-	Addr netip.AddrPort
-	Link Link
-}
-
-// Link carries messages to one peer: *link.Link. It serves all groups.
-type Link interface {
-	Send(now machine.Now, msg []byte, out machine.Effects) (machine.Effects, error)
-	Announce(now machine.Now, msg []byte, wantReply bool, out machine.Effects) (machine.Effects, error)
-	Ahead(now machine.Now) (time.Duration, bool)
-}
-
-// Group is what a Cell directs: *keyserver.Group, which says more about it.
-type Group interface {
-	SetReady(ready bool, why string)
-	SetInStep(now machine.Now, peers int)
-	TakeOver(now machine.Now, term uint64, out machine.Effects) machine.Effects
-	StandDown(now machine.Now, out machine.Effects) machine.Effects
-	Head() uint64
-	Since(now machine.Now, n uint64) []machine.Record
-	Reaches(n uint64) bool
-	Replicated(now machine.Now, n uint64, out machine.Effects) machine.Effects
-	Apply(now machine.Now, ahead time.Duration, records []machine.Record, full bool, out machine.Effects) (machine.Effects, machine.PersistID, error)
-	Reports(now machine.Now) (records []machine.Record, n uint64)
-	Reported(n uint64)
-	Adopt(now machine.Now, ahead time.Duration, from ID, records []machine.Record, out machine.Effects) (machine.Effects, error)
-	Merge(now machine.Now, ahead time.Duration, from ID, records []machine.Record, out machine.Effects) (bool, machine.Effects, error)
-	Trust(now machine.Now, id ID, der []byte, out machine.Effects) machine.Effects
-	Digest() [32]byte
-	PolicyText() []string
-	// Epoch is that of the newest TEK, MemberCount how many members there are.
-	Epoch() uint64
-	MemberCount() int
-}
-
 // Cell is one key server's part in the cooperation over one group: who is there, who is primary, and how the group's state
 // gets from the primary to the others. Terms name primaries: the lowest three bits are the key server's number, so that no
 // two primaries ever have one term, whatever has become of the network.
@@ -242,36 +190,6 @@ func (c *Cell) Deadline() (machine.Instant, bool) {
 	n.Add(c.follow.again.Deadline())
 	n.Add(c.replica.check.Deadline())
 	return n.At, n.OK
-}
-
-// Woken finds out whether this process was stopped: its own announcement is overdue by the dead interval. Then others have
-// gone on without it, and a primary stands down and asks before it acts. To be called before anything else in a step.
-func (c *Cell) Woken(now machine.Now, out machine.Effects) machine.Effects {
-	at, ok := c.announce.Deadline()
-	if !c.started || !ok || now.Mono.Sub(at) <= c.cfg.Timers.Dead || len(c.peers) == 0 {
-		return out
-	}
-	for _, p := range c.peers {
-		if p.live {
-			p.heard = now.Mono // they have a right to be asked first
-			p.queries = 0
-			p.check.Set(now.Mono)
-		}
-	}
-	if c.role == Primary {
-		out = c.stepDown(now, 0, "paused", "this key server did not run for a while, and asks whether another one is primary", out)
-	}
-	c.abandonCandidacy()
-	c.ask++
-	if c.primary == 0 {
-		for _, p := range c.peers {
-			p.live, p.known = false, false
-		}
-		c.led, c.waited, c.open = false, false, never
-		c.vacant = now.Mono
-		c.patient = now.Mono.Add(max(time.Duration(c.cfg.Timers.Retries)*c.cfg.Timers.Query, c.cfg.Timers.Announce*2))
-	}
-	return c.announceTo(now, nil, true, out)
 }
 
 // Timeout does what is due.

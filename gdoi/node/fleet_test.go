@@ -11,6 +11,9 @@ import (
 	"github.com/getvpn/getvpn/gdoi/machine"
 )
 
+// calm are timers that do not fill hours with announcements.
+var calm = coop.Timers{Announce: time.Second, Dead: 3 * time.Second, Query: 500 * time.Millisecond, Retries: 3}
+
 // command gives a key server a command, and returns the answers that it has given some time later.
 func (f *fleet) command(s *realmServer, ev machine.Event, wait time.Duration) (out []gdoi.CommandResult) {
 	f.results = nil
@@ -21,16 +24,16 @@ func (f *fleet) command(s *realmServer, ev machine.Event, wait time.Duration) (o
 
 func (f *fleet) wantAnswer(s *realmServer, ev machine.Event, want string) {
 	f.t.Helper()
-	got := f.command(s, ev, 500*time.Millisecond)
+	got := f.command(s, ev, 1500*time.Millisecond)
 	if len(got) != 1 || !strings.Contains(got[0].Text+got[0].Err, want) {
 		f.t.Errorf("%T at %d: %+v; want %q", ev, s.id, got, want)
 	}
 }
 
 func TestFleetSplitAndMerge(t *testing.T) {
-	f := newFleet(t, 6, coop.FastTimers, short)
+	f := newFleet(t, 6, calm, short)
 	f.split(0, 1, 1)
-	f.run(2 * time.Second)
+	f.run(6 * time.Second)
 	if a, b := f.info(f.servers[0]), f.info(f.servers[1]); a.Role != coop.Primary || b.Role != coop.Primary || len(a.Unreachable) != 2 || len(b.Unreachable) != 1 {
 		f.fatal("in the split: %+v\n%+v", a, b)
 	}
@@ -54,13 +57,13 @@ func TestFleetSplitAndMerge(t *testing.T) {
 		t.Error("still merging")
 	}
 	f.gaps = nil
-	f.run(20 * time.Minute)
+	f.run(10 * time.Minute)
 	f.settled()
 	f.wantTogether()
 }
 
 func TestFleetHandover(t *testing.T) {
-	f := newFleet(t, 3, coop.FastTimers, short)
+	f := newFleet(t, 3, calm, short)
 	one, two, three := f.servers[0], f.servers[1], f.servers[2]
 	f.wantAnswer(two, gdoi.CmdRekey{Group: "blue", ID: 1}, "key server 1 at 10.0.0.1")
 	f.wantAnswer(two, gdoi.CmdRemoveMember{Group: "blue", Members: []string{"10.1.0.1"}, ID: 2}, "key server 1 at 10.0.0.1")
@@ -81,13 +84,13 @@ func TestFleetHandover(t *testing.T) {
 	if !one.group().Active() {
 		f.fatal("nobody took over from the one that stopped")
 	}
-	f.run(20 * time.Minute)
+	f.run(7 * time.Minute)
 	f.settled()
 	f.wantTogether()
 }
 
 func TestFleetOfAnotherPolicy(t *testing.T) {
-	f := newFleet(t, 3, coop.FastTimers, short)
+	f := newFleet(t, 3, calm, short)
 	one, two := f.servers[0], f.servers[1]
 	changed := two.cfg
 	changed.TEKLifetime = 7 * time.Minute
@@ -101,7 +104,7 @@ func TestFleetOfAnotherPolicy(t *testing.T) {
 	}
 	f.wantAnswer(one, Reconfigure{Groups: []keyserver.Config{changed}, ID: 2}, "")
 	f.wantAnswer(f.servers[2], Reconfigure{Groups: []keyserver.Config{changed}, ID: 3}, "")
-	f.run(time.Second)
+	f.run(2 * time.Second)
 	f.settled()
 	// Priorities change while it runs, and nothing else does.
 	c := *two.n.cfg.Coop
@@ -119,7 +122,7 @@ func TestFleetOfAnotherPolicy(t *testing.T) {
 
 // TestFleetStoreFails: a primary whose disk refuses to write gives way to one that can, and comes back when it can.
 func TestFleetStoreFails(t *testing.T) {
-	f := newFleet(t, 3, coop.FastTimers, short)
+	f := newFleet(t, 3, calm, short)
 	one := f.servers[0]
 	one.broken = true
 	f.run(8 * time.Minute)
@@ -135,7 +138,7 @@ func TestFleetStoreFails(t *testing.T) {
 
 // TestFleetContinues: sides that make the same keys never lose each other, neither in the split nor by the merge.
 func TestFleetContinues(t *testing.T) {
-	f := newFleetThat(t, coop.Continue, 6, coop.FastTimers, short)
+	f := newFleetThat(t, coop.Continue, 6, calm, short)
 	f.wantAnswer(f.servers[0], gdoi.CmdRekey{Group: "blue", ID: 1}, "")
 	if r := f.results; len(r) == 1 && r[0].Err != "" {
 		t.Errorf("with all key servers there: %s", r[0].Err)

@@ -141,7 +141,7 @@ func TestFleetElectsReplicatesFailsOver(t *testing.T) {
 	if p := f.settled(); p.id != 1 {
 		t.Errorf("%d is primary; want 1", p.id)
 	}
-	f.run(8 * time.Minute) // a rollover
+	f.run(6 * time.Minute) // a rollover
 	f.settled()
 	f.wantTogether()
 	f.servers[0].dead = true
@@ -149,7 +149,7 @@ func TestFleetElectsReplicatesFailsOver(t *testing.T) {
 	if p := f.settled(); p.id != 2 {
 		t.Errorf("%d is primary; want 2", p.id)
 	}
-	f.run(10 * time.Minute)
+	f.run(6 * time.Minute)
 	f.settled()
 	f.wantTogether()
 	f.boot(f.servers[0]) // with its database
@@ -164,7 +164,7 @@ func TestFleetElectsReplicatesFailsOver(t *testing.T) {
 		t.Errorf("%d is primary; want 1", p.id)
 	}
 	f.boot(f.servers[1]) // with nothing
-	f.run(30 * time.Minute)
+	f.run(7 * time.Minute)
 	f.settled()
 	f.wantTogether()
 }
