@@ -3,6 +3,7 @@ package coop
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/machine"
@@ -77,7 +78,7 @@ func (c *Cell) watch(now machine.Now, p *peer, out machine.Effects) machine.Effe
 		p.check.Set(now.Mono.Add(c.cfg.Timers.Query))
 		return c.announceTo(now, p, true, out)
 	}
-	return c.lose(now, p, fmt.Sprintf("nothing was heard of key server %d for %v, and it does not answer", p.ID, now.Mono.Sub(p.heard)), out)
+	return c.lose(now, p, fmt.Sprintf("nothing was heard of key server %d for %v, and it does not answer", p.ID, now.Mono.Sub(p.heard).Round(time.Millisecond)), out)
 }
 
 // lose gives a peer up.

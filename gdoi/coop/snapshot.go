@@ -3,6 +3,7 @@ package coop
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/getvpn/getvpn/gdoi"
@@ -67,6 +68,17 @@ func (c *Cell) peerInfo(now machine.Now, p *peer) PeerInfo {
 	return i
 }
 
+func outOfReach(ids []ID) string {
+	if len(ids) == 1 {
+		return fmt.Sprintf("key server %d is out of reach", ids[0])
+	}
+	s := make([]string, len(ids))
+	for i, id := range ids {
+		s[i] = fmt.Sprint(id)
+	}
+	return fmt.Sprintf("key servers %s are out of reach", strings.Join(s, ", "))
+}
+
 // watchSplit says when key servers are out of reach, and when all are back.
 func (c *Cell) watchSplit(now machine.Now, out machine.Effects) machine.Effects {
 	var gone []ID
@@ -78,7 +90,7 @@ func (c *Cell) watchSplit(now machine.Now, out machine.Effects) machine.Effects 
 	switch {
 	case len(gone) > 0 && c.split.IsZero() && (c.led || now.Mono >= c.patient):
 		c.split = now.Wall
-		return append(out, c.note(gdoi.NoteCoopSplit, machine.Warning, fmt.Sprintf("key servers %v are out of reach", gone)))
+		return append(out, c.note(gdoi.NoteCoopSplit, machine.Warning, outOfReach(gone)))
 	case len(gone) == 0 && !c.split.IsZero():
 		c.split = time.Time{}
 		return append(out, c.note(gdoi.NoteCoopHealed, machine.Info, "all key servers are in reach"))
