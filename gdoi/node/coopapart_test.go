@@ -71,3 +71,43 @@ func TestLeavingASecondary(t *testing.T) {
 		}
 	}
 }
+
+// TestSidesWithKeysOfTheirOwn: each side has made keys that the other does not have, signed with keys of its own; even the KEK
+// is another one. Afterwards the primary of one side speaks to all, and is believed.
+func TestSidesWithKeysOfTheirOwn(t *testing.T) {
+	for _, sides := range [][]int{{1, 2, 2}, {1, 2, 3}} {
+		f := newFleet(t, 3, coop.FastTimers, ownKeys(t, short))
+		f.run(time.Minute)
+		f.split(sides...)
+		f.run(22 * time.Minute) // the KEK, too
+		f.heal()
+		f.gaps = nil
+		before := map[*realmMember]uint64{}
+		for _, m := range f.members {
+			before[m] = m.info(f.now).Registrations
+		}
+		f.run(time.Minute)
+		f.settled()
+		if text := f.silent(); text != "" || !f.one() {
+			f.fatal("sides %v, after the merge: one key %t; %s", sides, f.one(), text)
+		}
+		for i, m := range f.members {
+			s := m.info(f.now)
+			for _, d := range m.n.Snapshot(f.now).Drops {
+				if d.Reason == "bad-signature" {
+					t.Errorf("sides %v: member %d dropped %d rekeys for their signature", sides, i, d.Count)
+				}
+			}
+			if s.RekeyedBy != f.servers[0].addr || s.Registrations > before[m]+2 {
+				t.Errorf("sides %v: member %d was rekeyed by %v last, and registered %d times", sides, i, s.RekeyedBy, s.Registrations-before[m])
+			}
+		}
+		if n := f.notes[gdoi.NoteKeysExpired]; n != 0 {
+			f.fatal("sides %v: %d times a member was without keys", sides, n)
+		}
+		f.gaps = nil
+		f.run(7 * time.Minute)
+		f.settled()
+		f.wantTogether()
+	}
+}
