@@ -158,3 +158,22 @@ func TestFleetContinues(t *testing.T) {
 	f.settled()
 	f.wantTogether()
 }
+
+// TestFleetStoreHangs: a disk that does not answer is no better than one that fails.
+func TestFleetStoreHangs(t *testing.T) {
+	f := newFleet(t, 3, calm, short)
+	one := f.servers[0]
+	one.hangs = true
+	f.run(8 * time.Minute)
+	if !f.servers[1].group().Active() {
+		f.fatal("1 is still primary")
+	}
+	f.wantTogether()
+	one.hangs = false
+	f.do(one.addr, one.behind)
+	f.run(time.Minute)
+	f.settled()
+	f.run(6 * time.Minute)
+	f.settled()
+	f.wantTogether()
+}

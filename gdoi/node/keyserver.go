@@ -41,6 +41,7 @@ type KeyServer struct {
 	cells       []*cell   // cooperation over groups, in their order
 	held        []*heldAnswer
 	asked       []*askedCommand
+	writes      []*unanswered
 }
 
 var _ machine.Machine = (*KeyServer)(nil)
@@ -112,11 +113,14 @@ func (n *KeyServer) Step(now machine.Now, ev machine.Event, out machine.Effects)
 		out, _ = n.excludeRevoked(now, out) // by a list that came while it was down
 		out = n.startPeers(now, out)
 	}
+	from := len(out)
 	out = n.wake(now, out)
 	if out = n.handle(now, ev, out); n.stopped {
 		return out
 	}
-	return n.passOn(now, out)
+	out = n.passOn(now, out)
+	n.noteWrites(now, out[from:])
+	return out
 }
 
 // handle finds the part that an event is for.
@@ -182,6 +186,7 @@ func (n *KeyServer) persisted(now machine.Now, ev machine.Persisted, out machine
 			break
 		}
 	}
+	n.answeredWrite(ev.ID)
 	for _, k := range n.cells {
 		out = k.Persisted(now, ev, out)
 	}

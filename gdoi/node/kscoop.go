@@ -54,6 +54,7 @@ func (n *KeyServer) dropCell(g *keyserver.Group, out machine.Effects) machine.Ef
 		return out
 	}
 	n.cells = slices.DeleteFunc(n.cells, func(k *cell) bool { return k.group == g })
+	n.writes = slices.DeleteFunc(n.writes, func(w *unanswered) bool { return w.cell.group == g })
 	return append(out, machine.Persist{ID: n.env.NextPersist(), Records: []machine.Record{coop.Forget(g.Name())}})
 }
 
@@ -108,6 +109,7 @@ func (n *KeyServer) coopDeadline() (machine.Instant, bool) {
 	for _, k := range n.cells {
 		d.Add(k.Deadline())
 	}
+	d.Add(n.writesDeadline())
 	for _, h := range n.held {
 		d.Add(h.until, true)
 	}
@@ -123,7 +125,7 @@ func (n *KeyServer) coopTimeout(now machine.Now, out machine.Effects) machine.Ef
 			out = k.Timeout(now, out)
 		}
 	}
-	return out
+	return n.lateWrites(now, out)
 }
 
 // passOn is the last thing in a step: what groups have changed goes to the other key servers, and what waited for them to

@@ -74,7 +74,9 @@ type realmServer struct {
 	has     uint64
 	lives   byte
 	dead    bool
-	broken  bool     // its disk
+	broken  bool // its disk
+	hangs   bool // its disk, and behind it is what waits
+	behind  machine.Effects
 	version uint64   // of the keys; with it:
 	newest  gdoi.SPI // the last TEK
 }
@@ -237,6 +239,10 @@ func (r *realm) do(from netip.AddrPort, out machine.Effects) {
 			r.results = append(r.results, e)
 		case machine.Persist:
 			s := r.serverAt(from)
+			if s.hangs {
+				s.behind = append(s.behind, e)
+				continue
+			}
 			if s.broken {
 				r.do(from, s.n.Step(r.now, machine.Persisted{ID: e.ID, Err: errDisk}, nil))
 				continue
