@@ -122,12 +122,15 @@ func (g *Group) Apply(now machine.Now, ahead time.Duration, records []machine.Re
 	if full {
 		in.dead = append(in.dead, g.missing(in)...)
 	}
+	for _, k := range in.keks {
+		k.seq = max(k.seq, g.past.ended[kekKey(k.spi)].seq) // it had ended here, and lives on elsewhere
+	}
 	for _, key := range in.dead {
 		out = g.removeRecord(key, out)
 	}
-	empty := !g.replica.ownSIDs
+	lost := !g.replica.ownSIDs && in.replica.sids[g.cfg.Coop.ID].Served
 	changed := g.takeTEKs(in)
-	changed = g.takeKEKs(in, empty) || changed
+	changed = g.takeKEKs(in, lost) || changed
 	if changed {
 		g.version++
 	}

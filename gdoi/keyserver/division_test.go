@@ -411,3 +411,28 @@ func TestFreshBeginnings(t *testing.T) {
 		t.Errorf("%d different beginnings", len(seen))
 	}
 }
+
+// TestSequenceOfAnEndedKEK: a KEK that has ended at one key server, after it used high numbers, and lives on at another one
+// goes on above them.
+func TestSequenceOfAnEndedKEK(t *testing.T) {
+	all := newServers(t, 0, nil)
+	p, s := all[0], all[1]
+	s.follow(p)
+	k := p.g.keks[0]
+	high := uint32(700<<windowBits + 5)
+	s.g.remember(kekKey(k.spi), s.now.Mono.Add(time.Hour), high)
+	if _, out, err := p.g.Merge(p.now, 0, 2, s.g.Since(s.now, 0), nil); err != nil {
+		t.Fatal(err)
+	} else {
+		p.do(out)
+	}
+	if k.seq <= high || k.seq>>windowBits%8 != 1 {
+		t.Errorf("the primary goes on at %x after %x", k.seq, high)
+	}
+	third := all[2]
+	third.g.remember(kekKey(k.spi), third.now.Mono.Add(time.Hour), high*2)
+	third.follow(p)
+	if got := third.g.kekWith(k.spi).seq; got < high*2 {
+		t.Errorf("a copy believes in %x after %x", got, high*2)
+	}
+}

@@ -78,6 +78,14 @@ func (m *merger) numbers(now machine.Now, in *received) {
 			m.news = true
 		}
 	}
+	for _, k := range g.keks {
+		if e := in.past.ended[kekKey(k.spi)]; e.seq > k.seq {
+			// It has ended over there, and the last words under it had higher numbers.
+			k.seq = e.seq
+			g.openWindow(k)
+			m.news = true
+		}
+	}
 }
 
 // uniteMembers puts members on the list that registered over there, and takes those out of the key tree whose path in it
