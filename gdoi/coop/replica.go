@@ -230,7 +230,7 @@ func (c *Cell) Passed(m Mark) bool {
 // Waiting names the live peers that have not confirmed, for the journal.
 func (c *Cell) Waiting() string {
 	if c.role == Secondary {
-		return fmt.Sprintf("key server %d, which is primary", c.primary)
+		return fmt.Sprintf("key server %d, which is primary,", c.primary)
 	}
 	s := ""
 	for _, p := range c.peers {

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -175,5 +176,30 @@ func TestFleetStoreHangs(t *testing.T) {
 	f.settled()
 	f.run(6 * time.Minute)
 	f.settled()
+	f.wantTogether()
+}
+
+// TestFleetAnswersWait: a secondary that registers a member tells the primary before it tells the member; when the primary is
+// silent, and not yet given up, it answers after 2 s all the same, and says so.
+func TestFleetAnswersWait(t *testing.T) {
+	f := newFleet(t, 3, coop.DefaultTimers, short)
+	f.servers[0].dead = true
+	m := &realmMember{addr: netip.MustParseAddrPort("10.1.0.77:848"), holds: map[gdoi.SPI][]gdoi.SID{}, retired: map[gdoi.SPI]bool{}}
+	f.members = append(f.members, m)
+	f.join(m, []netip.AddrPort{f.servers[1].addr})
+	f.run(1900 * time.Millisecond)
+	if len(m.holds) != 0 || f.notes[gdoi.NoteCoopUnprotected] != 0 {
+		t.Errorf("it has %v, though the primary does not know of it", m.holds)
+	}
+	f.run(time.Second)
+	if len(m.holds) == 0 || f.notes[gdoi.NoteCoopUnprotected] != 1 {
+		t.Errorf("it has %v, %d notes; want keys, and one note", m.holds, f.notes[gdoi.NoteCoopUnprotected])
+	}
+	f.silent()
+	f.gaps = nil // until it was registered
+	f.run(2 * time.Minute)
+	if p := f.settled(); p.id != 2 || len(p.n.Snapshot(f.now).Groups[0].Members) != 4 {
+		t.Errorf("%d is primary; want 2, which knows all four members", p.id)
+	}
 	f.wantTogether()
 }
