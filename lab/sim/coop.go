@@ -162,7 +162,7 @@ func (c *Checker) watch() {
 		if i == nil || n.paused || !clear {
 			continue
 		}
-		if _, ok := sides[name]; !ok {
+		if _, ok := sides[name]; !ok && n.store == nil && n.slow == 0 { // whose disk does not write cannot begin a term
 			sides[name] = nil
 			names = append(names, name)
 		}

@@ -60,18 +60,18 @@ func Draw(seed uint64) Plan {
 	d := &dice{Rand: rand.New(rand.NewPCG(seed, 0x706c616e))}
 	d.p.Config = Config{Seed: seed, Members: 3 + d.IntN(4), StartSpread: 3 * time.Second, DPD: 10 * time.Second, Strict: !d.oneIn(4)}
 	c := &d.p.Config
-	c.Coop = &Coop{KeyServers: 2 + d.IntN(4), Level: d.oneIn(4), Split: coop.Split(d.IntN(2)), OwnKeys: d.oneIn(2)}
+	c.Coop = &Coop{KeyServers: []int{2, 3, 3, 3, 4, 5}[d.IntN(6)], Level: d.oneIn(4), Split: coop.Split(d.IntN(2)), OwnKeys: d.oneIn(2)}
 	c.Group = keyserver.Config{TEKLifetime: 60 * time.Second, KEKLifetime: 10 * time.Minute, ActivationDelay: 5 * time.Second}
 	c.Coop.Timers = coop.Timers{Announce: time.Second, Dead: 3 * time.Second, Query: 500 * time.Millisecond, Retries: 3}
-	d.p.Active, d.p.Settle, d.p.Quiet = 5*time.Minute, 3*time.Minute, 2*time.Minute
+	d.p.Active, d.p.Settle, d.p.Quiet = 5*time.Minute, 2*time.Minute, 90*time.Second
 	unit := time.Second
-	switch d.IntN(5) {
+	switch d.IntN(8) {
 	case 0:
 		c.Coop.Timers = coop.FastTimers
 	case 1:
 		c.Coop.Timers, unit = coop.DefaultTimers, 10*time.Second
 		c.Group = keyserver.Config{TEKLifetime: 12 * time.Minute, KEKLifetime: time.Hour, ActivationDelay: 60 * time.Second}
-		d.p.Active, d.p.Settle, d.p.Quiet = 50*time.Minute, 25*time.Minute, 15*time.Minute
+		d.p.Active, d.p.Settle, d.p.Quiet = 50*time.Minute, 20*time.Minute, 12*time.Minute
 	}
 	if d.oneIn(3) {
 		c.Group.KEKLifetime = c.Group.TEKLifetime * 3 / 2
@@ -231,6 +231,9 @@ func (d *dice) harsh(unit time.Duration) {
 			f.Kind, f.Node = FaultReboot, d.someKS()
 		case 3:
 			f.Kind, f.Node = FaultErase, d.someKS()
+			if c.Group.SIDBits != 0 {
+				f.Kind = FaultReboot // with so few sender ids it would give none until nobody can have those of before
+			}
 		case 4:
 			f.Kind, f.Node = FaultPause, d.someKS()
 		case 5:
