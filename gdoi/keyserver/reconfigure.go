@@ -125,7 +125,11 @@ func (g *Group) compare(now machine.Now, cfg Config, immediately bool) (ch Chang
 	if err := g.roomFor(&cfg, chains); err != nil {
 		return ch, cfg, nil, fmt.Errorf("group %s: %w", g.cfg.Name, err)
 	}
-	return ch, cfg, chains, nil
+	if (ch.Rekeys() || ch.Lifetimes || ch.Delay) && !g.replica.standby {
+		// Keys that only one side of a split has could not be read on the other, nor may they make the same ones at other times.
+		err = g.onSchedule()
+	}
+	return ch, cfg, chains, err
 }
 
 // find is the chain of the group that protects the same in the same way, or nil; one that is being dropped comes back.
