@@ -44,7 +44,9 @@ type Checker struct {
 	pairs     map[[2]*Node]*pair
 	lastFault machine.Instant
 	lastTEK   machine.Instant // when a key was made
-	reported  map[string]bool // since the last fault
+	// lastParting is when members came to be on one side, or on different ones.
+	lastParting machine.Instant
+	reported    map[string]bool // since the last fault
 	// forbidden are members that must not get a key, because who made it knew that they were removed.
 	forbidden map[gdoi.SPI]map[*Node]bool
 	secrets   []secret

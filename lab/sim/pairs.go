@@ -42,6 +42,7 @@ func (c *Checker) judge() {
 			}
 			if same := sides[from] != "" && sides[from] == sides[to]; same != p.same {
 				p.same, p.since = same, c.s.now
+				c.lastParting = c.s.now
 			}
 			c.judgePair(p, from, to)
 		}
@@ -87,6 +88,8 @@ func (c *Checker) mayBeApart(p *pair) string {
 		return ""
 	case c.s.now.Sub(p.since) < c.s.merging():
 		return ""
+	case c.s.now.Sub(c.lastParting) < c.s.merging():
+		return "" // somebody may have registered with the other side in the moment before the sides found each other
 	}
 	return "they have been on one side for " + min(c.s.now.Sub(p.since), 24*time.Hour).String()
 }
