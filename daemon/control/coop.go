@@ -48,6 +48,7 @@ type Coop struct {
 	Version    CoopVersion    `json:"version"`        // what this key server has
 	Replicated CoopVersion    `json:"replicated"`     // what all live peers have
 	Diff       []string       `json:"diff,omitempty"` // how the policy here differs from the primary's: "- " theirs, "+ " ours
+	WrongTime  uint64         `json:"wrong_time"`     // announcements whose group time was too far from the one here
 	Peers      []CoopPeer     `json:"peers"`          // by id
 	History    []CoopElection `json:"history"`        // oldest first
 }

@@ -18,7 +18,7 @@ func Coop(i *coop.Info) *control.Coop {
 		SplitSince: i.SplitSince, Merging: i.Merging, Epoch: i.Epoch, Profile: i.Profile, AnnInterval: i.AnnInterval.Seconds(),
 		DeadInterval: i.DeadInterval.Seconds(), Query: i.QueryInterval.Seconds(), QueryRetries: i.QueryRetries,
 		NextAnn: i.NextAnn.Seconds(), NextCheck: i.NextCheck.Seconds(), Retries: i.Retries,
-		Version: control.CoopVersion(i.Version), Replicated: control.CoopVersion(i.Replicated), Diff: i.Diff,
+		Version: control.CoopVersion(i.Version), Replicated: control.CoopVersion(i.Replicated), Diff: i.Diff, WrongTime: i.WrongTime,
 		Peers: []control.CoopPeer{}, History: []control.CoopElection{},
 	}
 	for n := range i.Peers {

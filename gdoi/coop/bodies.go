@@ -1,6 +1,9 @@
 package coop
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"time"
+)
 
 // The flags of a Status.
 const (
@@ -28,6 +31,7 @@ func (s *Status) encode(b []byte) []byte {
 	b = binary.BigEndian.AppendUint32(b, s.Members)
 	b = append(b, s.Digest[:]...)
 	b = binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(b, s.Ask), s.Answer)
+	b = binary.BigEndian.AppendUint64(b, uint64(s.Time))
 	return appendText(b, s.Software)
 }
 
@@ -43,7 +47,13 @@ func (s *Status) decode(r *reader) {
 	s.Primary, s.Sees, s.Priority = r.id(true), peerSet(r.u8()), r.u16()
 	s.Term, s.Has, s.Epoch, s.Members = r.term(), r.version(), r.u64(), r.u32()
 	copy(s.Digest[:], r.take(len(s.Digest)))
-	s.Ask, s.Answer, s.Software = r.u32(), r.u32(), r.text(maxSoftware)
+	s.Ask, s.Answer = r.u32(), r.u32()
+	if t := r.u64(); t > maxPseudotime {
+		r.fail("time out of range")
+	} else {
+		s.Time = time.Duration(t)
+	}
+	s.Software = r.text(maxSoftware)
 	if (s.Role == Primary) != (s.Primary == s.From) {
 		r.fail("a primary that follows another one")
 	}

@@ -70,6 +70,7 @@ type Cell struct {
 	diffOf    [32]byte
 	confirmed uint64 // reports up to this one
 	split     time.Time
+	wrongTime uint64 // announcements
 	history   []Election
 }
 

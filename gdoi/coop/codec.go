@@ -21,11 +21,13 @@ var ErrMalformed = errors.New("coop: malformed message")
 
 // Bounds of what is accepted.
 const (
-	maxTerm     = 1 << 56
-	maxLines    = 4096
-	maxSoftware = 64
-	maxKeyDER   = 4096
-	maxWhy      = 512
+	maxTerm = 1 << 56
+	// maxPseudotime: two of them are a Duration apart.
+	maxPseudotime = 1 << 62
+	maxLines      = 4096
+	maxSoftware   = 64
+	maxKeyDER     = 4096
+	maxWhy        = 512
 )
 
 // Encode makes the octets of a message about a group.

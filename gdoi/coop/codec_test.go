@@ -15,7 +15,7 @@ func samples() []Message {
 	return []Message{
 		&Status{
 			From: 3, Priority: 100, Role: Primary, Ready: true, Eligible: true, Primary: 3, Term: 18, Has: Version{18, 7}, Sees: 5, Epoch: 9, Members: 12,
-			Digest: [32]byte{1, 31: 2}, Ask: 0x01020304, Answer: 0x05060708, Software: "getvpn 1",
+			Digest: [32]byte{1, 31: 2}, Ask: 0x01020304, Answer: 0x05060708, Time: 0x1020304050607080, Software: "getvpn 1",
 		},
 		&Status{From: 1, Primary: 2},
 		&Key{DER: []byte{0x30, 0}},
@@ -67,7 +67,7 @@ func TestOctets(t *testing.T) {
 		{samples()[5], "01" + "05" + "04" + "31323334" + "0000000000000012" + "0000000000000003" + "0000000000000007" + "00" + "00000003" +
 			"0005" + "74656b2f31" + "00000003" + "0102" + "0004" + "676f6e65" + "00000000" + "0005" + "656d707479" + "00000001"},
 		{samples()[0], "01" + "01" + "04" + "31323334" + "03" + "07" + "03" + "05" + "0064" + "0000000000000012" + "0000000000000012" + "0000000000000007" +
-			"0000000000000009" + "0000000c" + "01000000000000000000000000000000" + "00000000000000000000000000000002" + "01020304" + "05060708" + "0008" + "67657476706e2031"},
+			"0000000000000009" + "0000000c" + "01000000000000000000000000000000" + "00000000000000000000000000000002" + "01020304" + "05060708" + "1020304050607080" + "0008" + "67657476706e2031"},
 	} {
 		if got := hex.EncodeToString(Encode("1234", c.m)); got != c.want {
 			t.Errorf("%T\n%s; want\n%s", c.m, got, c.want)
@@ -90,6 +90,7 @@ func TestMalformed(t *testing.T) {
 		"unknown flag":                      status(func(b []byte) { b[1] |= 8 }),
 		"a primary that follows another":    status(func(b []byte) { b[2] = 1 }),
 		"a term beyond all terms":           status(func(b []byte) { b[6] = 0xff }),
+		"a time beyond all times":           status(func(b []byte) { b[len(b)-18] = 0x80 }),
 		"a control character":               status(func(b []byte) { b[len(b)-1] = 7 }),
 		"more records than octets":          append(Encode("", &Report{})[:19], 0xff, 0xff, 0xff, 0xff),
 		"a state that ends before it began": Encode("", &State{From: 2, To: 1}),

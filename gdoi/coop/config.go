@@ -34,6 +34,7 @@ type Link interface {
 	Send(now machine.Now, msg []byte, out machine.Effects) (machine.Effects, error)
 	Announce(now machine.Now, msg []byte, wantReply bool, out machine.Effects) (machine.Effects, error)
 	Ahead(now machine.Now) (time.Duration, bool)
+	Flight(now machine.Now) (flight, doubt time.Duration, ok bool)
 }
 
 // Group is what a Cell directs: *keyserver.Group, which says more about it.
@@ -54,6 +55,8 @@ type Group interface {
 	Trust(now machine.Now, id ID, der []byte, out machine.Effects) machine.Effects
 	Digest() [32]byte
 	PolicyText() []string
+	// Pseudotime is the group's time, 0 if it has none, and its window.
+	Pseudotime(now machine.Now) (is, window time.Duration)
 	// Epoch is that of the newest TEK, MemberCount how many members there are.
 	Epoch() uint64
 	MemberCount() int

@@ -41,7 +41,8 @@
 // # Messages
 //
 // A Status is announced, unreliably, at every interval, when it is asked for, and when something of it changes that others
-// decide by. All else goes reliably and in order (message.go): Key and Policy once to everybody who does not have them, Join
+// decide by. It tells the group's pseudotime, too: time windows of members take no two times that are far apart, so a key
+// server whose time is not that of the others is noticed (time.go). All else goes reliably and in order (message.go): Key and Policy once to everybody who does not have them, Join
 // and State, Have, Report and Reported for the state, Rejoin and Broken when something is amiss, Handover. A message carries
 // its version and its group. Whatever comes from a peer is bounded, checked, and of the present term, or without effect.
 //

@@ -111,6 +111,8 @@ type Info struct {
 	Diff                                     []string      // how the policy here differs from the primary's; "- " theirs, "+ " ours
 	Peers                                    []PeerInfo    // by id
 	History                                  []Election    // oldest first
+	// WrongTime counts announcements whose group time was too far from ours.
+	WrongTime uint64
 }
 
 // PeerInfo is another key server as this one sees it.

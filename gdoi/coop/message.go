@@ -1,6 +1,8 @@
 package coop
 
 import (
+	"time"
+
 	"github.com/getvpn/getvpn/gdoi/machine"
 )
 
@@ -50,7 +52,9 @@ type Status struct {
 	// Ask names the time since when the sender runs without a break; Answer is the receiver's, as the sender knows it. Who gets
 	// his own back is in contact now, and does not read old announcements.
 	Ask, Answer uint32
-	Software    string
+	// Time is the group's pseudotime when this was sent; 0: the group has none, or the sender does not have it from the primary yet.
+	Time     time.Duration
+	Software string
 }
 
 // Key is the public key (DER SubjectPublicKeyInfo) that the sender signs PUSH messages with.

@@ -29,6 +29,7 @@ type peer struct {
 	noted  [32]byte       // its digest that the journal knows
 	policy Policy         // where it differs from ours
 	wrong  string         // what the journal said of it last
+	astray bool           // the journal knows that its time is wrong
 
 	// Of a primary, about this secondary:
 	joined    bool
@@ -174,6 +175,7 @@ func (c *Cell) status() Status {
 func (c *Cell) announceTo(now machine.Now, to *peer, wantReply bool, out machine.Effects) machine.Effects {
 	s := c.status()
 	s.Epoch, s.Members = c.group.Epoch(), uint32(c.group.MemberCount())
+	s.Time, _ = c.pseudotime(now)
 	for _, p := range c.peers {
 		if to == nil || to == p {
 			s.Answer = p.status.Ask
@@ -192,7 +194,7 @@ func (c *Cell) announceTo(now machine.Now, to *peer, wantReply bool, out machine
 // announceChange tells all, out of turn, what others decide by.
 func (c *Cell) announceChange(now machine.Now, out machine.Effects) machine.Effects {
 	s, said := c.status(), c.said
-	s.Has.N, said.Has.N, said.Epoch, said.Members = 0, 0, 0, 0
+	s.Has.N, said.Has.N, said.Epoch, said.Members, said.Time = 0, 0, 0, 0, 0
 	if s == said {
 		return out
 	}

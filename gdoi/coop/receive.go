@@ -118,6 +118,7 @@ func (c *Cell) takeStatus(now machine.Now, p *peer, s *Status, out machine.Effec
 	p.status, p.known, p.said = *s, true, now.Mono
 	c.highest = max(c.highest, s.Term)
 	out = c.hear(now, p, out)
+	out = c.judgeTime(now, p, out)
 	if p.ID == c.primary && c.role == Secondary {
 		c.former, c.followed = s.Digest, true
 	}

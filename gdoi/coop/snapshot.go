@@ -18,6 +18,7 @@ func (c *Cell) Info(now machine.Now) Info {
 		Term: termNumber(c.term), Primary: c.primary, PrimarySince: c.since, Split: c.cfg.Split, SplitSince: c.split, Epoch: c.group.Epoch(),
 		Profile: t.Profile(), AnnInterval: t.Announce, DeadInterval: t.Dead, QueryInterval: t.Query, QueryRetries: t.Retries,
 		Version: inPrint(c.has), Diff: slices.Clone(c.diff), History: slices.Clone(c.history),
+		WrongTime: c.wrongTime,
 	}
 	if c.primary == 0 {
 		i.PrimarySince = time.Time{}

@@ -15,15 +15,17 @@ import (
 
 // world is some cells, without keys and members, on a network that delays, loses and splits.
 type world struct {
-	t     testing.TB
-	rng   *mrand.Rand
-	now   machine.Instant
-	nodes []*testNode // by id - 1
-	queue []packet
-	cut   map[[2]ID]bool // one way each
-	terms map[uint64]ID  // every primary that ever was
-	trace []string
-	loss  float64
+	t      testing.TB
+	rng    *mrand.Rand
+	now    machine.Instant
+	nodes  []*testNode // by id - 1
+	queue  []packet
+	cut    map[[2]ID]bool // one way each
+	terms  map[uint64]ID  // every primary that ever was
+	trace  []string
+	loss   float64
+	slow   time.Duration // what all packets take longer
+	window time.Duration
 }
 
 // packet is under way, or waits for a way.
@@ -61,6 +63,7 @@ type testNode struct {
 	own      []string // to be reported
 	reports  uint64
 	digest   byte
+	off      time.Duration // how far its time is from that of the others
 }
 
 var at0 = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -121,7 +124,9 @@ func (n *testNode) restartStream(o *testNode) {
 	}
 }
 
-func (w *world) delay() time.Duration { return time.Duration(1+w.rng.IntN(8)) * time.Millisecond }
+func (w *world) delay() time.Duration {
+	return w.slow + time.Duration(1+w.rng.IntN(8))*time.Millisecond
+}
 
 func (n *testNode) crash() {
 	n.up = false
@@ -252,6 +257,10 @@ func (l *testLink) Announce(_ machine.Now, msg []byte, wantReply bool, out machi
 
 func (l *testLink) Ahead(machine.Now) (time.Duration, bool) { return 0, true }
 
+func (l *testLink) Flight(machine.Now) (flight, doubt time.Duration, ok bool) {
+	return l.n.w.slow + 4*time.Millisecond, 4 * time.Millisecond, true
+}
+
 // The group of a testNode: facts, which the primary makes and secondaries report.
 
 func (n *testNode) SetReady(ready bool, _ string) { n.ready = ready }
@@ -260,8 +269,14 @@ func (n *testNode) Epoch() uint64                 { return 0 }
 func (n *testNode) MemberCount() int              { return len(n.facts) }
 func (n *testNode) Head() uint64                  { return n.head }
 func (n *testNode) Reaches(uint64) bool           { return true }
-func (n *testNode) Digest() [32]byte              { return [32]byte{1, n.digest} }
-func (n *testNode) PolicyText() []string          { return []string{"same", fmt.Sprint("policy ", n.digest)} }
+func (n *testNode) Pseudotime(now machine.Now) (is, window time.Duration) {
+	if n.w.window == 0 {
+		return 0, 0
+	}
+	return time.Duration(now.Wall.UnixNano()) + n.off, n.w.window
+}
+func (n *testNode) Digest() [32]byte     { return [32]byte{1, n.digest} }
+func (n *testNode) PolicyText() []string { return []string{"same", fmt.Sprint("policy ", n.digest)} }
 
 func (n *testNode) TakeOver(_ machine.Now, term uint64, out machine.Effects) machine.Effects {
 	if n.active {
@@ -310,6 +325,7 @@ func (n *testNode) Apply(_ machine.Now, _ time.Duration, records []machine.Recor
 	}
 	var write []machine.Record
 	if full {
+		n.off = 0 // the time is part of the state
 		for k := range n.facts {
 			write = append(write, machine.Record{Key: k})
 		}

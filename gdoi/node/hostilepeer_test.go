@@ -29,7 +29,7 @@ func (x traitor) message() (coop.Message, bool) {
 	case 0, 1, 2:
 		s := &coop.Status{
 			From: 3, Priority: uint16(x.Uint32()), Role: coop.Role(x.IntN(2)), Ready: x.IntN(2) == 0, Eligible: x.IntN(2) == 0, Primary: coop.ID(x.IntN(4)),
-			Term: term, Has: version, Epoch: x.number(i.Epoch), Members: x.Uint32(), Digest: x.me.group().Digest(), Ask: x.Uint32(), Answer: x.Uint32(), Software: "x",
+			Term: term, Has: version, Epoch: x.number(i.Epoch), Members: x.Uint32(), Digest: x.me.group().Digest(), Ask: x.Uint32(), Answer: x.Uint32(), Time: time.Duration(x.Uint64() >> (2 + x.IntN(62))), Software: "x",
 		}
 		if s.Role == coop.Primary {
 			s.Primary = 3

@@ -51,6 +51,7 @@ func TestShowCoop(t *testing.T) {
 		`Crypto Gdoi Group Name :\S+`, ` +Group handle: \d+, Local Key Server handle: \d+`, ` +Local Address: [\d.]+`, ` +Local Priority: \d+`,
 		` +Local KS Role: (Primary|Secondary) +, Local KS Status: (Alive|Blocked)`, ` +Local KS version: \S+`, ` +Local COOP version: \S+`, ` +Primary Timers:`, ` +Primary Refresh Policy Time: \d+`,
 		` +Remaining Time: \d+`, ` +Antireplay Sequence Number: \d+`, ` +Secondary Timers:`, ` +Sec Primary Periodic Time: \d+`, ` +Remaining Time: \d+, Retries: \d+`,
+		` +Invalid ANN PST recvd: \d+`,
 		` +New GM Temporary Blocking Enforced\?: (Yes|No)`, ` +Peer Sessions:`, ` +Session \d+:`, ` +Server handle: \d+`, ` +Peer Address: [\d.]+`, ` +Peer Version: \S+`,
 		` +Peer COOP version: \S+`, ` +COOP Protocol: \w+`, ` +Peer Priority: \d+`, ` +Peer KS Role: (Primary|Secondary) +, Peer KS Status: (Alive|Dead|Unknown)`,
 		` +IKE status: \w+`, ` +Counters:`, ` +Ann msgs sent: \d+`, ` +Ann msgs sent with reply request: \d+`, ` +Ann msgs recv: \d+`, ` +Ann msgs recv with reply request: \d+`,
@@ -79,7 +80,8 @@ func TestCoopJSON(t *testing.T) {
 		Groups []struct {
 			Role   string `json:"local_ks_role"`
 			Second *struct {
-				Blocked string `json:"new_gm_temp_blk_enforced"`
+				Blocked   string `json:"new_gm_temp_blk_enforced"`
+				WrongTime uint64 `json:"invalid_ann_pst_recvd"`
 			} `json:"secondary_timers"`
 			Sessions []struct {
 				Status   string `json:"peer_ks_status"`
@@ -94,7 +96,7 @@ func TestCoopJSON(t *testing.T) {
 	if err := json.Unmarshal(b, &got); err != nil {
 		t.Fatal(err)
 	}
-	if len(got.Groups) != 3 || got.Groups[0].Role != "Primary" || got.Groups[0].Second != nil || got.Groups[1].Second.Blocked != "Yes" ||
+	if len(got.Groups) != 3 || got.Groups[0].Role != "Primary" || got.Groups[0].Second != nil || got.Groups[1].Second.Blocked != "Yes" || got.Groups[1].Second.WrongTime != 4 ||
 		got.Groups[1].Sessions[1].Status != "Dead" || got.Groups[1].Sessions[0].Counters.Sent != 226 || got.Groups[2].Coop.Term != 4 {
 		t.Errorf("%s", b)
 	}

@@ -42,6 +42,7 @@ type SecondaryTimers struct {
 	Periodic  float64 `json:"sec_primary_periodic_time"`
 	Remaining float64 `json:"remaining_time"`
 	Retries   int     `json:"retries"`
+	WrongTime uint64  `json:"invalid_ann_pst_recvd"`
 	Blocked   string  `json:"new_gm_temp_blk_enforced"` // Yes or No
 	Seq       uint64  `json:"antireplay_sequence_number"`
 }
@@ -110,7 +111,7 @@ func coopStatus(n *source.Node, g *control.KSGroup) CoopStatus {
 	if c.Role == control.RolePrimary {
 		s.PrimaryTimers = &PrimaryTimers{c.AnnInterval, c.NextAnn, seq}
 	} else {
-		s.SecondaryTimers = &SecondaryTimers{c.DeadInterval, c.NextCheck, c.Retries, blocked, seq}
+		s.SecondaryTimers = &SecondaryTimers{c.DeadInterval, c.NextCheck, c.Retries, c.WrongTime, blocked, seq}
 	}
 	return s
 }
@@ -195,16 +196,9 @@ func (s *CoopStatus) printTimers(line printLine) {
 	line(8, "Secondary Timers:")
 	line(16, "Sec Primary Periodic Time: %s", seconds(t.Periodic))
 	line(16, "Remaining Time: %s, Retries: %d", seconds(t.Remaining), t.Retries)
+	line(16, "Invalid ANN PST recvd: %d", t.WrongTime)
 	line(16, "New GM Temporary Blocking Enforced?: %s", t.Blocked)
 	line(16, "Antireplay Sequence Number: %d", t.Seq)
-}
-
-// seconds are whole from ten on; a fast profile has fractions.
-func seconds(s float64) string {
-	if s >= 10 {
-		return fmt.Sprintf("%.0f", s)
-	}
-	return strings.TrimSuffix(strings.TrimRight(fmt.Sprintf("%.2f", s), "0"), ".")
 }
 
 // printOurs prints what others have no line for.
@@ -213,6 +207,9 @@ func (s *CoopStatus) printOurs(line printLine, fleet *source.Fleet) {
 	line(8, "Node: %s, Term: %d, Follows: %s, Epoch: %d", s.Node, c.Term, follows(fleet.Cooperation(s.Group), c), c.Epoch)
 	line(8, "State: %d/%d, Replicated: %d/%d", c.Version.Term, c.Version.N, c.Replicated.Term, c.Replicated.N)
 	line(8, "Split mode: %s, Profile: %s, Query: %s x %d", c.Split, c.Profile, seconds(c.Query), c.QueryRetries)
+	if c.Role == control.RolePrimary { // others have the counter on a secondary alone
+		line(8, "Announcements with a wrong group time: %d", c.WrongTime)
+	}
 	if !c.Ready {
 		line(8, "Blocked because: %s", c.Why)
 	}

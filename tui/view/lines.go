@@ -127,3 +127,11 @@ func (f *Frame) clip(lines []string) []string {
 	}
 	return lines
 }
+
+// seconds are whole from ten on; a fast profile has fractions.
+func seconds(s float64) string {
+	if s >= 10 {
+		return fmt.Sprintf("%.0f", s)
+	}
+	return strings.TrimSuffix(strings.TrimRight(fmt.Sprintf("%.2f", s), "0"), ".")
+}

@@ -81,6 +81,16 @@ func (c *clock) ahead(now machine.Now) (time.Duration, bool) {
 	return time.Duration(saturated(saturated(s.apart, c.base), -ours)), true
 }
 
+// flight is how long ago the newest frame was sent, and how wrong that may be.
+func (c *clock) flight(now machine.Instant) (flight, doubt time.Duration, ok bool) {
+	s := c.best(now)
+	if !s.valid {
+		return 0, 0, false
+	}
+	sent := saturated(int64(c.mono), saturated(0, -s.apart))
+	return time.Duration(max(0, saturated(int64(now), -sent))), s.doubt(now), true
+}
+
 // saturated adds; a peer may claim any time.
 func saturated(a, b int64) int64 {
 	switch {

@@ -182,6 +182,11 @@ func (l *Link) Queued() int { return l.sender.octets }
 // Ahead is the peer's wall clock minus ours, half a round trip exact; false: not known yet.
 func (l *Link) Ahead(now machine.Now) (time.Duration, bool) { return l.clock.ahead(now) }
 
+// Flight is how long ago the newest frame was sent, and how wrong that may be; false: not known yet.
+func (l *Link) Flight(now machine.Now) (flight, doubt time.Duration, ok bool) {
+	return l.clock.flight(now.Mono)
+}
+
 // Stats returns them.
 func (l *Link) Stats(now machine.Now) Stats {
 	s := l.stats

@@ -298,6 +298,10 @@ func TestClocks(t *testing.T) {
 			if got, ok := e.Ahead(e.now(p.at)); !ok || got-want > within || want-got > within {
 				t.Errorf("at %v end %d: %v %v ahead; want %v", p.at, i, got, ok, want)
 			}
+			sent := []time.Duration{950 * time.Millisecond, time.Second}[i]
+			if got, doubt, ok := e.Flight(e.now(p.at)); !ok || (got-sent).Abs() > doubt || doubt > 2*within {
+				t.Errorf("at %v end %d: the last frame was sent %v ago, give or take %v, %v; want %v", p.at, i, got, doubt, ok, sent)
+			}
 		}
 	}
 	p.connect("one", 0).run(time.Second)
@@ -316,9 +320,9 @@ func TestClocks(t *testing.T) {
 	p.ends[0].skew += time.Hour
 	p.ends[1].skew -= time.Minute
 	p.announce(0, "x")
-	p.run(time.Second)
+	p.run(50 * time.Millisecond)
 	p.announce(1, "x")
-	p.run(time.Second)
+	p.run(950 * time.Millisecond)
 	check(35 * time.Millisecond)
 }
 
@@ -442,6 +446,9 @@ func TestSaturated(t *testing.T) {
 		for _, wall := range []int64{math.MinInt64, math.MaxInt64, 0} {
 			k.heardFrame(machine.Now{Mono: 10, Wall: start}, &frame{flags: flagEcho, mono: mono, wall: wall, echo: 5, held: 2})
 			k.ahead(machine.Now{Mono: 20, Wall: start})
+			if d, _, ok := k.flight(20); ok && d < 0 {
+				t.Errorf("a flight of %v", d)
+			}
 		}
 	}
 	k.heardFrame(machine.Now{Mono: 10, Wall: start}, &frame{flags: flagEcho, echo: math.MinInt64, held: math.MaxInt64})

@@ -37,6 +37,7 @@ func Split() *source.Fleet {
 	g.Role, g.TEKs = control.RolePrimary, append(teks(), control.TEK{SPI: "bada5503", Suite: "aes-256-gcm", Epoch: 13, Phase: control.PhaseWaiting, Remaining: 98, Lifetime: 100})
 	second := coopOf(f, 2)
 	second.Ready, second.Why = false, "its policy is not the primary's"
+	second.WrongTime = 4
 	second.Diff = []string{"- permit ip 10.1.0.0/16 10.1.0.0/16", "+ permit ip 10.1.0.0/16 10.1.0.0/17"}
 	return f
 }
