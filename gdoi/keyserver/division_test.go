@@ -84,6 +84,38 @@ func TestLostRecords(t *testing.T) {
 	}
 }
 
+// TestLostRecordsOutOfReach: numbers under a KEK that a key server used while nobody heard of it, before it lost its records
+// and became primary with keys of its own, do not come again when it meets the others.
+func TestLostRecordsOutOfReach(t *testing.T) {
+	all := newServers(t, 0, nil)
+	p, s := all[0], all[1]
+	s.follow(p)
+	s.report(p)
+	if _, err := s.register(testPeer(1), 1); err != nil {
+		t.Fatal(err)
+	}
+	s.report(p)
+	s.follow(p)
+	spi := s.g.keks[0].spi
+	s.do(s.g.TakeOver(s.now, 2, nil)) // out of reach
+	used := s.g.keks[0].seq
+	s.disk = map[string]machine.Record{}
+	s.shell.start(shared(t, 2))
+	s.do(s.g.TakeOver(s.now, 3, nil))
+	_, out, err := s.g.Merge(s.now, p.skew-s.skew, 1, p.g.Since(p.now, 0), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seq := s.g.past.ended[kekKey(spi)].seq
+	if k := s.g.kekWith(spi); k != nil {
+		seq = k.seq
+	}
+	s.do(out)
+	if used>>windowBits == 0 || seq>>windowBits <= used>>windowBits {
+		t.Errorf("it used number %d before, and goes on at %d", used, seq)
+	}
+}
+
 // TestLostRecordsOfFewSenderIDs: where ids are few, none are given until nobody has those of before.
 func TestLostRecordsOfFewSenderIDs(t *testing.T) {
 	few := func(c *Config) { c.SIDBits = 8 }

@@ -31,6 +31,8 @@ func (m *merger) takeKEKs(now machine.Now) (dead []*kek) {
 			if ours != nil {
 				c.seq = max(c.seq, ours.seq)
 			}
+			// It may have been ours too, before we lost our records, and they need not know how far we were.
+			c.lost = ours == nil && !gone && m.in.replica.sids[g.cfg.Coop.ID].Served
 			m.ownWindow(c)
 			if m.theirKEKs {
 				c.seq++

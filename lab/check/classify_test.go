@@ -151,7 +151,7 @@ func TestValidate(t *testing.T) {
 		{"good list", "{check: reach, pairs: [h1-h2], within: 3s}", ""},
 		{"unknown check", "{check: reech}", `there is no check "reech"; there are: bad-input`},
 		{"unknown parameter", "{check: reach, pairs: all, color: red}", "color"},
-		{"no pairs", "{check: reach}", "write all, or a list"},
+		{"no pairs", "{check: reach}", "write all, neighbours, or a list"},
 		{"pair of one", "{check: reach, pairs: [h1]}", "is written h1-h3"},
 		{"unknown node", "{check: reach, pairs: [h1-h9]}", `no node "h9"`},
 		{"member without LAN", "{check: own-traffic, member: ks1, to: h1}", "has no LAN"},
