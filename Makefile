@@ -31,7 +31,7 @@ build:
 # One package at a time: the tests of the whole product (lab/cmd/getvpn-lab) count single lost packets, under traffic, and
 # must not compete with others for the processor.
 test: build
-	@.ci/need go tun ip nft sysctl scapy
+	@.ci/need go gcc tun ip nft sysctl scapy softhsm
 	@[ "$$(id -u)" = 0 ] || echo "make test: not root, so the tests in network namespaces skip themselves; sudo make test runs them"
 	$(GO) vet ./...
 	$(GO) test -p 1 -timeout 30m ./...
@@ -53,7 +53,7 @@ lint:
 	$(GO) test ./lab/house
 
 race:
-	@.ci/need go gcc
+	@.ci/need go gcc softhsm
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m $(RACE)
 
 fuzz:

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/getvpn/getvpn/hsm"
+	"github.com/getvpn/getvpn/hsm/hsmtest"
 )
 
 func open(t *testing.T, dir string) *Store {
@@ -145,4 +146,12 @@ func TestOpenRefuses(t *testing.T) {
 			t.Error("accepted")
 		}
 	})
+}
+
+func TestConformance(t *testing.T) {
+	a, b := filepath.Join(t.TempDir(), "a"), filepath.Join(t.TempDir(), "b")
+	hsmtest.Suite{
+		Open:   func(t *testing.T) hsm.Token { return open(t, a) },
+		Second: func(t *testing.T) hsm.Token { return open(t, b) },
+	}.Run(t)
 }

@@ -1,0 +1,44 @@
+//go:build cgo
+
+package pkcs11
+
+/*
+#include <stdlib.h>
+#include <string.h>
+
+// Blocks of this size that the C library has just got back are the first that it gives again.
+static void scrub(size_t n) {
+	enum { blocks = 8 };
+	void *p[blocks];
+	for (int i = 0; i < blocks; i++) {
+		p[i] = malloc(n);
+		if (p[i]) { memset(p[i], 0, n); __asm__ __volatile__("" : : "r"(p[i]) : "memory"); }
+	}
+	for (int i = 0; i < blocks; i++) free(p[i]);
+}
+*/
+import "C"
+
+import (
+	"runtime"
+	"unsafe"
+
+	p11 "github.com/miekg/pkcs11"
+)
+
+// login logs in and wipes the PIN: the octets, and the copy on the C heap that the binding makes and frees.
+func (a *api) login(s p11.SessionHandle, pin []byte) error {
+	defer clear(pin)
+	if err := a.before("C_Login"); err != nil {
+		return err
+	}
+	runtime.LockOSThread() // the C heap keeps freed blocks by thread
+	defer runtime.UnlockOSThread()
+	var text string
+	if len(pin) > 0 {
+		text = unsafe.String(&pin[0], len(pin)) // no copy that nobody could wipe; it does not outlive this function
+	}
+	err := a.Login(s, p11.CKU_USER, text)
+	C.scrub(C.size_t(len(pin) + 1))
+	return in("C_Login", err)
+}
