@@ -3,6 +3,7 @@ package pkcs11
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,11 +16,11 @@ func TestQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(1, 2)
 		hang := make(chan struct{})
-		after, entered := 0, 0
+		var after, entered atomic.Int32
 		one := func(d time.Duration) error {
 			ctx, cancel := context.WithTimeout(t.Context(), d)
 			defer cancel()
-			_, err := call(ctx, q, "test", func() (int, error) { entered++; <-hang; return 0, nil }, func() { after++ })
+			_, err := call(ctx, q, "test", func() (int, error) { entered.Add(1); <-hang; return 0, nil }, func() { after.Add(1) })
 			return err
 		}
 		errs := make(chan error, 3)
@@ -48,8 +49,8 @@ func TestQueue(t *testing.T) {
 			t.Errorf("after the call returned: %v", err)
 		}
 		synctest.Wait()
-		if after != 5 || entered != 2 || q.info().Busy != 0 {
-			t.Errorf("after ran %d times for 5 calls, %d of them in the token; busy %d", after, entered, q.info().Busy)
+		if after.Load() != 5 || entered.Load() != 2 || q.info().Busy != 0 {
+			t.Errorf("after ran %d times for 5 calls, %d of them in the token; busy %d", after.Load(), entered.Load(), q.info().Busy)
 		}
 	})
 }
