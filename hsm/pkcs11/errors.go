@@ -7,6 +7,8 @@ import (
 	"fmt"
 
 	p11 "github.com/miekg/pkcs11"
+
+	"github.com/getvpn/getvpn/hsm"
 )
 
 // loss is what an error says about the token.
@@ -76,6 +78,14 @@ func is(err error, codes ...p11.Error) bool {
 // refusedPIN: none of these gets better by trying again, and trying again locks the token.
 func refusedPIN(err error) bool {
 	return is(err, p11.CKR_PIN_INCORRECT, p11.CKR_PIN_INVALID, p11.CKR_PIN_LEN_RANGE, p11.CKR_PIN_EXPIRED, p11.CKR_PIN_LOCKED, p11.CKR_USER_PIN_NOT_INITIALIZED)
+}
+
+// unavailable says so once.
+func unavailable(err error) error {
+	if errors.Is(err, hsm.ErrUnavailable) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", hsm.ErrUnavailable, err)
 }
 
 func in(function string, err error) error {

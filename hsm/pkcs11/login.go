@@ -80,18 +80,16 @@ func (t *Token) login(ctx context.Context) (*login, error) {
 		return t.now, nil
 	}
 	if !t.attempt.IsZero() && time.Since(t.attempt) < t.opt.Backoff && t.problem != nil {
-		return nil, fmt.Errorf("%w: %w", hsm.ErrUnavailable, t.problem)
+		return nil, unavailable(t.problem)
 	}
 	g, err := t.find(ctx)
 	if err != nil {
 		t.attempt, t.problem = time.Now(), err
-		switch {
-		case refusedPIN(err):
-			t.final = fmt.Errorf("%w: %w: %w", hsm.ErrUnavailable, errPIN, err)
-			err = t.final
-		case !errors.Is(err, hsm.ErrUnavailable):
-			err = fmt.Errorf("%w: %w", hsm.ErrUnavailable, err)
+		if refusedPIN(err) {
+			err = fmt.Errorf("%w: %w", errPIN, err)
+			t.final = unavailable(err)
 		}
+		err = unavailable(err)
 		t.report(nil, err)
 		return nil, err
 	}
@@ -121,7 +119,7 @@ func (t *Token) find(ctx context.Context) (*login, error) {
 	}
 	// Other tokens of the module lose their sessions by it, so not too often when it does not help.
 	if wait := renewEvery * t.opt.Backoff; !t.renewed.IsZero() && time.Since(t.renewed) < wait {
-		return nil, fmt.Errorf("%w: %w", hsm.ErrUnavailable, t.problem)
+		return nil, t.problem
 	}
 	t.renewed = time.Now()
 	if err := t.mod.begin(epoch); err != nil {

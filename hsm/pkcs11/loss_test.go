@@ -7,7 +7,9 @@ import (
 	"context"
 	"crypto"
 	"errors"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -91,11 +93,13 @@ func TestTokenLeavesAndReturns(t *testing.T) {
 	}
 
 	s.Leave(t)
-	for range 3 {
+	for range 20 { // attempts, and those that come too early for one
 		start := time.Now()
-		if err := sign(t.Context(), h); !errors.Is(err, hsm.ErrUnavailable) {
+		err := sign(t.Context(), h)
+		if !errors.Is(err, hsm.ErrUnavailable) || strings.Count(err.Error(), "does not answer") != 1 {
 			t.Fatalf("without its directory: %v", err)
 		}
+		time.Sleep(h.opt.Backoff)
 		if d := time.Since(start); d > h.opt.Timeout {
 			t.Errorf("it took %v to say so", d)
 		}
@@ -112,7 +116,9 @@ func TestTokenLeavesAndReturns(t *testing.T) {
 	}
 
 	s.Return(t)
+	back := time.Now()
 	await(t, h)
+	t.Logf("%v after its return it signs, with a backoff of %v", time.Since(back), h.opt.Backoff)
 	if again, err := h.Public(t.Context(), "k"); err != nil || !public.(interface{ Equal(crypto.PublicKey) bool }).Equal(again) {
 		t.Errorf("the key is another one: %v", err)
 	}
@@ -206,4 +212,39 @@ func TestSessionsLost(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestLossUnderLoad: many callers while the token comes and goes. A call succeeds or says that the token is away; the
+// module survives.
+func TestLossUnderLoad(t *testing.T) {
+	s := hsmtest.NewSoftHSM(t, "one")
+	h, _ := withKey(t, s, nil)
+	ctx, stop := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	var good, away atomic.Int64
+	for range 8 {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				switch err := sign(context.WithoutCancel(ctx), h); {
+				case err == nil:
+					good.Add(1)
+				case errors.Is(err, hsm.ErrUnavailable):
+					away.Add(1)
+				default:
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for range 5 {
+		s.Leave(t)
+		for n := away.Load(); away.Load() < n+50; {
+			time.Sleep(time.Millisecond)
+		}
+		s.Return(t)
+		await(t, h)
+	}
+	stop()
+	wg.Wait()
+	t.Logf("%d signatures, %d times told that the token is away, opened again %d times", good.Load(), away.Load(), h.Info().Queue.Reopened)
 }

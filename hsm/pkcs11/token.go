@@ -150,7 +150,7 @@ func runFor[T any](ctx context.Context, t *Token, patience time.Duration, what s
 			}
 			t.lost(g, l, err)
 			if again || limited.Err() != nil {
-				return none, fmt.Errorf("%w: %w", hsm.ErrUnavailable, err)
+				return none, unavailable(err)
 			}
 		}
 	}, after)
