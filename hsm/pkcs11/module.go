@@ -112,8 +112,7 @@ func (m *module) find(api *api, want hsm.URI) (slot uint, found hsm.URI, info p1
 	if err != nil {
 		return 0, found, info, in("C_GetSlotList", err)
 	}
-	n := 0
-	var seen []string
+	var seen, match []string
 	for _, s := range slots {
 		ti, err := api.GetTokenInfo(s)
 		if err != nil || ti.Flags&p11.CKF_TOKEN_INITIALIZED == 0 {
@@ -123,16 +122,16 @@ func (m *module) find(api *api, want hsm.URI) (slot uint, found hsm.URI, info p1
 		seen = append(seen, u.String())
 		if want.Matches(u) {
 			slot, found, info = s, u, ti
-			n++
+			match = append(match, u.String())
 		}
 	}
-	switch n {
+	switch len(match) {
 	case 1:
 		return slot, found, info, nil
 	case 0:
 		return 0, found, info, &errLost{token, fmt.Sprintf("no token matches %s in %s, which has %d: %s", want.TokenURI(), m.path, len(seen), list(seen))}
 	}
-	return 0, found, info, fmt.Errorf("%w: %d tokens match %s: name the serial too: %s", errAmbiguous, n, want.TokenURI(), list(seen))
+	return 0, found, info, fmt.Errorf("%w: %d tokens match %s: name the serial too: %s", errAmbiguous, len(match), want.TokenURI(), list(match))
 }
 
 // uriOf names a token; labels and serials are padded with blanks (and with NUL by some).

@@ -69,9 +69,9 @@ func call[T any](ctx context.Context, q *queue, what string, f func() (T, error)
 	done := make(chan answer, 1)
 	begun = true
 	go func() {
-		defer q.leave()
-		defer after()
 		v, err := f()
+		after()
+		q.leave() // first, so that who has an answer finds the place free
 		done <- answer{v, err}
 	}()
 	select {
