@@ -165,3 +165,36 @@ func TestTwoPrimariesSpeak(t *testing.T) {
 		t.Errorf("%d keys; want 3", n)
 	}
 }
+
+// TestTwoPrimariesSpeakAndMerge: the key of the side that stays comes into force when that side has said, however soon the
+// other one's does.
+func TestTwoPrimariesSpeakAndMerge(t *testing.T) {
+	b := side(t, 0xa, a1)
+	b.push(mergeOffer(a1, a2))
+	o := mergeOffer(a1, b2)
+	o.ATD = a
+	b.push(o)
+	b.push(mergeOffer(a1, b2, a2))
+	b.want("rekeys of both", "install 1a02; install 1b02; ")
+	b.run(2*a - time.Second)
+	b.want("the sooner one", "send 1b02; ")
+	b.run(time.Second)
+	b.want("the one that stays", "send 1a02; ")
+}
+
+// TestAnotherKeyBeforeTheFirst: a member that sends with its only key before the time of that, since there is no other, goes
+// on until the time of the next.
+func TestAnotherKeyBeforeTheFirst(t *testing.T) {
+	b := newBench(t, Config{})
+	o := keyed(mergeOffer(a1), 0xa, 1, 0)
+	o.SIDs = []gdoi.SID{1}
+	b.grant(o)
+	b.take()
+	o = mergeOffer(a1, b2)
+	o.ATD = a
+	b.push(o)
+	b.run(a - time.Second)
+	b.want("before the time of the next", "install 1b02; ")
+	b.run(time.Second)
+	b.want("the next", "send 1b02; ")
+}

@@ -319,7 +319,11 @@ func (g *Group) inTime(now machine.Now, unknown []gdoi.SPI) {
 				t.sendAfter = min(t.sendAfter, half(m[r][i-1]))
 			}
 			for _, o := range m[r][:i] {
-				o.sendAfter = min(o.sendAfter, t.sendAfter) // before it, everybody sends with the older ones
+				// Before it, everybody sends with the older ones. One that another message has put off is not for this one
+				// to hurry: not everybody may have it.
+				if slices.Contains(unknown, o.spi) || g.sending[o.class] == o.spi {
+					o.sendAfter = min(o.sendAfter, t.sendAfter)
+				}
 			}
 		}
 	}
