@@ -271,20 +271,25 @@ func (s *Source) Fleet() *Fleet {
 	return f
 }
 
-// Once asks every daemon for one snapshot and its journal, for the verbs that print and end.
+// Once asks every daemon for one snapshot and its journal, for the verbs that print and end. All are asked at the same
+// time: one that hangs must not hide the others.
 func (s *Source) Once(ctx context.Context) *Fleet {
 	ctx, cancel := context.WithTimeout(ctx, dialBound)
 	defer cancel()
+	var wg sync.WaitGroup
 	for _, d := range s.discover() {
 		s.adopt(d)
-		c := client.New(d.path)
-		snap, err := c.Snapshot(ctx)
-		if err != nil {
-			s.lost(d.name, err)
-			continue
-		}
-		s.take(d.name, control.Watch{Snapshot: snap})
-		s.history(ctx, d.name, c)
+		wg.Go(func() {
+			c := client.New(d.path)
+			snap, err := c.Snapshot(ctx)
+			if err != nil {
+				s.lost(d.name, err)
+				return
+			}
+			s.take(d.name, control.Watch{Snapshot: snap})
+			s.history(ctx, d.name, c)
+		})
 	}
+	wg.Wait()
 	return s.Fleet()
 }

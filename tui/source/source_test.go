@@ -80,3 +80,29 @@ func TestReconnects(t *testing.T) {
 	cancel()
 	<-done
 }
+
+// A daemon that hangs keeps its socket and says nothing; the others are shown all the same, those listed after it too.
+func TestOnceWithOneThatHangs(t *testing.T) {
+	dir := t.TempDir()
+	l, err := net.Listen("unix", filepath.Join(dir, "a.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	live, err := net.Listen("unix", filepath.Join(dir, "b.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/v1/snapshot", func(w http.ResponseWriter, _ *http.Request) {
+		_ = json.NewEncoder(w).Encode(&control.Snapshot{Name: "b", Role: control.RoleGroupMember, Time: time.Now(), GM: &control.GroupMember{}})
+	})
+	mux.HandleFunc("/v1/events", func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode([]control.Event{}) })
+	s := &http.Server{Handler: mux, ReadHeaderTimeout: 30 * time.Second}
+	go func() { _ = s.Serve(live) }()
+	defer s.Close()
+	f := Dir(dir).Once(t.Context())
+	if a, b := f.Node("a"), f.Node("b"); a == nil || a.Connected || b == nil || !b.Connected {
+		t.Fatalf("one hangs and one answers, but: %+v", f.Nodes)
+	}
+}

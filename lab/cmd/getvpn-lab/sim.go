@@ -35,6 +35,9 @@ func simCommand() *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			w := cmd.OutOrStdout()
+			if o.seeds < 1 {
+				return fmt.Errorf("--seeds %d plays nothing: give at least 1", o.seeds)
+			}
 			draw := sim.Draw
 			if o.faults != "" {
 				b, err := os.ReadFile(o.faults)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -151,6 +152,9 @@ func showCommand(o *options) *cobra.Command {
 				return err
 			}
 			fleet := src.Once(cmd.Context())
+			if err := reached(fleet); err == nil && len(args) == 2 && !slices.Contains(fleet.Groups(), args[1]) {
+				return refused{fmt.Errorf("no attached key server has a group %q; the groups here are [%s]", args[1], strings.Join(fleet.Groups(), " "))}
+			}
 			if asJSON {
 				enc := json.NewEncoder(cmd.OutOrStdout())
 				enc.SetIndent("", "  ")
