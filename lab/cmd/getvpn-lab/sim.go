@@ -73,12 +73,15 @@ func simCommand() *cobra.Command {
 				if runs%500 == 0 {
 					fmt.Fprintf(w, "%d seeds, %d broken, %v\n", runs, failed, time.Since(began).Round(time.Second))
 				}
-				return err == nil && failed < o.most
+				return err == nil && failed < o.most && cmd.Context().Err() == nil
 			})
 			if err != nil {
 				return err
 			}
 			fmt.Fprintf(w, "%d seeds from %d in %v: %d steps, %d seeds with violations\n", runs, o.from, time.Since(began).Round(100*time.Millisecond), steps, failed)
+			if cmd.Context().Err() != nil && runs < o.seeds {
+				return fmt.Errorf("stopped after %d of %d seeds", runs, o.seeds)
+			}
 			if failed > 0 {
 				return fmt.Errorf("%d of %d seeds broke an invariant", failed, runs)
 			}
