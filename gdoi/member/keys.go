@@ -31,7 +31,9 @@ type tek struct {
 type kek struct {
 	receiver         *push.Receiver
 	created, expires machine.Instant
-	from             netip.AddrPort // the multicast group that messages under it go to; invalid: unicast
+	// lasts is when it ends as long as it is the key server's newest; expires is earlier where another one took its place.
+	lasts machine.Instant
+	from  netip.AddrPort // the multicast group that messages under it go to; invalid: unicast
 }
 
 // Limits: what a key server can make a member keep.
@@ -82,18 +84,27 @@ func (g *Group) takeKEK(now machine.Now, o *pull.KEKOffer, seq uint32) error {
 	if k := g.kek(o.SPI); k != nil {
 		k.receiver.Raise(seq)
 		k.receiver.Key().Ack, k.from = push.AckType(o.Ack), multicast(o.Dst)
-		k.expires = min(k.expires, now.Mono.Add(life))
+		k.lasts = min(k.lasts, now.Mono.Add(life))
+		g.stays(k)
 		return nil
 	}
 	key, err := push.KeyFromOffer(o)
 	if err != nil {
 		return err
 	}
-	g.keks = append(g.keks, &kek{push.NewReceiver(key, seq), now.Mono, now.Mono.Add(life), multicast(o.Dst)})
+	g.keks = append(g.keks, &kek{push.NewReceiver(key, seq), now.Mono, now.Mono.Add(life), now.Mono.Add(life), multicast(o.Dst)})
 	for len(g.keks) > maxKEKs {
 		g.dropKEK(0)
 	}
 	return nil
+}
+
+// stays takes a KEK that is known for the newest, because a key server has just said so. While two sides become one, each
+// says that its own takes the place of all others, and it is the last word that counts.
+func (g *Group) stays(k *kek) {
+	k.expires = k.lasts
+	i := slices.Index(g.keks, k)
+	g.keks = append(slices.Delete(g.keks, i, i+1), k)
 }
 
 func (g *Group) dropKEK(i int) {

@@ -90,6 +90,9 @@ func (g *Group) PushMessage(now machine.Now, spi gdoi.KEKSPI, ev machine.Datagra
 	}
 	if m.Offer != nil {
 		defer m.Offer.Destroy()
+		if k := g.kek(spi); k != nil && m.Offer.KEK == nil {
+			g.stays(k) // whoever sent it has none that is newer
+		}
 		out = g.rekeyed(now, m.Offer, m.Signer, out)
 	}
 	if ack != nil && g.carriedOut(m) {
