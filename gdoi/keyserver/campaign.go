@@ -40,6 +40,8 @@ type campaign struct {
 	sent      machine.Instant // the last datagram to a multicast group
 	// overtaken: another campaign has begun before this one ended, and counts instead.
 	overtaken bool
+	// parted: a key server was out of reach, or not in step, while it went on. Who is silent may get its rekeys from that one.
+	parted bool
 }
 
 // announced is one message of a campaign; key is for answers of those who are to use the KEK, nil where nobody is asked.
@@ -77,7 +79,7 @@ func (g *Group) newCampaign() *campaign {
 
 // campaignFor asks some members, beside what is being announced to all.
 func (g *Group) campaignFor(members []*member) *campaign {
-	c := &campaign{byAddr: map[netip.Addr][]*asked{}}
+	c := &campaign{byAddr: map[netip.Addr][]*asked{}, parted: !g.whole()}
 	for _, m := range members {
 		if m.left {
 			continue
@@ -307,7 +309,9 @@ func (g *Group) silent(c *campaign, out machine.Effects) machine.Effects {
 		if !a.expects || a.done || g.members.byAddr[a.to] != a.m || a.m.left {
 			continue
 		}
-		a.m.missed++
+		if !c.parted {
+			a.m.missed++
+		}
 		a.m.missedTotal++
 		if n++; n <= namedSilent {
 			names = append(names, a.m.peer.Identity)

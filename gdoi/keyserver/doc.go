@@ -36,7 +36,8 @@
 // key tree. The messages of one announcement, each under another KEK, are a campaign: one answer to any of them, or to a
 // later campaign, or a registration, ends the repeats to a member. Whoever is silent for 10 s after the last repeat, three
 // campaigns in a row, leaves the list and must register again; a campaign that another one has overtaken before it
-// ended does not count. Members that cannot answer get all repeats and stay. Old, repeated, forged and unasked answers change nothing
+// ended does not count, nor does one during which another key server of the group was out of reach: whoever is silent here may
+// answer there, and must be on the list when both are one again. Members that cannot answer get all repeats and stay. Old, repeated, forged and unasked answers change nothing
 // and are counted (gdoi/reasons.go).
 //
 // A group may have its messages sent to a multicast group, one datagram for all. Then they are repeated until everybody has

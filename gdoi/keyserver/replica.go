@@ -133,6 +133,11 @@ func (g *Group) SetInStep(now machine.Now, peers int) {
 	if peers > 0 {
 		g.replica.lastContact = now.Mono
 	}
+	if !g.whole() {
+		for _, c := range g.campaigns {
+			c.parted = true
+		}
+	}
 }
 
 // whole says whether all key servers are there and in step.
