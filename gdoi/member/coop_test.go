@@ -223,6 +223,39 @@ func TestDeadServersInARollover(t *testing.T) {
 	}
 }
 
+// TestServerDiesWhileItAnswers: a rekey was missed, and the key server dies between its first answer and the keys: another one
+// is asked before others send with the new keys. Without such haste it gets all the time that an exchange takes.
+func TestServerDiesWhileItAnswers(t *testing.T) {
+	for _, base := range []time.Duration{a, 10 * time.Second} {
+		b := newBench(t, Config{KeyServers: []netip.AddrPort{ks1, ks2, ks3}})
+		o := offer(0, []gdoi.SID{1}, 0x1001)
+		o.DTD = 4 * base
+		b.grant(o)
+		b.d.asked = nil
+		b.run(time.Hour - 4*base) // T0
+		begin := b.now.Mono
+		for len(b.d.asked) == 0 {
+			b.run(10 * time.Millisecond)
+		}
+		b.g.answered(b.now)
+		b.run(answering - 10*time.Millisecond)
+		if len(b.d.asked) != 1 {
+			t.Errorf("A = %v: asked %v; the first one may wait for other key servers", base, b.d.asked)
+		}
+		b.run(begin.Add(2 * base).Sub(b.now.Mono))
+		if !slices.Contains(b.d.asked, ks2) {
+			t.Errorf("A = %v: asked %v until others send with the new keys", base, b.d.asked)
+		}
+	}
+	b := newBench(t, Config{KeyServers: []netip.AddrPort{ks1, ks2}})
+	b.run(time.Second)
+	b.g.answered(b.now)
+	b.run(2 * impatience)
+	if !slices.Equal(b.d.asked, []netip.AddrPort{ks1}) {
+		t.Errorf("at the start: asked %v", b.d.asked)
+	}
+}
+
 func deletes(kek byte) []isakmp.Delete {
 	return []isakmp.Delete{push.DeleteTEKs(), push.DeleteKEK(gdoi.KEKSPI{kek})}
 }

@@ -121,7 +121,7 @@ func (g *Group) PullMessage(now machine.Now, msg []byte, out machine.Effects) (m
 	}
 	// The message was authentic: the key server knows the session.
 	g.patience.Stop()
-	g.impatient.Stop()
+	g.answered(now)
 	g.session.Alive(now)
 	if offer == nil {
 		return out, nil

@@ -24,6 +24,8 @@ const (
 	// minImpatience and patienceParts of A are the least that it becomes for a member that lacks new keys.
 	minImpatience = time.Second
 	patienceParts = 4
+	// answering is the least that a key server gets for the keys when it has answered: it may wait for other key servers.
+	answering = 3 * time.Second
 	// unreachableFor is how long a key server that did not answer is tried after all others only. Longer than that, and a
 	// member would not go back to the one that it prefers; shorter, and each registration might cost impatience. One
 	// that was given less time than impatience may only have been unlucky, and is left out for a part of this.
@@ -103,6 +105,16 @@ func (g *Group) hurry(now machine.Now) {
 		g.impatient.Set(now.Mono.Add(patience))
 	case len(g.servers.list) > 1:
 		g.impatient.Set(now.Mono.Add(2 * patience))
+	}
+}
+
+// answered says that the key server in use is there. One that dies in the middle of an exchange is still left in time, where
+// time matters; elsewhere it gets all the time that an exchange takes.
+func (g *Group) answered(now machine.Now) {
+	_, on := g.impatient.Deadline()
+	g.impatient.Stop()
+	if on && g.state.HoldsKeys() && g.cause.lacks() {
+		g.impatient.Set(now.Mono.Add(max(g.given, answering)))
 	}
 }
 
