@@ -44,8 +44,13 @@ const rareIDs = 16
 func (d *decoder) cooperation(v *value, c *KS) {
 	o := &Cooperation{Priority: defaultPriority, Timers: coop.DefaultTimers}
 	profile := ""
-	t := &o.Timers
-	timer := func(into *time.Duration) func(*value) { return d.duration(into, minCoopTimer, coop.MaxInterval) }
+	t, at := &o.Timers, v // at is where timers are said to be wrong: the later of those that are written, of which dead is the last
+	timer := func(into *time.Duration) func(*value) {
+		return func(v *value) {
+			d.duration(into, minCoopTimer, coop.MaxInterval)(v)
+			at = v
+		}
+	}
 	d.object(v,
 		must("id", d.coopID(&o.ID)),
 		opt("priority", d.integer(&o.Priority, 1, node.MaxPriority)),
@@ -55,16 +60,16 @@ func (d *decoder) cooperation(v *value, c *KS) {
 				*t = profiles[profile]
 			}
 		}),
-		opt("announce", timer(&t.Announce)), // these after the profile, which they change
+		opt("query", timer(&t.Query)), // these after the profile, which they change
+		opt("announce", timer(&t.Announce)),
 		opt("dead", timer(&t.Dead)),
-		opt("query", timer(&t.Query)),
 		opt("retries", d.integer(&t.Retries, 1, maxCoopRetries)),
 		must("peers", d.coopPeers(o, c)))
 	if v.kind != mapping {
 		return
 	}
 	if err := t.Validate(); err != nil {
-		d.fail(v, "%s", trim(err))
+		d.fail(at, "%s", trim(err))
 	}
 	c.Cooperation = o
 }

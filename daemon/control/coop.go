@@ -28,13 +28,14 @@ type Coop struct {
 	Why          string    `json:"why,omitempty"`
 	Term         uint64    `json:"term"`
 	Primary      int       `json:"primary"` // whom it follows, itself included; 0: nobody yet
-	PrimarySince time.Time `json:"primary_since"`
+	PrimarySince time.Time `json:"primary_since,omitzero"`
 	Split        string    `json:"split"`                 // what key servers do that cannot reach each other: fork or continue
 	Unreachable  []int     `json:"unreachable,omitempty"` // since split_since
 	Rivals       []int     `json:"rivals,omitempty"`      // other primaries that are heard of
-	SplitSince   time.Time `json:"split_since"`
-	Merging      bool      `json:"merging"` // keys of several sides are being brought together
-	Epoch        uint64    `json:"epoch"`   // of the newest TEK
+	SplitSince   time.Time `json:"split_since,omitzero"`
+	Merging      bool      `json:"merging"`              // keys of several sides are being brought together
+	MergeLeft    float64   `json:"merge_left,omitempty"` // seconds until the keys of one side have ended
+	Epoch        uint64    `json:"epoch"`                // of the newest TEK
 
 	Profile      string  `json:"profile"`            // of the timers: default, fast or custom
 	AnnInterval  float64 `json:"announce_interval"`  // seconds, as the next two

@@ -15,7 +15,7 @@ func Coop(i *coop.Info) *control.Coop {
 	out := &control.Coop{
 		ID: int(i.ID), Address: i.Addr.String(), Protocol: coop.ProtocolVersion, Priority: i.Priority, Role: i.Role.String(), Ready: i.Ready, Why: i.Why, Term: i.Term,
 		Primary: int(i.Primary), PrimarySince: i.PrimarySince, Split: i.Split.String(), Unreachable: ids(i.Unreachable), Rivals: ids(i.Rivals),
-		SplitSince: i.SplitSince, Merging: i.Merging, Epoch: i.Epoch, Profile: i.Profile, AnnInterval: i.AnnInterval.Seconds(),
+		SplitSince: i.SplitSince, Merging: i.Merging, MergeLeft: i.MergeLeft.Seconds(), Epoch: i.Epoch, Profile: i.Profile, AnnInterval: i.AnnInterval.Seconds(),
 		DeadInterval: i.DeadInterval.Seconds(), Query: i.QueryInterval.Seconds(), QueryRetries: i.QueryRetries,
 		NextAnn: i.NextAnn.Seconds(), NextCheck: i.NextCheck.Seconds(), Retries: i.Retries,
 		Version: control.CoopVersion(i.Version), Replicated: control.CoopVersion(i.Replicated), Diff: i.Diff, WrongTime: i.WrongTime,

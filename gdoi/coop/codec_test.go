@@ -123,6 +123,7 @@ func TestDiffLines(t *testing.T) {
 		{[]string{"a", "b"}, []string{"b", "a"}, []string{"- a", "+ a"}},
 		{nil, []string{"a"}, []string{"+ a"}},
 		{[]string{"a"}, nil, []string{"- a"}},
+		{[]string{`sa "" rule a`}, []string{`sa "x" rule a`}, []string{"- rule a", `+ sa "x" rule a`}},
 		{[]string{"a", "x", "c"}, []string{"a", "y", "c"}, []string{"- x", "+ y"}},
 	} {
 		if got := diffLines(c.theirs, c.ours); !reflect.DeepEqual(got, c.want) {

@@ -1,5 +1,7 @@
 package coop
 
+import "strings"
+
 // maxDiff is how many lines of difference are kept, and maxCompare how many lines of a policy are compared in order.
 const (
 	maxDiff    = 200
@@ -31,10 +33,10 @@ func diffLines(theirs, ours []string) []string {
 		case i < len(theirs) && j < len(ours) && theirs[i] == ours[j]:
 			i, j = i+1, j+1
 		case j == len(ours) || i < len(theirs) && common[i+1][j] >= common[i][j+1]:
-			out = append(out, "- "+theirs[i])
+			out = append(out, "- "+shown(theirs[i]))
 			i++
 		default:
-			out = append(out, "+ "+ours[j])
+			out = append(out, "+ "+shown(ours[j]))
 			j++
 		}
 		if len(out) == maxDiff {
@@ -43,3 +45,6 @@ func diffLines(theirs, ours []string) []string {
 	}
 	return out
 }
+
+// shown is a line as operators see it: an SA without a name needs none.
+func shown(line string) string { return strings.TrimPrefix(line, `sa "" `) }

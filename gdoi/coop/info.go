@@ -98,9 +98,10 @@ type Info struct {
 	Unreachable []ID
 	Rivals      []ID
 	SplitSince  time.Time
-	// Merging says that keys of several sides are being brought together.
-	Merging bool
-	Epoch   uint64 // of the newest TEK
+	// Merging says that keys of several sides are being brought together; in MergeLeft those of one side have ended.
+	Merging   bool
+	MergeLeft time.Duration
+	Epoch     uint64 // of the newest TEK
 	// Profile is "default", "fast" or "custom"; the rest are the timers.
 	Profile                                  string
 	AnnInterval, DeadInterval, QueryInterval time.Duration

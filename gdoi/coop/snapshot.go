@@ -34,8 +34,11 @@ func (c *Cell) Info(now machine.Now) Info {
 		i.Version = Version{i.Term, c.group.Head()}
 		i.Replicated = Version{i.Term, min(c.replica.all, i.Version.N)}
 	}
-	if g, ok := c.group.(interface{ Merging() bool }); ok {
-		i.Merging = g.Merging()
+	if g, ok := c.group.(interface {
+		Merging() bool
+		MergeEnd() machine.Instant
+	}); ok && g.Merging() {
+		i.Merging, i.MergeLeft = true, max(0, g.MergeEnd().Sub(now.Mono))
 	}
 	for _, p := range c.peers {
 		if !p.live {

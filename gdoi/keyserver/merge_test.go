@@ -86,6 +86,9 @@ func TestMergeOrder(t *testing.T) {
 	if _, err := a.register(testPeer(9), 1); err != nil {
 		t.Errorf("later: %v", err)
 	}
+	if left := a.g.MergeEnd().Sub(a.now.Mono); left < 3*delay || left > 4*delay {
+		t.Errorf("the merge ends in %v, with an activation delay of %v", left, delay)
+	}
 	a.run(4 * delay)
 	if len(a.g.teks) != 1 || len(a.g.keks) != 1 || a.g.Merging() || a.notes(gdoi.NoteCoopOneEpoch) != 1 {
 		t.Errorf("after 4A: %d TEKs, %d KEKs, merging %v", len(a.g.teks), len(a.g.keks), a.g.Merging())

@@ -35,6 +35,25 @@ type mergeRecord struct {
 // Merging says that keys of several sides are being brought together.
 func (g *Group) Merging() bool { return g.merging != nil }
 
+// MergeEnd is when the last foreign key ends, of a merge under way.
+func (g *Group) MergeEnd() (end machine.Instant) {
+	if g.merging == nil {
+		return 0
+	}
+	end = g.merging.hold
+	for _, s := range g.merging.teks {
+		if t := g.tekWith(s); t != nil {
+			end = max(end, t.expires)
+		}
+	}
+	for _, s := range g.merging.keks {
+		if k := g.kekWith(s); k != nil {
+			end = max(end, k.expires)
+		}
+	}
+	return end
+}
+
 // begin notes that a merge is under way.
 func (m *merger) begin(now machine.Now, out machine.Effects) machine.Effects {
 	g := m.g

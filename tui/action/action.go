@@ -8,9 +8,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -133,6 +135,9 @@ func Handover(ctx context.Context, fleet *source.Fleet, group, to string) (strin
 		return "", err
 	}
 	if c := fleet.Cooperation(group); c != nil {
+		if err := known(c, to); err != nil {
+			return "", err
+		}
 		for i := range c.Servers {
 			s := &c.Servers[i]
 			if to != s.Name && to != s.Address && to != fmt.Sprint(s.ID) {
@@ -150,6 +155,25 @@ func Handover(ctx context.Context, fleet *source.Fleet, group, to string) (strin
 	defer cancel()
 	r, err := client.New(n.Socket).Handover(ctx, control.HandoverRequest{Group: group, To: to})
 	return told(n.Name, r, err)
+}
+
+// known fails for what no key server would take for one: neither a number nor an address, nor a name that the console has seen.
+func known(c *source.Cooperation, to string) error {
+	_, noNumber := strconv.Atoi(to)
+	_, noAddr := netip.ParseAddr(to)
+	_, noPort := netip.ParseAddrPort(to)
+	if to == "" || noNumber == nil || noAddr == nil || noPort == nil {
+		return nil
+	}
+	var names []string
+	for i := range c.Servers {
+		if s := &c.Servers[i]; s.Name == to {
+			return nil
+		} else if s.Node != nil {
+			names = append(names, s.Name)
+		}
+	}
+	return fmt.Errorf("no key server %q in group %s; give its number, its address, or the name of one that is attached here: %s", to, c.Group, strings.Join(names, ", "))
 }
 
 // address is that of an attached node, or what was given: an address or an identity.

@@ -70,6 +70,10 @@ func TestWhoIsAsked(t *testing.T) {
 		})
 	}
 	var asked []string
+	if text, err := Handover(t.Context(), listening(t, sourcetest.Coop(), &asked), "blue", "ks9"); err == nil || !strings.Contains(err.Error(), "name") ||
+		!strings.HasSuffix(err.Error(), ": ks1, ks2, ks3") || asked != nil {
+		t.Errorf("handover to nobody: %q, %v; asked %q", text, err, asked)
+	}
 	f := listening(t, sourcetest.Split(), &asked)
 	f.Nodes[0].Socket += "-gone"
 	if text, err := RemoveMember(t.Context(), f, "blue", []string{"gm1"}, false); err == nil || !strings.Contains(err.Error(), "but ks3") {

@@ -76,6 +76,7 @@ func TestScreens(t *testing.T) {
 			{"node", []string{"down", "enter"}, nil}, {"help", []string{"?"}, nil}, {"ask", []string{"R"}, nil}, {"filter", []string{"/", "g", "m", "3", "enter"}, nil},
 			{"alone", []string{"6"}, nil}, {"coop", []string{"6"}, sourcetest.Coop}, {"coop-overview", nil, sourcetest.Coop}, {"coop-node", []string{"enter"}, sourcetest.Coop},
 			{"coop-ask", []string{"6", "down", "H"}, sourcetest.Coop},
+			{"gone", []string{"6"}, sourcetest.Gone}, {"gone-overview", nil, sourcetest.Gone},
 			{"split", []string{"6", "down", "down"}, sourcetest.Split}, {"split-overview", nil, sourcetest.Split}, {"split-keys", []string{"3"}, sourcetest.Split},
 		} {
 			t.Run(size.name+"-"+screen.name, func(t *testing.T) {

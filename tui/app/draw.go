@@ -60,22 +60,28 @@ func (m *Model) View() string {
 // title says what the console looks at, and how all of it is.
 func (m *Model) title() string {
 	t, f := m.theme, m.shown()
-	up, down := 0, []string{}
+	up, down, hang := 0, []string{}, []string{}
 	for i := range f.Nodes {
-		if f.Nodes[i].Connected {
+		switch n := &f.Nodes[i]; {
+		case !n.Connected:
+			down = append(down, n.Name)
+		case f.Hangs(n):
+			hang = append(hang, n.Name)
+		default:
 			up++
-		} else {
-			down = append(down, f.Nodes[i].Name)
 		}
 	}
 	state := t.State(theme.Good, fmt.Sprintf("%d up", up))
 	if len(down) > 0 {
 		state += "  " + t.State(theme.Broken, "down: "+ansi.Truncate(strings.Join(down, " "), 24, "…"))
 	}
+	if len(hang) > 0 {
+		state += "  " + t.State(theme.Broken, "hangs: "+ansi.Truncate(strings.Join(hang, " "), 16, "…"))
+	}
 	if split := view.SplitGroups(f); len(split) > 0 {
 		state = t.State(theme.Broken, "SPLIT: "+ansi.Truncate(strings.Join(split, " "), 16, "…")) + "  " + state
 	}
-	if up == 0 && len(down) == 0 {
+	if len(f.Nodes) == 0 {
 		state = t.State(theme.Neutral, "looking")
 	}
 	left := " " + t.Brand.Render("getvpn") + t.Dim.Render("  ") + t.Text.Render(f.Title)

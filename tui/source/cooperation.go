@@ -11,12 +11,13 @@ import (
 // Cooperation is how the key servers of a group stand to each other, put together from what all of them say.
 type Cooperation struct {
 	Group     string
-	Split     string      // what key servers do that cannot reach each other: fork or continue
-	Servers   []Server    // by number
-	Sides     [][]*Server // those that live, by who reaches whom; more than one: they are split
-	Primaries []*Server   // that say so themselves
-	Merging   bool        // keys of several sides are being brought together
-	Since     time.Time   // when the first of them missed another; zero: none is missed
+	Split     string        // what key servers do that cannot reach each other: fork or continue
+	Servers   []Server      // by number
+	Sides     [][]*Server   // those that live, by who reaches whom; more than one: they are split
+	Primaries []*Server     // that say so themselves
+	Merging   bool          // keys of several sides are being brought together
+	MergeLeft time.Duration // until the keys of one side have ended; zero: not known
+	Since     time.Time     // when the first of them missed another; zero: none is missed
 }
 
 // Server is one key server of a Cooperation.
@@ -30,8 +31,44 @@ type Server struct {
 	Hangs   bool // it keeps its connection, and says nothing
 }
 
-// hung is how long a key server that shares a group may say nothing: what it tells of its timers changes all the time.
-const hung = 5 * time.Second
+// A key server that shares a group tells of it every second, since its timers change all the time. hung is how long it may
+// say nothing; missed is how long when others that do talk miss it too.
+const (
+	hung   = 5 * time.Second
+	missed = 1500 * time.Millisecond
+)
+
+// Hangs says whether a node keeps its connection and says nothing.
+func (f *Fleet) Hangs(n *Node) bool {
+	if !n.Connected || n.Snap == nil || n.Snap.KS == nil {
+		return false
+	}
+	for i := range n.Snap.KS.Groups {
+		if g := &n.Snap.KS.Groups[i]; g.Coop != nil && f.hangs(n, g) {
+			return true
+		}
+	}
+	return false
+}
+
+// hangs says so of one that shares a group. A witness has talked lately itself: if nobody has, it is the console that was
+// held up.
+func (f *Fleet) hangs(n *Node, g *control.KSGroup) bool {
+	age := n.Age(f.Time)
+	if !n.Connected || age <= missed {
+		return false
+	}
+	if age > hung {
+		return true
+	}
+	miss := false
+	f.eachOwn(g.Name, func(o *Node, other *control.KSGroup) {
+		miss = miss || o.Connected && o.Age(f.Time) <= missed && slices.ContainsFunc(other.Coop.Peers, func(p control.CoopPeer) bool {
+			return p.ID == g.Coop.ID && (p.Link == control.LinkSilent || p.Link == control.LinkDown)
+		})
+	})
+	return miss
+}
 
 // Self is what a server that answers says of the cooperation; nil: it does not answer.
 func (s *Server) Self() *control.Coop {
@@ -53,7 +90,7 @@ func (f *Fleet) Cooperation(group string) *Cooperation {
 		s := c.server(g.Coop.ID)
 		if s.Node == nil || n.Connected {
 			s.Node, s.Group, s.Name, s.Address = n, g, n.Name, g.Coop.Address
-			s.Hangs = n.Connected && f.Time.Sub(n.Seen) > hung
+			s.Hangs = f.hangs(n, g)
 		}
 		if c.Split == "" || n.Connected {
 			c.Split = g.Coop.Split
@@ -136,7 +173,9 @@ func (c *Cooperation) judge() {
 		if self.Role == control.RolePrimary {
 			c.Primaries = append(c.Primaries, s)
 		}
-		c.Merging = c.Merging || self.Merging
+		if c.Merging = c.Merging || self.Merging; self.Merging {
+			c.MergeLeft = max(c.MergeLeft, time.Duration(self.MergeLeft*float64(time.Second)))
+		}
 		if t := self.SplitSince; len(self.Unreachable) > 0 && !t.IsZero() && (c.Since.IsZero() || t.Before(c.Since)) {
 			c.Since = t
 		}

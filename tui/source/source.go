@@ -291,5 +291,11 @@ func (s *Source) Once(ctx context.Context) *Fleet {
 		})
 	}
 	wg.Wait()
-	return s.Fleet()
+	f := s.Fleet()
+	for i := range f.Nodes { // who answered was asked once, however long it took to wait for the others
+		if n := &f.Nodes[i]; n.Connected {
+			n.Seen = f.Time
+		}
+	}
+	return f
 }

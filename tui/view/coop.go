@@ -211,13 +211,19 @@ func (f *Frame) hears(c *source.Cooperation, self *control.Coop) string {
 func (f *Frame) coopDetail(c *source.Cooperation, s *source.Server) []string {
 	t, self := f.Theme, s.Self()
 	if self == nil {
-		if s.Node == nil {
-			return []string{"", t.Dim.Render(fmt.Sprintf(" %s is not attached; this is what the others say of it", s.Name))}
+		out := []string{"", ""}
+		switch {
+		case s.Node == nil:
+			out[1] = t.Dim.Render(fmt.Sprintf(" %s is not attached; this is what the others say of it", s.Name))
+		case s.Hangs:
+			out[1] = t.Bad.Render(fmt.Sprintf(" × %s keeps its connection, and has said nothing for %s", s.Name, widget.Clock(s.Node.Age(f.Fleet.Time))))
+		default:
+			out[1] = f.banner(s.Node)
 		}
-		if s.Hangs {
-			return []string{"", t.Bad.Render(fmt.Sprintf(" × %s keeps its connection, and has said nothing for %s", s.Name, widget.Clock(s.Node.Age(f.Fleet.Time))))}
+		if p := latest(c); p != nil { // the room is there, and who looks at one that is gone asks what became of the rest
+			out = append(out, f.coopDetail(c, p)[1:]...)
 		}
-		return []string{"", f.banner(s.Node)}
+		return out
 	}
 	field := func(k, v string) string { return t.Dim.Render(k+" ") + t.Text.Render(v) + "   " }
 	next := field("next announcement", fmt.Sprintf("%.1fs", self.NextAnn))
@@ -240,6 +246,16 @@ func (f *Frame) coopDetail(c *source.Cooperation, s *source.Server) []string {
 		}
 	}
 	return out
+}
+
+// latest is the primary of the latest term, which answers; nil: there is none.
+func latest(c *source.Cooperation) (best *source.Server) {
+	for _, p := range c.Primaries {
+		if best == nil || p.Self().Term > best.Self().Term {
+			best = p
+		}
+	}
+	return best
 }
 
 func follows(c *source.Cooperation, self *control.Coop) string {

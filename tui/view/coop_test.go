@@ -1,6 +1,7 @@
 package view
 
 import (
+	"bytes"
 	"encoding/json"
 	"flag"
 	"os"
@@ -100,6 +101,10 @@ func TestCoopJSON(t *testing.T) {
 		got.Groups[1].Sessions[1].Status != "Dead" || got.Groups[1].Sessions[0].Counters.Sent != 226 || got.Groups[2].Coop.Term != 4 {
 		t.Errorf("%s", b)
 	}
+	well, err := json.Marshal(Coop{Group: "blue"}.Data(sourcetest.Coop()))
+	if err != nil || bytes.Contains(well, []byte(`"split_since"`)) || !bytes.Contains(b, []byte(`"split_since"`)) {
+		t.Errorf("a split that is none begins: %v %s", err, well)
+	}
 	if len(got.Banners) != 3 || got.Banners[0].Kind != "split" || got.Banners[1].Kind != "policy" || len(got.Banners[1].Lines) != 2 || got.Banners[2].Kind != "blocked" {
 		t.Errorf("%+v", got.Banners)
 	}
@@ -129,6 +134,23 @@ func TestBanners(t *testing.T) {
 				c.Peers[1].Link, c.Unreachable = control.LinkSilent, []int{3}
 			}
 		}, "out-of-reach", "ks3 (hangs)"},
+		{"one hangs, and others miss it", func(f *source.Fleet) {
+			f.Nodes[2].Seen = f.Time.Add(-1600 * time.Millisecond)
+			for i := range 2 {
+				c := coop(f, i)
+				c.Peers[1].Link, c.Unreachable = control.LinkSilent, []int{3}
+			}
+		}, "out-of-reach", "ks3 (hangs)"},
+		{"the console was held up", func(f *source.Fleet) {
+			for i := range 3 {
+				f.Nodes[i].Seen = f.Time.Add(-1600 * time.Millisecond)
+			}
+			coop(f, 2).Ready = true
+		}, "", ""},
+		{"a slow word, and nobody misses it", func(f *source.Fleet) {
+			f.Nodes[2].Seen = f.Time.Add(-4 * time.Second)
+			coop(f, 2).Ready = true
+		}, "", ""},
 		{"one was never seen", func(f *source.Fleet) {
 			f.Nodes = append(f.Nodes[:2:2], f.Nodes[3:]...)
 			for i := range 2 {
@@ -148,7 +170,7 @@ func TestBanners(t *testing.T) {
 			}
 		}, "no-primary", "told to wait"},
 		{"two primaries meet", func(f *source.Fleet) { c := coop(f, 2); c.Role, c.Ready = control.RolePrimary, true }, "split", "2 PRIMARIES (ks1 ks3)"},
-		{"two sides become one", func(f *source.Fleet) { coop(f, 2).Ready = true; coop(f, 0).Merging = true }, "merge", "keys of both sides"},
+		{"two sides become one", func(f *source.Fleet) { coop(f, 2).Ready = true; coop(f, 0).Merging, coop(f, 0).MergeLeft = true, 40 }, "merge", "MERGE 00:40 left: members have the keys of both sides"},
 		{"three ways", func(f *source.Fleet) {
 			for i := range 3 {
 				c := coop(f, i)

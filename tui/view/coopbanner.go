@@ -9,6 +9,7 @@ import (
 	"github.com/getvpn/getvpn/daemon/control"
 	"github.com/getvpn/getvpn/tui/source"
 	"github.com/getvpn/getvpn/tui/theme"
+	"github.com/getvpn/getvpn/tui/widget"
 )
 
 // Banner is something among key servers that an operator must not overlook.
@@ -39,7 +40,11 @@ func banners(c *source.Cooperation, f *source.Fleet) []Banner {
 		add(theme.Broken, "no-primary", "NO PRIMARY: nobody makes keys, and members that come are told to wait")
 	}
 	if c.Merging {
-		add(theme.Caution, "merge", "MERGE: members get the keys of both sides; one set of keys is left when the other side's have ended")
+		left := "under way"
+		if c.MergeLeft > 0 {
+			left = widget.Clock(c.MergeLeft) + " left"
+		}
+		add(theme.Caution, "merge", "MERGE %s: members have the keys of both sides until one side's end", left)
 	}
 	for i := range c.Servers {
 		s := &c.Servers[i]

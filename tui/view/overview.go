@@ -2,6 +2,7 @@ package view
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/getvpn/getvpn/daemon/control"
 	"github.com/getvpn/getvpn/tui/source"
@@ -19,7 +20,7 @@ func (Overview) Name() string { return "overview" }
 func (Overview) Rows(f *Frame) []string {
 	var names []string
 	for _, n := range f.Fleet.Nodes {
-		if f.match(nodeText(&n)) {
+		if f.match(nodeText(f.Fleet, &n)) {
 			names = append(names, n.Name)
 		}
 	}
@@ -85,13 +86,7 @@ func (f *Frame) groupHead(group string) []string {
 		}
 		return out
 	}
-	level, word := theme.Good, g.Health
-	if g.Health != "OK" {
-		level = theme.Caution
-		if g.HealthReason != "" {
-			word += " (" + g.HealthReason + ")"
-		}
-	}
+	level, word := f.groupHealth(g)
 	members := fmt.Sprintf("%d members", g.Present())
 	if all > 0 {
 		members = fmt.Sprintf("%d/%d registered", here, all)
@@ -105,8 +100,44 @@ func (f *Frame) groupHead(group string) []string {
 	return append(out, f.groupKeys(g.TEKs, g.KEK, stale(ks, f.Fleet.Time))...)
 }
 
-func nodeText(n *source.Node) string {
-	_, word := nodeState(n)
+// groupHealth is what a key server says of its group, with the names of those that it misses instead of their numbers, and
+// these first: a narrow screen cuts the end. The sides of a split say more than whom one of them misses.
+func (f *Frame) groupHealth(g *control.KSGroup) (theme.Level, string) {
+	if g.Health == "OK" && g.Coop == nil {
+		return theme.Good, g.Health
+	}
+	c := f.Fleet.Cooperation(g.Name)
+	if c != nil && len(c.Sides) > 1 {
+		word := "SPLIT " + sides(c)
+		if g.Health != "OK" && g.Health != "DEGRADED" {
+			word += ", " + g.Health
+		}
+		return theme.Broken, word
+	}
+	if g.Health == "OK" {
+		return theme.Good, g.Health
+	}
+	var why []string
+	if c != nil && g.Coop != nil && len(g.Coop.Unreachable) > 0 {
+		var gone []string
+		for _, id := range g.Coop.Unreachable {
+			gone = append(gone, c.Name(id))
+		}
+		why = append(why, strings.Join(gone, " ")+" out of reach")
+	}
+	for _, r := range strings.Split(g.HealthReason, "; ") {
+		if r != "" && (len(why) == 0 || !strings.HasPrefix(r, "out of reach: ")) {
+			why = append(why, r)
+		}
+	}
+	if len(why) == 0 {
+		return theme.Caution, g.Health
+	}
+	return theme.Caution, g.Health + " (" + strings.Join(why, "; ") + ")"
+}
+
+func nodeText(f *source.Fleet, n *source.Node) string {
+	_, word := nodeState(f, n)
 	text := n.Name + " " + n.Role + " " + word
 	if n.Snap != nil {
 		text += " " + n.Snap.Local
@@ -129,7 +160,7 @@ func (f *Frame) nodeTable(names []string) *widget.Table {
 	}}
 	for _, name := range names {
 		n := f.Fleet.Node(name)
-		level, word := nodeState(n)
+		level, word := nodeState(f.Fleet, n)
 		row := []string{" " + name, f.Theme.State(level, word)}
 		switch {
 		case n.Snap == nil:
@@ -204,7 +235,7 @@ func (Overview) Data(fleet *source.Fleet) any {
 	nodes := []node{}
 	for i := range fleet.Nodes {
 		n := &fleet.Nodes[i]
-		_, word := nodeState(n)
+		_, word := nodeState(fleet, n)
 		nodes = append(nodes, node{n.Name, n.Role, word, n.Connected, n.Problem, n.Snap})
 	}
 	return map[string]any{"attached": fleet.Title, "groups": fleet.Groups(), "nodes": nodes}

@@ -102,9 +102,11 @@ func (f *Frame) section(title, right string) string {
 	return head + t.Faint.Render(strings.Repeat("─", max(rule, 0))) + tail
 }
 
-// nodeLevel says how a node is, in a word.
-func nodeState(n *source.Node) (theme.Level, string) {
+// nodeState says how a node is, in a word.
+func nodeState(f *source.Fleet, n *source.Node) (theme.Level, string) {
 	switch {
+	case f.Hangs(n):
+		return theme.Broken, "hangs"
 	case !n.Connected && n.Snap == nil:
 		return theme.Broken, "unreachable"
 	case !n.Connected:

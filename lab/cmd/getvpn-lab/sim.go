@@ -32,12 +32,14 @@ func simCommand() *cobra.Command {
 		Example: "  getvpn-lab sim --seeds 1000\n" +
 			"  getvpn-lab sim --from 4711 --seeds 1 --trace\n" +
 			"  getvpn-lab sim --from 4711 --seeds 1 --faults sim-out/seed-4711/faults.txt",
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			w := cmd.OutOrStdout()
+		Args: func(cmd *cobra.Command, args []string) error { // what fails here is a wrong command line
 			if o.seeds < 1 {
 				return fmt.Errorf("--seeds %d plays nothing: give at least 1", o.seeds)
 			}
+			return cobra.NoArgs(cmd, args)
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			w := cmd.OutOrStdout()
 			draw := sim.Draw
 			if o.faults != "" {
 				b, err := os.ReadFile(o.faults)

@@ -58,6 +58,6 @@ func handoverCommand(o *options) *cobra.Command {
 			})
 		},
 	}
-	c.Flags().StringVar(&to, "to", "", "which one: its number, address, or node; otherwise whom an election would choose")
+	c.Flags().StringVar(&to, "to", "", "which one: its number, its address, or its name if it is attached here; otherwise whom an election would choose")
 	return c
 }

@@ -17,6 +17,26 @@ func Coop() *source.Fleet {
 	return f
 }
 
+// Gone returns the fleet of Coop after the primary, ks1, has hung: ks2 is primary, and misses it.
+func Gone() *source.Fleet {
+	f := Coop()
+	f.Nodes[0].Seen = Now.Add(-2 * time.Second)
+	for i := 2; i <= 3; i++ {
+		c := coopOf(f, i)
+		c.Ready, c.Why, c.Primary, c.Term, c.PrimarySince = true, "", 2, 4, Now.Add(-1*time.Second)
+		c.Unreachable, c.SplitSince = []int{1}, Now.Add(-2*time.Second)
+		c.History = append(c.History, control.CoopElection{At: c.PrimarySince, Term: 4, Primary: 2, Reason: "dead", Text: "key server 1, which was primary, is out of reach"})
+		p := &c.Peers[0]
+		p.Link, p.Heard = control.LinkSilent, 2
+		g := &f.Nodes[i-1].Snap.KS.Groups[0]
+		g.Health, g.HealthReason = "DEGRADED", "out of reach: key server 1"
+		if i == 2 {
+			c.Role, g.Role = control.RolePrimary, control.RolePrimary
+		}
+	}
+	return f
+}
+
 // Split returns that fleet after ks3 has lost the others for 34 s and is primary by itself, with another policy.
 func Split() *source.Fleet {
 	f := Coop()
