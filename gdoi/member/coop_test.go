@@ -201,6 +201,25 @@ func TestKeysThatWereWithdrawn(t *testing.T) {
 	}
 }
 
+// TestAWithdrawnKeyThatLives: what all key servers give out again lives, whoever withdrew it.
+func TestAWithdrawnKeyThatLives(t *testing.T) {
+	b := newBench(t, Config{KeyServers: []netip.AddrPort{ks1, ks2}})
+	b.run(time.Millisecond)
+	b.grant(keyed(offer(0, []gdoi.SID{1}, 0x1001), 1, 0))
+	b.out = b.g.deleted(b.now, &push.Message{Deletes: deletes(1)}, b.out)
+	b.run(10 * time.Second)
+	for sid := range gdoi.SID(3) {
+		if b.g.kek(gdoi.KEKSPI{1}) != nil {
+			t.Fatalf("taken after %d key servers gave it", sid)
+		}
+		b.grant(keyed(offer(0, []gdoi.SID{2 + sid}, 0x1001), 1, 0))
+		b.run(2 * time.Second)
+	}
+	if b.g.kek(gdoi.KEKSPI{1}) == nil || b.g.busy() {
+		t.Error("the key that both give is refused for ever")
+	}
+}
+
 // TestDeadServersInARollover: a rekey was missed and two of three key servers are dead: the third is asked before others
 // send with the new keys.
 func TestDeadServersInARollover(t *testing.T) {

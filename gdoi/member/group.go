@@ -64,6 +64,7 @@ type Group struct {
 	path      *lkh.Path     // in the key tree; nil: none
 	lostKEKs  []gdoi.KEKSPI // the last ones
 	withdrawn []gdoi.KEKSPI // the last ones that a rekey deleted
+	doubted   int           // registrations in a row that brought one of those
 	teks      []*tek        // oldest first
 	epoch     uint64
 	sending   map[int]gdoi.SPI // by class, of those that the access list in force uses

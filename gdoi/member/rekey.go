@@ -15,9 +15,11 @@ import (
 
 // granted takes the keys of a registration.
 func (g *Group) granted(now machine.Now, o *pull.Offer, out machine.Effects) machine.Effects {
-	if o.KEK != nil && slices.Contains(g.withdrawn, o.KEK.SPI) {
+	if o.KEK != nil && slices.Contains(g.withdrawn, o.KEK.SPI) && g.doubted < len(g.servers.list) {
 		// Written before the message that withdrew these keys, and overtaken by it.
-		// Another key server may know better than one that has not heard of it yet.
+		// Another key server may know better than one that has not heard of it yet. When as many as there are say the same, the
+		// key lives: who withdrew it was one of several primaries, and gave way.
+		g.doubted++
 		g.endExchange()
 		g.servers.next(now)
 		g.attempt.Set(now.Mono.Add(g.jitter(time.Second)))
@@ -25,6 +27,10 @@ func (g *Group) granted(now machine.Now, o *pull.Offer, out machine.Effects) mac
 	}
 	if err := g.takeKEK(now, o.KEK, o.Seq); err != nil {
 		return g.failed(now, err, out)
+	}
+	g.doubted = 0
+	if o.KEK != nil {
+		g.withdrawn = slices.DeleteFunc(g.withdrawn, func(spi gdoi.KEKSPI) bool { return spi == o.KEK.SPI })
 	}
 	g.trust(o, nil)
 	out = g.takePath(o, out)
