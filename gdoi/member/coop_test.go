@@ -206,6 +206,7 @@ func TestAWithdrawnKeyThatLives(t *testing.T) {
 	b := newBench(t, Config{KeyServers: []netip.AddrPort{ks1, ks2}})
 	b.run(time.Millisecond)
 	b.grant(keyed(offer(0, []gdoi.SID{1}, 0x1001), 1, 0))
+	b.g.kek(gdoi.KEKSPI{1}).receiver.Raise(1 << 20)
 	b.out = b.g.deleted(b.now, &push.Message{Deletes: deletes(1)}, b.out)
 	b.run(10 * time.Second)
 	for sid := range gdoi.SID(3) {
@@ -215,8 +216,12 @@ func TestAWithdrawnKeyThatLives(t *testing.T) {
 		b.grant(keyed(offer(0, []gdoi.SID{2 + sid}, 0x1001), 1, 0))
 		b.run(2 * time.Second)
 	}
-	if b.g.kek(gdoi.KEKSPI{1}) == nil || b.g.busy() {
-		t.Error("the key that both give is refused for ever")
+	k := b.g.kek(gdoi.KEKSPI{1})
+	if k == nil || b.g.busy() {
+		t.Fatal("the key that both give is refused for ever")
+	}
+	if seq := k.receiver.Last(); seq != 1<<20 {
+		t.Errorf("what was said under it may be said again from %d on", seq)
 	}
 }
 

@@ -63,7 +63,7 @@ type Group struct {
 	trusted   []*rsa.PublicKey
 	path      *lkh.Path     // in the key tree; nil: none
 	lostKEKs  []gdoi.KEKSPI // the last ones
-	withdrawn []gdoi.KEKSPI // the last ones that a rekey deleted
+	withdrawn []endedKEK    // the last ones that a rekey deleted
 	doubted   int           // registrations in a row that brought one of those
 	teks      []*tek        // oldest first
 	epoch     uint64

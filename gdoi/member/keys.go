@@ -36,6 +36,12 @@ type kek struct {
 	from  netip.AddrPort // the multicast group that messages under it go to; invalid: unicast
 }
 
+// endedKEK is one that is held no more, with the last number heard under it.
+type endedKEK struct {
+	spi gdoi.KEKSPI
+	seq uint32
+}
+
 // Limits: what a key server can make a member keep.
 const (
 	maxKEKs       = 8 // of several sides of a group, while these become one

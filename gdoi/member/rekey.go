@@ -15,7 +15,8 @@ import (
 
 // granted takes the keys of a registration.
 func (g *Group) granted(now machine.Now, o *pull.Offer, out machine.Effects) machine.Effects {
-	if o.KEK != nil && slices.Contains(g.withdrawn, o.KEK.SPI) && g.doubted < len(g.servers.list) {
+	was := slices.IndexFunc(g.withdrawn, func(e endedKEK) bool { return o.KEK != nil && e.spi == o.KEK.SPI })
+	if was >= 0 && g.doubted < len(g.servers.list) {
 		// Written before the message that withdrew these keys, and overtaken by it.
 		// Another key server may know better than one that has not heard of it yet. When as many as there are say the same, the
 		// key lives: who withdrew it was one of several primaries, and gave way.
@@ -25,12 +26,16 @@ func (g *Group) granted(now machine.Now, o *pull.Offer, out machine.Effects) mac
 		g.attempt.Set(now.Mono.Add(g.jitter(time.Second)))
 		return out
 	}
-	if err := g.takeKEK(now, o.KEK, o.Seq); err != nil {
+	seq := o.Seq
+	if was >= 0 {
+		seq = max(seq, g.withdrawn[was].seq) // what was said under it before is not to be said again
+	}
+	if err := g.takeKEK(now, o.KEK, seq); err != nil {
 		return g.failed(now, err, out)
 	}
 	g.doubted = 0
-	if o.KEK != nil {
-		g.withdrawn = slices.DeleteFunc(g.withdrawn, func(spi gdoi.KEKSPI) bool { return spi == o.KEK.SPI })
+	if was >= 0 {
+		g.withdrawn = slices.Delete(g.withdrawn, was, was+1)
 	}
 	g.trust(o, nil)
 	out = g.takePath(o, out)
@@ -172,7 +177,7 @@ func (g *Group) deleted(now machine.Now, m *push.Message, out machine.Effects) m
 			i++
 			continue
 		}
-		g.withdrawn = append(g.withdrawn, g.keks[i].receiver.Key().SPI)
+		g.withdrawn = append(g.withdrawn, endedKEK{g.keks[i].receiver.Key().SPI, g.keks[i].receiver.Last()})
 		g.dropKEK(i)
 	}
 	if n := len(g.withdrawn); n > rememberedOld {
