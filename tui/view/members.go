@@ -65,31 +65,44 @@ func list(fleet *source.Fleet) []Member {
 			out = append(out, m)
 		}
 	}
+	// row is that of an address, or, if it has none, that of who was there before; it is valid until the next call.
+	row := func(group, addr, before string) (m *Member, added bool) {
+		addr = host(addr)
+		key := group + "|" + addr
+		if _, ok := at[key]; !ok {
+			key += before
+		}
+		k, ok := at[key]
+		if !ok {
+			k = len(out)
+			at[key] = k
+			out = append(out, Member{Group: group, Name: addr, Address: addr})
+		}
+		return &out[k], !ok
+	}
 	for _, name := range fleet.Groups() {
-		all := fleet.ServersOf(name)
+		all, c := fleet.ServersOf(name), fleet.Cooperation(name)
 		for i, s := range all { // the primary last: it knows best
 			n, g := s.Node, s.Group
 			for _, km := range g.Members {
-				k, ok := at[g.Name+"|"+host(km.Address)]
-				if !ok {
-					k = len(out)
-					at[g.Name+"|"+host(km.Address)] = k
-					out = append(out, Member{Group: g.Name, Name: host(km.Address), Address: host(km.Address), State: km.State,
-						RegisteredWith: registrar(fleet, n, g, km.KeyServer), RegisteredAt: km.RegisteredAt, Registrations: km.Registrations, SIDs: km.SIDs})
+				m, added := row(name, km.Address, "")
+				if added {
+					m.State, m.RegisteredWith, m.RegisteredAt, m.Registrations, m.SIDs = km.State, n.Name, km.RegisteredAt, km.Registrations, km.SIDs
+					if c != nil && km.KeyServer != 0 {
+						m.RegisteredWith = c.Name(km.KeyServer)
+					}
 				}
-				out[k].Identity, out[k].SeqSent, out[k].Rekey = km.Identity, km.LastSeq, km.Rekey
-				out[k].Certificate = km.Certificate
+				m.Identity, m.SeqSent, m.Rekey, m.Certificate = km.Identity, km.LastSeq, km.Rekey, km.Certificate
 			}
 			if i < len(all)-1 && (g.Role != control.RolePrimary || !n.Connected) {
 				continue
 			}
 			for _, r := range g.Removed {
-				k, ok := at[g.Name+"|"+host(r.Address)]
-				if !ok {
-					k = len(out)
-					out = append(out, Member{Group: g.Name, Name: host(r.Address), Address: host(r.Address), RegisteredWith: n.Name})
+				m, added := row(name, r.Address, "|"+r.Identity)
+				if added {
+					m.RegisteredWith = n.Name
 				}
-				out[k].Identity, out[k].State = r.Identity, control.StateRemoved
+				m.Identity, m.State = r.Identity, control.StateRemoved
 			}
 		}
 	}
@@ -102,14 +115,6 @@ func host(addr string) string {
 		return h
 	}
 	return addr
-}
-
-// registrar is the key server where a member registered, as key server n knows it.
-func registrar(fleet *source.Fleet, n *source.Node, g *control.KSGroup, id int) string {
-	if c := fleet.Cooperation(g.Name); c != nil && id != 0 {
-		return c.Name(id)
-	}
-	return n.Name
 }
 
 func (v Members) shown(f *Frame) []Member {

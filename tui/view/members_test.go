@@ -1,6 +1,7 @@
 package view
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/getvpn/getvpn/daemon/control"
@@ -25,5 +26,21 @@ func TestRemovedMembersAreShown(t *testing.T) {
 	}
 	if len(removed) != 2 || !removed[there+" "+there] || !removed["192.0.2.9 gone"] || len(list(f)) != before+1 {
 		t.Errorf("removed %v, %d rows instead of %d", removed, len(list(f)), before+1)
+	}
+}
+
+// TestRemovedOnBothSides: both primaries of a split list whom an operator removed, and others that had the same address.
+func TestRemovedOnBothSides(t *testing.T) {
+	f := sourcetest.Split()
+	before := len(list(f))
+	for i := range 3 {
+		f.Nodes[i].Snap.KS.Groups[0].Removed = []control.Removed{{Address: "192.0.2.9", Identity: "gone"}, {Address: "192.0.2.9", Identity: "gone too"}}
+	}
+	var removed []string
+	for _, m := range list(f)[before:] {
+		removed = append(removed, m.Address+" "+m.Identity+" "+m.State)
+	}
+	if want := []string{"192.0.2.9 gone removed", "192.0.2.9 gone too removed"}; !slices.Equal(removed, want) {
+		t.Errorf("removed %q, want %q", removed, want)
 	}
 }
