@@ -134,15 +134,12 @@ func Handover(ctx context.Context, fleet *source.Fleet, group, to string) (strin
 	if err != nil {
 		return "", err
 	}
-	if c := fleet.Cooperation(group); c != nil {
-		if err := known(c, to); err != nil {
+	if c := fleet.Cooperation(group); c != nil && to != "" {
+		s, err := serverOf(c, to)
+		if err != nil {
 			return "", err
 		}
-		for i := range c.Servers {
-			s := &c.Servers[i]
-			if to != s.Name && to != s.Address && to != fmt.Sprint(s.ID) {
-				continue
-			}
+		if s != nil {
 			to = fmt.Sprint(s.ID)
 			if self := s.Self(); self != nil && self.Primary != 0 { // in a split, the primary of its side
 				if p := c.Server(self.Primary); p.Self() != nil {
@@ -157,23 +154,26 @@ func Handover(ctx context.Context, fleet *source.Fleet, group, to string) (strin
 	return told(n.Name, r, err)
 }
 
-// known fails for what no key server would take for one: neither a number nor an address, nor a name that the console has seen.
-func known(c *source.Cooperation, to string) error {
-	_, noNumber := strconv.Atoi(to)
-	_, noAddr := netip.ParseAddr(to)
-	_, noPort := netip.ParseAddrPort(to)
-	if to == "" || noNumber == nil || noAddr == nil || noPort == nil {
-		return nil
-	}
+// serverOf finds a key server by name, address or number. For one that the console does not know it is nil; it fails for
+// what no key server would take for one: neither a number nor an address.
+func serverOf(c *source.Cooperation, to string) (*source.Server, error) {
 	var names []string
 	for i := range c.Servers {
-		if s := &c.Servers[i]; s.Name == to {
-			return nil
-		} else if s.Node != nil {
+		s := &c.Servers[i]
+		if to == s.Name || to == s.Address || to == fmt.Sprint(s.ID) {
+			return s, nil
+		}
+		if s.Node != nil {
 			names = append(names, s.Name)
 		}
 	}
-	return fmt.Errorf("no key server %q in group %s; give its number, its address, or the name of one that is attached here: %s", to, c.Group, strings.Join(names, ", "))
+	_, noNumber := strconv.Atoi(to)
+	_, noAddr := netip.ParseAddr(to)
+	_, noPort := netip.ParseAddrPort(to)
+	if noNumber == nil || noAddr == nil || noPort == nil {
+		return nil, nil
+	}
+	return nil, fmt.Errorf("no key server %q in group %s; give its number, its address, or the name of one that is attached here: %s", to, c.Group, strings.Join(names, ", "))
 }
 
 // address is that of an attached node, or what was given: an address or an identity.

@@ -2,7 +2,6 @@ package app
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/charmbracelet/bubbles/key"
@@ -137,13 +136,14 @@ func (m *Model) message() string {
 func (m *Model) footer() string {
 	k := m.keys
 	show := []key.Binding{k.Next, k.Open, k.Rekey, k.Filter, k.Freeze, k.Help, k.Quit}
-	if m.fleet.Lab != "" {
+	_, coop := m.views[m.tab].(view.Coop)
+	switch lab := m.fleet.Lab != ""; {
+	case coop && lab:
+		show = []key.Binding{k.Next, k.Open, k.Handover, k.Rekey, k.Kill, k.Help, k.Quit}
+	case coop:
+		show = []key.Binding{k.Next, k.Open, k.Handover, k.Rekey, k.Help, k.Quit}
+	case lab:
 		show = []key.Binding{k.Next, k.Open, k.Rekey, k.Kill, k.Start, k.Filter, k.Help, k.Quit}
-	}
-	if _, ok := m.views[m.tab].(view.Coop); ok {
-		show = slices.DeleteFunc(slices.Insert(show, 2, k.Handover), func(b key.Binding) bool {
-			return b.Help() == k.Filter.Help() || b.Help() == k.Freeze.Help() || b.Help() == k.Start.Help()
-		})
 	}
 	if m.node != "" {
 		show = append([]key.Binding{k.Back}, show[2:]...)

@@ -5,8 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/charmbracelet/x/ansi"
-
 	"github.com/getvpn/getvpn/daemon/control"
 	"github.com/getvpn/getvpn/tui/source"
 	"github.com/getvpn/getvpn/tui/theme"
@@ -68,7 +66,7 @@ func (v Coop) Draw(f *Frame) []string {
 	var of *source.Cooperation
 	first := 0
 	for _, c := range groups {
-		out = append(out, f.coopHead(c)...)
+		out = append(out, f.coopHead(c))
 		out = append(out, f.coopBanners(c, true)...)
 		t := f.coopTable(c)
 		if t.Cursor = f.Cursor - first; t.Cursor < 0 || t.Cursor >= len(c.Servers) {
@@ -86,7 +84,7 @@ func (v Coop) Draw(f *Frame) []string {
 }
 
 // coopHead is the line over a group's key servers.
-func (f *Frame) coopHead(c *source.Cooperation) []string {
+func (f *Frame) coopHead(c *source.Cooperation) string {
 	t := f.Theme
 	right := t.State(theme.Broken, "no primary")
 	if len(c.Primaries) > 0 {
@@ -105,7 +103,7 @@ func (f *Frame) coopHead(c *source.Cooperation) []string {
 		}
 		right = t.State(level, "primary "+strings.Join(names, ", "))
 	}
-	return []string{f.section("KEY SERVERS of group "+c.Group, t.Dim.Render("split: "+c.Split+"  ")+right)}
+	return f.section("KEY SERVERS of group "+c.Group, t.Dim.Render("split: "+c.Split+"  ")+right)
 }
 
 // since prints how long ago something was, or a dash.
@@ -205,91 +203,4 @@ func (f *Frame) hears(c *source.Cooperation, self *control.Coop) string {
 		out = append(out, f.Theme.State(linkLevel(self.Peers[i].Link), c.Name(self.Peers[i].ID)))
 	}
 	return strings.Join(out, " ")
-}
-
-// coopDetail is what one key server says: of itself, its links, and the primaries that it has seen.
-func (f *Frame) coopDetail(c *source.Cooperation, s *source.Server) []string {
-	t, self := f.Theme, s.Self()
-	if self == nil {
-		out := []string{"", ""}
-		switch {
-		case s.Node == nil:
-			out[1] = t.Dim.Render(fmt.Sprintf(" %s is not attached; this is what the others say of it", s.Name))
-		case s.Hangs:
-			out[1] = t.Bad.Render(fmt.Sprintf(" × %s keeps its connection, and has said nothing for %s", s.Name, widget.Clock(s.Node.Age(f.Fleet.Time))))
-		default:
-			out[1] = f.banner(s.Node)
-		}
-		if p := latest(c); p != nil { // the room is there, and who looks at one that is gone asks what became of the rest
-			out = append(out, f.coopDetail(c, p)[1:]...)
-		}
-		return out
-	}
-	field := func(k, v string) string { return t.Dim.Render(k+" ") + t.Text.Render(v) + "   " }
-	next := field("next announcement", fmt.Sprintf("%.1fs", self.NextAnn))
-	if self.Role != control.RolePrimary {
-		next = field("asks the primary in", fmt.Sprintf("%.1fs", self.NextCheck)) + field("unanswered", fmt.Sprint(self.Retries))
-	}
-	out := []string{"", f.section(s.Name+" in group "+c.Group, t.Dim.Render(fmt.Sprintf("timers %s: announce %gs, dead %gs, query %gs x %d", self.Profile,
-		self.AnnInterval, self.DeadInterval, self.Query, self.QueryRetries)))}
-	out = append(out, " "+field("follows", follows(c, self))+next+field("replicated", fmt.Sprintf("%d/%d", self.Replicated.Term, self.Replicated.N)))
-	out = append(out, f.linkTable(c, self).View(t, f.Width, len(self.Peers)+1)...)
-	if len(self.History) > 0 {
-		out = append(out, f.section("PRIMARIES that "+s.Name+" has seen", ""))
-		for i := len(self.History) - 1; i >= 0; i-- { // newest first: what does not fit is old
-			e := &self.History[i]
-			line := fmt.Sprintf(" %s  term %d  %s  %s", clock(e.At), e.Term, widget.Pad(c.Name(e.Primary), 6, false), e.Reason)
-			if e.Text != "" {
-				line += ": " + e.Text
-			}
-			out = append(out, t.Text.Render(ansi.Truncate(line, f.Width, "…")))
-		}
-	}
-	return out
-}
-
-// latest is the primary of the latest term, which answers; nil: there is none.
-func latest(c *source.Cooperation) (best *source.Server) {
-	for _, p := range c.Primaries {
-		if best == nil || p.Self().Term > best.Self().Term {
-			best = p
-		}
-	}
-	return best
-}
-
-func follows(c *source.Cooperation, self *control.Coop) string {
-	switch self.Primary {
-	case 0:
-		return "nobody"
-	case self.ID:
-		return "itself"
-	}
-	return c.Name(self.Primary)
-}
-
-// linkTable lists the links of a key server.
-func (f *Frame) linkTable(c *source.Cooperation, self *control.Coop) *widget.Table {
-	t := &widget.Table{Cursor: -1, Columns: []widget.Column{
-		{Title: " PEER"}, {Title: "LINK"}, {Title: "IKE", Drop: 2}, {Title: "HEARD", Right: true}, {Title: "RTT", Right: true}, {Title: "CLOCK", Right: true, Drop: 3},
-		{Title: "POLICY", Drop: 1}, {Title: "ANN OUT", Right: true, Drop: 6}, {Title: "ANN IN", Right: true, Drop: 5}, {Title: "AGAIN", Right: true, Drop: 7},
-		{Title: "QUEUE", Right: true, Drop: 8}, {Title: "DROPS", Right: true, Drop: 4},
-	}}
-	for i := range self.Peers {
-		p := &self.Peers[i]
-		heard, policy := "never", f.Theme.State(theme.Good, "same")
-		if p.Heard >= 0 {
-			heard = fmt.Sprintf("%.1fs", p.Heard)
-		}
-		switch {
-		case p.Heard < 0:
-			policy = "-"
-		case !p.SamePolicy:
-			policy = f.Theme.State(theme.Broken, "differs")
-		}
-		t.Rows = append(t.Rows, []string{" " + c.Name(p.ID), f.Theme.State(linkLevel(p.Link), p.Link), p.IKE, heard, fmt.Sprintf("%.1fms", p.RTT),
-			fmt.Sprintf("%+.0fms", p.ClockOffset), policy, widget.Count(float64(p.AnnSent + p.AnnSentReply)), widget.Count(float64(p.AnnRecv + p.AnnRecvReply)),
-			widget.Count(float64(p.Retransmits)), widget.Count(float64(p.Queue)), widget.Count(float64(p.Drops))})
-	}
-	return t
 }

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/charmbracelet/lipgloss"
-	"github.com/charmbracelet/x/ansi"
 	"github.com/muesli/termenv"
 
 	"github.com/getvpn/getvpn/daemon/control"
@@ -113,6 +112,12 @@ func TestCoopJSON(t *testing.T) {
 // TestBanners: what is said of key servers that miss each other follows from what each of them says.
 func TestBanners(t *testing.T) {
 	coop := func(f *source.Fleet, node int) *control.Coop { return f.Nodes[node].Snap.KS.Groups[0].Coop }
+	missThird := func(f *source.Fleet) {
+		for i := range 2 {
+			c := coop(f, i)
+			c.Peers[1].Link, c.Unreachable = control.LinkSilent, []int{3}
+		}
+	}
 	for _, row := range []struct {
 		name   string
 		change func(f *source.Fleet)
@@ -122,24 +127,15 @@ func TestBanners(t *testing.T) {
 		{"all is well", func(f *source.Fleet) { coop(f, 2).Ready = true }, "", ""},
 		{"one is dead", func(f *source.Fleet) {
 			f.Nodes[2].Connected = false
-			for i := range 2 {
-				c := coop(f, i)
-				c.Peers[1].Link, c.Unreachable = control.LinkSilent, []int{3}
-			}
+			missThird(f)
 		}, "out-of-reach", "ks3 (down)"},
 		{"one hangs", func(f *source.Fleet) {
 			f.Nodes[2].Seen = f.Time.Add(-6 * time.Second)
-			for i := range 2 {
-				c := coop(f, i)
-				c.Peers[1].Link, c.Unreachable = control.LinkSilent, []int{3}
-			}
+			missThird(f)
 		}, "out-of-reach", "ks3 (hangs)"},
 		{"one hangs, and others miss it", func(f *source.Fleet) {
 			f.Nodes[2].Seen = f.Time.Add(-1600 * time.Millisecond)
-			for i := range 2 {
-				c := coop(f, i)
-				c.Peers[1].Link, c.Unreachable = control.LinkSilent, []int{3}
-			}
+			missThird(f)
 		}, "out-of-reach", "ks3 (hangs)"},
 		{"the console was held up", func(f *source.Fleet) {
 			for i := range 3 {
@@ -191,7 +187,7 @@ func TestBanners(t *testing.T) {
 		if got := strings.Join(kinds, " "); got != row.kinds || !strings.Contains(strings.Join(texts, "\n"), row.says) {
 			t.Errorf("%s: %s\n%s", row.name, got, strings.Join(texts, "\n"))
 		}
-		_ = ansi.Strip(strings.Join(Coop{}.Draw(frame(t, f)), "\n"))
+		_ = Coop{}.Draw(frame(t, f))
 	}
 }
 

@@ -2,6 +2,7 @@ package view
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/charmbracelet/x/ansi"
@@ -95,7 +96,7 @@ func unreached(c *source.Cooperation) string {
 		s := &c.Servers[i]
 		var by []*source.Server
 		for k := range c.Servers {
-			if self := c.Servers[k].Self(); self != nil && contains(self.Unreachable, s.ID) {
+			if self := c.Servers[k].Self(); self != nil && slices.Contains(self.Unreachable, s.ID) {
 				by = append(by, &c.Servers[k])
 			}
 		}
@@ -112,15 +113,6 @@ func unreached(c *source.Cooperation) string {
 		}
 	}
 	return strings.Join(out, "; ")
-}
-
-func contains(list []int, id int) bool {
-	for _, x := range list {
-		if x == id {
-			return true
-		}
-	}
-	return false
 }
 
 // coopBanners draws what is wrong in a group; all of it, or what matters beside other things.

@@ -103,9 +103,6 @@ func (f *Frame) groupHead(group string) []string {
 // groupHealth is what a key server says of its group, with the names of those that it misses instead of their numbers, and
 // these first: a narrow screen cuts the end. The sides of a split say more than whom one of them misses.
 func (f *Frame) groupHealth(g *control.KSGroup) (theme.Level, string) {
-	if g.Health == "OK" && g.Coop == nil {
-		return theme.Good, g.Health
-	}
 	c := f.Fleet.Cooperation(g.Name)
 	if c != nil && len(c.Sides) > 1 {
 		word := "SPLIT " + sides(c)
