@@ -58,7 +58,8 @@ func (v Coop) Draw(f *Frame) []string {
 	if len(groups) == 0 {
 		return f.clip([]string{
 			"", "  " + f.Theme.Title.Render("Every key server here is alone."), "",
-			"  " + f.Theme.Dim.Render("Several that run a group together are named in each other's configuration: cooperation."),
+			"  " + f.Theme.Dim.Render("Several that run a group together are named"),
+			"  " + f.Theme.Dim.Render("in each other's configuration: cooperation."),
 		})
 	}
 	var out []string

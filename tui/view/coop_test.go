@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"regexp"
 	"strings"
@@ -203,5 +204,25 @@ func TestCommandsGoToThePrimary(t *testing.T) {
 	}
 	if n, _ := sourcetest.Split().KSOf("blue"); n.Name != "ks3" {
 		t.Errorf("of two primaries: %s, not that of the latest term", n.Name)
+	}
+}
+
+// TestLongDifference: two policies that have little in common leave room for the key servers, and are printed in full.
+func TestLongDifference(t *testing.T) {
+	f := sourcetest.Split()
+	c := f.Nodes[1].Snap.KS.Groups[0].Coop
+	for len(c.Diff) < 200 {
+		c.Diff = append(c.Diff, fmt.Sprintf("+ permit ip 10.%d.0.0/16 10.1.0.0/16", len(c.Diff)))
+	}
+	fr := frame(t, f)
+	fr.Width, fr.Height = 60, 16
+	screen := strings.Join(Coop{}.Draw(fr), "\n")
+	for _, want := range []string{"\n ks1 ", "\n ks2 ", "\n ks3 ", "- permit ip 10.1.0.0/16 10.1.0.0/16", "and 197 more; getvpn-tui show coop blue"} {
+		if !strings.Contains(screen, want) {
+			t.Errorf("no %q on the screen:\n%s", want, screen)
+		}
+	}
+	if printed := strings.Join(Coop{}.Print(fr), "\n"); strings.Count(printed, "\n!   ") != 200 {
+		t.Errorf("printed:\n%s", printed)
 	}
 }

@@ -115,18 +115,28 @@ func unreached(c *source.Cooperation) string {
 	return strings.Join(out, "; ")
 }
 
-// coopBanners draws what is wrong in a group; all of it, or what matters beside other things.
+// coopBanners draws what is wrong in a group: in full, or what matters beside other things, each in a line.
 func (f *Frame) coopBanners(c *source.Cooperation, all bool) []string {
 	var out []string
 	for _, b := range banners(c, f.Fleet) {
 		if !all && b.Kind == "blocked" {
 			continue // its state says so
 		}
-		out = append(out, " "+f.Theme.State(b.level, ansi.Truncate(b.Text, max(1, f.Width-3), "…")))
+		width := max(1, f.Width-3)
 		if !all {
+			out = append(out, " "+f.Theme.State(b.level, ansi.Truncate(b.Text, width, "…")))
 			continue
 		}
-		for _, l := range b.Lines {
+		text := strings.Split(ansi.Wrap(b.Text, width, ""), "\n")
+		out = append(out, " "+f.Theme.State(b.level, text[0]))
+		for _, l := range text[1:] {
+			out = append(out, "   "+f.Theme.Level(b.level).Render(l))
+		}
+		lines := b.Lines
+		if most := max(3, f.Height/4); len(lines) > most { // the key servers must not be what is pushed out
+			lines = append(slices.Clone(lines[:most-1]), fmt.Sprintf("… and %d more; getvpn-tui show coop %s prints all", len(lines)-most+1, b.Group))
+		}
+		for _, l := range lines {
 			style := f.Theme.Dim
 			switch {
 			case strings.HasPrefix(l, "-"):

@@ -176,7 +176,11 @@ func (v Coop) Print(f *Frame) []string {
 			s.Sessions[i].print(line, i+1, &s.Coop.Peers[i])
 		}
 	}
-	if out == nil {
+	switch {
+	case out != nil:
+	case v.Group == "":
+		line(0, "no attached key server has a group")
+	default:
 		line(0, "no attached key server has a group %s", v.Group)
 	}
 	return out
