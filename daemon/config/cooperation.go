@@ -29,9 +29,8 @@ type CoopPeer struct {
 
 // Limits of the timers: faster than the fastest, a key server under load seems dead.
 const (
-	minCoopTimer    = 50 * time.Millisecond
-	maxCoopRetries  = 10
-	defaultPriority = node.DefaultPriority
+	minCoopTimer   = 50 * time.Millisecond
+	maxCoopRetries = 10
 )
 
 // profiles of the timers: what operators of existing products know, and one for networks that lose little and delay less.
@@ -42,7 +41,7 @@ var profiles = map[string]coop.Timers{"default": coop.DefaultTimers, "fast": coo
 const rareIDs = 16
 
 func (d *decoder) cooperation(v *value, c *KS) {
-	o := &Cooperation{Priority: defaultPriority, Timers: coop.DefaultTimers}
+	o := &Cooperation{Priority: node.DefaultPriority, Timers: coop.DefaultTimers}
 	profile := ""
 	t, at := &o.Timers, v // at is where timers are said to be wrong: the later of those that are written, of which dead is the last
 	timer := func(into *time.Duration) func(*value) {
@@ -125,7 +124,7 @@ func (d *decoder) coopPeer(v *value, c *KS, o *Cooperation, p CoopPeer) {
 	if len(c.Listen) > 0 && !c.Listen.Of(a).IsValid() {
 		d.fail(v, "%s cannot be reached: this key server listens on %s only", a, c.Listen)
 	}
-	k := c.pskOf(a)
+	k := PSKOf(c.PSKs, a)
 	switch {
 	case k == nil && c.Certificates == nil:
 		d.fail(v, "there is no pre-shared key for %s; add one to pre-shared-keys, peer: %s", a, a)
@@ -139,16 +138,6 @@ func (d *decoder) coopPeer(v *value, c *KS, o *Cooperation, p CoopPeer) {
 		d.hints = append(d.hints, fmt.Sprintf("%s:%d:%d: key server %d is the one whose certificate has the address %s, and which has it as its identity; write identity: if it has another, a name or its subject",
 			d.file, v.line, v.col, p.ID, a))
 	}
-}
-
-// pskOf is the pre-shared key of a peer, nil for none.
-func (c *KS) pskOf(a netip.Addr) *PSK {
-	for i := range c.PSKs { // most specific first
-		if c.PSKs[i].Peer.Contains(a) {
-			return &c.PSKs[i]
-		}
-	}
-	return nil
 }
 
 // sharedWithMembers says whether somebody who is no key server has the same pre-shared key.

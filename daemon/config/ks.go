@@ -92,6 +92,16 @@ func (d *decoder) psks(c *KS) func(*value) {
 	}
 }
 
+// PSKOf is the pre-shared key of a peer in a list of which the most specific prefix comes first; nil: it has none.
+func PSKOf(list []PSK, peer netip.Addr) *PSK {
+	for i := range list {
+		if list[i].Peer.Contains(peer.Unmap()) {
+			return &list[i]
+		}
+	}
+	return nil
+}
+
 func (d *decoder) ksGroup(v *value, c *KS) KSGroup {
 	g := KSGroup{
 		TEK: TEK{Suite: suite.ESPAES256GCM16, Lifetime: time.Hour},

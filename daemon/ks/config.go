@@ -81,10 +81,8 @@ func cooperation(c *config.KS) *node.Coop {
 // psks finds the most specific key of a peer.
 func psks(list []config.PSK) func(netip.Addr) *machine.Secret {
 	return func(peer netip.Addr) *machine.Secret {
-		for _, k := range list { // most specific first
-			if k.Peer.Contains(peer.Unmap()) {
-				return k.Secret
-			}
+		if k := config.PSKOf(list, peer); k != nil {
+			return k.Secret
 		}
 		return nil
 	}

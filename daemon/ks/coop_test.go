@@ -51,15 +51,7 @@ identity: {address: %[3]s}
 phase1: {suites: [aes128-sha256-ecp256], lifetime: 1h}
 cooperation: {id: %[1]d, priority: %[4]d, %[5]s, peers: [%[6]s]}
 pre-shared-keys: [%[7]s, {peer: 127.0.1.0/24, secret-file: psk}]
-groups:
-  - name: blue
-    id: 1234
-    authorise: [{address: 127.0.1.0/24}]
-    policy: ["deny udp any eq 848 any eq 848", "deny icmp any any", "permit ip 10.0.0.0/8 10.0.0.0/8"]
-    tek: {suite: aes-256-gcm, lifetime: 80s}
-    kek: {suite: aes-256-cbc, lifetime: 200s}
-    rekey: {activation-delay: 8s}
-`, i+1, addr[i], addr[i].Addr(), 40-10*i, trioTimes, strings.Join(peers, ", "), strings.Join(psks, ", ")))
+%[8]s`, i+1, addr[i], addr[i].Addr(), 40-10*i, trioTimes, strings.Join(peers, ", "), strings.Join(psks, ", "), blue("80s", "200s", "8s")))
 		w.clients[i] = client.New(w.path(fmt.Sprintf("ks%d.sock", i+1)))
 	}
 	w.ks, w.more = addr[0], addr[1:]

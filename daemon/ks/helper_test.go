@@ -100,18 +100,23 @@ identity: {address: 127.0.0.1}
 phase1: {suites: [aes128-sha256-ecp256], lifetime: 1h}
 pre-shared-keys:
   - {peer: 127.0.1.0/24, secret-file: psk}
-groups:
+%s`, w.ks, blue("32s", "64s", "4s")))
+	w.write("psk", "0123456789abcdef0123456789\n")
+	w.write("wrong", "another secret of a stranger\n")
+	return w
+}
+
+// blue is the group of all tests, with the lifetimes of its TEKs and KEKs.
+func blue(tek, kek, delay string) string {
+	return fmt.Sprintf(`groups:
   - name: blue
     id: 1234
     authorise: [{address: 127.0.1.0/24}]
     policy: ["deny udp any eq 848 any eq 848", "deny icmp any any", "permit ip 10.0.0.0/8 10.0.0.0/8"]
-    tek: {suite: aes-256-gcm, lifetime: 32s}
-    kek: {suite: aes-256-cbc, lifetime: 64s}
-    rekey: {activation-delay: 4s}
-`, w.ks))
-	w.write("psk", "0123456789abcdef0123456789\n")
-	w.write("wrong", "another secret of a stranger\n")
-	return w
+    tek: {suite: aes-256-gcm, lifetime: %s}
+    kek: {suite: aes-256-cbc, lifetime: %s}
+    rekey: {activation-delay: %s}
+`, tek, kek, delay)
 }
 
 func (w *world) write(name, text string) {

@@ -79,7 +79,7 @@ func group(c *config.KSGroup, s keyserver.Snapshot) control.KSGroup {
 			LastSeq: m.LastSeq, SIDs: translate.SIDs(m.SIDs), KeyTree: m.KeyTree, KeyServer: int(m.KeyServer),
 			Rekey: control.RekeyState{
 				Acks: m.Acks, Acked: m.AckedSeq, AckCount: m.AckCount, Missed: m.Missed, MissedTotal: m.MissedTotal,
-				RTT: float64(m.RTT.Microseconds()) / 1000,
+				RTT: translate.Milliseconds(m.RTT),
 			},
 		})
 	}

@@ -37,7 +37,7 @@ func coopPeer(p *coop.PeerInfo) control.CoopPeer {
 		SamePolicy: p.SamePolicy, Sees: ids(p.Sees), Software: p.Software, Protocol: int(p.Protocol), IKE: p.IKE, SendSeq: p.SendSeq,
 		RecvSeq: p.RecvSeq, AnnSent: p.AnnSent, AnnSentReply: p.AnnSentReply, AnnRecv: p.AnnRecv, AnnRecvReply: p.AnnRecvReply,
 		Drops: p.Drops, BytesSent: p.BytesSent, BytesRecv: p.BytesRecv, Retransmits: p.Retransmits, Queue: p.Queue,
-		RTT: milliseconds(p.RTT), ClockOffset: milliseconds(p.ClockOffset),
+		RTT: Milliseconds(p.RTT), ClockOffset: Milliseconds(p.ClockOffset),
 	}
 }
 
@@ -49,4 +49,5 @@ func ids(list []coop.ID) []int {
 	return out
 }
 
-func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+// Milliseconds is a duration as the control API has it, in its fractions too.
+func Milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
