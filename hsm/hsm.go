@@ -66,18 +66,11 @@ type Custody interface {
 // Token has every capability.
 type Token interface {
 	Custody
-	Generator
 	Maker
 	Encrypter
 	Wrapper
 	Vault
 	Random
-}
-
-// Generator makes signing keys; Maker is the wider form of it.
-type Generator interface {
-	// EnsureRSA makes an RSA key of that size unless a key of that name exists; a key of another size is an error.
-	EnsureRSA(ctx context.Context, key string, bits int) error
 }
 
 // Maker makes and removes keys.

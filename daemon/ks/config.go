@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net/netip"
 
@@ -108,12 +109,16 @@ func Check(c *config.KS) error {
 // keyStore is what the key server needs of a custody.
 type keyStore interface {
 	hsm.Signer
-	hsm.Generator
+	hsm.Maker
 }
 
 // publicKey makes sure that the key is there.
 func publicKey(ctx context.Context, h keyStore, k config.KEK) ([]byte, error) {
-	if err := h.EnsureRSA(ctx, k.SignatureKey, k.SignatureBits); err != nil {
+	err := h.Ensure(ctx, k.SignatureKey, hsm.Spec{Kind: hsm.RSAOf(k.SignatureBits), Use: hsm.Sign})
+	if errors.Is(err, hsm.ErrKey) {
+		return nil, fmt.Errorf("%w: set signature-bits to that, or name another key", err)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return knownKey(ctx, h, k.SignatureKey)

@@ -124,7 +124,7 @@ func TestSignTranslation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := keys.EnsureRSA(t.Context(), "k", 2048); err != nil {
+	if err := keys.Ensure(t.Context(), "k", hsm.Spec{Kind: hsm.RSA2048, Use: hsm.Sign}); err != nil {
 		t.Fatal(err)
 	}
 	digest := make([]byte, crypto.SHA256.Size())

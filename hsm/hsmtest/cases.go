@@ -84,7 +84,7 @@ func existing(o *one) {
 		o.Errorf("after a restart the key is another one: %v", err)
 	}
 	o.wants(o.h.Ensure(o.Context(), key, hsm.Spec{Kind: hsm.P384, Use: hsm.Sign}), hsm.ErrKey, "another curve")
-	o.wants(o.h.EnsureRSA(o.Context(), key, 2048), hsm.ErrKey, "another algorithm")
+	o.wants(o.h.Ensure(o.Context(), key, hsm.Spec{Kind: hsm.RSA2048, Use: hsm.Sign}), hsm.ErrKey, "another algorithm")
 	if err := o.h.Destroy(o.Context(), key); err != nil {
 		o.Fatal(err)
 	}

@@ -164,10 +164,6 @@ func (x *faulty) Inventory(ctx context.Context) ([]hsm.KeyInfo, error) {
 	return with(ctx, x.f, false, func() ([]hsm.KeyInfo, error) { return x.Token.Inventory(ctx) })
 }
 
-func (x *faulty) EnsureRSA(ctx context.Context, key string, bits int) error {
-	return x.Ensure(ctx, key, hsm.Spec{Kind: hsm.RSAOf(bits), Use: hsm.Sign})
-}
-
 func (x *faulty) Ensure(ctx context.Context, key string, spec hsm.Spec) error {
 	if err := x.f.before(ctx, true); err != nil {
 		return err

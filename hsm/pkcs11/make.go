@@ -15,11 +15,6 @@ import (
 	"github.com/getvpn/getvpn/hsm"
 )
 
-// EnsureRSA implements hsm.Generator.
-func (t *Token) EnsureRSA(ctx context.Context, name string, bits int) error {
-	return t.Ensure(ctx, name, hsm.Spec{Kind: hsm.RSAOf(bits), Use: hsm.Sign})
-}
-
 // Ensure implements hsm.Maker.
 func (t *Token) Ensure(ctx context.Context, name string, spec hsm.Spec) error {
 	if err := spec.Check(); err != nil {
@@ -36,7 +31,7 @@ func (t *Token) Ensure(ctx context.Context, name string, spec hsm.Spec) error {
 			return err
 		}
 		if o.spec != spec {
-			return fmt.Errorf("%w: key %s is %s, not %s: name another key", hsm.ErrKey, name, o.spec, spec)
+			return fmt.Errorf("%w: key %s is %s, not %s", hsm.ErrKey, name, o.spec, spec)
 		}
 		return w.prove(o)
 	})

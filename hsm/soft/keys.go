@@ -36,19 +36,6 @@ const (
 	headerMove = "Movable"
 )
 
-// EnsureRSA implements hsm.Generator.
-func (s *Store) EnsureRSA(ctx context.Context, name string, bits int) error {
-	kind := hsm.RSAOf(bits)
-	if kind == 0 {
-		return fmt.Errorf("%w: RSA keys of %d bits: use 2048 or 3072", hsm.ErrUnsupported, bits)
-	}
-	err := s.Ensure(ctx, name, hsm.Spec{Kind: kind, Use: hsm.Sign})
-	if errors.Is(err, hsm.ErrKey) {
-		return fmt.Errorf("%w: set signature-bits to that, or name another key", err)
-	}
-	return err
-}
-
 // Ensure implements hsm.Maker.
 func (s *Store) Ensure(ctx context.Context, name string, spec hsm.Spec) error {
 	if err := errors.Join(ctx.Err(), spec.Check()); err != nil {

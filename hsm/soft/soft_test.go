@@ -27,14 +27,14 @@ func open(t *testing.T, dir string) *Store {
 func TestSignAcrossRestart(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "keys")
 	ctx := t.Context()
-	if err := open(t, dir).EnsureRSA(ctx, "rekey", 2048); err != nil {
+	if err := open(t, dir).Ensure(ctx, "rekey", hsm.Spec{Kind: hsm.RSA2048, Use: hsm.Sign}); err != nil {
 		t.Fatal(err)
 	}
 	s := open(t, dir)
-	if err := s.EnsureRSA(ctx, "rekey", 2048); err != nil {
+	if err := s.Ensure(ctx, "rekey", hsm.Spec{Kind: hsm.RSA2048, Use: hsm.Sign}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.EnsureRSA(ctx, "rekey", 3072); err == nil {
+	if err := s.Ensure(ctx, "rekey", hsm.Spec{Kind: hsm.RSA3072, Use: hsm.Sign}); err == nil {
 		t.Error("a key of another size was accepted")
 	}
 	pub, err := s.Public(ctx, "rekey")
@@ -77,7 +77,7 @@ func TestSignRefusals(t *testing.T) {
 	if _, err := s.Public(t.Context(), "../state"); err == nil {
 		t.Error("a name that leaves the directory was accepted")
 	}
-	if err := s.EnsureRSA(t.Context(), "k", 2048); err != nil {
+	if err := s.Ensure(t.Context(), "k", hsm.Spec{Kind: hsm.RSA2048, Use: hsm.Sign}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Sign(t.Context(), "k", 99, crypto.SHA256, digest); !errors.Is(err, hsm.ErrUnsupported) {
