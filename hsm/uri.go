@@ -1,6 +1,7 @@
 package hsm
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -68,6 +69,13 @@ var (
 	uriQuery = []string{"module-path", "pin-source"}
 )
 
+func isURI(s string) bool {
+	return len(s) >= len(uriScheme) && strings.EqualFold(s[:len(uriScheme)], uriScheme)
+}
+
+// isText: labels are UTF-8, and those with NUL would be cut by some modules.
+func isText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
+
 // ParseURI parses a URI. What it accepts has one canonical form, String, and parses to the same again.
 func ParseURI(s string) (URI, error) {
 	var u URI
@@ -77,7 +85,7 @@ func ParseURI(s string) (URI, error) {
 	if len(s) > maxURI {
 		return bad("longer than %d octets", maxURI)
 	}
-	if len(s) < len(uriScheme) || !strings.EqualFold(s[:len(uriScheme)], uriScheme) {
+	if !isURI(s) {
 		return bad("it does not begin with %s", uriScheme)
 	}
 	path, query, asked := strings.Cut(s[len(uriScheme):], "?")
@@ -110,13 +118,13 @@ func ParseURI(s string) (URI, error) {
 		}
 		f := u.field(inQuery, attr)
 		switch {
-		case f == nil && (attr == "pin-value"):
+		case f == nil && attr == "pin-value":
 			return bad("a PIN does not belong into a URI, which appears in logs: use pin-source, or the configuration")
 		case f == nil && strings.HasPrefix(attr, "slot-"):
 			return bad("%s: slots are numbered anew when devices move; name the token by label or serial", attr)
 		case f == nil:
 			return bad("attribute %q is unknown here", clip(attr))
-		case !utf8.Valid(value) || strings.ContainsRune(string(value), 0):
+		case !isText(string(value)):
 			return bad("attribute %s is not text", attr)
 		}
 		*f = string(value)
@@ -129,19 +137,22 @@ func ParseURI(s string) (URI, error) {
 	if len(u.ID) == 0 {
 		u.ID = nil
 	}
+	if len(u.String()) > maxURI { // an id takes three octets for one
+		return bad("longer than %d octets when it is written in full", maxURI)
+	}
 	return u, nil
 }
 
 // ParseKey reads the name of a key: a URI, or the label of the object alone.
 func ParseKey(key string) (URI, error) {
-	if len(key) >= len(uriScheme) && strings.EqualFold(key[:len(uriScheme)], uriScheme) {
+	if isURI(key) {
 		u, err := ParseURI(key)
 		if err == nil && u.Object == "" {
 			err = fmt.Errorf("%w: %s names no object", ErrURI, u)
 		}
 		return u, err
 	}
-	if key == "" || !utf8.ValidString(key) || strings.ContainsRune(key, 0) {
+	if key == "" || !isText(key) {
 		return URI{}, fmt.Errorf("%w: %q cannot be the name of a key", ErrURI, clip(key))
 	}
 	return URI{Object: key}, nil
@@ -218,10 +229,11 @@ func unescape(s string, query bool) ([]byte, error) {
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
 		case c == '%':
-			if i+2 >= len(s) || unhex(s[i+1]) < 0 || unhex(s[i+2]) < 0 {
+			b, err := hex.DecodeString(s[i+1 : min(i+3, len(s))])
+			if err != nil || len(b) == 0 {
 				return nil, errors.New("a % that two hexadecimal digits do not follow")
 			}
-			out = append(out, byte(unhex(s[i+1])<<4|unhex(s[i+2])))
+			out = append(out, b...)
 			i += 2
 		case plainChar(c, query):
 			out = append(out, c)
@@ -230,16 +242,6 @@ func unescape(s string, query bool) ([]byte, error) {
 		}
 	}
 	return out, nil
-}
-
-func unhex(c byte) int { return strings.IndexByte("0123456789abcdef", c|lower(c)) }
-
-// lower is the bit that makes a hexadecimal letter small.
-func lower(c byte) byte {
-	if c >= 'A' && c <= 'F' {
-		return 0x20
-	}
-	return 0
 }
 
 func clip(s string) string {

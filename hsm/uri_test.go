@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"reflect"
+	"strings"
 	"testing"
 )
 
@@ -41,6 +42,7 @@ func TestURIRefusals(t *testing.T) {
 		"pkcs11:object=a b", "pkcs11:object=a/b", "pkcs11:object=%4", "pkcs11:object=%zz", "pkcs11:object=%00", "pkcs11:object=%ff", "pkcs11:object=ü",
 		"pkcs11:type=key", "pkcs11:color=red", "pkcs11:slot-id=0", "pkcs11:slot-description=x", "pkcs11:object=a?pin-value=1234", "pkcs11:pin-value=1234",
 		"pkcs11:module-path=/x", "pkcs11:?object=a", "pkcs11:?pin-source=a&pin-source=b", "pkcs11:?a#b",
+		"pkcs11:object=" + strings.Repeat("a", maxURI), "pkcs11:id=" + strings.Repeat("a", maxURI/3),
 	} {
 		if u, err := ParseURI(bad); !errors.Is(err, ErrURI) || !reflect.DeepEqual(u, URI{}) {
 			t.Errorf("%q: %+v, %v", bad, u, err)
