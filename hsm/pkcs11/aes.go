@@ -101,12 +101,11 @@ func (t *Token) OpenWith(ctx context.Context, name string, sealed, aad []byte) (
 			return nil, err
 		}
 		plain, err := w.gcmOpen(o.handle, sealed[:nonceLen], sealed[nonceLen:], aad)
-		if err == nil || lossOf(err) == token || lossOf(err) == session {
-			return plain, err
+		if err == nil {
+			return plain, nil
 		}
-		// What a token says of a wrong tag is not agreed upon: CKR_ENCRYPTED_DATA_INVALID, CKR_GENERAL_ERROR, ...
-		if gone := w.there(); gone != nil {
-			return nil, gone
+		if lost := w.lostBy(err); lost != nil {
+			return nil, lost
 		}
 		return nil, fmt.Errorf("%w: it was changed, or sealed with another key (%s)", hsm.ErrSealed, err.Error())
 	})

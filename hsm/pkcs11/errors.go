@@ -62,6 +62,12 @@ func lossOf(err error) loss {
 	return kept
 }
 
+// gone: the error itself says that the sessions or the token are.
+func gone(err error) bool {
+	l := lossOf(err)
+	return l == session || l == token
+}
+
 func is(err error, codes ...p11.Error) bool {
 	var ckr p11.Error
 	if !errors.As(err, &ckr) {

@@ -19,6 +19,7 @@ type object struct {
 	born   bool
 	id     []byte
 	public crypto.PublicKey // of private keys
+	form   hsm.OAEP         // of transport keys, once it is known; under keysMu
 }
 
 // key returns the key of that name if it is there and may be used.

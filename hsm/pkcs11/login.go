@@ -26,7 +26,6 @@ type login struct {
 
 	keysMu sync.Mutex
 	keys   map[string]*object
-	forms  map[p11.ObjectHandle]hsm.OAEP // of transport keys
 	// canary is some object of the token: when its handle is good, what is not found is not there. A module that has lost
 	// sight of its token may answer searches with nothing, and a key must not be made twice for that.
 	canary p11.ObjectHandle
@@ -79,7 +78,7 @@ func (t *Token) login(ctx context.Context) (*login, error) {
 	if t.now != nil {
 		return t.now, nil
 	}
-	if !t.attempt.IsZero() && time.Since(t.attempt) < t.opt.Backoff && t.problem != nil {
+	if time.Since(t.attempt) < t.opt.Backoff {
 		return nil, unavailable(t.problem)
 	}
 	g, err := t.find(ctx)
@@ -118,7 +117,7 @@ func (t *Token) find(ctx context.Context) (*login, error) {
 		epoch = t.seen // somebody else may have begun anew since
 	}
 	// Other tokens of the module lose their sessions by it, so not too often when it does not help.
-	if wait := renewEvery * t.opt.Backoff; !t.renewed.IsZero() && time.Since(t.renewed) < wait {
+	if time.Since(t.renewed) < renewEvery*t.opt.Backoff {
 		return nil, t.problem
 	}
 	t.renewed = time.Now()
@@ -145,8 +144,7 @@ func (t *Token) enter(ctx context.Context) (*login, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &login{epoch: t.mod.epoch, slot: slot, uri: uri, info: info, keys: map[string]*object{}, forms: map[p11.ObjectHandle]hsm.OAEP{}, idle: make(chan p11.SessionHandle, t.opt.Sessions)}
-	g.ended = make(chan struct{})
+	g := &login{epoch: t.mod.epoch, slot: slot, uri: uri, info: info, keys: map[string]*object{}, idle: make(chan p11.SessionHandle, t.opt.Sessions), ended: make(chan struct{})}
 	var first p11.SessionHandle
 	for g.count < t.opt.Sessions {
 		s, err := get(t.api, "C_OpenSession", func() (p11.SessionHandle, error) {
@@ -204,6 +202,15 @@ func (t *Token) closeSessions(all []p11.SessionHandle) {
 	for _, s := range all {
 		_ = t.api.CloseSession(s) // there is nothing to do about a failure: it is lost in either case
 	}
+}
+
+// lostBy returns the loss that is behind an error of a mechanism, or nil. What a token says of octets that were changed
+// is not agreed upon (CKR_ENCRYPTED_DATA_INVALID, CKR_GENERAL_ERROR, ...), so it is asked.
+func (w *work) lostBy(err error) error {
+	if gone(err) {
+		return err
+	}
+	return w.there()
 }
 
 // there tells whether the token can be believed when it finds nothing.

@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 
 	p11 "github.com/miekg/pkcs11"
 
@@ -61,7 +62,7 @@ func (w *work) prove(o *object) error {
 			scheme = hsm.ECDSAConcat
 		}
 		sig, err := w.sign(o, scheme, crypto.SHA256, digest[:])
-		if err == nil && !verify(o.public, scheme, crypto.SHA256, digest[:], sig) {
+		if err == nil && !verify(o.public, digest[:], sig) {
 			err = fmt.Errorf("%w: its signature does not go with its public half", hsm.ErrKey)
 		}
 		return err
@@ -162,14 +163,9 @@ func (t *Token) Destroy(ctx context.Context, name string) error {
 			return struct{}{}, err
 		}
 		w.keysMu.Lock()
-		delete(w.keys, name)
+		maps.DeleteFunc(w.keys, func(_ string, known *object) bool { return known.handle == o.handle }) // by all its names
 		if w.canary == o.handle {
 			w.canary = 0
-		}
-		for alias, other := range w.keys { // the same key by another name
-			if other.handle == o.handle {
-				delete(w.keys, alias)
-			}
 		}
 		w.keysMu.Unlock()
 		for _, h := range append([]p11.ObjectHandle{o.handle}, public...) {

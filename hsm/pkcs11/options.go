@@ -1,10 +1,13 @@
 package pkcs11
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/getvpn/getvpn/hsm"
@@ -85,9 +88,7 @@ const maxPIN = 255
 
 // PINFile reads the PIN from a file that only its owner may open; a newline at the end is not part of it.
 func PINFile(path string) PIN {
-	if rest, ok := cutFileScheme(path); ok {
-		path = rest
-	}
+	path = withoutScheme(path)
 	return func(context.Context) ([]byte, error) {
 		info, err := os.Stat(path)
 		if err != nil {
@@ -118,17 +119,8 @@ func readPIN(path string) ([]byte, error) {
 	}
 	defer f.Close()
 	b := make([]byte, maxPIN+2)
-	n := 0
-	for n < len(b) {
-		m, err := f.Read(b[n:])
-		if n += m; err != nil || m == 0 {
-			break
-		}
-	}
-	pin := b[:n]
-	for len(pin) > 0 && (pin[len(pin)-1] == '\n' || pin[len(pin)-1] == '\r') {
-		pin = pin[:len(pin)-1]
-	}
+	n, _ := io.ReadFull(f, b) // it is shorter than b, or too long
+	pin := bytes.TrimRight(b[:n], "\r\n")
 	if len(pin) == 0 || len(pin) > maxPIN {
 		clear(b)
 		return nil, fmt.Errorf("hsm/pkcs11: PIN: %s does not hold one of 1 to %d octets", path, maxPIN)
@@ -136,15 +128,14 @@ func readPIN(path string) ([]byte, error) {
 	return pin, nil
 }
 
-// cutFileScheme: RFC 7512 §2.4 allows a pin-source to be a file URI.
-func cutFileScheme(s string) (string, bool) {
-	const scheme = "file:"
-	if len(s) > len(scheme) && s[:len(scheme)] == scheme {
-		s = s[len(scheme):]
-		if len(s) > 2 && s[:3] == "///" {
-			s = s[2:]
-		}
-		return s, true
+// withoutScheme: RFC 7512 §2.4 allows a pin-source to be a file URI.
+func withoutScheme(source string) string {
+	path, ok := strings.CutPrefix(source, "file:")
+	if !ok || path == "" {
+		return source
 	}
-	return s, false
+	if strings.HasPrefix(path, "///") {
+		return path[len("//"):]
+	}
+	return path
 }

@@ -79,9 +79,9 @@ func (w *work) probe() (*findings, error) {
 		if p.mech == 0 || has[p.mech] {
 			err = p.try()
 		}
-		switch l := lossOf(err); {
+		switch {
 		case err == nil:
-		case l == session || l == token:
+		case gone(err):
 			return nil, err
 		case errors.Is(err, errUnproven):
 			found.Verdict, found.Detail = hsm.Unproven, err.Error()

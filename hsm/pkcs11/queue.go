@@ -50,16 +50,12 @@ func (q *queue) leave() { <-q.workers }
 // runs on alone, so it must own what it reads.
 func call[T any](ctx context.Context, q *queue, what string, f func() (T, error), after func()) (T, error) {
 	var none T
-	begun := false
-	defer func() {
-		if !begun {
-			after()
-		}
-	}()
-	if err := ctx.Err(); err != nil {
-		return none, fmt.Errorf("hsm/pkcs11: %s: %w", what, err)
+	err := ctx.Err()
+	if err == nil {
+		err = q.enter(ctx)
 	}
-	if err := q.enter(ctx); err != nil {
+	if err != nil {
+		after()
 		return none, fmt.Errorf("hsm/pkcs11: %s: %w", what, err)
 	}
 	type answer struct {
@@ -67,7 +63,6 @@ func call[T any](ctx context.Context, q *queue, what string, f func() (T, error)
 		err error
 	}
 	done := make(chan answer, 1)
-	begun = true
 	go func() {
 		v, err := f()
 		after()

@@ -67,13 +67,11 @@ func (w *work) sign(o *object, scheme hsm.Scheme, hash crypto.Hash, digest []byt
 	return get(w.api, "C_Sign", func() ([]byte, error) { return w.api.Sign(w.s, digest) })
 }
 
-func verify(public crypto.PublicKey, scheme hsm.Scheme, hash crypto.Hash, digest, sig []byte) bool {
+// verify is for signatures of SHA-256 digests: RSAPKCS1v15 or ECDSAConcat.
+func verify(public crypto.PublicKey, digest, sig []byte) bool {
 	switch k := public.(type) {
 	case *rsa.PublicKey:
-		if scheme == hsm.RSABare {
-			hash = 0
-		}
-		return rsa.VerifyPKCS1v15(k, hash, digest, sig) == nil
+		return rsa.VerifyPKCS1v15(k, crypto.SHA256, digest, sig) == nil
 	case *ecdsa.PublicKey:
 		n := (k.Curve.Params().BitSize + 7) / 8
 		return len(sig) == 2*n && ecdsa.Verify(k, digest, new(big.Int).SetBytes(sig[:n]), new(big.Int).SetBytes(sig[n:]))

@@ -37,9 +37,9 @@ type Token struct {
 	renew    bool       // the module must begin anew before the token is looked for
 	seen     uint64     // the module's epoch of the last login
 	problem  error      // of the last attempt
-	attempt  time.Time
-	renewed  time.Time
-	final    error // never tried again
+	attempt  time.Time  // the last that failed, zero since one did not
+	renewed  time.Time  // likewise, of those with the module begun anew
+	final    error      // never tried again
 	closed   bool
 	reopened atomic.Uint64
 
@@ -172,8 +172,8 @@ func inSession[T any](t *Token, g *login, f func(*work) (T, error)) (T, error) {
 	w := &work{Token: t, login: g, s: s}
 	v, err := f(w)
 	if lossOf(err) == suspect {
-		if _, gone := t.api.GetTokenInfo(g.slot); gone != nil {
-			return none, &errLost{token, fmt.Sprintf("%v; then %v", err, gone)}
+		if _, lost := t.api.GetTokenInfo(g.slot); lost != nil {
+			return none, &errLost{token, fmt.Sprintf("%v; then %v", err, lost)}
 		}
 		// The token is there and refused this call.
 		return none, &refused{err}

@@ -4,12 +4,10 @@ package pkcs11
 
 import (
 	"bytes"
-	"crypto"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -149,7 +147,7 @@ func (w *work) tryKeyWrap(mechanism uint) error {
 }
 
 func (w *work) tryECDSA() error {
-	digest := sha256.Sum256([]byte("getvpn probe"))
+	spec := hsm.Spec{Kind: hsm.P256, Use: hsm.Sign}
 	label := hsm.URI{Object: "getvpn probe"}
 	id := make([]byte, 16)
 	_, _ = rand.Read(id) // never fails
@@ -158,7 +156,7 @@ func (w *work) tryECDSA() error {
 	err := w.api.do("C_GenerateKeyPair", func() (err error) {
 		public, private, err = w.api.GenerateKeyPair(w.s, mech(p11.CKM_EC_KEY_PAIR_GEN, nil),
 			append([]*p11.Attribute{attr(p11.CKA_EC_PARAMS, curves[hsm.P256]), attr(p11.CKA_VERIFY, true)}, common...),
-			append(secretAttrs(hsm.Spec{Kind: hsm.P256, Use: hsm.Sign}), common...))
+			append(secretAttrs(spec), common...))
 		return err
 	})
 	if err != nil {
@@ -170,11 +168,7 @@ func (w *work) tryECDSA() error {
 	if err != nil {
 		return err
 	}
-	sig, err := w.sign(&object{handle: private, spec: hsm.Spec{Kind: hsm.P256, Use: hsm.Sign}}, hsm.ECDSAConcat, crypto.SHA256, digest[:])
-	if err == nil && !verify(key, hsm.ECDSAConcat, crypto.SHA256, digest[:], sig) {
-		return errors.New("its signatures do not go with their public halves")
-	}
-	return err
+	return w.prove(&object{handle: private, spec: spec, public: key})
 }
 
 func (w *work) tryRandom() error {

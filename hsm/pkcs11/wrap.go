@@ -39,7 +39,7 @@ func (t *Token) TransportKey(ctx context.Context, name string) (hsm.TransportKey
 // oaep finds the form that the token can undo with this key: it unwraps an AES key that we know, and encrypts with it.
 func (w *work) oaep(o *object) (hsm.OAEP, error) {
 	w.keysMu.Lock()
-	form := w.forms[o.handle]
+	form := o.form
 	w.keysMu.Unlock()
 	if form != 0 {
 		return form, nil
@@ -54,14 +54,14 @@ func (w *work) oaep(o *object) (hsm.OAEP, error) {
 			return 0, err
 		}
 		key, err := w.unwrap(o, form, wrapped, hsm.Spec{Kind: hsm.AES128, Use: hsm.Encrypt}, attr(p11.CKA_TOKEN, false))
-		if l := lossOf(err); l == session || l == token {
+		if gone(err) {
 			return 0, err
 		}
 		if last = err; err != nil {
 			continue
 		}
 		out, err := w.cbc(key, cbcVector.iv, cbcVector.plain)
-		_ = w.api.DestroyObject(w.s, key)
+		w.forget(key)
 		if err != nil {
 			return 0, err
 		}
@@ -70,7 +70,7 @@ func (w *work) oaep(o *object) (hsm.OAEP, error) {
 			continue
 		}
 		w.keysMu.Lock()
-		w.forms[o.handle] = form
+		o.form = form
 		w.keysMu.Unlock()
 		return form, nil
 	}
@@ -114,7 +114,7 @@ func (w *work) wrap(key p11.ObjectHandle, to hsm.TransportKey) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = w.api.DestroyObject(w.s, public) }()
+	defer w.forget(public)
 	return get(w.api, "C_WrapKey", func() ([]byte, error) { return w.api.WrapKey(w.s, oaepParams(to.OAEP), public, key) })
 }
 
@@ -158,11 +158,8 @@ func (w *work) receive(transport string, wrapped []byte, u hsm.URI, spec hsm.Spe
 		key, err = w.unwrap(o, form, wrapped, spec, named(u, spec)...)
 	}
 	if err != nil {
-		if l := lossOf(err); l == session || l == token {
-			return err
-		}
-		if gone := w.there(); gone != nil {
-			return gone
+		if lost := w.lostBy(err); lost != nil {
+			return lost
 		}
 		return fmt.Errorf("%w: it was changed, or wrapped under another key than %s, or in another form than %s (%s)", hsm.ErrWrapped, transport, form, err.Error())
 	}
@@ -171,7 +168,7 @@ func (w *work) receive(transport string, wrapped []byte, u hsm.URI, spec hsm.Spe
 		err = fmt.Errorf("%w: the key that was wrapped is %s, not %s", hsm.ErrWrapped, made.spec, spec)
 	}
 	if err != nil {
-		_ = w.api.DestroyObject(w.s, key)
+		w.forget(key)
 	}
 	return err
 }
