@@ -75,8 +75,8 @@ type Token interface {
 
 // Maker makes and removes keys.
 type Maker interface {
-	// Ensure makes the key unless it exists; one that does not fit the Spec is ErrKey. A signing key has signed, and the
-	// signature was verified, when Ensure returns.
+	// Ensure makes the key unless it exists; one that does not fit the Spec is ErrKey. In a token a signing key has
+	// signed, and the signature was verified, when Ensure returns.
 	Ensure(ctx context.Context, key string, spec Spec) error
 	// Destroy removes the key; ErrNoKey if there is none.
 	Destroy(ctx context.Context, key string) error

@@ -60,21 +60,29 @@ func (a *api) find(s p11.SessionHandle, max int, template ...*p11.Attribute) ([]
 	return all, in("C_FindObjects", err)
 }
 
-// attrs reads attributes one by one, since a token that lacks one fails the whole call; what is missing is nil.
+// attrs reads attributes; what is missing is nil. A token that lacks one fails the whole call, and then they are read one
+// by one.
 func (a *api) attrs(s p11.SessionHandle, o p11.ObjectHandle, types ...uint) ([][]byte, error) {
-	out := make([][]byte, len(types))
+	ask := make([]*p11.Attribute, len(types))
 	for i, t := range types {
-		got, err := get(a, "C_GetAttributeValue", func() ([]*p11.Attribute, error) {
-			return a.GetAttributeValue(s, o, []*p11.Attribute{p11.NewAttribute(t, nil)})
-		})
-		if is(err, p11.CKR_ATTRIBUTE_TYPE_INVALID, p11.CKR_ATTRIBUTE_SENSITIVE) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		if len(got) == 1 {
-			out[i] = got[0].Value
+		ask[i] = attr(t, nil)
+	}
+	got, err := get(a, "C_GetAttributeValue", func() ([]*p11.Attribute, error) { return a.GetAttributeValue(s, o, ask) })
+	lacks := is(err, p11.CKR_ATTRIBUTE_TYPE_INVALID, p11.CKR_ATTRIBUTE_SENSITIVE)
+	if err != nil && !lacks {
+		return nil, err
+	}
+	out := make([][]byte, len(types))
+	for i := range got {
+		out[i] = got[i].Value
+	}
+	if lacks && len(types) > 1 {
+		for i, t := range types {
+			one, err := a.attrs(s, o, t)
+			if err != nil {
+				return nil, err
+			}
+			out[i] = one[0]
 		}
 	}
 	return out, nil

@@ -101,36 +101,36 @@ func (w *work) look(u hsm.URI) (*object, error) {
 
 // describe reads the attributes of a private or secret key.
 func (w *work) describe(h p11.ObjectHandle, class uint) (*object, error) {
-	v, err := w.api.attrs(w.s, h, p11.CKA_SENSITIVE, p11.CKA_EXTRACTABLE, p11.CKA_ALWAYS_SENSITIVE, p11.CKA_NEVER_EXTRACTABLE, p11.CKA_ID,
-		p11.CKA_SIGN, p11.CKA_UNWRAP, p11.CKA_ENCRYPT, p11.CKA_DECRYPT, p11.CKA_PRIVATE)
+	secret := class == p11.CKO_SECRET_KEY
+	ask := []uint{p11.CKA_SENSITIVE, p11.CKA_EXTRACTABLE, p11.CKA_ALWAYS_SENSITIVE, p11.CKA_NEVER_EXTRACTABLE, p11.CKA_ID,
+		p11.CKA_PRIVATE, p11.CKA_SIGN, p11.CKA_UNWRAP, p11.CKA_DECRYPT}
+	if secret {
+		ask = append(ask, p11.CKA_ENCRYPT, p11.CKA_KEY_TYPE, p11.CKA_VALUE_LEN)
+	}
+	v, err := w.api.attrs(w.s, h, ask...)
 	if err != nil {
 		return nil, err
 	}
 	o := &object{handle: h, id: v[4], born: yes(v[2]) && yes(v[3])}
-	extractable := yes(v[1])
+	sensitive, extractable, private := yes(v[0]), yes(v[1]), yes(v[5])
+	sign, unwrap, decrypt := yes(v[6]), yes(v[7]), yes(v[8])
 	switch {
-	case class == p11.CKO_PRIVATE_KEY && yes(v[5]) && !yes(v[6]) && !yes(v[8]):
+	case !secret && sign && !unwrap && !decrypt:
 		o.spec.Use = hsm.Sign
-	case class == p11.CKO_PRIVATE_KEY && yes(v[6]) && !yes(v[5]) && !yes(v[8]):
+	case !secret && unwrap && !sign && !decrypt:
 		o.spec.Use = hsm.Transport
-	case class == p11.CKO_SECRET_KEY && yes(v[7]) && yes(v[8]) && !extractable:
+	case secret && yes(v[9]) && decrypt && !extractable:
 		o.spec.Use = hsm.Seal
-	case class == p11.CKO_SECRET_KEY && yes(v[7]) && !yes(v[8]):
+	case secret && yes(v[9]) && !decrypt:
 		o.spec.Use, o.spec.Movable = hsm.Encrypt, extractable
 	default:
 		return nil, fmt.Errorf("%w: its attributes allow more than one use, or none: keys for this program are made with it", hsm.ErrKey)
 	}
-	if !yes(v[0]) || !yes(v[9]) || extractable && !o.spec.Movable {
-		return nil, fmt.Errorf("%w: the key can be read out of the token (sensitive %t, private %t, extractable %t): it is not used; make another", hsm.ErrKey, yes(v[0]), yes(v[9]), extractable)
+	if !sensitive || !private || extractable && !o.spec.Movable {
+		return nil, fmt.Errorf("%w: the key can be read out of the token (sensitive %t, private %t, extractable %t): it is not used; make another", hsm.ErrKey, sensitive, private, extractable)
 	}
-	if class == p11.CKO_SECRET_KEY {
-		more, err := w.api.attrs(w.s, h, p11.CKA_VALUE_LEN, p11.CKA_KEY_TYPE)
-		if err != nil {
-			return nil, err
-		}
-		if number(more[1]) == p11.CKK_AES {
-			o.spec.Kind = hsm.AESOf(octets(more[0], o.id))
-		}
+	if secret && number(v[10]) == p11.CKK_AES {
+		o.spec.Kind = hsm.AESOf(octets(v[11], o.id))
 	}
 	return o, nil
 }

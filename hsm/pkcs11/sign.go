@@ -94,26 +94,34 @@ func (w *work) public(u hsm.URI, id []byte) (crypto.PublicKey, hsm.Kind, error) 
 
 // halves reads a public key.
 func (w *work) halves(u hsm.URI, h p11.ObjectHandle) (crypto.PublicKey, hsm.Kind, error) {
-	v, err := w.api.attrs(w.s, h, p11.CKA_KEY_TYPE, p11.CKA_MODULUS, p11.CKA_PUBLIC_EXPONENT, p11.CKA_EC_PARAMS, p11.CKA_EC_POINT)
-	if err != nil {
-		return nil, 0, err
-	}
 	bad := func(why string) (crypto.PublicKey, hsm.Kind, error) {
 		return nil, 0, fmt.Errorf("%w: the public half of %s %s", hsm.ErrKey, u, why)
 	}
-	switch number(v[0]) {
+	keyType, err := w.api.attrs(w.s, h, p11.CKA_KEY_TYPE)
+	if err != nil {
+		return nil, 0, err
+	}
+	switch number(keyType[0]) {
 	case p11.CKK_RSA:
-		n, e := new(big.Int).SetBytes(v[1]), new(big.Int).SetBytes(v[2])
+		v, err := w.api.attrs(w.s, h, p11.CKA_MODULUS, p11.CKA_PUBLIC_EXPONENT)
+		if err != nil {
+			return nil, 0, err
+		}
+		n, e := new(big.Int).SetBytes(v[0]), new(big.Int).SetBytes(v[1])
 		if !e.IsInt64() || e.Int64() != 65537 {
 			return bad("has another exponent than 65537")
 		}
 		return &rsa.PublicKey{N: n, E: 65537}, hsm.RSAOf(n.BitLen()), nil
 	case p11.CKK_EC:
+		v, err := w.api.attrs(w.s, h, p11.CKA_EC_PARAMS, p11.CKA_EC_POINT)
+		if err != nil {
+			return nil, 0, err
+		}
 		for kind, curve := range map[hsm.Kind]elliptic.Curve{hsm.P256: elliptic.P256(), hsm.P384: elliptic.P384()} {
-			if !bytes.Equal(v[3], curves[kind]) {
+			if !bytes.Equal(v[0], curves[kind]) {
 				continue
 			}
-			point := v[4]
+			point := v[1]
 			var inner []byte // an OCTET STRING by the standard, the bare point by some tokens
 			if rest, err := asn1.Unmarshal(point, &inner); err == nil && len(rest) == 0 {
 				point = inner

@@ -89,6 +89,22 @@ func TestSlow(t *testing.T) {
 	}
 }
 
+// TestInventoryOfASlowToken: with 100 ms a call, what a key server has is listed in the time of a call.
+func TestInventoryOfASlowToken(t *testing.T) {
+	s := hsmtest.NewSoftHSM(t, "one")
+	h, f := withKey(t, s, nil)
+	for _, spec := range []hsm.Spec{{Kind: hsm.AES256, Use: hsm.Seal}, {Kind: hsm.AES128, Use: hsm.Encrypt, Movable: true}, {Kind: hsm.RSA2048, Use: hsm.Sign}, {Kind: hsm.P384, Use: hsm.Sign}} {
+		if err := h.Ensure(t.Context(), spec.String(), spec); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := f.Calls()
+	list, err := h.Inventory(t.Context())
+	if n := f.Calls() - before; err != nil || len(list) != 5 || time.Duration(n)*100*time.Millisecond > h.opt.Timeout {
+		t.Errorf("%d calls for %d keys: %v", n, len(list), err)
+	}
+}
+
 // TestLeavingWhileAKeyIsMade: the caller has left, the token goes on, and the next caller does not make it again.
 func TestLeavingWhileAKeyIsMade(t *testing.T) {
 	s := hsmtest.NewSoftHSM(t, "one")
