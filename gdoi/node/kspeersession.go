@@ -52,14 +52,8 @@ func (n *KeyServer) attemptAnew(now machine.Now) {
 
 // answered is our attempt that a message of phase 1 belongs to, if it is the first answer, whose responder cookie is new.
 func (n *KeyServer) answered(h isakmp.Header, remote netip.AddrPort) *session {
-	p := n.peerAt(remote)
-	if p == nil {
-		return nil
-	}
-	for _, s := range p.attempts {
-		if i, r := s.ike.Cookies(); i == h.InitiatorCookie && r.IsZero() {
-			return s
-		}
+	if s := n.sessions[cookies{i: h.InitiatorCookie}]; s != nil && s.ike.Remote() == remote {
+		return s
 	}
 	return nil
 }

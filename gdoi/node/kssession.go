@@ -236,21 +236,10 @@ func (n *KeyServer) up(now machine.Now, s *session, out machine.Effects) machine
 	s.up, s.shape = true, nil
 	n.established++
 	out = n.peerUp(now, s, out)
-	addr := s.ike.Remote().Addr()
-	// Key servers have their own rules (peerUp).
-	members := slices.DeleteFunc(slices.Clone(n.byPeer[addr]), func(o *session) bool { return o.peer != nil || s.peer != nil })
-	members = slices.DeleteFunc(members, func(old *session) bool {
-		// RFC 2407 §4.6.3.3: the peer has no other session; one behind the same address with another identity is another
-		// peer.
-		gone := s.ike.SawInitialContact() && sameID(old.ike.PeerID(), s.ike.PeerID())
-		if gone {
-			n.remove(old)
-		}
-		return gone
-	})
-	for ; len(members) >= n.limits.SessionsPerPeer; members = members[1:] {
-		n.remove(members[0])
+	if s.peer == nil {
+		n.supersede(s)
 	}
+	addr := s.ike.Remote().Addr()
 	n.byPeer[addr] = append(n.byPeer[addr], s)
 	out = append(out, machine.Note{
 		Name: gdoi.NotePhase1Up, Severity: machine.Debug, Peer: s.ike.Remote().String(), Text: fmt.Sprintf("phase 1 with %s is up", identity(s.ike.PeerID())),
@@ -260,6 +249,26 @@ func (n *KeyServer) up(now machine.Now, s *session, out machine.Effects) machine
 		n.remove(s)
 	}
 	return out
+}
+
+// supersede ends older sessions with the address of a new one: those that it replaces, and what is too many. Those with key
+// servers have their own rules (peerUp).
+func (n *KeyServer) supersede(s *session) {
+	var kept []*session
+	for _, old := range slices.Clone(n.byPeer[s.ike.Remote().Addr()]) {
+		switch {
+		case old.peer != nil:
+		case s.ike.SawInitialContact() && sameID(old.ike.PeerID(), s.ike.PeerID()):
+			// RFC 2407 §4.6.3.3: the peer has no other session; one behind the same address with another identity is another
+			// peer.
+			n.remove(old)
+		default:
+			kept = append(kept, old)
+		}
+	}
+	for ; len(kept) >= n.limits.SessionsPerPeer; kept = kept[1:] {
+		n.remove(kept[0])
+	}
 }
 
 func sameID(a, b isakmp.ID) bool { return a.IDType == b.IDType && string(a.Data) == string(b.Data) }
