@@ -143,10 +143,12 @@ func (n *KeyServer) handle(now machine.Now, ev machine.Event, out machine.Effect
 			}
 		}
 		return out
-	default:
-		if c, ok := ev.(gdoi.CmdRekey); ok && n.asks(c) {
-			return n.ask(now, c, out)
+	case gdoi.CmdRekey:
+		if k := n.asks(ev); k != nil {
+			return n.ask(now, k, ev, out)
 		}
+		return n.command(now, ev, out)
+	default:
 		return n.command(now, ev, out)
 	}
 }

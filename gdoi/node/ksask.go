@@ -18,20 +18,16 @@ type askedCommand struct {
 	since, until machine.Instant
 }
 
-// asks says whether a command has to wait for that.
-func (n *KeyServer) asks(c gdoi.CmdRekey) bool {
-	if n.cfg.Coop == nil || n.cfg.Coop.Split != coop.Continue || len(n.peers) == 0 {
-		return false
+// asks is the cooperation in which a command has to wait for that; nil: it does not.
+func (n *KeyServer) asks(c gdoi.CmdRekey) *cell {
+	k := n.cell(n.group(c.Group))
+	if k == nil || k.Role() != coop.Primary || n.cfg.Coop.Split != coop.Continue || len(n.peers) == 0 {
+		return nil
 	}
-	g := n.group(c.Group)
-	if g == nil || n.cell(g) == nil {
-		return false
-	}
-	return n.cell(g).Role() == coop.Primary
+	return k
 }
 
-func (n *KeyServer) ask(now machine.Now, c gdoi.CmdRekey, out machine.Effects) machine.Effects {
-	k := n.cell(n.group(c.Group))
+func (n *KeyServer) ask(now machine.Now, k *cell, c gdoi.CmdRekey, out machine.Effects) machine.Effects {
 	t := n.cfg.Coop.Timers.WithDefaults()
 	n.asked = append(n.asked, &askedCommand{k, c, now.Mono, now.Mono.Add(min(t.Query*2, holdPatience))})
 	return k.Query(now, out)

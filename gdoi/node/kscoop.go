@@ -35,10 +35,16 @@ func (n *KeyServer) newCell(now machine.Now, g *keyserver.Group, cfg *keyserver.
 	has := slices.ContainsFunc(stored, func(r machine.Record) bool { return r.Bucket == keyserver.Bucket(g.Name()) })
 	k := &cell{Cell: coop.New(n.env, conf, g, stored, has), group: g}
 	n.cells = append(n.cells, k)
-	return k.Start(now, out)
+	out = k.Start(now, out)
+	for _, p := range n.peers {
+		if p.link.Up() { // the group is new, and the key server is not
+			out = k.Connected(now, p.ID, out)
+		}
+	}
+	return out
 }
 
-// cell is that of a group; nil: this key server is alone.
+// cell is that of a group; nil: this key server is alone, or there is no group.
 func (n *KeyServer) cell(g *keyserver.Group) *cell {
 	for _, k := range n.cells {
 		if k.group == g {
@@ -133,12 +139,11 @@ func (n *KeyServer) coopTimeout(now machine.Now, out machine.Effects) machine.Ef
 func (n *KeyServer) passOn(now machine.Now, out machine.Effects) machine.Effects {
 	for _, k := range n.cells {
 		out = k.Pump(now, out)
-		if was := k.primary; was != k.group.Active() {
-			if k.primary = !was; k.primary {
-				// As secondary it had no say in who is revoked.
-				out, _ = n.excludeRevoked(now, out)
-				out = k.Pump(now, out)
-			}
+		was := k.primary
+		if k.primary = k.group.Active(); k.primary && !was {
+			// As secondary it had no say in who is revoked.
+			out, _ = n.excludeRevoked(now, out)
+			out = k.Pump(now, out)
 		}
 	}
 	out = n.release(now, out)
@@ -161,10 +166,8 @@ func (n *KeyServer) anybodyHears(id coop.ID) bool {
 
 // notPrimary says where a command belongs that only the primary takes; empty: here.
 func (n *KeyServer) notPrimary(group string) string {
-	if g := n.group(group); g != nil {
-		if k := n.cell(g); k != nil && k.Role() != coop.Primary {
-			return k.Elsewhere()
-		}
+	if k := n.cell(n.group(group)); k != nil && k.Role() != coop.Primary {
+		return k.Elsewhere()
 	}
 	return ""
 }

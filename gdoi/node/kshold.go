@@ -31,15 +31,11 @@ func (n *KeyServer) hold(now machine.Now, s *session, x *exchange, from int, out
 		return out
 	}
 	mark := k.Mark(now)
-	kept := out[:from]
-	for _, e := range out[from:] {
-		if send, ok := e.(machine.Send); ok {
-			n.held = append(n.held, &heldAnswer{s, x, k, mark, send, now.Mono.Add(holdPatience)})
-		} else {
-			kept = append(kept, e)
-		}
+	out, sends := withoutSends(out, from)
+	for _, send := range sends {
+		n.held = append(n.held, &heldAnswer{s, x, k, mark, send, now.Mono.Add(holdPatience)})
 	}
-	return kept
+	return out
 }
 
 // holds says whether the answer in an exchange waits.
@@ -47,12 +43,17 @@ func (n *KeyServer) holds(x *exchange) bool {
 	return slices.ContainsFunc(n.held, func(h *heldAnswer) bool { return h.x == x })
 }
 
-// withoutSends takes datagrams off: the repeated answer to a repeated question, while the first one waits.
-func withoutSends(out machine.Effects, from int) machine.Effects {
-	return append(out[:from], slices.DeleteFunc(slices.Clone(out[from:]), func(e machine.Effect) bool {
-		_, ok := e.(machine.Send)
-		return ok
-	})...)
+// withoutSends takes the datagrams off out, from the given place on.
+func withoutSends(out machine.Effects, from int) (kept machine.Effects, sends []machine.Send) {
+	kept = out[:from]
+	for _, e := range out[from:] {
+		if send, ok := e.(machine.Send); ok {
+			sends = append(sends, send)
+		} else {
+			kept = append(kept, e)
+		}
+	}
+	return kept, sends
 }
 
 // release sends the answers that have waited long enough.

@@ -77,8 +77,8 @@ func (n *KeyServer) pullMessage(now machine.Now, s *session, x *exchange, ev mac
 		return out
 	}
 	if request == nil { // a repetition
-		if n.holds(x) {
-			return withoutSends(out, from)
+		if n.holds(x) { // its answer waits
+			out, _ = withoutSends(out, from)
 		}
 		return out
 	}

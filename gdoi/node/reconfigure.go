@@ -156,15 +156,7 @@ func (n *KeyServer) addGroup(now machine.Now, cfg keyserver.Config, out machine.
 		delete(n.orphans, keyserver.Bucket(cfg.Name))
 	}
 	n.groups = append(n.groups, g)
-	out = n.newCell(now, g, &cfg, nil, g.Start(now, nil, out))
-	if k := n.cell(g); k != nil {
-		for _, p := range n.peers {
-			if p.link.Up() {
-				out = k.Connected(now, p.ID, out)
-			}
-		}
-	}
-	return out, nil
+	return n.newCell(now, g, &cfg, nil, g.Start(now, nil, out)), nil
 }
 
 // removeGroup ends a group: its members are told, and it lingers until they have been.
