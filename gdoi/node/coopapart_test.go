@@ -17,10 +17,7 @@ func TestKeyServersApartMembersNot(t *testing.T) {
 			f := newFleetThat(t, mode, 3, coop.FastTimers, ownKeys(t, short))
 			f.run(time.Minute)
 			f.lose = func(d machine.Datagram) bool { return f.serverAt(d.Local) != nil && f.serverAt(d.Remote) != nil }
-			before := map[*realmMember]uint64{}
-			for _, m := range f.members {
-				before[m] = m.info(f.now).Registrations
-			}
+			before := f.registrations()
 			f.run(13 * time.Minute) // two rollovers
 			for i, m := range f.members {
 				if n := m.info(f.now).Registrations - before[m]; n > 12 {
@@ -82,10 +79,7 @@ func TestSidesWithKeysOfTheirOwn(t *testing.T) {
 		f.run(22 * time.Minute) // the KEK, too
 		f.heal()
 		f.gaps = nil
-		before := map[*realmMember]uint64{}
-		for _, m := range f.members {
-			before[m] = m.info(f.now).Registrations
-		}
+		before := f.registrations()
 		f.run(time.Minute)
 		f.settled()
 		if text := f.silent(); text != "" || !f.one() {
@@ -93,10 +87,8 @@ func TestSidesWithKeysOfTheirOwn(t *testing.T) {
 		}
 		for i, m := range f.members {
 			s := m.info(f.now)
-			for _, d := range m.n.Snapshot(f.now).Drops {
-				if d.Reason == "bad-signature" {
-					t.Errorf("sides %v: member %d dropped %d rekeys for their signature", sides, i, d.Count)
-				}
+			if n := drops(m.n.Snapshot(f.now).Drops, "bad-signature"); n != 0 {
+				t.Errorf("sides %v: member %d dropped %d rekeys for their signature", sides, i, n)
 			}
 			if s.RekeyedBy != f.servers[0].addr || s.Registrations > before[m]+2 {
 				t.Errorf("sides %v: member %d was rekeyed by %v last, and registered %d times", sides, i, s.RekeyedBy, s.Registrations-before[m])

@@ -53,6 +53,15 @@ func ownKeys(t testing.TB, more func(*keyserver.Config)) func(*keyserver.Config)
 
 func (m *realmMember) info(now machine.Now) member.Snapshot { return m.n.Snapshot(now).Groups[0] }
 
+// registrations is how often each member has registered.
+func (r *realm) registrations() map[*realmMember]uint64 {
+	out := map[*realmMember]uint64{}
+	for _, m := range r.members {
+		out[m] = m.info(r.now).Registrations
+	}
+	return out
+}
+
 // TestKeyServersWithKeysOfTheirOwn: members take the rekeys of whoever is primary, signed with its own key, whichever key
 // server they registered with; and when all that they registered with are dead.
 func TestKeyServersWithKeysOfTheirOwn(t *testing.T) {
@@ -60,9 +69,9 @@ func TestKeyServersWithKeysOfTheirOwn(t *testing.T) {
 	f.run(5 * time.Second)
 	rekeyed := func(by int) {
 		t.Helper()
-		registrations, rekeys := map[*realmMember]uint64{}, map[*realmMember]uint64{}
+		registrations, rekeys := f.registrations(), map[*realmMember]uint64{}
 		for _, m := range f.members {
-			registrations[m], rekeys[m] = m.info(f.now).Registrations, m.info(f.now).RekeysReceived
+			rekeys[m] = m.info(f.now).RekeysReceived
 		}
 		f.run(7 * time.Minute) // a rollover at least
 		for i, m := range f.members {
@@ -73,10 +82,8 @@ func TestKeyServersWithKeysOfTheirOwn(t *testing.T) {
 			if n := s.Registrations - registrations[m]; n > 2 {
 				t.Errorf("member %d registered %d times in a rollover", i, n)
 			}
-			for _, d := range m.n.Snapshot(f.now).Drops {
-				if d.Reason == "bad-signature" {
-					t.Errorf("member %d dropped %d rekeys for their signature", i, d.Count)
-				}
+			if n := drops(m.n.Snapshot(f.now).Drops, "bad-signature"); n != 0 {
+				t.Errorf("member %d dropped %d rekeys for their signature", i, n)
 			}
 		}
 		f.wantTogether()

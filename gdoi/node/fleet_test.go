@@ -1,7 +1,6 @@
 package node
 
 import (
-	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -121,20 +120,32 @@ func TestFleetOfAnotherPolicy(t *testing.T) {
 	f.wantTogether()
 }
 
-// TestFleetStoreFails: a primary whose disk refuses to write gives way to one that can, and comes back when it can.
+// TestFleetStoreFails: a primary whose disk refuses to write, or does not answer, gives way to one that can write, and comes
+// back when it can.
 func TestFleetStoreFails(t *testing.T) {
-	f := newFleet(t, 3, calm, short)
-	one := f.servers[0]
-	one.broken = true
-	f.run(8 * time.Minute)
-	if !f.servers[1].group().Active() {
-		f.fatal("1 is still primary")
+	for name, fails := range map[string]func(*realmServer) *bool{
+		"refuses": func(s *realmServer) *bool { return &s.broken },
+		"hangs":   func(s *realmServer) *bool { return &s.hangs },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFleet(t, 3, calm, short)
+			one := f.servers[0]
+			*fails(one) = true
+			f.run(8 * time.Minute)
+			if !f.servers[1].group().Active() {
+				f.fatal("1 is still primary")
+			}
+			f.wantTogether()
+			*fails(one) = false
+			f.do(one.addr, one.behind)
+			f.run(time.Minute)
+			f.settled()
+			f.wantTogether()
+			f.run(6 * time.Minute)
+			f.settled()
+			f.wantTogether()
+		})
 	}
-	f.wantTogether()
-	one.broken = false
-	f.run(time.Minute)
-	f.settled()
-	f.wantTogether()
 }
 
 // TestFleetContinues: sides that make the same keys never lose each other, neither in the split nor by the merge.
@@ -160,33 +171,12 @@ func TestFleetContinues(t *testing.T) {
 	f.wantTogether()
 }
 
-// TestFleetStoreHangs: a disk that does not answer is no better than one that fails.
-func TestFleetStoreHangs(t *testing.T) {
-	f := newFleet(t, 3, calm, short)
-	one := f.servers[0]
-	one.hangs = true
-	f.run(8 * time.Minute)
-	if !f.servers[1].group().Active() {
-		f.fatal("1 is still primary")
-	}
-	f.wantTogether()
-	one.hangs = false
-	f.do(one.addr, one.behind)
-	f.run(time.Minute)
-	f.settled()
-	f.run(6 * time.Minute)
-	f.settled()
-	f.wantTogether()
-}
-
 // TestFleetAnswersWait: a secondary that registers a member tells the primary before it tells the member; when the primary is
 // silent, and not yet given up, it answers after 2 s all the same, and says so.
 func TestFleetAnswersWait(t *testing.T) {
 	f := newFleet(t, 3, coop.DefaultTimers, short)
 	f.servers[0].dead = true
-	m := &realmMember{addr: netip.MustParseAddrPort("10.1.0.77:848"), holds: map[gdoi.SPI][]gdoi.SID{}, retired: map[gdoi.SPI]bool{}}
-	f.members = append(f.members, m)
-	f.join(m, []netip.AddrPort{f.servers[1].addr})
+	m := f.join(gmAddr(77), f.servers[1].addr)
 	f.run(1900 * time.Millisecond)
 	if len(m.holds) != 0 || f.notes[gdoi.NoteCoopUnprotected] != 0 {
 		t.Errorf("it has %v, though the primary does not know of it", m.holds)

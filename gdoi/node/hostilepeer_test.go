@@ -3,12 +3,9 @@ package node
 import (
 	"bytes"
 	"math/rand/v2"
-	"net/netip"
-	"slices"
 	"testing"
 	"time"
 
-	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/coop"
 	"github.com/getvpn/getvpn/gdoi/machine"
 )
@@ -145,16 +142,13 @@ func TestTraitor(t *testing.T) {
 		x.me.dead = true
 		f.run(30 * time.Second)
 		f.settled()
-		late := &realmMember{addr: netip.MustParseAddrPort("10.1.0.99:848"), holds: map[gdoi.SPI][]gdoi.SID{}, retired: map[gdoi.SPI]bool{}}
-		f.members = append(f.members, late)
-		f.join(late, []netip.AddrPort{f.servers[1].addr, f.servers[0].addr})
+		f.join(gmAddr(99), f.servers[1].addr, f.servers[0].addr)
 		f.run(15 * time.Minute)
 		f.settled()
 		if text := f.silent(); text != "" {
 			f.fatal("seed %d: %s", seed, text)
 		}
 		if t.Failed() {
-			f.told = slices.Clip(f.told)
 			f.trail()
 			return
 		}

@@ -1,14 +1,11 @@
 package node
 
 import (
-	"bytes"
-	"net/netip"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/coop"
 	"github.com/getvpn/getvpn/gdoi/keyserver"
 	"github.com/getvpn/getvpn/gdoi/machine"
@@ -26,28 +23,11 @@ func newFleet(t testing.TB, members int, timers coop.Timers, change func(*keyser
 }
 
 func newFleetThat(t testing.TB, mode coop.Split, members int, timers coop.Timers, change func(*keyserver.Config)) *fleet {
-	f := &fleet{timers: timers, mode: mode, realm: &realm{
-		t: t, now: machine.Now{Wall: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}, side: map[netip.Addr]int{}, users: map[use]*realmMember{},
-		apart: map[[2]int]machine.Instant{}, notes: map[string]int{},
-	}}
-	var addrs []netip.AddrPort
+	f := &fleet{timers: timers, mode: mode, realm: emptyRealm(t)}
 	for id := coop.ID(1); id <= 3; id++ {
-		cfg := blue(t)
-		if change != nil {
-			change(&cfg)
-		}
-		s := &realmServer{id: id, cfg: cfg, addr: ksAt(id), disk: map[string]machine.Record{}}
-		f.servers = append(f.servers, s)
-		addrs = append(addrs, s.addr)
+		f.addServer(id, blue(t), change)
 	}
-	for i := range members {
-		list := slices.Clone(addrs)
-		k := i % 3
-		list[0], list[k] = list[k], list[0]
-		m := &realmMember{addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 1, 0, byte(i + 1)}), 848), holds: map[gdoi.SPI][]gdoi.SID{}, retired: map[gdoi.SPI]bool{}}
-		f.members = append(f.members, m)
-		f.join(m, list) // before there is a primary
-	}
+	f.addMembers(members) // before there is a primary
 	for _, s := range f.servers {
 		f.boot(s)
 	}
@@ -63,22 +43,13 @@ func newFleetThat(t testing.TB, mode coop.Split, members int, timers coop.Timers
 
 // boot starts a key server from its disk.
 func (f *fleet) boot(s *realmServer) {
-	var stored []machine.Record
-	for _, rec := range s.disk {
-		rec.Value = bytes.Clone(rec.Value)
-		stored = append(stored, rec)
-	}
-	s.lives++
 	c := &Coop{ID: s.id, Priority: 10 * int(4-s.id), Timers: f.timers, Split: f.mode}
 	for _, o := range f.servers {
 		if o != s {
 			c.Peers = append(c.Peers, CoopPeer{ID: o.id, Addr: o.addr})
 		}
 	}
-	n, err := NewKeyServer(seeded(byte(s.id)*20+s.lives), KSConfig{Local: s.addr, Phase1: phase1(rightPSK), Groups: []keyserver.Config{s.cfg}, Coop: c}, stored)
-	f.must(err)
-	s.n, s.dead = n, false
-	f.do(s.addr, n.Step(f.now, machine.Timeout{}, nil))
+	f.startAs(s, c)
 }
 
 func (f *fleet) info(s *realmServer) *coop.Info { return s.n.Snapshot(f.now).Groups[0].Coop }

@@ -1,7 +1,6 @@
 package node
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -17,26 +16,12 @@ func (f *fleet) cut(of ...int) {
 	f.split(of...)
 }
 
-func newFleetIn(t testing.TB, members int, mode coop.Split) *fleet {
-	f := newFleet(t, members, coop.FastTimers, short)
-	if mode == coop.Continue {
-		f.mode = mode
-		for _, s := range f.servers {
-			f.boot(s)
-		}
-		f.run(20 * time.Second)
-		f.settled()
-		f.gaps = nil
-	}
-	return f
-}
-
 // TestFleetSplitsAndMerges: key servers part and meet by themselves. In mode continue nobody notices; in mode fork the sides
 // lose each other at the next rollover, and read each other again a moment after they have met.
 func TestFleetSplitsAndMerges(t *testing.T) {
 	for _, mode := range []coop.Split{coop.Fork, coop.Continue} {
 		t.Run(mode.String(), func(t *testing.T) {
-			f := newFleetIn(t, 6, mode)
+			f := newFleetThat(t, mode, 6, coop.FastTimers, short)
 			defer f.trail()
 			f.run(time.Minute)
 			f.cut(0, 1, 1)
@@ -86,40 +71,35 @@ func TestFleetSplitsAndMerges(t *testing.T) {
 // fleetPlay is a random course like play, of key servers that decide for themselves.
 func fleetPlay(t *testing.T, seed uint64, mode coop.Split) {
 	rnd := rand.New(rand.NewPCG(seed, 7))
-	f := newFleetIn(t, 6, mode)
+	f := newFleetThat(t, mode, 6, coop.FastTimers, short)
 	f.cut(0, 0, 0)
 	until := func(d time.Duration) time.Duration { return time.Duration(rnd.Int64N(int64(d))) }
-	course := []string{fmt.Sprintf("seed %d, %v", seed, mode)}
-	note := func(format string, args ...any) {
-		text := fmt.Sprintf("%v %s", time.Duration(f.now.Mono), fmt.Sprintf(format, args...))
-		course, f.told = append(course, text), append(f.told, text)
-	}
+	f.note("seed %d, %v", seed, mode)
 	for range 3 + rnd.IntN(8) {
 		f.run(until([]time.Duration{500 * time.Millisecond, 5 * time.Second, time.Minute, 6 * time.Minute}[rnd.IntN(4)]))
 		switch k := rnd.IntN(10); {
 		case k < 4:
 			of := [][]int{{0, 1, 1}, {0, 1, 0}, {0, 0, 1}, {0, 1, 2}}[rnd.IntN(4)]
 			f.split(of...)
-			note("sides %v", of)
+			f.note("sides %v", of)
 		case k < 7:
 			f.heal()
-			note("together")
+			f.note("together")
 		case k < 8:
 			if s := f.servers[rnd.IntN(3)]; s.dead {
 				f.boot(s)
-				note("%d starts", s.id)
+				f.note("%d starts", s.id)
 			} else {
 				s.dead = true
 				f.loose = f.loose || len(f.side) > 0
-				note("%d dies", s.id)
+				f.note("%d dies", s.id)
 			}
 		case k < 9:
 			for _, s := range f.servers {
 				if i := rnd.IntN(6); !s.dead && s.group().Active() && len(f.removed) < 2 {
-					_, out, err := s.group().Remove(f.now, []string{f.members[i].addr.Addr().String()}, false, nil)
-					f.do(s.addr, out)
+					err := f.remove(s, i)
 					f.do(s.addr, s.n.Step(f.now, machine.Timeout{}, nil))
-					if note("removal of %d at %d: %v", i, s.id, err); err == nil {
+					if f.note("removal of %d at %d: %v", i, s.id, err); err == nil {
 						f.removed = append(f.removed, i)
 						f.fork = true
 					}
@@ -134,7 +114,7 @@ func fleetPlay(t *testing.T, seed uint64, mode coop.Split) {
 		}
 	}
 	f.heal()
-	note("the end")
+	f.note("the end")
 	f.run(40 * time.Second)
 	if text := f.silent(); text != "" {
 		t.Errorf("seed %d: long after all met: %s", seed, text)
@@ -144,20 +124,7 @@ func fleetPlay(t *testing.T, seed uint64, mode coop.Split) {
 	if !f.one() {
 		t.Errorf("seed %d: members send with different keys", seed)
 	}
-	for _, i := range f.removed {
-		if who := f.reads(i); len(who) > 0 {
-			t.Errorf("seed %d: the removed %d reads %v", seed, i, who)
-		}
-	}
-	if len(f.wrong) > 0 {
-		t.Errorf("seed %d: %v", seed, f.wrong)
-	}
-	if t.Failed() {
-		for _, c := range course {
-			t.Log(c)
-		}
-		f.trail()
-	}
+	f.played(seed)
 }
 
 // TestFleetPlays plays many random courses.

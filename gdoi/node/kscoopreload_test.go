@@ -1,6 +1,7 @@
 package node
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,7 +16,7 @@ import (
 func TestFleetReloads(t *testing.T) {
 	f := newFleet(t, 3, coop.FastTimers, short)
 	s := f.servers[2]
-	reload := func(change func(*Coop), group func(*keyserver.Config)) gdoi.CommandResult {
+	reload := func(s *realmServer, change func(*Coop), group func(*keyserver.Config)) gdoi.CommandResult {
 		t.Helper()
 		c, cfg := *s.n.cfg.Coop, s.cfg
 		if change != nil {
@@ -39,36 +40,64 @@ func TestFleetReloads(t *testing.T) {
 		t.Fatal("no answer")
 		return gdoi.CommandResult{}
 	}
-	if got := reload(nil, nil); got.Err != "" || got.Text != "nothing changes" {
+	if got := reload(s, nil, nil); got.Err != "" || got.Text != "nothing changes" {
 		t.Errorf("the same again: %+v", got)
 	}
-	for _, change := range []func(*Coop){
-		func(c *Coop) { c.ID = 4 }, func(c *Coop) { c.Split = coop.Continue }, func(c *Coop) { c.Timers = coop.DefaultTimers }, func(c *Coop) { c.Peers = c.Peers[:1] },
+	for _, row := range []struct {
+		change func(*Coop)
+		err    string
+	}{
+		{func(c *Coop) { c.ID = 4 }, "restart"},
+		{func(c *Coop) { c.Split = coop.Continue }, "restart"},
+		{func(c *Coop) { c.Timers = coop.DefaultTimers }, "restart"},
+		{func(c *Coop) { c.Peers = c.Peers[:1] }, "restart"},
+		{func(c *Coop) { c.Peers = c.Peers[1:] }, "restart"},
+		{func(c *Coop) { c.Priority = MaxPriority + 1 }, "priority"},
+		{func(c *Coop) { c.Priorities = map[string]int{"blue": 1 << 20} }, "priority"},
 	} {
-		if got := reload(change, nil); !strings.Contains(got.Err, "restart") {
-			t.Errorf("another cooperation: %+v", got)
+		for _, at := range f.servers {
+			if got := reload(at, row.change, nil); !strings.Contains(got.Err, row.err) {
+				t.Errorf("another cooperation: %+v; want %q", got, row.err)
+			}
 		}
-	}
-	if got := reload(func(c *Coop) { c.Priority = MaxPriority + 1 }, nil); !strings.Contains(got.Err, "priority") {
-		t.Errorf("a priority that there is not: %+v", got)
 	}
 
 	// Another policy is not served, until it is what the others have.
-	if got := reload(nil, func(c *keyserver.Config) { c.KEKLifetime += time.Hour }); got.Err != "" {
+	if got := reload(s, nil, func(c *keyserver.Config) { c.KEKLifetime += time.Hour }); got.Err != "" {
 		t.Fatalf("another lifetime: %+v", got)
 	}
 	f.run(time.Second)
 	if i := f.info(s); i.Ready || len(i.Diff) == 0 {
 		t.Errorf("another policy is served: %+v", i)
 	}
-	if got := reload(nil, nil); got.Err != "" {
+	if got := reload(s, nil, nil); got.Err != "" {
 		t.Fatalf("the old lifetime: %+v", got)
 	}
 	f.run(time.Second)
 	f.settled()
 
+	// So it comes to the secondaries first.
+	longer := append(slices.Clone(s.cfg.Policy), accessList(t, "permit ip 172.16.0.0/16 172.16.0.0/16")...)
+	lengthen := func(s *realmServer) {
+		t.Helper()
+		if got := reload(s, nil, func(c *keyserver.Config) { c.Policy = longer }); got.Err != "" {
+			t.Fatalf("another access list at %d: %+v", s.id, got)
+		}
+		s.cfg.Policy = longer
+	}
+	lengthen(f.servers[1])
+	lengthen(s)
+	f.run(2 * time.Second)
+	if i := f.info(f.servers[1]); i.Ready || len(i.Diff) == 0 {
+		t.Errorf("another policy than the primary's: ready %v, difference %q", i.Ready, i.Diff)
+	}
+	lengthen(f.servers[0])
+	f.run(2 * time.Minute)
+	f.settled()
+	f.wantTogether()
+
 	// The priority counts in the next election.
-	if got := reload(func(c *Coop) { c.Priority = 100 }, nil); got.Err != "" {
+	if got := reload(s, func(c *Coop) { c.Priority = 100 }, nil); got.Err != "" {
 		t.Fatalf("another priority: %+v", got)
 	}
 	f.run(time.Second)

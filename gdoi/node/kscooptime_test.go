@@ -66,9 +66,7 @@ func TestFleetNoticesAWrongTime(t *testing.T) {
 	if got := f.wrongTimes(); got != [3]uint64{} || f.notes[gdoi.NoteCoopWrongTime] != 0 {
 		f.fatal("%v wrong times", got)
 	}
-	_, out, err := primary.group().Rekey(f.now, false, nil)
-	f.must(err)
-	f.do(primary.addr, out)
+	f.rekey(primary, false)
 	f.run(time.Second)
 
 	wrong := others[0]
@@ -84,9 +82,7 @@ func TestFleetNoticesAWrongTime(t *testing.T) {
 		if n := f.notes[gdoi.NoteCoopWrongTime]; n != 4*(round+1) {
 			f.fatal("told %d times; want %d: by two of one, and by one of two", n, 4*(round+1))
 		}
-		_, out, err := primary.group().Rekey(f.now, false, nil)
-		f.must(err)
-		f.do(primary.addr, out)
+		f.rekey(primary, false)
 		f.run(time.Second)
 		after := f.wrongTimes()
 		f.run(5 * time.Second)

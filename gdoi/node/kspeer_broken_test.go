@@ -179,13 +179,7 @@ func onThePath(t *testing.T, r *rand.Rand) {
 	f.run(10 * time.Minute)
 	f.settled()
 	f.wantTogether()
-	replays := uint64(0)
-	for _, d := range f.servers[0].n.drops.list() {
-		if d.Reason == cooplink.ReasonReplay {
-			replays = d.Count
-		}
-	}
-	if replays < 100 {
-		t.Errorf("%v", f.servers[0].n.drops.list())
+	if d := f.servers[0].n.drops.list(); drops(d, cooplink.ReasonReplay) < 100 {
+		t.Errorf("%v", d)
 	}
 }

@@ -19,8 +19,7 @@ func TestForkAndMerge(t *testing.T) {
 	r.split(0, 1, 1)
 	r.elect(b, b, c)
 	r.run(45 * time.Minute)
-	sideOf := func(i int) int { return min(i%3, 1) }
-	if text := r.lost(sideOf); len(text) > 0 {
+	if text := r.lost(twoSides); len(text) > 0 {
 		t.Fatalf("during the split: %v", text)
 	}
 	if r.silent() == "" || r.one() {
@@ -48,7 +47,7 @@ func TestForkAndMerge(t *testing.T) {
 	if r.notes[gdoi.NoteCoopMerge] != 1 || r.notes[gdoi.NoteCoopOneEpoch] == 0 {
 		t.Errorf("%d merges, %d ends of them", r.notes[gdoi.NoteCoopMerge], r.notes[gdoi.NoteCoopOneEpoch])
 	}
-	if text := r.lost(sideOf); len(text) > 0 {
+	if text := r.lost(twoSides); len(text) > 0 {
 		t.Errorf("the merge cut off members of one side: %v", text)
 	}
 	r.gaps = nil
@@ -85,6 +84,14 @@ func (r *realm) meeting(t *testing.T, what string, sideOf func(int) int) {
 	}
 }
 
+// rekey makes new keys out of turn.
+func (r *realm) rekey(s *realmServer, kek bool) {
+	r.t.Helper()
+	_, out, err := s.group().Rekey(r.now, kek, nil)
+	r.must(err)
+	r.do(s.addr, out)
+}
+
 func twoSides(i int) int { return min(i%3, 1) }
 
 // TestMergeAtAnyTime: sides that part and meet in the midst of rollovers, of which they begin theirs at different times.
@@ -102,9 +109,7 @@ func TestMergeAtAnyTime(t *testing.T) {
 			r.elect(r.servers[1], r.servers[1:]...)
 			r.run(20 * time.Second)
 			if r.now.Mono < machine.Instant(50*time.Minute) {
-				_, out, err := r.servers[1].group().Rekey(r.now, true, nil) // beside the schedule
-				r.must(err)
-				r.do(r.servers[1].addr, out)
+				r.rekey(r.servers[1], true) // beside the schedule
 			}
 			r.run(meets - time.Duration(r.now.Mono))
 			if text := r.lost(twoSides); len(text) > 0 {

@@ -66,27 +66,22 @@ func play(t *testing.T, seed uint64, split coop.Split) {
 	r.fork = split == coop.Fork
 	r.excused = map[[2]int]bool{}
 	until := func(d time.Duration) time.Duration { return time.Duration(rnd.Int64N(int64(d))) }
-	var course []string
-	note := func(format string, args ...any) {
-		text := fmt.Sprintf("%v %s", time.Duration(r.now.Mono), fmt.Sprintf(format, args...))
-		course, r.told = append(course, text), append(r.told, text)
-	}
-	note("seed %d", seed)
+	r.note("seed %d", seed)
 	for range 4 + rnd.IntN(8) {
 		r.run(until([]time.Duration{5 * time.Second, time.Minute, 5 * time.Minute, 40 * time.Minute}[rnd.IntN(4)]))
 		switch rnd.IntN(10) {
 		case 0, 1, 2, 3:
 			of := [][]int{{0, 1, 1}, {0, 1, 0}, {0, 0, 1}, {0, 1, 2}}[rnd.IntN(4)]
 			r.split(of...)
-			note("sides %v", of)
+			r.note("sides %v", of)
 		case 4, 5, 6:
 			r.heal()
-			note("together")
+			r.note("together")
 		case 7:
 			s := r.servers[rnd.IntN(3)]
 			if s.dead {
 				r.start(s)
-				note("%d starts", s.id)
+				r.note("%d starts", s.id)
 				break
 			}
 			s.dead = true
@@ -97,22 +92,21 @@ func play(t *testing.T, seed uint64, split coop.Split) {
 				}
 			}
 			r.loose = r.loose || n > 1
-			note("%d dies", s.id)
+			r.note("%d dies", s.id)
 		case 8:
 			for _, s := range r.servers {
 				if s.primary == s && !s.dead && rnd.IntN(2) == 0 {
 					_, out, err := s.group().Rekey(r.now, rnd.IntN(2) == 0, nil)
 					r.do(s.addr, out)
-					note("rekey at %d: %v", s.id, err)
+					r.note("rekey at %d: %v", s.id, err)
 					break
 				}
 			}
 		case 9:
 			for _, s := range r.servers {
 				if i := rnd.IntN(9); s.primary == s && !s.dead && len(r.removed) < 2 {
-					_, out, err := s.group().Remove(r.now, []string{r.members[i].addr.Addr().String()}, false, nil)
-					r.do(s.addr, out)
-					if note("removal of %d at %d: %v", i, s.id, err); err == nil {
+					err := r.remove(s, i)
+					if r.note("removal of %d at %d: %v", i, s.id, err); err == nil {
 						r.removed = append(r.removed, i)
 						r.fork = r.fork || !r.whole() // its keys are for its side alone
 					}
@@ -135,7 +129,7 @@ func play(t *testing.T, seed uint64, split coop.Split) {
 		}
 	}
 	r.heal()
-	note("the end")
+	r.note("the end")
 	r.settle()
 	r.run(2*delay + 10*time.Second)
 	if text := r.silent(); text != "" {
@@ -145,22 +139,29 @@ func play(t *testing.T, seed uint64, split coop.Split) {
 	if !r.one() {
 		t.Errorf("seed %d: members send with different keys after 7A", seed)
 	}
-	for _, i := range r.removed {
-		if who := r.reads(i); len(who) > 0 {
-			t.Errorf("seed %d: the removed %d reads %v", seed, i, who)
-		}
-	}
 	for _, s := range r.servers {
 		if s.group().Merging() {
 			t.Errorf("seed %d: key server %d still merges", seed, s.id)
 		}
 	}
+	r.played(seed)
+}
+
+// note writes down what happens in a random course.
+func (r *realm) note(format string, args ...any) {
+	text := fmt.Sprintf("%v %s", time.Duration(r.now.Mono), fmt.Sprintf(format, args...))
+	r.course, r.told = append(r.course, text), append(r.told, text)
+}
+
+// played is the end of a random course: the removed read nothing, and nobody was apart without an excuse.
+func (r *realm) played(seed uint64) {
+	r.removedReadNothing(fmt.Sprintf("seed %d", seed))
 	if len(r.wrong) > 0 {
-		t.Errorf("seed %d: %v", seed, r.wrong)
+		r.t.Errorf("seed %d: %v", seed, r.wrong)
 	}
-	if t.Failed() {
-		for _, c := range course {
-			t.Log(c)
+	if r.t.Failed() {
+		for _, c := range r.course {
+			r.t.Log(c)
 		}
 		r.trail()
 	}

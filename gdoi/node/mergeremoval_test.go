@@ -8,12 +8,10 @@ import (
 )
 
 // remove takes a member out of the group at one key server.
-func (r *realm) remove(s *realmServer, i int) {
-	r.t.Helper()
+func (r *realm) remove(s *realmServer, i int) error {
 	_, out, err := s.group().Remove(r.now, []string{r.members[i].addr.Addr().String()}, false, nil)
-	r.must(err)
 	r.do(s.addr, out)
-	r.replicate()
+	return err
 }
 
 // reads says whose traffic a member can read.
@@ -24,6 +22,15 @@ func (r *realm) reads(i int) (out []int) {
 		}
 	}
 	return out
+}
+
+func (r *realm) removedReadNothing(what string) {
+	r.t.Helper()
+	for _, i := range r.removed {
+		if who := r.reads(i); len(who) > 0 {
+			r.t.Errorf("%s: the removed %d reads %v", what, i, who)
+		}
+	}
 }
 
 // TestMergeAfterRemovals: members removed on either side, or on both, read nothing when the sides are one again; the others
@@ -52,10 +59,12 @@ func TestMergeAfterRemovals(t *testing.T) {
 			r.elect(b, r.servers[1:]...)
 			r.run(c.at - time.Duration(r.now.Mono))
 			for _, i := range c.winner {
-				r.remove(a, i)
+				r.must(r.remove(a, i))
+				r.replicate()
 			}
 			for _, i := range c.loser {
-				r.remove(b, i)
+				r.must(r.remove(b, i))
+				r.replicate()
 			}
 			r.removed = append(slices.Clone(c.winner), c.loser...)
 			r.run(after)
@@ -67,23 +76,15 @@ func TestMergeAfterRemovals(t *testing.T) {
 			if text := r.silent(); text != "" {
 				t.Errorf("%s: %s", what, text)
 			}
-			for _, i := range r.removed {
-				if who := r.reads(i); len(who) > 0 {
-					t.Errorf("%s: the removed %d reads %v after 3A", what, i, who)
-				}
-			}
+			r.removedReadNothing(what + ", after 3A")
 			r.run(5 * delay)
 			if text := r.lost(twoSides); len(text) > 0 {
 				t.Errorf("%s: cut off: %v", what, text)
 			}
-			for _, i := range r.removed {
-				if who := r.reads(i); len(who) > 0 {
-					t.Errorf("%s: the removed %d reads %v", what, i, who)
-				}
-				for _, s := range r.servers {
-					if n := len(s.group().Snapshot(r.now).Removed); n != len(r.removed) {
-						t.Errorf("%s: key server %d refuses %d", what, s.id, n)
-					}
+			r.removedReadNothing(what)
+			for _, s := range r.servers {
+				if n := len(s.group().Snapshot(r.now).Removed); n != len(r.removed) {
+					t.Errorf("%s: key server %d refuses %d", what, s.id, n)
 				}
 			}
 			r.gaps = nil

@@ -2,8 +2,6 @@ package node
 
 import (
 	"bytes"
-	"crypto"
-	"crypto/rsa"
 	"errors"
 	"fmt"
 	"maps"
@@ -37,6 +35,7 @@ type realm struct {
 	gaps    []gap
 	notes   map[string]int
 	told    []string
+	course  []string // what a random play did, which is in told too
 	results []gdoi.CommandResult
 	// excused are pairs that may be apart, because they were on different sides, until they can talk again.
 	excused map[[2]int]bool
@@ -93,31 +92,14 @@ type realmMember struct {
 const latency = 5 * time.Millisecond
 
 func newRealm(t testing.TB, members int, change func(*keyserver.Config)) *realm {
-	r := &realm{
-		t: t, now: machine.Now{Wall: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}, side: map[netip.Addr]int{}, users: map[use]*realmMember{},
-		apart: map[[2]int]machine.Instant{}, notes: map[string]int{},
-	}
-	var addrs []netip.AddrPort
+	r := emptyRealm(t)
 	for id := coop.ID(1); id <= 3; id++ {
 		cfg := blue(t)
 		cfg.Coop = &keyserver.Cooperation{ID: id, IDs: []coop.ID{1, 2, 3}}
-		if change != nil {
-			change(&cfg)
-		}
-		s := &realmServer{id: id, cfg: cfg, addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(id)}), 848), disk: map[string]machine.Record{}}
-		r.servers = append(r.servers, s)
-		addrs = append(addrs, s.addr)
-		r.start(s)
+		r.start(r.addServer(id, cfg, change))
 	}
 	r.elect(r.servers[0], r.servers...)
-	for i := range members {
-		list := slices.Clone(addrs)
-		k := i % 3
-		list[0], list[k] = list[k], list[0]
-		m := &realmMember{addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 1, 0, byte(i + 1)}), 848), holds: map[gdoi.SPI][]gdoi.SID{}, retired: map[gdoi.SPI]bool{}}
-		r.members = append(r.members, m)
-		r.join(m, list)
-	}
+	r.addMembers(members)
 	r.run(10 * time.Second)
 	if text := r.silent(); text != "" {
 		t.Fatalf("at the beginning: %s", text)
@@ -126,27 +108,58 @@ func newRealm(t testing.TB, members int, change func(*keyserver.Config)) *realm 
 	return r
 }
 
-func (r *realm) join(m *realmMember, servers []netip.AddrPort) {
-	n, err := NewGroupMember(seeded(m.addr.Addr().As4()[3]+100), GMConfig{Local: m.addr, Phase1: phase1(rightPSK), Groups: []member.Config{{Name: "blue", ID: blueID, KeyServers: servers}}})
-	if err != nil {
-		r.t.Fatal(err)
+func emptyRealm(t testing.TB) *realm {
+	return &realm{
+		t: t, now: machine.Now{Wall: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}, side: map[netip.Addr]int{}, users: map[use]*realmMember{},
+		apart: map[[2]int]machine.Instant{}, notes: map[string]int{},
 	}
+}
+
+// addServer adds a key server, which does not run yet; change may be nil.
+func (r *realm) addServer(id coop.ID, cfg keyserver.Config, change func(*keyserver.Config)) *realmServer {
+	if change != nil {
+		change(&cfg)
+	}
+	s := &realmServer{id: id, cfg: cfg, addr: ksAt(id), disk: map[string]machine.Record{}}
+	r.servers = append(r.servers, s)
+	return s
+}
+
+// addMembers adds members, each third of which prefers another key server.
+func (r *realm) addMembers(n int) {
+	for i := range n {
+		var list []netip.AddrPort
+		for _, s := range r.servers {
+			list = append(list, s.addr)
+		}
+		k := i % 3
+		list[0], list[k] = list[k], list[0]
+		r.join(gmAddr(i+1), list...)
+	}
+}
+
+// join adds a member.
+func (r *realm) join(addr netip.AddrPort, servers ...netip.AddrPort) *realmMember {
+	m := &realmMember{addr: addr, holds: map[gdoi.SPI][]gdoi.SID{}, retired: map[gdoi.SPI]bool{}}
+	r.members = append(r.members, m)
+	n, err := NewGroupMember(seeded(m.addr.Addr().As4()[3]+100), GMConfig{Local: m.addr, Phase1: phase1(rightPSK), Groups: []member.Config{{Name: "blue", ID: blueID, KeyServers: servers}}})
+	r.must(err)
 	m.n = n
 	r.do(m.addr, n.Step(r.now, machine.Timeout{}, nil))
+	return m
 }
 
 func (r *realm) start(s *realmServer) {
-	var stored []machine.Record
-	for _, rec := range s.disk {
-		rec.Value = bytes.Clone(rec.Value)
-		stored = append(stored, rec)
-	}
+	s.primary, s.has, s.newest = nil, 0, 0
+	r.startAs(s, nil)
+}
+
+// startAs starts a key server from its disk; c is its cooperation with others, nil if the test does it.
+func (r *realm) startAs(s *realmServer, c *Coop) {
 	s.lives++
-	n, err := NewKeyServer(seeded(byte(s.id)*20+s.lives), KSConfig{Local: s.addr, Phase1: phase1(rightPSK), Groups: []keyserver.Config{s.cfg}}, stored)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	s.n, s.dead, s.primary, s.has, s.newest = n, false, nil, 0, 0
+	n, err := NewKeyServer(seeded(byte(s.id)*20+s.lives), KSConfig{Local: s.addr, Phase1: phase1(rightPSK), Groups: []keyserver.Config{s.cfg}, Coop: c}, stored(s.disk))
+	r.must(err)
+	s.n, s.dead = n, false
 	r.do(s.addr, n.Step(r.now, machine.Timeout{}, nil))
 }
 
@@ -254,12 +267,7 @@ func (r *realm) do(from netip.AddrPort, out machine.Effects) {
 			}
 			r.do(from, s.n.Step(r.now, machine.Persisted{ID: e.ID}, nil))
 		case machine.Sign:
-			hash := crypto.SHA256
-			if e.Scheme == machine.SignRSABare {
-				hash = 0
-			}
-			sig, err := rsa.SignPKCS1v15(nil, custody(e.Key), hash, e.Digest)
-			r.do(from, r.serverAt(from).n.Step(r.now, machine.Signed{ID: e.ID, Signature: sig, Err: err}, nil))
+			r.do(from, r.serverAt(from).n.Step(r.now, signRSA(custody(e.Key), e), nil))
 		default:
 			r.dataPlane(from, e)
 		}

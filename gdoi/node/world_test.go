@@ -107,13 +107,27 @@ func (w *world) add(a netip.AddrPort, m machine.Machine, err error) {
 	w.nodes[a] = m
 }
 
-func (w *world) keyServer(limits Limits, groups ...keyserver.Config) *KeyServer {
-	var stored []machine.Record
-	for _, r := range w.disk {
+// stored is what a key server finds on its disk.
+func stored(disk map[string]machine.Record) (out []machine.Record) {
+	for _, r := range disk {
 		r.Value = bytes.Clone(r.Value)
-		stored = append(stored, r)
+		out = append(out, r)
 	}
-	n, err := NewKeyServer(seeded(0), KSConfig{Local: ksAddr, Phase1: phase1(rightPSK), Groups: groups, Limits: limits}, stored)
+	return out
+}
+
+// signRSA is the answer of a custody that has this key.
+func signRSA(k *rsa.PrivateKey, e machine.Sign) machine.Signed {
+	hash := crypto.SHA256
+	if e.Scheme == machine.SignRSABare {
+		hash = 0
+	}
+	sig, err := rsa.SignPKCS1v15(nil, k, hash, e.Digest)
+	return machine.Signed{ID: e.ID, Signature: sig, Err: err}
+}
+
+func (w *world) keyServer(limits Limits, groups ...keyserver.Config) *KeyServer {
+	n, err := NewKeyServer(seeded(0), KSConfig{Local: ksAddr, Phase1: phase1(rightPSK), Groups: groups, Limits: limits}, stored(w.disk))
 	w.add(ksAddr, n, err)
 	return n
 }
@@ -156,12 +170,7 @@ func (w *world) step(a netip.AddrPort, ev machine.Event) {
 				w.step(a, machine.Signed{ID: e.ID, Signature: sig, Err: err})
 				continue
 			}
-			hash := crypto.SHA256
-			if e.Scheme == machine.SignRSABare {
-				hash = 0
-			}
-			sig, err := rsa.SignPKCS1v15(nil, rsaKey(), hash, e.Digest)
-			w.step(a, machine.Signed{ID: e.ID, Signature: sig, Err: err})
+			w.step(a, signRSA(rsaKey(), e))
 		}
 	}
 }
