@@ -63,6 +63,11 @@ type Config struct {
 	SignHash   machine.Hash
 	SignForm   machine.SignScheme
 
+	// Custody says that KEKs live in the key custody (machine.KeyCall), not in records and memory. Transport is our own
+	// transport key there, for other key servers to wrap KEKs under; opaque here.
+	Custody   bool
+	Transport []byte
+
 	// ActivationDelay is the A of the rollover; see the package comment. Whole seconds.
 	ActivationDelay time.Duration
 	// Retransmits is how often a PUSH is repeated to members that have not acknowledged it, Retransmit apart or less: the

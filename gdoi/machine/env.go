@@ -10,6 +10,8 @@ import "io"
 // ecdh.Curve.NewPrivateKey.
 type Env struct {
 	Rand io.Reader
+	// Keys is where TEKs are drawn from; nil: Rand. A daemon mixes the generator of a token in. It must not block, nor fail.
+	Keys io.Reader
 	// Boot names the time line that instants are on. A process that finds a record of the same Boot may compare its instants
 	// with its own; if it is empty, instants mean nothing to the next process.
 	Boot string
