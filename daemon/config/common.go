@@ -16,15 +16,16 @@ const (
 	maxDPD      = time.Hour
 )
 
-// common sets the defaults of both daemons and returns the keys that they share. revocation is set where members can
-// be removed, on a key server.
-func (d *decoder) common(c *Common, revocation bool) []field {
+// common sets the defaults of both daemons and returns the keys that they share. server is set on a key server, which can
+// remove members, and makes keys.
+func (d *decoder) common(c *Common, server bool) []field {
 	c.Log = Log{Level: "info", Format: "auto"}
 	c.Phase1 = Phase1{Suites: suite.DefaultPhase1(), Lifetime: 24 * time.Hour, DPD: 30 * time.Second}
 	return []field{
+		opt("custody", func(v *value) { c.Custody = d.custody(v, server) }), // before certificates, whose keys may be in it
 		opt("certificates", func(v *value) { // before identity, which may be a certificate's
 			c.Certificates = new(Certificates)
-			d.certificates(v, c.Certificates, revocation)
+			d.certificates(v, c.Certificates, server)
 		}),
 		must("name", d.name(&c.Name)),
 		must("control", d.path(&c.Control)),

@@ -43,7 +43,7 @@ func loadAny(path string) (effective string, warnings []string, err error) {
 // secretModes gives the secrets of testdata the mode that a checkout does not keep.
 func secretModes(t *testing.T) {
 	t.Helper()
-	for _, f := range []string{"testdata/psk/gm1", "testdata/psk/ks", "testdata/psk/ks2"} {
+	for _, f := range []string{"testdata/psk/gm1", "testdata/psk/ks", "testdata/psk/ks2", "testdata/pin"} {
 		if err := os.Chmod(f, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -53,7 +53,7 @@ func secretModes(t *testing.T) {
 // TestExamples: the commented examples load without a warning, and mean what they say.
 func TestExamples(t *testing.T) {
 	secretModes(t)
-	for _, path := range []string{"testdata/ks.yml", "testdata/gm.yml", "testdata/ks-dual.yml", "testdata/gm-dual.yml", "testdata/ks-coop.yml"} {
+	for _, path := range []string{"testdata/ks.yml", "testdata/gm.yml", "testdata/ks-dual.yml", "testdata/gm-dual.yml", "testdata/ks-coop.yml", "testdata/ks-hsm.yml"} {
 		eff, warnings, err := loadAny(path)
 		if err != nil {
 			t.Fatal(err)
@@ -84,6 +84,9 @@ func TestMistakes(t *testing.T) {
 			text := err.Error() + "\n"
 			for _, w := range warnings {
 				text += "warning: " + w + "\n"
+			}
+			if strings.Contains(text, "271828") || strings.Contains(text, "314159") {
+				t.Errorf("a PIN is shown: %s", text)
 			}
 			golden(t, path+".golden", text)
 		})

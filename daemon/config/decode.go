@@ -25,6 +25,7 @@ type decoder struct {
 	listsAt  map[string][]*value // access lists by group, for what is said about them when all are known
 	now      time.Time           // zero: the clock's; for the validity of certificates
 	open     bool                // others than the owner may read the configuration file
+	hidden   map[int]bool        // lines that no error shows
 }
 
 func (d *decoder) failAt(line, col int, format string, args ...any) {
@@ -43,8 +44,25 @@ func (d *decoder) warn(v *value, format string, args ...any) {
 	d.warnings = append(d.warnings, fmt.Sprintf("%s:%d:%d: ", d.file, v.line, v.col)+fmt.Sprintf(format, args...))
 }
 
+// hide keeps the line of a value, which may have a secret in it, out of all errors.
+func (d *decoder) hide(v *value) {
+	if d.hidden == nil {
+		d.hidden = map[int]bool{}
+	}
+	d.hidden[v.line] = true
+	for _, p := range v.pairs {
+		d.hide(p.key)
+		d.hide(p.val)
+	}
+}
+
 // err returns all mistakes in the order of their places.
 func (d *decoder) err() error {
+	for _, e := range d.errs {
+		if d.hidden[e.Line] {
+			e.Source = ""
+		}
+	}
 	slices.SortStableFunc(d.errs, func(a, b *Error) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})

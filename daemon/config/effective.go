@@ -119,6 +119,9 @@ func (c *KS) Fixed() string {
 
 func (p *printer) fixed(c *KS) {
 	p.common(&c.Common)
+	if c.Custody != nil {
+		p.line("custody: %s", c.Custody.serverString())
+	}
 	p.line("listen: %s", c.Listen.yaml())
 	if c.Cooperation != nil {
 		p.line("cooperation: %s", c.Cooperation)
@@ -127,13 +130,17 @@ func (p *printer) fixed(c *KS) {
 
 // String is the flow mapping of the file.
 func (f Faults) String() string {
-	return fmt.Sprintf("{store-delay: %s, store-fails: %t}", short(f.StoreDelay), f.StoreFails)
+	return fmt.Sprintf("{store-delay: %s, store-fails: %t, token-delay: %s, token-gone: %t, token-full: %t}",
+		short(f.StoreDelay), f.StoreFails, short(f.TokenDelay), f.TokenGone, f.TokenFull)
 }
 
 // Effective is what the file means, defaults included and secrets left out.
 func (c *GM) Effective() string {
 	p := new(printer)
 	p.common(&c.Common)
+	if c.Custody != nil {
+		p.line("custody: %s", c.Custody)
+	}
 	p.line("local: %s", c.Local.yaml())
 	mtu := "follows " + c.Interfaces.WAN
 	if c.Interfaces.MTU != 0 {

@@ -40,7 +40,7 @@ func (d *decoder) ks(v *value, c *KS) {
 		}),
 		opt("pre-shared-keys", d.psks(c)),
 		opt("cooperation", func(v *value) { d.cooperation(v, c) }),
-		opt("faults", func(v *value) { d.faults(v, &c.Faults) }),
+		opt("faults", func(v *value) { d.faults(v, c) }),
 		must("groups", func(v *value) {
 			seen := map[string]bool{}
 			d.list(func(v *value) {
@@ -161,9 +161,18 @@ func (d *decoder) ksGroup(v *value, c *KS) KSGroup {
 	return g
 }
 
-// faults are for labs: what they do to a key server is what a broken disk does.
-func (d *decoder) faults(v *value, f *Faults) {
-	d.object(v, opt("store-delay", d.duration(&f.StoreDelay, 0, time.Minute)), opt("store-fails", d.boolean(&f.StoreFails)))
+// faults are for labs: what they do to a key server is what a broken disk or token does.
+func (d *decoder) faults(v *value, c *KS) {
+	f := &c.Faults
+	token := func(key string, set func(*value)) field {
+		return opt(key, func(v *value) {
+			if set(v); c.Custody == nil || c.Custody.Files {
+				d.fail(v, "%s has no effect: custody: names no token", key)
+			}
+		})
+	}
+	d.object(v, opt("store-delay", d.duration(&f.StoreDelay, 0, time.Minute)), opt("store-fails", d.boolean(&f.StoreFails)),
+		token("token-delay", d.duration(&f.TokenDelay, 0, time.Minute)), token("token-gone", d.boolean(&f.TokenGone)), token("token-full", d.boolean(&f.TokenFull)))
 	if *f != (Faults{}) {
 		d.warn(v, "faults are put in on purpose: %s; this is for a lab", f)
 	}

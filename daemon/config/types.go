@@ -23,6 +23,7 @@ type Common struct {
 	Identity Identity
 	// Certificates is nil when phase 1 goes by pre-shared keys alone.
 	Certificates *Certificates
+	Custody      *Custody // nil: keys in files under State
 	Warnings     []string // with places; a daemon logs them loudly
 	Hints        []string // with places; what is right in some networks, for whoever checks the file
 }
@@ -112,6 +113,9 @@ type KS struct {
 type Faults struct {
 	StoreDelay time.Duration // each write to the store takes so much longer
 	StoreFails bool          // it writes nothing
+	TokenDelay time.Duration // each call into the token takes so much longer
+	TokenGone  bool          // it is as if it were pulled out
+	TokenFull  bool          // it has no place for another key
 }
 
 // PSK is the pre-shared key of the peers in a prefix.

@@ -4,7 +4,8 @@
 //	operators ─▶ Post ────┤   one goroutine             │                  being written, dropped if that failed)
 //	data plane ▶ Post ────┼─▶ Step(now, event) ─────────┼─▶ Persist ─────▶ writer goroutine, group commit ─▶ Persisted
 //	Deadline() ▶ Timeout ─┤                             ├─▶ Sign ────────▶ worker goroutines, timeout ─────▶ Signed
-//	Do(func) ─────────────┘                             ├─▶ Note ────────▶ journal and log
+//	Do(func) ─────────────┘                             ├─▶ KeyCall ─────▶ other workers, timeout ───────▶ KeyDone
+//	                                                    ├─▶ Note ────────▶ journal and log
 //	                                                    └─▶ InstallSA ... ▶ Config.Effect
 //
 // Concurrency: the machine belongs to the goroutine of Run; every method of Loop may be called from anywhere. Nothing

@@ -36,6 +36,9 @@ type Config struct {
 	// Sign asks the custody.
 	Sign        func(context.Context, machine.Sign) ([]byte, error)
 	SignTimeout time.Duration // default 10 s
+	// Keys asks the custody that keeps KEKs. It may read the call's Data until it returns; the machine owns what it returns.
+	Keys       func(context.Context, machine.KeyCall) ([]byte, error)
+	KeyTimeout time.Duration // default 10 s
 	// Note takes a journal event. Called on the loop's goroutine.
 	Note func(machine.Now, machine.Note)
 	// Effect takes every other effect. Called on the loop's goroutine, in order.
@@ -53,6 +56,8 @@ type Loop struct {
 	commands  commands
 	writer    writer
 	signing   chan struct{} // one token for each signature under way
+	prompt    chan struct{} // likewise, of KeyCalls
+	ahead     chan struct{}
 	effects   machine.Effects
 }
 
@@ -70,6 +75,9 @@ func New(cfg Config) *Loop {
 	if cfg.SignTimeout == 0 {
 		cfg.SignTimeout = defaultSignTimeout
 	}
+	if cfg.KeyTimeout == 0 {
+		cfg.KeyTimeout = defaultKeyTimeout
+	}
 	l := &Loop{
 		cfg:       cfg,
 		datagrams: make(chan *buffer, datagramQueue),
@@ -77,6 +85,8 @@ func New(cfg Config) *Loop {
 		calls:     make(chan func(machine.Now)),
 		stopped:   make(chan struct{}),
 		signing:   make(chan struct{}, signWorkers),
+		prompt:    make(chan struct{}, promptWorkers),
+		ahead:     make(chan struct{}, aheadWorkers),
 	}
 	l.pool.New = func() any { return new(buffer) }
 	l.writer.init(cfg.Persist)
@@ -161,6 +171,8 @@ func (l *Loop) carryOut(ctx context.Context, workers *sync.WaitGroup, now machin
 		l.writer.enqueue(e)
 	case machine.Sign:
 		workers.Go(func() { l.sign(ctx, e) })
+	case machine.KeyCall:
+		workers.Go(func() { l.keyCall(ctx, e) })
 	case machine.Note:
 		if l.cfg.Note != nil {
 			l.cfg.Note(now, e)
