@@ -34,6 +34,7 @@ var verbs = map[string]verb{
 	"pause":  {"pause NODE", daemonVerb(func(_ context.Context, l Lab, node string) error { return l.Pause(node) })},
 	"resume": {"resume NODE", daemonVerb(func(_ context.Context, l Lab, node string) error { return l.Resume(node) })},
 	"wipe":   {"wipe NODE [FILE]...", parseWipe},
+	"token":  {"token lose|return NODE", parseToken},
 	"heal": {"heal", func(_ *scenario.Scenario, w []string) (act, error) {
 		if len(w) != 0 {
 			return nil, errUsage
@@ -118,6 +119,25 @@ func parsePartition(s *scenario.Scenario, w []string) (act, error) {
 		}
 	}
 	return func(_ context.Context, l Lab) (string, error) { return "", l.Partition(p, d) }, nil
+}
+
+// parseToken: the token of a node's HSM is pulled out, or put back.
+func parseToken(s *scenario.Scenario, w []string) (act, error) {
+	if len(w) != 2 || w[0] != "lose" && w[0] != "return" {
+		return nil, errUsage
+	}
+	if err := exist(s, w[1]); err != nil {
+		return nil, err
+	}
+	if !s.HasHSM(w[1]) {
+		return nil, fmt.Errorf("node %s has no hsm:", w[1])
+	}
+	return func(_ context.Context, l Lab) (string, error) {
+		if w[0] == "lose" {
+			return "", l.LoseToken(w[1])
+		}
+		return "", l.ReturnToken(w[1])
+	}, nil
 }
 
 // parseWipe: without names, all of the state of a daemon.

@@ -24,6 +24,8 @@
 //	{check: soak, pair: ha-hb, for: 30m, rekeys: 80}   full rate while keys roll: nothing lost for want of a key, no growth
 //	{check: primary, group: blue, is: ks2, at: [ks2, ks3], within: 2s}   key servers agree on who is primary: how soon
 //	{check: keys, group: blue, are: one-epoch, within: 30s}   or rolled, or readable: what keys members and key servers have
+//	{check: kek, group: blue, do: [stop ks1, start ks1, operator ks1 rekey blue], is: kept, by: ks1}   members accept a rekey under
+//	                                                   the KEK that they had, with a higher number, or under a new one; none registers
 //	{check: command, do: [...], fails: true}           actions succeed or are refused, and say so
 //	{check: state, node: gm1, path: gm.groups[0].state, equals: registered, within: 5s}   any value of a snapshot
 //	{check: event, node: ks1, event: gm-removed, do: [...]}                               a journal gets an event
@@ -33,6 +35,7 @@
 //	kill, stop, start, reload NODE                     reload is SIGHUP
 //	pause, resume NODE                                 SIGSTOP and SIGCONT
 //	wipe NODE [FILE]...                                the state of a daemon that does not run, or files of it
+//	token lose, return NODE                            the token of its HSM is pulled out, or put back
 //	revoke CERTIFICATE                                 onto its authority's revocation list, to be read at a reload
 //	configure NODE [program=NAME] [VAR=VALUE]...       the daemon's file is written anew, to be read at a start or reload
 //	operator NODE VERB [ARGUMENT]...                   getvpn-tui at that daemon: operator ks1 rekey blue --kek

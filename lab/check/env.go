@@ -30,6 +30,8 @@ type Lab interface {
 	PID(node string) (int, error)
 	Partition(p scenario.Partition, d time.Duration) error
 	Heal() error
+	LoseToken(node string) error // of its HSM
+	ReturnToken(node string) error
 	Reload(node string) error                                                       // SIGHUP
 	Revoke(certificate string) error                                                // onto its authority's list
 	Configure(node, program string, vars map[string]string) error                   // writes the daemon's file anew
@@ -78,6 +80,7 @@ var kinds = map[string]func() Check{
 	"soak":     func() Check { return &soak{For: 30 * time.Minute, Rate: 1000, Rekeys: 1} },
 	"command":  func() Check { return &command{} },
 	"primary":  func() Check { return &primary{Within: 5 * time.Second} },
+	"kek":      func() Check { return &kek{Within: time.Minute} },
 	"keys":     func() Check { return &keys{Times: 1, Within: time.Minute} },
 	"state":    func() Check { return &state{Within: 10 * time.Second} },
 	"event":    func() Check { return &eventSeen{Within: 10 * time.Second} },

@@ -39,13 +39,7 @@ func (c *keys) Validate(s *scenario.Scenario) error {
 	if !slices.Contains([]string{keysRolled, keysReadable, keysOneEpoch}, c.Are) {
 		return fmt.Errorf("are: %q; write rolled, readable or one-epoch", c.Are)
 	}
-	if len(c.Members) == 0 {
-		for _, n := range s.Named(scenario.KindMember) {
-			if !s.Node(n).Manual {
-				c.Members = append(c.Members, n)
-			}
-		}
-	}
+	c.Members = membersOf(s, c.Members)
 	if len(c.KeyServers) == 0 {
 		c.KeyServers = s.Named(scenario.KindKeyServer)
 	}

@@ -40,11 +40,12 @@ func (l *Lab) Exec(node string, argv []string) error {
 	if unix.Unmount("/sys", unix.MNT_DETACH) == nil {
 		_ = unix.Mount("sysfs", "/sys", "sysfs", 0, "")
 	}
-	return fmt.Errorf("executing %s: %w", path, syscall.Exec(path, argv, os.Environ())) //nolint:gosec // what the user asked for
+	return fmt.Errorf("executing %s: %w", path, syscall.Exec(path, argv, append(os.Environ(), l.environment(node)...))) //nolint:gosec // what the user asked for
 }
 
 // StartCommand starts a program inside a node, with the streams of cmd; the caller waits for it.
 func (l *Lab) StartCommand(node string, cmd *exec.Cmd) error {
+	cmd.Env = append(cmd.Environ(), l.environment(node)...)
 	if err := l.Inside(node, cmd.Start); err != nil {
 		return fmt.Errorf("%s in %s: %w", cmd.Path, node, err)
 	}

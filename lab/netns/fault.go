@@ -89,7 +89,7 @@ func (l *Lab) Heal() error {
 			}
 		}
 		st.Faults = []Fault{}
-		return nil
+		return l.returnTokens()
 	})
 }
 

@@ -137,7 +137,7 @@ func (l *Lab) Start(ctx context.Context, node string) error {
 		if n.process().alive() {
 			return fmt.Errorf("%s is already running as process %d", node, n.PID)
 		}
-		p, err := launch(n.Namespace, n.Log, n.Program, "--config", n.Config)
+		p, err := launch(n.Namespace, n.Log, l.environment(node), n.Program, "--config", n.Config)
 		if err != nil {
 			return err
 		}

@@ -21,7 +21,7 @@ func (l *Lab) routeMulticast() error {
 			continue
 		}
 		log := filepath.Join(Dir(l.name), "logs", n.Name+"-multicast.log")
-		if _, err := launch(prefix(l.name)+n.Name, log, program, "mroute"); err != nil {
+		if _, err := launch(prefix(l.name)+n.Name, log, nil, program, "mroute"); err != nil {
 			return err
 		}
 	}

@@ -180,7 +180,7 @@ func TestRoutingPartitionAndDown(t *testing.T) {
 func TestDownAfterCrashHalfWay(t *testing.T) {
 	l := testLab(t, strings.Replace(bare, ", program: sleeper", "", 1))
 	// A process that no lab.json knows, a namespace without a mount, and no run directory: what a killed tool leaves.
-	p, err := launch(prefix(l.name)+"h1", filepath.Join(t.TempDir(), "log"), "/bin/sleep", "1000")
+	p, err := launch(prefix(l.name)+"h1", filepath.Join(t.TempDir(), "log"), nil, "/bin/sleep", "1000")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +222,7 @@ func TestDaemonThatEndsAtOnceIsReported(t *testing.T) {
 func TestPauseAndWipe(t *testing.T) {
 	text := strings.Replace(bare, "program: sleeper", "program: sleeper, manual: true", 1)
 	l := testLab(t, text)
-	p, err := launch(prefix(l.name)+"g2", filepath.Join(t.TempDir(), "log"), "/bin/sleep", "1000")
+	p, err := launch(prefix(l.name)+"g2", filepath.Join(t.TempDir(), "log"), nil, "/bin/sleep", "1000")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -257,7 +257,7 @@ func TestPauseAndWipe(t *testing.T) {
 		t.Fatal(err)
 	}
 	letter('S')
-	dir := l.places("g2").State
+	dir := l.state("g2")
 	for _, name := range []string{"state.db", "keys"} {
 		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
 			t.Fatal(err)

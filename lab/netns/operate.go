@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/getvpn/getvpn/hsm/softhsm"
 	"github.com/getvpn/getvpn/lab/pki"
 	"github.com/getvpn/getvpn/lab/scenario"
 )
@@ -83,7 +84,7 @@ func (l *Lab) Wipe(node string, only ...string) error {
 		if n.process().alive() {
 			return fmt.Errorf("the daemon of %s is running; stop it, or kill it, before its state is wiped", node)
 		}
-		dir := l.places(node).State
+		dir := l.state(node)
 		entries, err := os.ReadDir(dir)
 		if err != nil {
 			return fmt.Errorf("state of %s: %w", node, err)
@@ -111,7 +112,11 @@ func (l *Lab) Configure(node, program string, vars map[string]string) error {
 	changed.NodeVars = map[string]string{}
 	maps.Copy(changed.NodeVars, n.NodeVars)
 	maps.Copy(changed.NodeVars, vars)
-	text, err := l.s.Render(&changed, l.places(node))
+	at, err := l.places(node)
+	if err != nil {
+		return err
+	}
+	text, err := l.s.Render(&changed, at)
 	if err != nil {
 		return err
 	}
@@ -123,9 +128,17 @@ func (l *Lab) Revoke(certificate string) error {
 	return pki.Revoke(filepath.Join(Dir(l.name), "secrets"), l.s.PKI, certificate, time.Now())
 }
 
-func (l *Lab) places(node string) scenario.Places {
+func (l *Lab) state(node string) string { return filepath.Join(Dir(l.name), "state", node) }
+
+// places fails when the node has a token and SoftHSM is not installed.
+func (l *Lab) places(node string) (at scenario.Places, err error) {
 	dir := Dir(l.name)
-	return scenario.Places{Dir: dir, Socket: l.socket(node), State: filepath.Join(dir, "state", node), Secrets: filepath.Join(dir, "secrets")}
+	at = scenario.Places{Dir: dir, Socket: l.socket(node), State: l.state(node), Secrets: filepath.Join(dir, "secrets")}
+	if l.s.HasHSM(node) {
+		at.PIN = filepath.Join(hsmDir(l.name, node), "pin")
+		at.Module, err = softhsm.Module()
+	}
+	return at, err
 }
 
 func (l *Lab) configFile(node string) string {

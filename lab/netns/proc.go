@@ -122,8 +122,9 @@ func (p process) kill() error {
 	return nil
 }
 
-// launch starts a program inside a namespace, in a session of its own, so that it outlives the tool and its terminal.
-func launch(namespace, log string, argv ...string) (process, error) {
+// launch starts a program inside a namespace, in a session of its own, so that it outlives the tool and its terminal. env is
+// added to the tool's own environment.
+func launch(namespace, log string, env []string, argv ...string) (process, error) {
 	out, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return process{}, fmt.Errorf("log file: %w", err)
@@ -131,7 +132,7 @@ func launch(namespace, log string, argv ...string) (process, error) {
 	defer out.Close()
 	cmd := exec.Command(argv[0], argv[1:]...) //nolint:gosec // the program comes from the scenario file
 	cmd.Stdout, cmd.Stderr = out, out
-	cmd.Dir = "/"
+	cmd.Dir, cmd.Env = "/", append(os.Environ(), env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := inside(namespace, cmd.Start); err != nil {
 		return process{}, fmt.Errorf("starting %s: %w", argv[0], err)

@@ -63,7 +63,7 @@ type LinkState struct {
 
 // Fault is something that the lab breaks on purpose.
 type Fault struct {
-	Kind  string     `json:"kind"` // "partition"
+	Kind  string     `json:"kind"` // "partition" or "token lost"
 	Spec  string     `json:"spec"`
 	Since time.Time  `json:"since"`
 	Until *time.Time `json:"until,omitempty"` // the kernel lifts it by itself then

@@ -60,7 +60,7 @@ func (l *Lab) build(programs map[string]string) error {
 	for _, d := range []struct {
 		name string
 		mode os.FileMode
-	}{{"", 0o755}, {"sockets", 0o755}, {"logs", 0o755}, {"config", 0o700}, {"secrets", 0o700}, {"state", 0o700}} {
+	}{{"", 0o755}, {"sockets", 0o755}, {"logs", 0o755}, {"config", 0o700}, {"secrets", 0o700}, {"state", 0o700}, {"hsm", 0o700}} {
 		if err := os.MkdirAll(filepath.Join(dir, d.name), d.mode); err != nil {
 			return fmt.Errorf("run directory: %w", err)
 		}
@@ -121,7 +121,15 @@ func (l *Lab) prepare(n scenario.Node, programs map[string]string) (NodeState, e
 	if n.Program == "" {
 		return out, nil
 	}
-	at := l.places(n.Name)
+	at, err := l.places(n.Name)
+	if err != nil {
+		return out, err
+	}
+	if n.HSM != nil {
+		if err := makeToken(hsmDir(l.name, n.Name), at.Secrets, n.HSM); err != nil {
+			return out, fmt.Errorf("token of %s: %w", n.Name, err)
+		}
+	}
 	if err := os.MkdirAll(at.State, 0o700); err != nil {
 		return out, fmt.Errorf("state directory: %w", err)
 	}

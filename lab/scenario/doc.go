@@ -15,6 +15,7 @@
 //	pki:       {authorities: [...], certificates: [...]}   fresh certificates of each run, there too (see pki.go)
 //	programs:  {gm: {binary: getvpn-gm, config: "text with ${node}"}}
 //	nodes:     [{name: gm1, kind: gm, program: gm, routes: ["default via 172.16.1.2"]}]
+//	           hsm: {keys: [gm1]} in a node gives it a SoftHSM token of its own, here with the key of a certificate (see hsm.go)
 //	links:     [{ends: [gm1 wan0 172.16.1.1/30, p1 gm1 172.16.1.2/30], mtu: 1500}]
 //	steps:     [{check: reach, pairs: all}, {do: kill ks1}, {parallel: [...]}]
 //
@@ -22,6 +23,6 @@
 // without: [x1, hx] leaves nodes out. "operator", "configure" and the other actions are in package check.
 //
 // ${NAME} is replaced by a variable everywhere but in vars and profiles. A program's configuration also knows ${node},
-// ${dir}, ${socket}, ${state}, ${secrets}, ${policy}, ${addr.IFACE}, ${net.IFACE}, ${addr6.IFACE}, ${net6.IFACE} and the node's own vars; $${ is a
-// literal ${.
+// ${dir}, ${socket}, ${state}, ${secrets}, ${policy}, ${addr.IFACE}, ${net.IFACE}, ${addr6.IFACE}, ${net6.IFACE}, of a node with a token
+// ${hsm.module}, ${hsm.token}, ${hsm.pin}, and the node's own vars; $${ is a literal ${.
 package scenario

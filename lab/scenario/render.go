@@ -12,6 +12,8 @@ type Places struct {
 	Socket  string // the daemon's control socket
 	State   string // the daemon's state directory
 	Secrets string // directory of the secret files
+	Module  string // the PKCS#11 library of tokens
+	PIN     string // the file with the PIN of the node's token
 }
 
 // Render gives the configuration file of a node's daemon.
@@ -23,6 +25,9 @@ func (s *Scenario) Render(n *Node, at Places) (string, error) {
 	}
 	fixed := map[string]string{
 		"node": n.Name, "dir": at.Dir, "socket": at.Socket, "state": at.State, "secrets": at.Secrets, "policy": string(rules),
+	}
+	if n.HSM != nil {
+		fixed["hsm.module"], fixed["hsm.token"], fixed["hsm.pin"] = at.Module, n.HSM.uri(), at.PIN
 	}
 	text, unknown := expand(p.Config, func(k string) (string, bool) {
 		if v, ok := n.NodeVars[k]; ok {

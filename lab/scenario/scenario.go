@@ -52,6 +52,7 @@ type Node struct {
 	Program   string            `yaml:"program"`  // name in Programs; empty: no daemon
 	Manual    bool              `yaml:"manual"`   // the daemon is started by a step, not by up
 	Outsider  bool              `yaml:"outsider"` // no part of the group: "all" leaves it out
+	HSM       *HSM              `yaml:"hsm"`      // its token; nil: none
 	Routes    []Route           `yaml:"routes"`
 	NodeVars  map[string]string `yaml:"vars"`
 	Line      int               `yaml:"-"`

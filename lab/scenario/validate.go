@@ -38,6 +38,7 @@ func (s *Scenario) validate() (errs []error) {
 		}
 	}
 	s.validatePKI(bad)
+	s.validateHSM(bad)
 	for i, p := range s.Policy {
 		if _, err := policy.ParseRule(p); err != nil {
 			bad(0, "policy, rule %d: %v", i+1, err)

@@ -146,7 +146,7 @@ func partitionCommand(lab *string) *cobra.Command {
 }
 
 func healCommand(lab *string) *cobra.Command {
-	return &cobra.Command{Use: "heal", Short: "Lift all partitions", Args: cobra.NoArgs,
+	return &cobra.Command{Use: "heal", Short: "Lift all partitions, and put lost tokens back", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			l, err := netns.Open(*lab)
 			if err != nil {
@@ -155,7 +155,7 @@ func healCommand(lab *string) *cobra.Command {
 			if err := l.Heal(); err != nil {
 				return err
 			}
-			fmt.Fprintln(cmd.OutOrStdout(), "no partition is left")
+			fmt.Fprintln(cmd.OutOrStdout(), "no fault is left")
 			return nil
 		}}
 }

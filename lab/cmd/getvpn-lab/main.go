@@ -49,6 +49,7 @@ func root(understood *bool) *cobra.Command {
   getvpn-lab exec h1 -- ping 10.1.3.10  run anything inside a node
   getvpn-lab kill ks1                   a crash; getvpn-lab start ks1 ends it
   getvpn-lab partition gm1,gm2/gm3 --for 30s
+  getvpn-lab token lose ks1             pull its HSM out; token return ks1 puts it back
   getvpn-lab down
   getvpn-lab run basic --json           up, all checks, down; exit 0 only if all passed`,
 		Long: "A whole GET VPN in network namespaces: bring it up, look inside, break it, check it.\n\n" +
@@ -60,7 +61,7 @@ func root(understood *bool) *cobra.Command {
 	var lab string
 	c.PersistentFlags().StringVar(&lab, "lab", "", "which lab, when several are up")
 	c.AddCommand(listCommand(), validateCommand(), upCommand(), runCommand(), demoCommand(), benchCommand(), benchPeersCommand(), soakCommand(), downCommand(&lab),
-		statusCommand(&lab), execCommand(&lab), logsCommand(&lab), healCommand(&lab), partitionCommand(&lab), mrouteCommand(), simCommand())
+		statusCommand(&lab), execCommand(&lab), logsCommand(&lab), healCommand(&lab), partitionCommand(&lab), tokenCommand(&lab), mrouteCommand(), simCommand())
 	c.AddCommand(daemonCommands(&lab)...)
 	return c
 }

@@ -1,0 +1,70 @@
+package softhsm
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestTokens(t *testing.T) {
+	if _, err := Module(); err != nil {
+		t.Skip(err)
+	}
+	d, err := Make(filepath.Join(t.TempDir(), "hsm"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := Make(filepath.Join(t.TempDir(), "hsm"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := func(d Dir) bool {
+		t.Helper()
+		out, err := d.output("--show-slots")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Contains(out, "one")
+	}
+	if err := d.Init("one", "correct horse", "officer 12"); err != nil {
+		t.Fatal(err)
+	}
+	if !there(d) || there(other) {
+		t.Error("the token is not in its directory, or in another one as well")
+	}
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Import("one", "correct horse", "gm1", file); err != nil {
+		t.Error(err)
+	}
+	if err := d.Import("one", "wrong horse", "gm2", file); err == nil || strings.Contains(err.Error(), "wrong horse") {
+		t.Errorf("with a wrong PIN: %v", err)
+	}
+	if err := d.Return(); err == nil || d.Lost() {
+		t.Errorf("returning what is there: %v", err)
+	}
+	if err := d.Lose(); err != nil || !d.Lost() {
+		t.Fatalf("losing it: %v", err)
+	}
+	if err := d.Lose(); err == nil {
+		t.Error("lost twice")
+	}
+	if err := d.Return(); err != nil || d.Lost() || !there(d) {
+		t.Errorf("it did not come back: %v", err)
+	}
+}

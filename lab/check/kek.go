@@ -1,0 +1,138 @@
+package check
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/getvpn/getvpn/daemon/control"
+	"github.com/getvpn/getvpn/lab/scenario"
+)
+
+// kek: after the actions every member accepts a rekey, under the KEK that it had before them and with a higher sequence
+// number, or one with which a new KEK came; and none of them registers again.
+type kek struct {
+	Group   string        `yaml:"group"`
+	Do      actions       `yaml:"do"` // may be empty, as before a rekey that comes by itself
+	Is      string        `yaml:"is"`
+	By      string        `yaml:"by"`      // the key server that the rekey comes from; empty: any
+	Members []string      `yaml:"members"` // default: all
+	Within  time.Duration `yaml:"within"`  // of the actions
+}
+
+const (
+	kekKept = "kept"
+	kekNew  = "new"
+)
+
+func (c *kek) Validate(s *scenario.Scenario) error {
+	if c.Group == "" {
+		return fmt.Errorf("group: is missing")
+	}
+	if !slices.Contains([]string{kekKept, kekNew}, c.Is) {
+		return fmt.Errorf("is: %q; write kept or new", c.Is)
+	}
+	c.Members = membersOf(s, c.Members)
+	for _, n := range c.Members {
+		if err := hasDaemon(s, n); err != nil {
+			return err
+		}
+	}
+	if c.By != "" {
+		if err := hasDaemon(s, c.By); err != nil {
+			return fmt.Errorf("by: %w", err)
+		}
+	}
+	return c.Do.validate(s)
+}
+
+// membersOf are these members, or all that are started with the lab.
+func membersOf(s *scenario.Scenario, some []string) []string {
+	if len(some) > 0 {
+		return some
+	}
+	return slices.DeleteFunc(s.Named(scenario.KindMember), func(n string) bool { return s.Node(n).Manual })
+}
+
+func (c *kek) Run(ctx context.Context, env *Env) []scenario.Result {
+	before := map[string]*control.GMGroup{}
+	for _, m := range c.Members {
+		g, err := env.gmGroup(ctx, m, c.Group)
+		if err == nil && g.KEK == nil {
+			err = fmt.Errorf("%s has no KEK", m)
+		}
+		if err != nil {
+			return failed(err)
+		}
+		before[m] = g
+	}
+	if _, err := c.Do.run(ctx, env); err != nil {
+		return failed(err)
+	}
+	by := ""
+	if c.By != "" {
+		by = env.Scenario.Address(c.By).String()
+	}
+	want := fmt.Sprintf("a rekey at %d members, KEK %s, within %s", len(c.Members), c.Is, c.Within)
+	if c.By != "" {
+		want += ", from " + c.By
+	}
+	return await(ctx, env, c.Within, want, func(ctx context.Context) (string, bool) {
+		sums := map[string][]string{}
+		for _, m := range c.Members {
+			g, err := env.gmGroup(ctx, m, c.Group)
+			if err != nil {
+				return err.Error(), false
+			}
+			if why := c.differs(before[m], g, by); why != "" {
+				return m + ": " + why, false
+			}
+			sum := fmt.Sprintf("%.8s at %d", g.KEK.SPI, g.KEK.Seq)
+			if was := before[m].KEK; c.Is == kekKept {
+				sum = fmt.Sprintf("%.8s goes on from %d to %d", was.SPI, was.Seq, g.KEK.Seq)
+			}
+			sums[sum] = append(sums[sum], m)
+		}
+		return fmt.Sprintf("%d members accepted it, KEK %s", len(c.Members), kekText(sums)), true
+	})
+}
+
+// kekText is one text when all say the same.
+func kekText(sums map[string][]string) string {
+	keys := sortedKeys(sums)
+	if len(keys) == 1 {
+		return keys[0]
+	}
+	for i, k := range keys {
+		keys[i] = fmt.Sprintf("%s (%s)", k, strings.Join(sums[k], ","))
+	}
+	return strings.Join(keys, ", ")
+}
+
+// from says whether an address and port have this address.
+func from(rekeyedBy, by string) bool {
+	a, err := netip.ParseAddrPort(rekeyedBy)
+	return err == nil && a.Addr().String() == by
+}
+
+// differs says what is not yet, or never will be, as it should.
+func (c *kek) differs(was, is *control.GMGroup, by string) string {
+	switch {
+	case is.KEK == nil:
+		return "has no KEK any more"
+	case is.Registrations != was.Registrations:
+		return fmt.Sprintf("registered again (%d times, %d before)", is.Registrations, was.Registrations)
+	case is.RekeysReceived <= was.RekeysReceived:
+		return fmt.Sprintf("no rekey since, its KEK is %.8s at %d", is.KEK.SPI, is.KEK.Seq)
+	case (c.Is == kekKept) != (is.KEK.SPI == was.KEK.SPI):
+		return fmt.Sprintf("its KEK was %.8s and is %.8s", was.KEK.SPI, is.KEK.SPI)
+	case c.Is == kekKept && is.KEK.Seq <= was.KEK.Seq:
+		return fmt.Sprintf("its KEK was at %d and is at %d", was.KEK.Seq, is.KEK.Seq)
+	case by != "" && !from(is.RekeyedBy, by):
+		return fmt.Sprintf("the rekey came from %s, not from %s", is.RekeyedBy, by)
+	}
+	return ""
+}

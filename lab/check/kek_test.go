@@ -1,0 +1,81 @@
+package check
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/getvpn/getvpn/daemon/control"
+	"github.com/getvpn/getvpn/daemon/control/client"
+	"github.com/getvpn/getvpn/lab/scenario"
+	"github.com/getvpn/getvpn/lab/topologies"
+)
+
+// turning is a lab whose daemons say something else once one of them was killed.
+type turning struct {
+	Lab
+	now, then Lab
+}
+
+func (l *turning) Control(node string) *client.Client { return l.now.Control(node) }
+
+func (l *turning) Kill(string) error {
+	l.now = l.then
+	return nil
+}
+
+// withKEK is a member that has accepted rekeys up to a number, the last of them from ks3, or none.
+func withKEK(spi string, seq uint32, rekeys, registrations uint64) *control.Snapshot {
+	g := control.GMGroup{Name: "blue", RekeysReceived: rekeys, Registrations: registrations, RekeyedBy: "172.16.103.1:848"}
+	if spi != "" {
+		g.KEK = &control.KEK{SPI: spi, Seq: seq}
+	}
+	return &control.Snapshot{GM: &control.GroupMember{Groups: []control.GMGroup{g}}}
+}
+
+func TestKEK(t *testing.T) {
+	s, err := topologies.Load("coop-election", scenario.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name, is, by string
+		after        *control.Snapshot
+		ok           bool
+		says         string
+	}{
+		{"goes on", kekKept, "ks3", withKEK("aaaaaaaaaa", 8, 6, 1), true, "2 members accepted it, KEK aaaaaaaa goes on from 7 to 8, "},
+		{"is new", kekNew, "", withKEK("bb", 1, 6, 1), true, "KEK bb at 1"},
+		{"nothing came", kekKept, "", withKEK("aaaaaaaaaa", 7, 5, 1), false, "gm1: no rekey since"},
+		{"is another", kekKept, "", withKEK("bb", 8, 6, 1), false, "gm1: its KEK was aaaaaaaa and is bb"},
+		{"is the same", kekNew, "", withKEK("aaaaaaaaaa", 8, 6, 1), false, "is aaaaaaaa"},
+		{"goes back", kekKept, "", withKEK("aaaaaaaaaa", 7, 6, 1), false, "was at 7 and is at 7"},
+		{"registered again", kekKept, "", withKEK("aaaaaaaaaa", 8, 6, 2), false, "gm1: registered again"},
+		{"of another key server", kekKept, "ks1", withKEK("aaaaaaaaaa", 8, 6, 1), false, "came from 172.16.103.1:848"},
+		{"gone", kekKept, "", withKEK("", 0, 6, 1), false, "no KEK"},
+	} {
+		before := withKEK("aaaaaaaaaa", 7, 5, 1)
+		now := says(t, map[string]*control.Snapshot{"gm1": before, "gm2": before})
+		then := says(t, map[string]*control.Snapshot{"gm1": c.after, "gm2": c.after})
+		env := &Env{Lab: &turning{now: now.Lab, then: then.Lab}, Scenario: s, Log: t.Logf}
+		check := kek{Group: "blue", Is: c.is, By: c.by, Do: actions{"kill ks1"}, Members: []string{"gm1", "gm2"}}
+		if err := check.Validate(s); err != nil {
+			t.Fatal(err)
+		}
+		r := check.Run(context.Background(), env)
+		if len(r) != 1 || r[0].OK != c.ok || !strings.Contains(r[0].Value, c.says) {
+			t.Errorf("%s: %+v", c.name, r)
+		}
+	}
+	for _, c := range []struct {
+		check kek
+		want  string
+	}{
+		{kek{Is: kekNew}, "group:"}, {kek{Group: "blue"}, "write kept or new"}, {kek{Group: "blue", Is: kekNew, By: "ks9"}, "by: there is no node"},
+		{kek{Group: "blue", Is: kekNew, Members: []string{"h1"}}, "h1"}, {kek{Group: "blue", Is: kekNew, Do: actions{"explode"}}, "there are:"},
+	} {
+		if err := c.check.Validate(s); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%+v: %v; want %q", c.check, err, c.want)
+		}
+	}
+}

@@ -1,0 +1,100 @@
+package netns
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/getvpn/getvpn/hsm/softhsm"
+	"github.com/getvpn/getvpn/lab/scenario"
+)
+
+// tokenLost is the kind of fault that a lost token is; its spec is the node.
+const tokenLost = "token lost"
+
+func hsmDir(lab, node string) string { return filepath.Join(Dir(lab), "hsm", node) }
+
+// makeToken makes the token of a node, and moves keys of certificates into it.
+func makeToken(dir, secrets string, h *scenario.HSM) error {
+	d, err := softhsm.Make(dir)
+	if err != nil {
+		return err
+	}
+	pin := rand.Text()
+	if err := os.WriteFile(filepath.Join(dir, "pin"), []byte(pin+"\n"), 0o600); err != nil {
+		return err
+	}
+	if err := d.Init(h.Token, pin, rand.Text()); err != nil { // nobody needs the officer any more
+		return err
+	}
+	for _, name := range h.Keys {
+		file := filepath.Join(secrets, name+".key")
+		if err := d.Import(h.Token, pin, name, file); err != nil {
+			return err
+		}
+		if err := os.Remove(file); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// LoseToken takes the token of a node away, as if it were pulled out of the machine; ReturnToken puts it back.
+func (l *Lab) LoseToken(node string) error {
+	return l.token(node, func(st *State, d softhsm.Dir) error {
+		if err := d.Lose(); err != nil {
+			return err
+		}
+		st.Faults = append(activeFaults(st.Faults), Fault{Kind: tokenLost, Spec: node, Since: time.Now().UTC()})
+		return nil
+	})
+}
+
+// ReturnToken ends LoseToken.
+func (l *Lab) ReturnToken(node string) error {
+	return l.token(node, func(st *State, d softhsm.Dir) error {
+		if err := d.Return(); err != nil {
+			return err
+		}
+		st.Faults = slices.DeleteFunc(activeFaults(st.Faults), func(f Fault) bool { return f.Kind == tokenLost && f.Spec == node })
+		return nil
+	})
+}
+
+func (l *Lab) token(node string, do func(*State, softhsm.Dir) error) error {
+	if l.s.Node(node) == nil {
+		return unknownNode(node)
+	}
+	if !l.s.HasHSM(node) {
+		return fmt.Errorf("node %s has no hsm: in the scenario, so it has no token", node)
+	}
+	return l.change(func(st *State) error {
+		if err := do(st, softhsm.Dir(hsmDir(l.name, node))); err != nil {
+			return fmt.Errorf("%s: %w", node, err)
+		}
+		return nil
+	})
+}
+
+// returnTokens puts back all that are lost.
+func (l *Lab) returnTokens() error {
+	var errs []error
+	for _, n := range l.s.Nodes {
+		if d := softhsm.Dir(hsmDir(l.name, n.Name)); n.HSM != nil && d.Lost() {
+			errs = append(errs, d.Return())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// environment is what a program needs to use the token of its node.
+func (l *Lab) environment(node string) []string {
+	if !l.s.HasHSM(node) {
+		return nil
+	}
+	return []string{softhsm.Variable + "=" + softhsm.Dir(hsmDir(l.name, node)).Config()}
+}
