@@ -40,8 +40,9 @@ type Snapshot struct {
 	Local   string       `json:"local"`
 	KS      *KeyServer   `json:"ks,omitempty"`
 	GM      *GroupMember `json:"gm,omitempty"`
-	Drops   []Counter    `json:"drops"`    // control-plane datagrams dropped, by reason, sorted by reason
-	LastSeq uint64       `json:"last_seq"` // number of the newest journal event
+	Custody *Custody     `json:"custody,omitempty"` // none: the daemon keeps no keys beyond its configuration
+	Drops   []Counter    `json:"drops"`             // control-plane datagrams dropped, by reason, sorted by reason
+	LastSeq uint64       `json:"last_seq"`          // number of the newest journal event
 	Warn    []string     `json:"warnings,omitempty"`
 	Process Process      `json:"process"`
 }
