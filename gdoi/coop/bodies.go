@@ -59,18 +59,13 @@ func (s *Status) decode(r *reader) {
 	}
 }
 
-func (k *Key) encode(b []byte) []byte {
-	return append(binary.BigEndian.AppendUint16(b, uint16(len(k.DER))), k.DER...)
-}
+func (k *Key) encode(b []byte) []byte { return appendKey(b, k.DER) }
 
-func (k *Key) decode(r *reader) {
-	n := int(r.u16())
-	if n == 0 || n > maxKeyDER {
-		r.fail("no key, or too long a one")
-		return
-	}
-	k.DER = append([]byte(nil), r.take(n)...)
-}
+func (k *Key) decode(r *reader) { k.DER = r.key() }
+
+func (t *Transport) encode(b []byte) []byte { return appendKey(b, t.Key) }
+
+func (t *Transport) decode(r *reader) { t.Key = r.key() }
 
 func (p *Policy) encode(b []byte) []byte {
 	b = binary.BigEndian.AppendUint16(append(b, p.Digest[:]...), uint16(len(p.Lines)))

@@ -61,6 +61,7 @@ type Cell struct {
 	late      machine.Timer
 
 	handover  *handover
+	custody   custody
 	follow    follow
 	replica   replica
 	ready     bool
@@ -117,14 +118,22 @@ func (c *Cell) Start(now machine.Now, out machine.Effects) machine.Effects {
 	return c.settle(now, c.announceTo(now, nil, true, out))
 }
 
-// Configure changes the priority, and the public key, of this key server.
-func (c *Cell) Configure(now machine.Now, priority int, key []byte, out machine.Effects) machine.Effects {
+// Configure changes the priority, the public key, and the transport key, of this key server.
+func (c *Cell) Configure(now machine.Now, priority int, key, transport []byte, out machine.Effects) machine.Effects {
 	c.cfg.Priority, c.digest = priority, c.group.Digest()
 	if !bytes.Equal(c.cfg.Key, key) && len(key) > 0 {
 		c.cfg.Key = key
 		for _, p := range c.peers {
 			if p.known {
 				out = c.send(now, p, &Key{DER: key}, out)
+			}
+		}
+	}
+	if !bytes.Equal(c.cfg.Transport, transport) && len(transport) > 0 {
+		c.cfg.Transport = transport
+		for _, p := range c.peers {
+			if p.known {
+				out = c.send(now, p, &Transport{Key: transport}, out)
 			}
 		}
 	}
@@ -188,6 +197,8 @@ func (c *Cell) Deadline() (machine.Instant, bool) {
 	if c.handover != nil {
 		n.Add(c.handover.until, true)
 	}
+	n.Add(c.custody.look.Deadline())
+	n.Add(c.custody.steady.Deadline())
 	n.Add(c.follow.again.Deadline())
 	n.Add(c.replica.check.Deadline())
 	return n.At, n.OK
@@ -210,11 +221,13 @@ func (c *Cell) Timeout(now machine.Now, out machine.Effects) machine.Effects {
 	if c.retry.Due(now.Mono) && c.candidacy != 0 {
 		c.abandonCandidacy()
 	}
+	out = c.watchCustody(now, out)
 	return c.settle(now, out)
 }
 
 // settle draws the consequences of whatever has happened.
 func (c *Cell) settle(now machine.Now, out machine.Effects) machine.Effects {
+	c.watchKeys()
 	out = c.watchHandover(now, out)
 	out = c.decide(now, out)
 	out = c.replicate(now, out)
@@ -227,6 +240,9 @@ func (c *Cell) settle(now machine.Now, out machine.Effects) machine.Effects {
 func (c *Cell) Pump(now machine.Now, out machine.Effects) machine.Effects {
 	if !c.started {
 		return out
+	}
+	if c.watchKeys() {
+		return c.settle(now, out)
 	}
 	return c.replicate(now, out)
 }

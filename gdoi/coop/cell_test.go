@@ -289,7 +289,7 @@ func TestOtherPolicy(t *testing.T) {
 	w.wantPrimary(3)
 	w.nodes[1].digest = 0
 	w.nodes[1].step(func(now machine.Now, out machine.Effects) machine.Effects {
-		return w.nodes[1].cell.Configure(now, 2, nil, out)
+		return w.nodes[1].cell.Configure(now, 2, nil, nil, out)
 	})
 	w.run(time.Second)
 	w.wantSettled()

@@ -54,6 +54,8 @@ func sizeHint(m Message) int {
 		}
 	case *Key:
 		n += len(m.DER)
+	case *Transport:
+		n += len(m.Key)
 	}
 	for _, r := range records {
 		n += len(r.Key) + len(r.Value) + 6
@@ -102,6 +104,8 @@ func Decode(b []byte) (string, Message, error) {
 		m = new(Broken)
 	case kindHandover:
 		m = new(Handover)
+	case kindTransport:
+		m = new(Transport)
 	default:
 		return group, nil, fmt.Errorf("%w: kind %d", ErrMalformed, b[1])
 	}
@@ -118,6 +122,10 @@ func Decode(b []byte) (string, Message, error) {
 
 func appendText(b []byte, s string) []byte {
 	return append(binary.BigEndian.AppendUint16(b, uint16(len(s))), s...)
+}
+
+func appendKey(b, key []byte) []byte {
+	return append(binary.BigEndian.AppendUint16(b, uint16(len(key))), key...)
 }
 
 func appendVersion(b []byte, v Version) []byte {

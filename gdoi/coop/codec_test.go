@@ -29,6 +29,7 @@ func samples() []Message {
 		&Rejoin{18},
 		&Broken{18, "no room"},
 		&Handover{18},
+		&Transport{Key: []byte{1, 0x30, 0}},
 	}
 }
 

@@ -18,8 +18,9 @@ type Config struct {
 	Split       Split
 	Peers       []Peer
 	Software    string
-	// Key is the public key (DER) that this key server signs PUSH messages with.
-	Key []byte
+	// Key is the public key (DER) that this key server signs PUSH messages with. Transport is the transport key of its key
+	// custody, opaque; empty: KEKs are not in a custody.
+	Key, Transport []byte
 }
 
 // Peer is another key server of the group, and the way to it.
@@ -53,6 +54,10 @@ type Group interface {
 	Adopt(now machine.Now, ahead time.Duration, from ID, records []machine.Record, out machine.Effects) (machine.Effects, error)
 	Merge(now machine.Now, ahead time.Duration, from ID, records []machine.Record, out machine.Effects) (bool, machine.Effects, error)
 	Trust(now machine.Now, id ID, der []byte, out machine.Effects) machine.Effects
+	// TrustTransport notes the transport key of another key server's custody; Unusable says why keys that are here cannot be used
+	// yet, or any more.
+	TrustTransport(now machine.Now, id ID, key []byte, out machine.Effects) machine.Effects
+	Unusable() string
 	Digest() [32]byte
 	PolicyText() []string
 	// Pseudotime is the group's time, 0 if it has none, and its window.

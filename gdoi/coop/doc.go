@@ -31,20 +31,20 @@
 // does not read what was said while it slept, it knows by a number that others give back (Status.Ask).
 //
 // An operator moves the primary: when the other one has everything, this one stands down and says so in one message. A key
-// server that stops does the same, and one whose disk fails.
+// server that stops does the same, and one whose disk fails, or whose key custody (custody.go).
 //
 //	secondary ── no primary, and first in order ─▶ term written ─▶ primary
 //	   ▲  ▲                                                         │
-//	   │  └── handover, pause, disk fails ──────────────────────────┤
+//	   │  └── handover, pause, disk or custody fails ───────────────┤
 //	   └───── another primary comes first: joins it ────────────────┘
 //
 // # Messages
 //
 // A Status is announced, unreliably, at every interval, when it is asked for, and when something of it changes that others
 // decide by. It tells the group's pseudotime, too: time windows of members take no two times that are far apart, so a key
-// server whose time is not that of the others is noticed (time.go). All else goes reliably and in order (message.go): Key and Policy once to everybody who does not have them, Join
-// and State, Have, Report and Reported for the state, Rejoin and Broken when something is amiss, Handover. A message carries
-// its version and its group. Whatever comes from a peer is bounded, checked, and of the present term, or without effect.
+// server whose time is not that of the others is noticed (time.go). All else goes reliably and in order (message.go): Key,
+// Transport and Policy once to everybody who does not have them, Join and State, Have, Report and Reported for the state,
+// Rejoin and Broken when something is amiss, Handover. A message carries its version and its group. Whatever comes from a peer is bounded, checked, and of the present term, or without effect.
 //
 // # What two sides of a partition cannot do to each other
 //

@@ -136,10 +136,10 @@ func (c *Cell) outranks(p *peer, mine *Status) bool {
 	return before(int(s.Priority), c.cfg.Priority, &p.Peer, c.self())
 }
 
-// eligible says that others may elect this key server: its disk takes what it writes, and its policy is that of the last
-// primary.
+// eligible says that others may elect this key server: its disk takes what it writes, its key custody is there and has the
+// keys, and its policy is that of the last primary.
 func (c *Cell) eligible() bool {
-	return !c.unwritten && (!c.followed || c.former == c.digest)
+	return !c.unwritten && c.custody.trusted() && (!c.followed || c.former == c.digest)
 }
 
 // begin makes this key server primary.

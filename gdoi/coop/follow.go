@@ -174,7 +174,8 @@ func (c *Cell) inStep() bool {
 // judgeReady decides whether members are registered here.
 func (c *Cell) judgeReady(now machine.Now, out machine.Effects) machine.Effects {
 	if c.role == Primary {
-		c.setReady(true, "")
+		why := c.flawed()
+		c.setReady(why == "", why)
 		return out
 	}
 	p := c.peer(c.primary)
@@ -193,6 +194,8 @@ func (c *Cell) judgeReady(now machine.Now, out machine.Effects) machine.Effects 
 		why = fmt.Sprintf("key server %d, which is primary, does not hear of this one", p.ID)
 	case c.follow.refused != "":
 		why = c.follow.refused
+	case c.inStep() && c.flawed() != "":
+		why = c.flawed()
 	case !c.inStep():
 		why = fmt.Sprintf("the state of key server %d, which is primary, is on its way", p.ID)
 	}

@@ -31,6 +31,7 @@ const (
 	kindRejoin
 	kindBroken
 	kindHandover
+	kindTransport
 )
 
 // Status is a key server's announcement. All of it is its own view.
@@ -59,6 +60,9 @@ type Status struct {
 
 // Key is the public key (DER SubjectPublicKeyInfo) that the sender signs PUSH messages with.
 type Key struct{ DER []byte }
+
+// Transport is the transport key of the sender's key custody, under which KEKs for it are wrapped; opaque.
+type Transport struct{ Key []byte }
 
 // Policy is the sender's policy in lines; told to those whose digest is another.
 type Policy struct {
@@ -106,17 +110,18 @@ type Broken struct {
 // Handover makes the receiver primary; the sender is it no more.
 type Handover struct{ Term uint64 }
 
-func (*Status) kind() kind   { return kindStatus }
-func (*Key) kind() kind      { return kindKey }
-func (*Policy) kind() kind   { return kindPolicy }
-func (*Join) kind() kind     { return kindJoin }
-func (*State) kind() kind    { return kindState }
-func (*Have) kind() kind     { return kindHave }
-func (*Report) kind() kind   { return kindReport }
-func (*Reported) kind() kind { return kindReported }
-func (*Rejoin) kind() kind   { return kindRejoin }
-func (*Broken) kind() kind   { return kindBroken }
-func (*Handover) kind() kind { return kindHandover }
+func (*Status) kind() kind    { return kindStatus }
+func (*Key) kind() kind       { return kindKey }
+func (*Policy) kind() kind    { return kindPolicy }
+func (*Join) kind() kind      { return kindJoin }
+func (*State) kind() kind     { return kindState }
+func (*Have) kind() kind      { return kindHave }
+func (*Report) kind() kind    { return kindReport }
+func (*Reported) kind() kind  { return kindReported }
+func (*Rejoin) kind() kind    { return kindRejoin }
+func (*Broken) kind() kind    { return kindBroken }
+func (*Handover) kind() kind  { return kindHandover }
+func (*Transport) kind() kind { return kindTransport }
 
 // peerSet is a set of key servers.
 type peerSet uint8

@@ -23,13 +23,14 @@ type peer struct {
 	check   machine.Timer
 	queries int
 	// told is the policy digest that it was told of, ours.
-	told   [32]byte
-	ask    uint32         // of the process that was greeted
-	keys   machine.Bucket // of public keys that are taken from it
-	noted  [32]byte       // its digest that the journal knows
-	policy Policy         // where it differs from ours
-	wrong  string         // what the journal said of it last
-	astray bool           // the journal knows that its time is wrong
+	told       [32]byte
+	ask        uint32         // of the process that was greeted
+	keys       machine.Bucket // of public keys that are taken from it
+	transports machine.Bucket // of transport keys
+	noted      [32]byte       // its digest that the journal knows
+	policy     Policy         // where it differs from ours
+	wrong      string         // what the journal said of it last
+	astray     bool           // the journal knows that its time is wrong
 
 	// Of a primary, about this secondary:
 	joined    bool
@@ -152,13 +153,16 @@ func (c *Cell) greet(now machine.Now, p *peer, ask uint32, out machine.Effects) 
 	if len(c.cfg.Key) > 0 {
 		out = c.send(now, p, &Key{DER: c.cfg.Key}, out)
 	}
+	if len(c.cfg.Transport) > 0 {
+		out = c.send(now, p, &Transport{Key: c.cfg.Transport}, out)
+	}
 	return out
 }
 
 // status is what is announced, but for what nobody decides by.
 func (c *Cell) status() Status {
 	s := Status{
-		From: c.cfg.ID, Priority: uint16(c.cfg.Priority), Role: c.role, Ready: c.ready || c.role == Primary, Eligible: c.eligible(), Primary: c.primary,
+		From: c.cfg.ID, Priority: uint16(c.cfg.Priority), Role: c.role, Ready: c.ready || c.role == Primary && c.flawed() == "", Eligible: c.eligible(), Primary: c.primary,
 		Term: c.term, Has: c.has, Sees: c.seen(),
 		Digest: c.digest, Ask: c.ask, Software: printable(c.cfg.Software, maxSoftware),
 	}

@@ -77,6 +77,16 @@ func (r *reader) id(none bool) ID {
 	return id
 }
 
+// key reads a public key, which is not looked into.
+func (r *reader) key() []byte {
+	n := int(r.u16())
+	if n == 0 || n > maxKeyDER {
+		r.fail("no key, or too long a one")
+		return nil
+	}
+	return append([]byte(nil), r.take(n)...)
+}
+
 func (r *reader) text(limit int) string {
 	n := int(r.u16())
 	if n > limit {

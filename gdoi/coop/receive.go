@@ -50,6 +50,10 @@ func (c *Cell) Receive(now machine.Now, from ID, body []byte, announcement, want
 		if p.keys.Take(now.Mono, maxKeys, time.Minute) { // each one that is new is told to all members
 			out = c.group.Trust(now, p.ID, m.DER, out)
 		}
+	case *Transport:
+		if p.transports.Take(now.Mono, maxKeys, time.Minute) { // all KEKs are wrapped for each one that is new
+			out = c.group.TrustTransport(now, p.ID, m.Key, out)
+		}
 	case *Policy:
 		p.policy = *m
 		if p.ID == c.primary {

@@ -64,6 +64,10 @@ type testNode struct {
 	reports  uint64
 	digest   byte
 	off      time.Duration // how far its time is from that of the others
+
+	// the key custody
+	transports map[ID]string // that it was told
+	unusable   string
 }
 
 var at0 = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -88,7 +92,7 @@ func (w *world) addr(id ID) netip.AddrPort {
 func (n *testNode) boot() {
 	n.boots++
 	n.up, n.paused, n.active, n.ready, n.head, n.own, n.reports, n.released = true, false, false, false, 0, nil, 0, 0
-	n.facts, n.pending = map[string]uint64{}, nil
+	n.facts, n.pending, n.transports, n.unusable = map[string]uint64{}, nil, map[ID]string{}, ""
 	var stored []machine.Record
 	for k, v := range n.disk {
 		if k == stateKey {
@@ -97,7 +101,7 @@ func (n *testNode) boot() {
 			n.facts[k] = 0
 		}
 	}
-	cfg := Config{Name: "blue", Group: "1234", ID: n.id, Addr: n.w.addr(n.id), Priority: n.prio, Timers: n.timers}
+	cfg := Config{Name: "blue", Group: "1234", ID: n.id, Addr: n.w.addr(n.id), Priority: n.prio, Timers: n.timers, Transport: []byte{byte(n.id)}}
 	for _, o := range n.w.nodes {
 		if o != n {
 			cfg.Peers = append(cfg.Peers, Peer{ID: o.id, Addr: n.w.addr(o.id), Link: &testLink{n, o}})
@@ -378,3 +382,10 @@ func (n *testNode) Merge(now machine.Now, _ time.Duration, from ID, records []ma
 func (n *testNode) Trust(_ machine.Now, _ ID, _ []byte, out machine.Effects) machine.Effects {
 	return out
 }
+
+func (n *testNode) TrustTransport(_ machine.Now, id ID, key []byte, out machine.Effects) machine.Effects {
+	n.transports[id] = string(key)
+	return out
+}
+
+func (n *testNode) Unusable() string { return n.unusable }

@@ -13,7 +13,7 @@ func (g *Group) missing(in *received) (out []string) {
 	for _, key := range g.keys() {
 		kind, _, _ := strings.Cut(key, "/")
 		_, unreported := g.replica.reports[key]
-		if !in.has[key] && !unreported && kind != sidsKind && kind != trustKind && kind != countersKey && g.exists(key) {
+		if !in.has[key] && !unreported && kind != sidsKind && kind != trustKind && kind != transportKind && kind != countersKey && g.exists(key) {
 			out = append(out, key)
 		}
 	}
@@ -179,5 +179,9 @@ func (g *Group) takeRest(now machine.Now, in *received) {
 	for id, der := range in.replica.trust {
 		mark(&g.replica.trust, id, der)
 		mark(&g.durable.trust, id, true)
+	}
+	for id, key := range in.replica.transports {
+		mark(&g.replica.transports, id, key)
+		mark(&g.durable.transports, id, true)
 	}
 }

@@ -118,6 +118,9 @@ func (g *Group) coopRecords(now machine.Now) (out []machine.Record) {
 		if g.durable.sids[id] {
 			out = append(out, g.record(sidsKey(id), g.encodeKey(now, sidsKey(id))))
 		}
+		if g.durable.transports[id] {
+			out = append(out, g.record(transportName(id), g.encodeTransport(id)))
+		}
 		if g.durable.trust[id] {
 			out = append(out, g.record(trustKey(id), g.encodeTrust(id)))
 		}

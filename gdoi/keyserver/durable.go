@@ -21,10 +21,11 @@ type durable struct {
 	members map[string]*member
 	removed map[string]*removal
 	// ratchets by context.
-	ratchets map[string]*ratchet
-	past     map[string]bool  // names of records
-	sids     map[coop.ID]bool // those of key servers
-	trust    map[coop.ID]bool
+	ratchets   map[string]*ratchet
+	past       map[string]bool  // names of records
+	sids       map[coop.ID]bool // those of key servers
+	trust      map[coop.ID]bool
+	transports map[coop.ID]bool
 	// exclusion says that it has changed.
 	exclusion bool
 	policy    bool
@@ -50,11 +51,11 @@ func (d *durable) deleteKEK(s gdoi.KEKSPI) { mark(&d.keks, s, nil) }
 func (d *durable) member(m *member)        { mark(&d.members, m.key, m) }
 func (d *durable) deleteMember(key string) { mark(&d.members, key, nil) }
 func (d *durable) dirty() bool {
-	return len(d.teks)+len(d.keks)+len(d.members)+len(d.removed)+len(d.ratchets)+len(d.sids)+len(d.trust)+len(d.past) > 0 || d.exclusion || d.policy
+	return len(d.teks)+len(d.keks)+len(d.members)+len(d.removed)+len(d.ratchets)+len(d.sids)+len(d.trust)+len(d.transports)+len(d.past) > 0 || d.exclusion || d.policy
 }
 func (d *durable) clean() {
 	d.teks, d.keks, d.members, d.removed, d.ratchets, d.exclusion, d.policy, d.reserved = nil, nil, nil, nil, nil, false, false, 0
-	d.sids, d.trust, d.past = nil, nil, nil
+	d.sids, d.trust, d.transports, d.past = nil, nil, nil, nil
 }
 
 // reserve names the next transaction before it is made.
@@ -155,6 +156,9 @@ func (g *Group) persistAll(now machine.Now, out machine.Effects) machine.Effects
 	}
 	for id := range g.replica.trust {
 		mark(&g.durable.trust, id, true)
+	}
+	for id := range g.replica.transports {
+		mark(&g.durable.transports, id, true)
 	}
 	g.tree.TouchAll()
 	out, g.durable.full = g.persist(now, out)

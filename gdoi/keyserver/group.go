@@ -58,6 +58,9 @@ type Group struct {
 	durable    durable
 	replica    replica
 
+	// custodyLost says why the key custody is gone; empty: it is there.
+	custodyLost string
+
 	started       bool
 	withdrawn     bool
 	lastRekey     machine.Instant

@@ -41,6 +41,7 @@ import (
 //	                      time              timeRecord
 //	                      sids/ID           sidRecord, of each key server
 //	                      trust/ID          the public key of each key server, DER
+//	                      transport/ID      the transport key of each key server's custody, if KEKs are in custodies
 type counters struct {
 	Epoch            uint64
 	SPINext, SPIStep uint32
@@ -277,6 +278,8 @@ func (g *Group) restoreRecord(now machine.Now, r machine.Record) error {
 		return g.restoreSIDs(now, name, r.Value)
 	case trustKind:
 		return g.restoreTrust(name, r.Value)
+	case transportKind:
+		return g.restoreTransport(name, r.Value)
 	}
 	return errRecord
 }

@@ -50,6 +50,8 @@ type replica struct {
 
 	trust   map[coop.ID][]byte
 	trustAt machine.Instant // when it changed; 0: it did not
+	// transports are the transport keys of the other key servers' custodies.
+	transports map[coop.ID][]byte
 }
 
 // change says that a record changed.
@@ -219,7 +221,7 @@ func (g *Group) keys() []string {
 	}
 	out = append(out, g.pastKeys()...)
 	for id := coop.ID(1); id <= coop.MaxKeyServers; id++ {
-		out = append(out, sidsKey(id), trustKey(id))
+		out = append(out, sidsKey(id), trustKey(id), transportName(id))
 	}
 	slices.Sort(out)
 	return out
@@ -296,6 +298,10 @@ func (g *Group) encodeKey(now machine.Now, key string) []byte {
 	case trustKind:
 		if id, err := parseID(name); err == nil {
 			return g.encodeTrust(id)
+		}
+	case transportKind:
+		if id, err := parseID(name); err == nil {
+			return g.encodeTransport(id)
 		}
 	}
 	return nil

@@ -117,6 +117,9 @@ func (g *Group) TakeOver(now machine.Now, term uint64, out machine.Effects) mach
 	for _, id := range g.cfg.Coop.IDs {
 		mark(&g.durable.sids, id, true)
 		mark(&g.durable.trust, id, true)
+		if g.cfg.Custody {
+			mark(&g.durable.transports, id, true)
+		}
 	}
 	g.beginSchedule()
 	return g.resume(now, out)

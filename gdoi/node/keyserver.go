@@ -42,6 +42,7 @@ type KeyServer struct {
 	held        []*heldAnswer
 	asked       []*askedCommand
 	writes      []*unanswered
+	custodyLost string // why the key custody is gone; empty: it is there
 }
 
 var _ machine.Machine = (*KeyServer)(nil)
@@ -143,6 +144,8 @@ func (n *KeyServer) handle(now machine.Now, ev machine.Event, out machine.Effect
 			}
 		}
 		return out
+	case machine.CustodyState:
+		return n.custodyState(now, ev, out)
 	case gdoi.CmdRekey:
 		if k := n.asks(ev); k != nil {
 			return n.ask(now, k, ev, out)

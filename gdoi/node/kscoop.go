@@ -27,7 +27,7 @@ func (n *KeyServer) newCell(now machine.Now, g *keyserver.Group, cfg *keyserver.
 	}
 	conf := coop.Config{
 		Name: g.Name(), Group: string(g.ID()), ID: c.ID, Addr: n.cfg.Local, Priority: c.priority(g.Name()), Timers: c.Timers, Split: c.Split,
-		Software: c.Software, Key: cfg.SignPublic,
+		Software: c.Software, Key: cfg.SignPublic, Transport: cfg.Transport,
 	}
 	for _, p := range n.peers {
 		conf.Peers = append(conf.Peers, coop.Peer{ID: p.ID, Addr: p.Addr, Link: p.link})
@@ -35,6 +35,7 @@ func (n *KeyServer) newCell(now machine.Now, g *keyserver.Group, cfg *keyserver.
 	has := slices.ContainsFunc(stored, func(r machine.Record) bool { return r.Bucket == keyserver.Bucket(g.Name()) })
 	k := &cell{Cell: coop.New(n.env, conf, g, stored, has), group: g}
 	n.cells = append(n.cells, k)
+	out = k.Custody(now, n.custodyLost, out)
 	out = k.Start(now, out)
 	for _, p := range n.peers {
 		if p.link.Up() { // the group is new, and the key server is not

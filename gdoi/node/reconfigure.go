@@ -69,7 +69,7 @@ func (n *KeyServer) configureCells(now machine.Now, c Reconfigure, out machine.E
 	for _, k := range n.cells {
 		i := slices.IndexFunc(c.Groups, func(cfg keyserver.Config) bool { return cfg.Name == k.group.Name() })
 		if i >= 0 && (c.Only == "" || c.Only == k.group.Name()) {
-			out = k.Configure(now, n.cfg.Coop.priority(k.group.Name()), c.Groups[i].SignPublic, out)
+			out = k.Configure(now, n.cfg.Coop.priority(k.group.Name()), c.Groups[i].SignPublic, c.Groups[i].Transport, out)
 		}
 	}
 	return out
@@ -156,6 +156,7 @@ func (n *KeyServer) addGroup(now machine.Now, cfg keyserver.Config, out machine.
 		delete(n.orphans, keyserver.Bucket(cfg.Name))
 	}
 	n.groups = append(n.groups, g)
+	out = g.SetCustody(now, n.custodyLost, out)
 	return n.newCell(now, g, &cfg, nil, g.Start(now, nil, out)), nil
 }
 
