@@ -1,5 +1,6 @@
-// Package custody signs phase 1 with the private keys of the daemon's own certificates, which lie in files that only the
-// daemon may read. Keys in a token are a matter of package hsm.
+// Package custody opens what keeps the keys of a daemon: files, or a PKCS#11 token (OpenToken), which then seals the state
+// too (OpenState). And it signs phase 1 with the private keys of the daemon's own certificates, which lie in files that
+// only the daemon may read.
 package custody
 
 import (

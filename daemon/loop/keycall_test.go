@@ -18,7 +18,9 @@ func keyEcho(d *diary, kept map[machine.OpID][]byte) *script {
 	return &script{step: func(now machine.Now, ev machine.Event) machine.Effects {
 		if k, ok := ev.(machine.KeyDone); ok {
 			d.add("done %d %q %v", k.ID, k.Data, k.Err)
+			d.mu.Lock()
 			kept[k.ID] = k.Data
+			d.mu.Unlock()
 		}
 		return e.step(now, ev)
 	}}
@@ -48,9 +50,11 @@ func TestKeyCall(t *testing.T) {
 		}
 		time.Sleep(2 * time.Second)
 		d.want(t, `done 1 "value" <nil>`)
+		d.mu.Lock()
 		if &kept[1][0] != &value[0] {
 			t.Error("the value was copied on its way")
 		}
+		d.mu.Unlock()
 		time.Sleep(time.Minute)
 		d.want(t, `done 3 "" context deadline exceeded`)
 		time.Sleep(time.Hour) // let the deaf one end

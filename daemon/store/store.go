@@ -26,8 +26,10 @@ var (
 	ErrCorrupt = errors.New("store: the state is damaged")
 )
 
+// FileName is the state file in its directory.
+const FileName = "state.db"
+
 const (
-	fileName    = "state.db"
 	lockTimeout = time.Second
 	metaBucket  = "getvpn-meta" // no machine bucket may have this name
 	formatKey   = "format"
@@ -47,7 +49,7 @@ func Open(dir, role string, sealer hsm.Sealer) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
-	path := filepath.Join(dir, fileName)
+	path := filepath.Join(dir, FileName)
 	db, err := openDB(path)
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):

@@ -66,7 +66,7 @@ func TestReopen(t *testing.T) {
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
-	for path, mode := range map[string]os.FileMode{dir: 0o700, filepath.Join(dir, fileName): 0o600} {
+	for path, mode := range map[string]os.FileMode{dir: 0o700, filepath.Join(dir, FileName): 0o600} {
 		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != mode {
 			t.Errorf("%s: mode %v, want %v", path, info.Mode().Perm(), mode)
 		}
@@ -110,16 +110,16 @@ func TestRefusals(t *testing.T) {
 		{"other daemon's state", "ks ks2", func(*testing.T, string) {}, ErrForeign},
 		{"other state key", "ks ks1", func(t *testing.T, dir string) { check(t, os.RemoveAll(filepath.Join(dir, "keys"))) }, ErrForeign},
 		{"not a database", "ks ks1", func(t *testing.T, dir string) {
-			check(t, os.WriteFile(filepath.Join(dir, fileName), bytes.Repeat([]byte("junk"), 8192), 0o600))
+			check(t, os.WriteFile(filepath.Join(dir, FileName), bytes.Repeat([]byte("junk"), 8192), 0o600))
 		}, ErrCorrupt},
 		{"foreign database", "ks ks1", func(t *testing.T, dir string) {
-			check(t, os.Remove(filepath.Join(dir, fileName)))
-			db, err := bbolt.Open(filepath.Join(dir, fileName), 0o600, nil)
+			check(t, os.Remove(filepath.Join(dir, FileName)))
+			db, err := bbolt.Open(filepath.Join(dir, FileName), 0o600, nil)
 			check(t, err)
 			check(t, db.Update(func(tx *bbolt.Tx) error { _, err := tx.CreateBucket([]byte("x")); return err }))
 			check(t, db.Close())
 		}, ErrForeign},
-		{"cut short", "ks ks1", func(t *testing.T, dir string) { check(t, os.Truncate(filepath.Join(dir, fileName), 5000)) }, ErrCorrupt},
+		{"cut short", "ks ks1", func(t *testing.T, dir string) { check(t, os.Truncate(filepath.Join(dir, FileName), 5000)) }, ErrCorrupt},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			dir := t.TempDir()
