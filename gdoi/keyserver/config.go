@@ -57,7 +57,8 @@ type Config struct {
 	KEK         suite.KEK
 	KEKLifetime time.Duration
 
-	// SignKey names the key that the custody signs PUSH messages with; SignPublic is its DER SubjectPublicKeyInfo.
+	// SignKey names the key that the custody signs PUSH messages with; SignPublic is its DER SubjectPublicKeyInfo: RSA, or
+	// ECDSA over P-256 or P-384. SignHash and SignForm are for RSA to choose; ECDSA implies both (RFC 6407 §5.3.5).
 	SignKey    string
 	SignPublic []byte
 	SignHash   machine.Hash
@@ -130,11 +131,13 @@ func (c Config) withDefaults() Config {
 	if c.KEK == 0 {
 		c.KEK = suite.KEKAES256CBC
 	}
-	if c.SignHash == 0 {
-		c.SignHash = machine.SHA256
-	}
-	if c.SignForm == 0 {
-		c.SignForm = machine.SignRSAPKCS1
+	if public, err := suite.ParseSignatureKey(c.SignPublic); err == nil { // otherwise Validate says what is wrong
+		if c.SignHash == 0 {
+			c.SignHash = public.Hash(machine.SHA256)
+		}
+		if c.SignForm == 0 {
+			c.SignForm = public.Scheme(machine.SignRSAPKCS1)
+		}
 	}
 	if c.SIDBits == 0 {
 		c.SIDBits = DefaultSIDBits
@@ -197,7 +200,7 @@ func (c Config) Validate() error {
 				s.Lifetime, a, (s.Lifetime / minLifetimeInDelays).Truncate(time.Second), minLifetimeInDelays*a)
 		}
 	}
-	if _, err := suite.ParseRSAPublicKey(c.SignPublic); err != nil {
+	if err := c.validateSignature(); err != nil {
 		return bad("signature key %q: %w", c.SignKey, err)
 	}
 	if c.Coop != nil {

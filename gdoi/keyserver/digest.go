@@ -30,7 +30,11 @@ func (g *Group) PolicyText() []string {
 		}
 	}
 	say("kek %v lifetime %v", c.KEK, c.KEKLifetime)
-	say("signature hash %s form %d", suite.HashName(c.SignHash), c.SignForm)
+	if s := c.signature(); s == suite.SignatureRSA {
+		say("signature hash %s form %d", suite.HashName(c.SignHash), c.SignForm)
+	} else {
+		say("signature %v", s)
+	}
 	say("activation-delay %v", c.ActivationDelay)
 	say("acknowledgement %v", c.Ack)
 	say("rekey transport %s", transport(c))

@@ -1,7 +1,6 @@
 package keyserver
 
 import (
-	"crypto/rsa"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -46,7 +45,7 @@ type signing struct {
 	key    string // in the custody
 	hash   machine.Hash
 	der    []byte // SubjectPublicKeyInfo
-	public *rsa.PublicKey
+	public *suite.SignatureKey
 }
 
 // newTEK makes the next TEK of a chain; everybody sends with it from 2A on, or as the end of the old one allows.
@@ -174,7 +173,7 @@ func (k *kek) info(now machine.Now, g *Group) gdoi.KEKInfo {
 	return gdoi.KEKInfo{
 		SPI: k.spi, Suite: k.suite.String(), Seq: k.seq, Created: now.WallAt(k.created), Expires: now.WallAt(k.expires),
 		Lifetime: k.expires.Sub(k.created), Remaining: max(0, k.expires.Sub(now.Mono)), NextRekey: now.WallAt(g.rekeyAt(k.expires)),
-		SignatureKey: k.sign.key, SignatureAlg: fmt.Sprintf("rsa-%d %s", k.sign.public.N.BitLen(), suite.HashName(k.sign.hash)),
+		SignatureKey: k.sign.key, SignatureAlg: fmt.Sprintf("%v %s", k.sign.public, suite.HashName(k.sign.hash)),
 	}
 }
 

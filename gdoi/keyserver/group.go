@@ -1,7 +1,6 @@
 package keyserver
 
 import (
-	"crypto/rsa"
 	"fmt"
 	"time"
 
@@ -17,7 +16,7 @@ type Group struct {
 	env    *machine.Env
 	cfg    Config
 	locals machine.Locals
-	public *rsa.PublicKey
+	public *suite.SignatureKey
 	digest [32]byte // of the policy; zero: not known
 
 	keks []*kek // alive, oldest first
@@ -76,7 +75,7 @@ func New(env *machine.Env, cfg Config, locals machine.Locals) (*Group, error) {
 		return nil, err
 	}
 	cfg = cfg.effective()
-	public, err := suite.ParseRSAPublicKey(cfg.SignPublic)
+	public, err := suite.ParseSignatureKey(cfg.SignPublic)
 	if err != nil {
 		return nil, fmt.Errorf("%w %q: signature key: %w", ErrConfig, cfg.Name, err)
 	}
@@ -284,6 +283,9 @@ func (g *Group) problems() []string {
 }
 
 // signing is how a new KEK signs.
-func (g *Group) signing() signing {
-	return signing{g.cfg.SignKey, g.cfg.SignHash, g.cfg.SignPublic, g.public}
+func (g *Group) signing() signing { return g.signingUnder(g.cfg.SignHash) }
+
+// signingUnder is how we sign under a KEK whose SAK says a hash.
+func (g *Group) signingUnder(hash machine.Hash) signing {
+	return signing{g.cfg.SignKey, g.public.Hash(hash), g.cfg.SignPublic, g.public}
 }

@@ -55,7 +55,7 @@ func (m *merger) copyKEK(now machine.Now, k *kek, e ended) *kek {
 	g := m.g
 	c := *k
 	c.key, c.iv = k.key.Clone(), k.iv.Clone()
-	c.sign = signing{g.cfg.SignKey, k.sign.hash, g.cfg.SignPublic, g.public}
+	c.sign = g.signingUnder(k.sign.hash)
 	c.seq, c.lost = max(k.seq, e.seq), false
 	c.created = min(c.created, now.Mono)
 	c.expires = min(c.expires, now.Mono.Add(4*g.cfg.ActivationDelay))

@@ -291,7 +291,7 @@ func (w *planning) kek() {
 		what = append(what, fmt.Sprintf("suite %v instead of %v", b.KEK, a.KEK))
 	}
 	if a.SignKey != b.SignKey || a.SignHash != b.SignHash || a.SignForm != b.SignForm {
-		what = append(what, fmt.Sprintf("rekeys are signed with %s %s instead of %s %s", b.SignKey, suite.HashName(b.SignHash), a.SignKey, suite.HashName(a.SignHash)))
+		what = append(what, fmt.Sprintf("rekeys are signed with %s %v %s instead of %s %v %s", b.SignKey, b.signature(), suite.HashName(b.SignHash), a.SignKey, a.signature(), suite.HashName(a.SignHash)))
 	}
 	if a.Multicast != b.Multicast {
 		what = append(what, fmt.Sprintf("rekeys go %s instead of %s", transport(b), transport(a)))

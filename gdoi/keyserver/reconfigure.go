@@ -171,7 +171,7 @@ func (g *Group) Reconfigure(now machine.Now, cfg Config, immediately bool, out m
 	if err != nil {
 		return ch, g.flush(now, out), err
 	}
-	public, err := suite.ParseRSAPublicKey(cfg.SignPublic)
+	public, err := suite.ParseSignatureKey(cfg.SignPublic)
 	if err != nil {
 		return ch, g.flush(now, out), err // cannot be: Validate has read it
 	}

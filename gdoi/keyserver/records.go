@@ -381,9 +381,10 @@ func (g *Group) restoreKEK(now machine.Now, name string, b []byte) error {
 			return errRecord
 		}
 		k.sign = signing{key: r.SignKey, hash: r.SignHash, der: r.SignPublic}
-		if k.sign.public, err = suite.ParseRSAPublicKey(r.SignPublic); err != nil {
+		if k.sign.public, err = suite.ParseSignatureKey(r.SignPublic); err != nil {
 			return err
 		}
+		k.sign.hash = k.sign.public.Hash(r.SignHash)
 	}
 	k.created, k.expires = span(now, r.Created, r.Expires)
 	k.active = min(now.MonoAt(r.Active), k.expires)

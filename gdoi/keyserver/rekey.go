@@ -89,7 +89,7 @@ func (g *Group) offer(now machine.Now) *pull.Offer {
 		o.Seq = k.seq
 		o.KEK = &pull.KEKOffer{
 			SPI: k.spi, Suite: k.suite, Key: k.key, IV: k.iv, Lifetime: seconds(k.expires.Sub(now.Mono)),
-			SigHash: k.sign.hash, SigKeyDER: k.sign.der, SigKeyBits: k.sign.public.N.BitLen(), Src: g.locals.First, Dst: k.dst,
+			Signature: k.sign.public.Signature(), SigHash: k.sign.hash, SigKeyDER: k.sign.der, SigKeyBits: k.sign.public.Bits(), Src: g.locals.First, Dst: k.dst,
 		}
 	}
 	for _, t := range g.inOrder() {
@@ -124,7 +124,7 @@ func (g *Group) announceIn(now machine.Now, c *campaign, k *kek, m push.Message,
 func (g *Group) announceTo(now machine.Now, c *campaign, k *kek, m push.Message, to []netip.AddrPort, after machine.PersistID, out machine.Effects) machine.Effects {
 	m.SendAccessList = m.Offer != nil && g.members.allGetVPN()
 	key := k.pushKey()
-	u, err := push.Build(key, &m, g.cfg.SignForm)
+	u, err := push.Build(key, &m, key.Public.Scheme(g.cfg.SignForm))
 	if err != nil {
 		key.Destroy()
 		n := g.note(gdoi.NoteSignFailed, machine.Error, "cannot build a rekey: "+err.Error())

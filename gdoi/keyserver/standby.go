@@ -109,7 +109,7 @@ func (g *Group) TakeOver(now machine.Now, term uint64, out machine.Effects) mach
 	}
 	for _, k := range g.keks {
 		g.openWindow(k)
-		k.sign = signing{g.cfg.SignKey, k.sign.hash, g.cfg.SignPublic, g.public}
+		k.sign = g.signingUnder(k.sign.hash)
 	}
 	for _, m := range g.members.sorted {
 		m.missed = 0
@@ -217,7 +217,7 @@ func sortRemovals(list []*removal) {
 // reconfigureStandby gives a copy another configuration: nothing happens before the primary has it too, or this key server
 // becomes primary.
 func (g *Group) reconfigureStandby(now machine.Now, cfg Config, out machine.Effects) machine.Effects {
-	public, err := suite.ParseRSAPublicKey(cfg.SignPublic)
+	public, err := suite.ParseSignatureKey(cfg.SignPublic)
 	if err != nil {
 		return out // cannot be: Validate has read it
 	}

@@ -21,7 +21,7 @@ func (g *Group) Trust(now machine.Now, id coop.ID, der []byte, out machine.Effec
 	if g.cfg.Coop == nil || id < 1 || id > coop.MaxKeyServers || bytes.Equal(g.replica.trust[id], der) {
 		return out
 	}
-	if _, err := suite.ParseRSAPublicKey(der); err != nil {
+	if _, err := suite.ParseSignatureKey(der); err != nil {
 		return out
 	}
 	before := g.trusted()
@@ -78,7 +78,7 @@ func (g *Group) restoreTrust(name string, b []byte) error {
 	if err := json.Unmarshal(b, &der); err != nil {
 		return err
 	}
-	if _, err := suite.ParseRSAPublicKey(der); err != nil {
+	if _, err := suite.ParseSignatureKey(der); err != nil {
 		return err
 	}
 	mark(&g.replica.trust, id, der)

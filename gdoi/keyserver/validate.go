@@ -44,6 +44,30 @@ func (c *Config) validateSAs() error {
 	return nil
 }
 
+// validateSignature says what is wrong with how PUSH messages are to be signed.
+func (c *Config) validateSignature() error {
+	public, err := suite.ParseSignatureKey(c.SignPublic)
+	switch {
+	case err != nil:
+		return err
+	case !suite.KnownHash(c.SignHash):
+		return fmt.Errorf("unknown hash %d", c.SignHash)
+	case public.Hash(c.SignHash) != c.SignHash:
+		return fmt.Errorf("%v signs %s alone, not %s (RFC 6407 §5.3.5)", public, suite.HashName(public.Hash(0)), suite.HashName(c.SignHash))
+	case public.Scheme(c.SignForm) != c.SignForm:
+		return fmt.Errorf("%v does not sign in form %d; leave the form out", public, c.SignForm)
+	}
+	return nil
+}
+
+// signature is the algorithm of a key that validateSignature has seen.
+func (c *Config) signature() suite.Signature {
+	if public, err := suite.ParseSignatureKey(c.SignPublic); err == nil {
+		return public.Signature()
+	}
+	return suite.SignatureRSA
+}
+
 // sized is how many TEKs of a chain there can be at once.
 type sized struct {
 	*chain
@@ -77,7 +101,7 @@ func (g *Group) roomFor(cfg *Config, chains []*chain) error {
 }
 
 func (c *Config) fit(all []sized) error {
-	public, err := suite.ParseRSAPublicKey(c.SignPublic)
+	public, err := suite.ParseSignatureKey(c.SignPublic)
 	if err != nil {
 		return err
 	}
@@ -88,7 +112,7 @@ func (c *Config) fit(all []sized) error {
 		}
 	}
 	kek := push.Key{Suite: c.KEK, Key: machine.TakeSecret(make([]byte, c.KEK.KeyLen())), IV: machine.TakeSecret(make([]byte, c.KEK.IVLen())), Hash: c.SignHash, Public: public}
-	o.KEK = &pull.KEKOffer{Suite: c.KEK, Key: kek.Key, IV: kek.IV, Lifetime: 1, SigHash: c.SignHash, SigKeyDER: c.SignPublic, SigKeyBits: public.N.BitLen()}
+	o.KEK = &pull.KEKOffer{Suite: c.KEK, Key: kek.Key, IV: kek.IV, Lifetime: 1, Signature: public.Signature(), SigHash: c.SignHash, SigKeyDER: c.SignPublic, SigKeyBits: public.Bits()}
 	permits := 0
 	for _, ch := range all {
 		permits += len(ch.permits) * ch.teks

@@ -1,8 +1,6 @@
 package member
 
 import (
-	"crypto/rand"
-	"crypto/rsa"
 	"crypto/x509"
 	"fmt"
 	"net/netip"
@@ -14,43 +12,46 @@ import (
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/isakmp"
 	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/pki/pkitest"
 	"github.com/getvpn/getvpn/gdoi/pull"
 	"github.com/getvpn/getvpn/gdoi/push"
 	"github.com/getvpn/getvpn/gdoi/suite"
 )
 
-// signers are keys of several key servers.
-var signers = sync.OnceValue(func() (out [3]*rsa.PublicKey) {
-	for i := range out {
-		k, err := rsa.GenerateKey(rand.Reader, 2048)
+// ders are keys of several key servers, of which each has another kind.
+var ders = sync.OnceValue(func() (out [3][]byte) {
+	for i, kind := range []string{"rsa", "ecdsa256", "ecdsa384"} {
+		k, err := pkitest.NewKey(kind)
+		if err == nil {
+			out[i], err = x509.MarshalPKIXPublicKey(k.Public())
+		}
 		if err != nil {
 			panic(err)
 		}
-		out[i] = &k.PublicKey
 	}
 	return out
 })
 
-func der(i int) []byte {
-	b, err := x509.MarshalPKIXPublicKey(signers()[i])
+func signer(i int) *suite.SignatureKey {
+	k, err := suite.ParseSignatureKey(ders()[i])
 	if err != nil {
 		panic(err)
 	}
-	return b
+	return k
 }
 
 // keyed adds a KEK to an offer, signed for by a key server that trusts others.
 func keyed(o *pull.Offer, kek byte, by int, others ...int) *pull.Offer {
 	o.KEK = &pull.KEKOffer{
 		SPI: gdoi.KEKSPI{kek}, Suite: suite.KEKAES128CBC, Key: machine.NewSecret(make([]byte, 16)), IV: machine.NewSecret(make([]byte, 16)),
-		Lifetime: 86400, SigHash: machine.SHA256, SigKeyDER: der(by), SigKeyBits: 2048,
+		Lifetime: 86400, Signature: signer(by).Signature(), SigHash: signer(by).Hash(machine.SHA256), SigKeyDER: ders()[by], SigKeyBits: signer(by).Bits(),
 	}
 	return trusting(o, others...)
 }
 
 func trusting(o *pull.Offer, keys ...int) *pull.Offer {
 	for _, i := range keys {
-		o.Trusted = append(o.Trusted, der(i))
+		o.Trusted = append(o.Trusted, ders()[i])
 	}
 	return o
 }
@@ -59,8 +60,8 @@ func trusting(o *pull.Offer, keys ...int) *pull.Offer {
 func (b *bench) accepted(kek byte) string {
 	k := b.g.kek(gdoi.KEKSPI{kek}).receiver.Key()
 	s := ""
-	for i, pub := range signers() {
-		if k.Public.Equal(pub) || slices.ContainsFunc(k.Trusted, func(o *rsa.PublicKey) bool { return o.Equal(pub) }) {
+	for i := range ders() {
+		if k.Public.Equal(signer(i)) || slices.ContainsFunc(k.Trusted, signer(i).Equal) {
 			s += fmt.Sprint(i)
 		}
 	}
@@ -77,7 +78,7 @@ func TestTrustedSigners(t *testing.T) {
 		}
 	}
 	sids := []gdoi.SID{1}
-	pushed := func(o *pull.Offer, by int) { b.out = b.g.rekeyed(b.now, o, signers()[by], b.out) }
+	pushed := func(o *pull.Offer, by int) { b.out = b.g.rekeyed(b.now, o, signer(by), b.out) }
 
 	b.grant(keyed(offer(0, sids, 0x1001), 1, 0))
 	want("one key server", 1, "0")
@@ -100,11 +101,15 @@ func TestTrustedSigners(t *testing.T) {
 	want("a registration names all", 3, "1")
 	want("and the KEK keeps what it came with", 4, "12")
 	for i := range 30 {
-		k, err := rsa.GenerateKey(rand.Reader, 1024)
+		k, err := pkitest.NewKey("ecdsa256")
 		if err != nil {
 			t.Fatal(err)
 		}
-		b.out = b.g.rekeyed(b.now, offer(0, nil, 0x1001), &k.PublicKey, b.out)
+		public, err := suite.NewSignatureKey(k.Public())
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.out = b.g.rekeyed(b.now, offer(0, nil, 0x1001), public, b.out)
 		if n := b.g.Snapshot(b.now).Signers; n > maxTrusted || i > maxTrusted && n < maxTrusted {
 			t.Fatalf("%d keys are tried on every rekey", n)
 		}

@@ -1,7 +1,6 @@
 package member
 
 import (
-	"crypto/rsa"
 	"net/netip"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/pull"
 	"github.com/getvpn/getvpn/gdoi/push"
+	"github.com/getvpn/getvpn/gdoi/suite"
 )
 
 // Sessions are the phase-1 SAs of the node, shared by its groups.
@@ -60,7 +60,7 @@ type Group struct {
 	base      time.Duration // A
 	keks      []*kek        // oldest first
 	kekLife   time.Duration // the longest seen: the lifetime of a new KEK
-	trusted   []*rsa.PublicKey
+	trusted   []*suite.SignatureKey
 	path      *lkh.Path     // in the key tree; nil: none
 	lostKEKs  []gdoi.KEKSPI // the last ones
 	withdrawn []endedKEK    // the last ones that a rekey deleted

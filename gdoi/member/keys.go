@@ -322,6 +322,6 @@ func (k *kek) info(now machine.Now, base time.Duration) gdoi.KEKInfo {
 	return gdoi.KEKInfo{
 		SPI: key.SPI, Suite: key.Suite.String(), Seq: k.receiver.Last(), Created: now.WallAt(k.created), Expires: now.WallAt(k.expires),
 		Lifetime: k.expires.Sub(k.created), Remaining: max(0, k.expires.Sub(now.Mono)), NextRekey: now.WallAt(k.expires.Add(-4 * base)),
-		SignatureAlg: fmt.Sprintf("rsa-%d %s", key.Public.N.BitLen(), suite.HashName(key.Hash)),
+		SignatureAlg: fmt.Sprintf("%v %s", key.Public, suite.HashName(key.Hash)),
 	}
 }

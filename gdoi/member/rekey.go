@@ -1,7 +1,6 @@
 package member
 
 import (
-	"crypto/rsa"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/pull"
 	"github.com/getvpn/getvpn/gdoi/push"
+	"github.com/getvpn/getvpn/gdoi/suite"
 )
 
 // granted takes the keys of a registration.
@@ -113,7 +113,7 @@ func (g *Group) PushMessage(now machine.Now, spi gdoi.KEKSPI, ev machine.Datagra
 }
 
 // rekeyed takes the keys of a PUSH.
-func (g *Group) rekeyed(now machine.Now, o *pull.Offer, signer *rsa.PublicKey, out machine.Effects) machine.Effects {
+func (g *Group) rekeyed(now machine.Now, o *pull.Offer, signer *suite.SignatureKey, out machine.Effects) machine.Effects {
 	updated, err := g.updateKEK(now, o)
 	if o.KEK != nil && g.kek(o.KEK.SPI) == nil && o.DTD > 0 {
 		// A new KEK: its predecessors end with the rollover, and not only when they would have.

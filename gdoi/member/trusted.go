@@ -1,7 +1,6 @@
 package member
 
 import (
-	"crypto/rsa"
 	"slices"
 
 	"github.com/getvpn/getvpn/gdoi/pull"
@@ -11,16 +10,16 @@ import (
 // trust takes the keys that sign rekeys from an offer. A PULL says all of them; a PUSH, signed by signer, all or nothing.
 // The key that comes with a KEK counts as well: it is that of the key server that answered, whoever made the KEK. What a KEK
 // first came with signs under it until it ends; so a key that is to be trusted no more goes with a new KEK.
-func (g *Group) trust(o *pull.Offer, signer *rsa.PublicKey) {
-	var named []*rsa.PublicKey
+func (g *Group) trust(o *pull.Offer, signer *suite.SignatureKey) {
+	var named []*suite.SignatureKey
 	for _, der := range o.Trusted {
 		// They were read before, when the offer was parsed.
-		if pub, err := suite.ParseRSAPublicKey(der); err == nil && len(named) < pull.MaxTrusted {
+		if pub, err := suite.ParseSignatureKey(der); err == nil && len(named) < pull.MaxTrusted {
 			named = append(named, pub)
 		}
 	}
 	if o.KEK != nil {
-		if pub, err := suite.ParseRSAPublicKey(o.KEK.SigKeyDER); err == nil {
+		if pub, err := suite.ParseSignatureKey(o.KEK.SigKeyDER); err == nil {
 			named = append(named, pub)
 		}
 	}
@@ -30,9 +29,9 @@ func (g *Group) trust(o *pull.Offer, signer *rsa.PublicKey) {
 			named = append(slices.Clone(g.trusted), named...)
 		}
 	}
-	var all []*rsa.PublicKey
+	var all []*suite.SignatureKey
 	for _, pub := range named {
-		if !slices.ContainsFunc(all, func(k *rsa.PublicKey) bool { return k.Equal(pub) }) {
+		if !slices.ContainsFunc(all, func(k *suite.SignatureKey) bool { return k.Equal(pub) }) {
 			all = append(all, pub)
 		}
 	}

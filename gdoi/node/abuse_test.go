@@ -304,8 +304,12 @@ func forgedPush(seq uint32, signer func() *rsa.PrivateKey) func(*world) machine.
 			w.t.Fatal(err)
 		}
 		spi, _ := hex.DecodeString(name)
+		public, err := suite.NewSignatureKey(&signer().PublicKey)
+		if err != nil {
+			w.t.Fatal(err)
+		}
 		k := &push.Key{
-			SPI: gdoi.KEKSPI(spi), Suite: r.Suite, Key: machine.TakeSecret(r.Key), IV: machine.TakeSecret(r.IV), Hash: machine.SHA256, Public: &signer().PublicKey,
+			SPI: gdoi.KEKSPI(spi), Suite: r.Suite, Key: machine.TakeSecret(r.Key), IV: machine.TakeSecret(r.IV), Hash: machine.SHA256, Public: public,
 		}
 		u, err := push.Build(k, &push.Message{Seq: seq, Deletes: []isakmp.Delete{push.DeleteTEKs()}}, machine.SignRSAPKCS1)
 		if err != nil {

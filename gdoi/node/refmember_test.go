@@ -2,7 +2,6 @@ package node
 
 import (
 	"bytes"
-	"crypto/rsa"
 	"encoding/binary"
 	"net/netip"
 	"slices"
@@ -25,7 +24,7 @@ type refMember struct {
 	kek  gdoi.KEKSPI
 	iv2  []byte // IV and key of the KEK
 	key2 []byte
-	pub  *rsa.PublicKey
+	pub  *suite.SignatureKey
 	seq  uint32
 	teks []uint32
 }
@@ -123,7 +122,7 @@ func (m *refMember) keysOf(body []byte) {
 		key, _ := isakmp.FindAttribute(k.Attributes, isakmp.KEKKeyAttrAlgorithmKey)
 		pub, _ := isakmp.FindAttribute(k.Attributes, isakmp.KEKKeyAttrSigAlgorithmKey)
 		m.iv2, m.key2 = bytes.Clone(key.Value[:16]), bytes.Clone(key.Value[16:])
-		m.pub, err = suite.ParseRSAPublicKey(pub.Value)
+		m.pub, err = suite.ParseSignatureKey(pub.Value)
 		m.check(err == nil, "public key: %v", err)
 	}
 }
@@ -148,7 +147,7 @@ func (m *refMember) push(b []byte) {
 	sig := chain[3]
 	h.Length = uint32(isakmp.HeaderLen + used)
 	digest := suite.Sum(machine.SHA256, []byte(isakmp.PushSignaturePrefix), h.AppendTo(nil), plain[:used-len(sig.Wire)])
-	err = suite.VerifyRSA(m.pub, machine.SignRSABare, machine.SHA256, digest, sig.Body())
+	err = m.pub.Verify(machine.SignRSABare, machine.SHA256, digest, sig.Body())
 	m.check(err == nil, "%v", err)
 	m.policy(chain[1].Body())
 }

@@ -1,6 +1,7 @@
 package pull
 
 import (
+	"crypto/elliptic"
 	"encoding/hex"
 	"flag"
 	"fmt"
@@ -51,6 +52,10 @@ func FuzzParseOffer(f *testing.F) {
 	o := testOffer(f)
 	f.Add(o.SA(true).AppendBody(nil), o.KD(true).AppendBody(nil))
 	f.Add(o.SA(false).AppendBody(nil), o.KD(false).AppendBody(nil))
+	signedBy(f, o.KEK, elliptic.P256())
+	f.Add(o.SA(true).AppendBody(nil), o.KD(true).AppendBody(nil))
+	signedBy(f, o.KEK, elliptic.P384())
+	f.Add(o.SA(true).AppendBody(nil), o.KD(true).AppendBody(nil))
 	ref := fixture(f, "testdata/reference.txt")
 	f.Add(ref["sa"], ref["kd"])
 	f.Fuzz(func(t *testing.T, saBody, kdBody []byte) {

@@ -67,11 +67,14 @@ func (o *Offer) addLKH(p isakmp.KeyPacket) error {
 
 // checkSigKey judges the key that signs under the KEK, whichever packet brought it.
 func (k *KEKOffer) checkSigKey() error {
-	pub, err := suite.ParseRSAPublicKey(k.SigKeyDER)
+	pub, err := suite.ParseSignatureKey(k.SigKeyDER)
 	if err != nil {
 		return unsupported("SIG_ALGORITHM_KEY: %w", err)
 	}
-	if bits := pub.N.BitLen(); k.SigKeyBits == 0 {
+	if pub.Signature() != k.Signature {
+		return malformed("SIG_ALGORITHM_KEY is %s; the SAK said %s", pub, k.Signature)
+	}
+	if bits := pub.Bits(); k.SigKeyBits == 0 {
 		k.SigKeyBits = bits // SIG_KEY_LENGTH is optional, §5.3
 	} else if k.SigKeyBits != bits {
 		return malformed("SIG_ALGORITHM_KEY has %d bits; the SAK said %d", bits, k.SigKeyBits)

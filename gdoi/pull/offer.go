@@ -66,7 +66,9 @@ type KEKOffer struct {
 	Key, IV *machine.Secret
 	// Lifetime is what remains, in seconds.
 	Lifetime uint32
-	SigHash  machine.Hash
+	// Signature is SIG_ALGORITHM. SigHash is SIG_HASH_ALGORITHM, which is sent where the algorithm implies none.
+	Signature suite.Signature
+	SigHash   machine.Hash
 	// SigKeyDER is the public key that signs PUSH messages, a DER SubjectPublicKeyInfo; SigKeyBits its size.
 	SigKeyDER  []byte
 	SigKeyBits int

@@ -139,13 +139,10 @@ func parseSAK(s *isakmp.SAK) (*KEKOffer, error) {
 			return nil, err
 		}
 	}
-	if sigAlg != uint64(suite.SigAlgorithmRSA) {
-		return nil, unsupported("SIG_ALGORITHM %d; only 1 (RSA)", sigAlg)
-	}
 	if k.Suite, err = suite.KEKFromSAK(uint16(alg), uint16(bits)); err != nil {
 		return nil, errors.Join(ErrUnsupported, err)
 	}
-	if k.SigHash, err = suite.HashFromSig(uint16(sigHash)); err != nil {
+	if k.Signature, k.SigHash, err = suite.SignatureFromSAK(uint16(sigAlg), uint16(sigHash)); err != nil {
 		return nil, errors.Join(ErrUnsupported, err)
 	}
 	k.SigKeyBits = int(sigBits)

@@ -43,11 +43,14 @@ func (k *KEKOffer) sak() *isakmp.SAK {
 			isakmp.BasicAttr(isakmp.KEKAttrAlgorithm, k.Suite.Algorithm()),
 			isakmp.BasicAttr(isakmp.KEKAttrKeyLength, k.Suite.KeyBits()),
 			isakmp.UintAttr(isakmp.KEKAttrKeyLifetime, uint64(k.Lifetime), 4),
-			isakmp.BasicAttr(isakmp.KEKAttrSigHashAlgorithm, suite.HashSig(k.SigHash)),
-			isakmp.BasicAttr(isakmp.KEKAttrSigAlgorithm, suite.SigAlgorithmRSA),
-			isakmp.BasicAttr(isakmp.KEKAttrSigKeyLength, uint16(k.SigKeyBits)),
 		},
 	}
+	if _, implied := k.Signature.ImpliedHash(); !implied {
+		s.Attributes = append(s.Attributes, isakmp.BasicAttr(isakmp.KEKAttrSigHashAlgorithm, suite.HashSig(k.SigHash)))
+	}
+	s.Attributes = append(s.Attributes,
+		isakmp.BasicAttr(isakmp.KEKAttrSigAlgorithm, k.Signature.Algorithm()),
+		isakmp.BasicAttr(isakmp.KEKAttrSigKeyLength, uint16(k.SigKeyBits)))
 	if k.Ack != 0 {
 		s.Attributes = append(s.Attributes, isakmp.BasicAttr(isakmp.KEKAttrAckRequested, k.Ack))
 	}

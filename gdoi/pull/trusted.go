@@ -33,7 +33,7 @@ func parseTrusted(b []byte) ([][]byte, error) {
 		}
 		der := slices.Clone(b[2 : 2+binary.BigEndian.Uint16(b)])
 		b = b[2+len(der):]
-		if _, err := suite.ParseRSAPublicKey(der); err != nil {
+		if _, err := suite.ParseSignatureKey(der); err != nil {
 			return nil, unsupported("trusted key: %w", err)
 		}
 		if slices.ContainsFunc(keys, func(k []byte) bool { return slices.Equal(k, der) }) {

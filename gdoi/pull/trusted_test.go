@@ -1,7 +1,6 @@
 package pull
 
 import (
-	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
@@ -64,14 +63,6 @@ func TestTrustedNonsense(t *testing.T) {
 	for i := range MaxTrusted + 1 {
 		many = append(many, slices.Concat(k[:len(k)-6], []byte{byte(i)}, k[len(k)-5:]))
 	}
-	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	curve, err := x509.MarshalPKIXPublicKey(&ec.PublicKey)
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, c := range []struct {
 		name string
 		b    []byte
@@ -85,7 +76,7 @@ func TestTrustedNonsense(t *testing.T) {
 		{"too many", list(many...), ErrMalformed, "more than 8"},
 		{"noise", list([]byte("not a key")), ErrUnsupported, "trusted key"},
 		{"a weak key", list(newKey(t, 1024)), ErrUnsupported, "1024 bits"},
-		{"not RSA", list(curve), ErrUnsupported, "want RSA"},
+		{"another curve", list(curveKey(t, elliptic.P521())), ErrUnsupported, "P-521"},
 	} {
 		if _, err := parseTrusted(c.b); !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.text) {
 			t.Errorf("%s: %v", c.name, err)
@@ -97,6 +88,7 @@ func TestTrustedNonsense(t *testing.T) {
 func FuzzTrusted(f *testing.F) {
 	k := spki(f)
 	f.Add((&Offer{Trusted: [][]byte{k}}).trusted().Value)
+	f.Add((&Offer{Trusted: [][]byte{k, curveKey(f, elliptic.P256()), curveKey(f, elliptic.P384())}}).trusted().Value)
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		keys, err := parseTrusted(b)

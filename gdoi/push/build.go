@@ -16,16 +16,18 @@ const maxDatagram = 65507
 type Unsigned struct {
 	kek    *Key
 	form   machine.SignScheme
+	hash   machine.Hash
 	seq    uint32
 	plain  []byte // the payloads before SIG, with room for it
 	digest []byte
 }
 
-// Build encodes a message under kek, the current one, to be signed in the given form: machine.SignRSAPKCS1 by
-// RFC 6407 §5.3.6.1, or machine.SignRSABare for members that know only the old form. It keeps kek, but not m.
+// Build encodes a message under kek, the current one, to be signed by kek.Public in the given form: RSA by
+// machine.SignRSAPKCS1 (RFC 6407 §5.3.6.1), or machine.SignRSABare for members that know only the old form, ECDSA by
+// machine.SignECDSAConcat. It keeps kek, but not m.
 func Build(kek *Key, m *Message, form machine.SignScheme) (*Unsigned, error) {
-	if form != machine.SignRSAPKCS1 && form != machine.SignRSABare {
-		return nil, fmt.Errorf("%w: signature form %d is not RSA", ErrMessage, form)
+	if form != kek.Public.Scheme(form) {
+		return nil, fmt.Errorf("%w: %v does not sign in form %d", ErrMessage, kek.Public, form)
 	}
 	if m.Seq == 0 || m.Offer == nil && len(m.Deletes) == 0 {
 		return nil, fmt.Errorf("%w: sequence number %d, nothing to install or delete", ErrMessage, m.Seq)
@@ -51,17 +53,17 @@ func Build(kek *Key, m *Message, form machine.SignScheme) (*Unsigned, error) {
 		// One allocation that is large enough leaves no copies of keys behind.
 		size += len(sa.AppendBody(nil)) + kdLen(kd)
 	}
-	u := &Unsigned{kek: kek, form: form, seq: m.Seq}
+	u := &Unsigned{kek: kek, form: form, hash: kek.Public.Hash(kek.Hash), seq: m.Seq}
 	// The last payload announces SIG, so a SIG of the right size is part of the chain that is encoded.
-	sig := isakmp.Sig{Data: make([]byte, kek.Public.Size())}
-	chain := isakmp.AppendChain(make([]byte, 0, size+kek.Public.Size()), append(ps, sig)...)
+	sig := isakmp.Sig{Data: make([]byte, kek.Public.Len())}
+	chain := isakmp.AppendChain(make([]byte, 0, size+kek.Public.Len()), append(ps, sig)...)
 	if isakmp.HeaderLen+len(chain)+suite.BlockLen > maxDatagram {
 		clear(chain)
 		return nil, fmt.Errorf("%w: %d octets do not fit into a datagram; summarise the access list", ErrMessage, len(chain))
 	}
 	u.plain = chain[:len(chain)-len(sig.Data)]
 	signed := u.plain[:len(u.plain)-4] // without SIG's generic header
-	u.digest = kek.digest(kek.header(), isakmp.HeaderLen+len(chain), signed)
+	u.digest = digest(u.hash, kek.header(), isakmp.HeaderLen+len(chain), signed)
 	return u, nil
 }
 
@@ -84,7 +86,7 @@ func (u *Unsigned) Digest() []byte { return u.digest }
 
 // Sign is the effect that asks the key custody for the signature.
 func (u *Unsigned) Sign(id machine.OpID, key string) machine.Sign {
-	return machine.Sign{ID: id, Key: key, Scheme: u.form, Hash: u.kek.Hash, Digest: u.digest}
+	return machine.Sign{ID: id, Key: key, Scheme: u.form, Hash: u.hash, Digest: u.digest}
 }
 
 // Finish adds the signature, encrypts, and returns the datagram; the plaintext is wiped. A signature that does not
@@ -94,7 +96,7 @@ func (u *Unsigned) Finish(sig []byte) ([]byte, error) {
 		return nil, fmt.Errorf("%w: it was finished or destroyed before", ErrMessage)
 	}
 	defer u.Destroy()
-	if err := suite.VerifyRSA(u.kek.Public, u.form, u.kek.Hash, u.digest, sig); err != nil {
+	if err := u.kek.Public.Verify(u.form, u.hash, u.digest, sig); err != nil {
 		return nil, fmt.Errorf("%w: the key custody's signature: %w; check that the signing key belongs to the public key of the group", ErrMessage, err)
 	}
 	u.plain = append(u.plain, sig...)

@@ -95,10 +95,10 @@ func TestSenderIDsInAPush(t *testing.T) {
 	k := testKey(t)
 	o := tekOffer(t)
 	o.SIDBits, o.SIDs = 24, []gdoi.SID{7}
-	ps := []isakmp.Payload{isakmp.SEQ{Number: 1}, o.SA(false), o.KD(true), isakmp.Sig{Data: make([]byte, k.Public.Size())}}
+	ps := []isakmp.Payload{isakmp.SEQ{Number: 1}, o.SA(false), o.KD(true), isakmp.Sig{Data: make([]byte, k.Public.Len())}}
 	chain := isakmp.AppendChain(nil, ps...)
-	signed := chain[:len(chain)-4-k.Public.Size()]
-	sig, err := rsa.SignPKCS1v15(nil, signKey(t), crypto.SHA256, k.digest(k.header(), isakmp.HeaderLen+len(chain), signed))
+	signed := chain[:len(chain)-4-k.Public.Len()]
+	sig, err := rsa.SignPKCS1v15(nil, signKey(t), crypto.SHA256, digest(k.Hash, k.header(), isakmp.HeaderLen+len(chain), signed))
 	if err != nil {
 		t.Fatal(err)
 	}

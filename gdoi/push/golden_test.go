@@ -2,6 +2,7 @@ package push
 
 import (
 	"bytes"
+	"crypto/elliptic"
 	"encoding/hex"
 	"errors"
 	"flag"
@@ -34,7 +35,7 @@ func TestReferenceSession(t *testing.T) {
 		if err != nil {
 			t.Fatalf("frame %s: %v", name, err)
 		}
-		if d := k.digest(h, isakmp.HeaderLen+f.used, f.signed); !bytes.Equal(d, ref["digest"+name]) {
+		if d := digest(k.Hash, h, isakmp.HeaderLen+f.used, f.signed); !bytes.Equal(d, ref["digest"+name]) {
 			t.Errorf("frame %s: digest %x", name, d)
 		}
 		strict := *k
@@ -104,11 +105,19 @@ func FuzzOpen(f *testing.F) {
 		}
 		f.Add(plain, true)
 	}
+	foreign := fixture(f, "testdata/ecdsa.txt")
+	f.Add(foreign["push256"], false)
+	f.Add(foreign["push384"], false)
+	curve := *k
+	curve.Public = signatureKey(f, curveKey(f, elliptic.P256()))
+	f.Add(write(f, &curve, &Message{Seq: 1, Offer: tekOffer(f)}, curveKey(f, elliptic.P256())), false)
 	f.Fuzz(func(t *testing.T, b []byte, inner bool) {
 		if !inner {
-			m, err := Open(k, 0, b)
-			if err == nil && m.Seq == 0 {
-				t.Error("SEQ 0 accepted")
+			for _, k := range []*Key{k, &curve} {
+				m, err := Open(k, 0, b)
+				if err == nil && m.Seq == 0 {
+					t.Error("SEQ 0 accepted")
+				}
 			}
 			return
 		}

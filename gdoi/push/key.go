@@ -1,7 +1,6 @@
 package push
 
 import (
-	"crypto/rsa"
 	"fmt"
 
 	"github.com/getvpn/getvpn/gdoi"
@@ -16,10 +15,11 @@ type Key struct {
 	SPI     gdoi.KEKSPI
 	Suite   suite.KEK
 	Key, IV *machine.Secret
-	Hash    machine.Hash
-	Public  *rsa.PublicKey
+	// Hash is that of the SAK. Keys with a hash of their own (ECDSA) sign with that.
+	Hash   machine.Hash
+	Public *suite.SignatureKey
 	// Trusted are keys that sign beside Public: other key servers of the group may have keys of their own.
-	Trusted []*rsa.PublicKey
+	Trusted []*suite.SignatureKey
 	// Strict refuses the bare-digest signatures that older key servers send (IKEv1 style, not RFC 6407 §5.3.6.1).
 	Strict bool
 	// Ack is how members are asked to acknowledge messages under this key; zero: not at all.
@@ -28,7 +28,7 @@ type Key struct {
 
 // KeyFromOffer copies the rekey SA of an offer; the copy has secrets of its own.
 func KeyFromOffer(o *pull.KEKOffer) (*Key, error) {
-	pub, err := suite.ParseRSAPublicKey(o.SigKeyDER)
+	pub, err := suite.ParseSignatureKey(o.SigKeyDER)
 	if err != nil {
 		return nil, fmt.Errorf("push: public key of KEK %x: %w", o.SPI, err)
 	}
@@ -64,7 +64,7 @@ func (k *Key) header() isakmp.Header {
 }
 
 // digest is what SIG signs: RFC 6407 §4. length is the Length field of the header in it.
-func (k *Key) digest(h isakmp.Header, length int, payloads []byte) []byte {
+func digest(hash machine.Hash, h isakmp.Header, length int, payloads []byte) []byte {
 	h.Length = uint32(length)
-	return suite.Sum(k.Hash, []byte(isakmp.PushSignaturePrefix), h.AppendTo(nil), payloads)
+	return suite.Sum(hash, []byte(isakmp.PushSignaturePrefix), h.AppendTo(nil), payloads)
 }

@@ -1,13 +1,13 @@
 package push
 
 import (
-	"crypto/rsa"
 	"encoding/binary"
 	"slices"
 
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/isakmp"
 	"github.com/getvpn/getvpn/gdoi/pull"
+	"github.com/getvpn/getvpn/gdoi/suite"
 )
 
 // Message is the content of a GROUPKEY-PUSH.
@@ -21,7 +21,7 @@ type Message struct {
 	// private attribute (isakmp.GAPGetVPNAccessList), since all get the same octets.
 	SendAccessList bool
 	// Signer is the key that a message which was opened is signed with.
-	Signer *rsa.PublicKey
+	Signer *suite.SignatureKey
 }
 
 // DeleteTEKs withdraws TEKs, RFC 6407 §5.9. Without an SPI it withdraws all.

@@ -1,8 +1,6 @@
 package push
 
 import (
-	"crypto/rsa"
-
 	"github.com/getvpn/getvpn/gdoi/isakmp"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/pull"
@@ -32,7 +30,7 @@ type form struct {
 	sig     []byte
 	signed  []byte // the octets before SIG
 	used    int    // octets without padding
-	signer  *rsa.PublicKey
+	signer  *suite.SignatureKey
 }
 
 // open goes as far as the signature. The plaintext is the caller's to wipe.
@@ -120,35 +118,47 @@ func split(first isakmp.PayloadType, plain []byte) (*form, error) {
 // verify finds the key that signed. It tries the length without padding and then, if that is another, the transmitted one.
 func (k *Key) verify(h isakmp.Header, f *form) error {
 	unpadded := isakmp.HeaderLen + f.used
-	if f.signer = k.signer(k.digest(h, unpadded, f.signed), f.sig); f.signer != nil {
-		return nil
-	}
+	lengths := []int{unpadded}
 	if int(h.Length) != unpadded {
-		f.signer = k.signer(k.digest(h, int(h.Length), f.signed), f.sig)
+		lengths = append(lengths, int(h.Length))
 	}
-	if f.signer == nil {
-		return ErrSignature
-	}
-	return nil
-}
-
-func (k *Key) signer(digest, sig []byte) *rsa.PublicKey {
-	if verifyForms(k.Public, k.Hash, digest, sig, k.Strict) {
-		return k.Public
-	}
-	for _, p := range k.Trusted {
-		if verifyForms(p, k.Hash, digest, sig, k.Strict) {
-			return p
+	for _, n := range lengths {
+		digests := map[machine.Hash][]byte{}
+		for _, p := range append([]*suite.SignatureKey{k.Public}, k.Trusted...) {
+			for _, hash := range k.hashes(p) {
+				if digests[hash] == nil {
+					digests[hash] = digest(hash, h, n, f.signed)
+				}
+				if k.accepts(p, hash, digests[hash], f.sig) {
+					f.signer = p
+					return nil
+				}
+			}
 		}
 	}
-	return nil
+	return ErrSignature
 }
 
-func verifyForms(pub *rsa.PublicKey, h machine.Hash, digest, sig []byte, strict bool) bool {
-	if strict {
-		return suite.VerifyRSA(pub, machine.SignRSAPKCS1, h, digest, sig) == nil
+// anyHash are the hashes of RSA signatures under a KEK that came with an ECDSA key, whose SAK says none for them.
+var anyHash = []machine.Hash{machine.SHA256, machine.SHA384, machine.SHA512}
+
+// hashes are those that p may sign with under this KEK. While the key servers of a group change from RSA to ECDSA, one after
+// the other, there are keys of both; what an RSA signature is of is part of the signature, so that trying loses nothing.
+func (k *Key) hashes(p *suite.SignatureKey) []machine.Hash {
+	if p.Signature() == suite.SignatureRSA && k.Public.Signature() != suite.SignatureRSA {
+		return anyHash
 	}
-	_, err := suite.VerifyPush(pub, h, digest, sig)
+	return []machine.Hash{p.Hash(k.Hash)}
+}
+
+func (k *Key) accepts(p *suite.SignatureKey, h machine.Hash, digest, sig []byte) bool {
+	if len(sig) != p.Len() {
+		return false
+	}
+	if k.Strict {
+		return p.Verify(p.Scheme(0), h, digest, sig) == nil
+	}
+	_, err := p.VerifyPush(h, digest, sig)
 	return err == nil
 }
 

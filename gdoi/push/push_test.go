@@ -64,7 +64,7 @@ func TestSIGIsOverTheUnpaddedLength(t *testing.T) {
 	}
 	// A key server that signs the transmitted length is understood as well.
 	h, _ := isakmp.ParseHeader(b)
-	sig, err := rsa.SignPKCS1v15(nil, signKey(t), crypto.SHA256, k.digest(h, len(b), f.signed))
+	sig, err := rsa.SignPKCS1v15(nil, signKey(t), crypto.SHA256, digest(k.Hash, h, len(b), f.signed))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func TestSIGIsOverTheUnpaddedLength(t *testing.T) {
 		t.Error(err)
 	}
 	// Any other length is not.
-	sig, _ = rsa.SignPKCS1v15(nil, signKey(t), crypto.SHA256, k.digest(h, len(b)+1, f.signed))
+	sig, _ = rsa.SignPKCS1v15(nil, signKey(t), crypto.SHA256, digest(k.Hash, h, len(b)+1, f.signed))
 	copy(plain[f.used-len(sig):], sig)
 	body, _ = suite.EncryptCBC(k.Key.Bytes(), k.IV.Bytes(), plain)
 	if _, err := Open(k, 0, append(h.AppendTo(nil), body...)); !errors.Is(err, ErrSignature) {

@@ -1,14 +1,13 @@
 package push
 
 import (
-	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
 	"errors"
 	"sync"
 	"testing"
 
-	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/suite"
 )
 
 // otherKey signs for another key server of the group.
@@ -24,30 +23,18 @@ var otherKey = sync.OnceValue(func() *rsa.PrivateKey {
 // of another size than that of the KEK.
 func TestTrustedSigner(t *testing.T) {
 	mine, theirs := testKey(t), testKey(t)
-	theirs.Public = &otherKey().PublicKey
+	theirs.Public = signatureKey(t, otherKey())
 	write := func(k *Key, signer *rsa.PrivateKey, seq uint32) []byte {
-		u, err := Build(k, &Message{Seq: seq, Offer: tekOffer(t), SendAccessList: true}, machine.SignRSAPKCS1)
-		if err != nil {
-			t.Fatal(err)
-		}
-		sig, err := rsa.SignPKCS1v15(nil, signer, crypto.SHA256, u.Digest())
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, err := u.Finish(sig)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return b
+		return write(t, k, &Message{Seq: seq, Offer: tekOffer(t), SendAccessList: true}, signer)
 	}
 	r := NewReceiver(mine, 0)
 	b := write(theirs, otherKey(), 1<<16+1)
 	if _, err := r.Open(b); !errors.Is(err, ErrSignature) || r.Last() != 0 {
 		t.Fatalf("a stranger's: %v, sequence number %d", err, r.Last())
 	}
-	mine.Trusted = []*rsa.PublicKey{&otherKey().PublicKey}
+	mine.Trusted = []*suite.SignatureKey{signatureKey(t, otherKey())}
 	m, err := r.Open(b)
-	if err != nil || !m.Signer.Equal(&otherKey().PublicKey) || r.Last() != 1<<16+1 {
+	if err != nil || !m.Signer.Equal(signatureKey(t, otherKey())) || r.Last() != 1<<16+1 {
 		t.Fatalf("%+v, %v, sequence number %d", m, err, r.Last())
 	}
 	if _, err := r.Open(b); !errors.Is(err, ErrDuplicate) {

@@ -11,7 +11,7 @@ import (
 
 func TestPush(t *testing.T) {
 	s := refsession.Load()
-	pub, err := suite.ParseRSAPublicKey(s.KEK.PublicKey)
+	pub, err := suite.ParseSignatureKey(s.KEK.PublicKey)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,14 +40,14 @@ func TestPush(t *testing.T) {
 		signed := plain[:m.Used-len(raws[len(raws)-1].Wire)]
 		digest := suite.Sum(machine.SHA256, []byte(isakmp.PushSignaturePrefix), h.AppendTo(nil), signed)
 		same(t, "signed digest", digest, m.Signed)
-		if err := suite.VerifyRSA(pub, machine.SignRSABare, machine.SHA256, digest, sig.Data); err != nil {
+		if err := pub.Verify(machine.SignRSABare, machine.SHA256, digest, sig.Data); err != nil {
 			t.Errorf("push %d: %v", i+1, err)
 		}
-		if err := suite.VerifyRSA(pub, machine.SignRSAPKCS1, machine.SHA256, digest, sig.Data); err == nil {
+		if err := pub.Verify(machine.SignRSAPKCS1, machine.SHA256, digest, sig.Data); err == nil {
 			t.Errorf("push %d: signature has a DigestInfo, the reference program sends none", i+1)
 		}
 		digest[0] ^= 1
-		if err := suite.VerifyRSA(pub, machine.SignRSABare, machine.SHA256, digest, sig.Data); err == nil {
+		if err := pub.Verify(machine.SignRSABare, machine.SHA256, digest, sig.Data); err == nil {
 			t.Errorf("push %d: signature verifies over another digest", i+1)
 		}
 

@@ -1,11 +1,6 @@
 package suite
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/x509"
 	"errors"
 	"testing"
 
@@ -27,7 +22,7 @@ func TestWycheproofRSA(t *testing.T) {
 	load(t, "wycheproof-rsa2048-sha256.json", &v)
 	rows, bare := 0, 0
 	for _, g := range v.Groups {
-		pub, err := ParseRSAPublicKey(g.PublicKeyDer)
+		pub, err := ParseSignatureKey(g.PublicKeyDer)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -37,12 +32,12 @@ func TestWycheproofRSA(t *testing.T) {
 			}
 			rows++
 			digest := Sum(machine.SHA256, c.Msg)
-			err := VerifyRSA(pub, machine.SignRSAPKCS1, machine.SHA256, digest, c.Sig)
+			err := pub.Verify(machine.SignRSAPKCS1, machine.SHA256, digest, c.Sig)
 			if (err == nil) != (c.Result == "valid") {
 				t.Errorf("%d %s: %v, want %s", c.TcID, c.Comment, err, c.Result)
 			}
 			// What VerifyPush takes beyond the strict form is the bare digest only.
-			scheme, err := VerifyPush(pub, machine.SHA256, digest, c.Sig)
+			scheme, err := pub.VerifyPush(machine.SHA256, digest, c.Sig)
 			if err == nil && c.Result != "valid" {
 				bare++
 				if scheme != machine.SignRSABare {
@@ -61,59 +56,27 @@ func TestReferencePushSignature(t *testing.T) {
 	var r reference
 	load(t, "reference-session.json", &r)
 	s := r.PushSignature
-	pub, err := ParseRSAPublicKey(s.Key)
+	pub, err := ParseSignatureKey(s.Key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if scheme, err := VerifyPush(pub, machine.SHA256, s.SHA256, s.Signature); err != nil || scheme != machine.SignRSABare {
+	if scheme, err := pub.VerifyPush(machine.SHA256, s.SHA256, s.Signature); err != nil || scheme != machine.SignRSABare {
 		t.Errorf("scheme %d, %v", scheme, err)
 	}
-	if err := VerifyRSA(pub, machine.SignRSAPKCS1, machine.SHA256, s.SHA256, s.Signature); !errors.Is(err, ErrSignature) {
+	if err := pub.Verify(machine.SignRSAPKCS1, machine.SHA256, s.SHA256, s.Signature); !errors.Is(err, ErrSignature) {
 		t.Errorf("strict form: %v", err)
 	}
 	for i := range s.SHA256 {
 		s.SHA256[i] ^= 1
-		if _, err := VerifyPush(pub, machine.SHA256, s.SHA256, s.Signature); !errors.Is(err, ErrSignature) {
+		if _, err := pub.VerifyPush(machine.SHA256, s.SHA256, s.Signature); !errors.Is(err, ErrSignature) {
 			t.Errorf("digest octet %d changed: %v", i, err)
 		}
 		s.SHA256[i] ^= 1
 	}
-	if err := VerifyRSA(pub, machine.SignRSABare, machine.SHA256, s.SHA256[:20], s.Signature); !errors.Is(err, ErrLength) {
+	if err := pub.Verify(machine.SignRSABare, machine.SHA256, s.SHA256[:20], s.Signature); !errors.Is(err, ErrLength) {
 		t.Errorf("short digest: %v", err)
 	}
-	if err := VerifyRSA(pub, machine.SignECDSAConcat, machine.SHA256, s.SHA256, s.Signature); !errors.Is(err, ErrUnknown) {
+	if err := pub.Verify(machine.SignECDSAConcat, machine.SHA256, s.SHA256, s.Signature); !errors.Is(err, ErrUnknown) {
 		t.Errorf("ECDSA scheme: %v", err)
-	}
-}
-
-func TestParseRSAPublicKey(t *testing.T) {
-	small, err := rsa.GenerateKey(rand.Reader, 1024)
-	if err != nil {
-		t.Fatal(err)
-	}
-	curve, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der := func(k any) []byte {
-		b, err := x509.MarshalPKIXPublicKey(k)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return b
-	}
-	for _, c := range []struct {
-		name string
-		der  []byte
-		want error
-	}{
-		{"1024 bits", der(&small.PublicKey), ErrNotAllowed},
-		{"ECDSA", der(&curve.PublicKey), ErrUnknown},
-		{"junk", []byte{0x30, 0x80}, ErrUnknown},
-		{"empty", nil, ErrUnknown},
-	} {
-		if _, err := ParseRSAPublicKey(c.der); !errors.Is(err, c.want) {
-			t.Errorf("%s: %v", c.name, err)
-		}
 	}
 }
