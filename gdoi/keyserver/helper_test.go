@@ -2,6 +2,7 @@ package keyserver
 
 import (
 	"crypto"
+	"crypto/ecdsa"
 	"crypto/rsa"
 	"crypto/x509"
 	_ "embed" // the key
@@ -16,6 +17,7 @@ import (
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/policy"
+	"github.com/getvpn/getvpn/gdoi/push"
 )
 
 //go:embed testdata/signing-key.pem
@@ -68,6 +70,29 @@ type shell struct {
 	copy  bool            // the group does not take over when it starts
 	held  bool            // what waits for other key servers is not let go
 	lives byte
+	keys  map[string]*ecdsa.PrivateKey // all others are the one RSA key
+}
+
+// memberKey is the newest KEK as a member has it.
+func (s *shell) memberKey() *push.Key {
+	s.t.Helper()
+	k, err := push.KeyFromOffer(s.g.offer(s.now).KEK)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return k
+}
+
+// opened is the last message that went out under a KEK after that number, as a member reads it; nil: there was none.
+func (s *shell) opened(k *push.Key, after uint32) (last *push.Message) {
+	for _, e := range s.out {
+		if e, ok := e.(machine.Send); ok {
+			if m, err := push.Open(k, after, e.Bytes); err == nil {
+				last = m
+			}
+		}
+	}
+	return last
 }
 
 func newShell(t testing.TB, cfg Config) *shell {
@@ -119,11 +144,18 @@ func (s *shell) do(out machine.Effects) {
 			if s.mute {
 				continue
 			}
-			sig, err := rsa.SignPKCS1v15(nil, rsaKey(s.t), crypto.SHA256, e.Digest)
+			sig, err := s.sign(e)
 			more, _ := s.g.Signed(s.now, machine.Signed{ID: e.ID, Signature: sig, Err: err}, nil)
 			s.do(more)
 		}
 	}
+}
+
+func (s *shell) sign(e machine.Sign) ([]byte, error) {
+	if k := s.keys[e.Key]; k != nil {
+		return signECDSA(k, e)
+	}
+	return rsa.SignPKCS1v15(nil, rsaKey(s.t), crypto.SHA256, e.Digest)
 }
 
 // run lets time pass.

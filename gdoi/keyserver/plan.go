@@ -9,7 +9,6 @@ import (
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/policy"
-	"github.com/getvpn/getvpn/gdoi/suite"
 )
 
 // Action is what a change does to a group.
@@ -291,7 +290,7 @@ func (w *planning) kek() {
 		what = append(what, fmt.Sprintf("suite %v instead of %v", b.KEK, a.KEK))
 	}
 	if a.SignKey != b.SignKey || a.SignHash != b.SignHash || a.SignForm != b.SignForm {
-		what = append(what, fmt.Sprintf("rekeys are signed with %s %v %s instead of %s %v %s", b.SignKey, b.signature(), suite.HashName(b.SignHash), a.SignKey, a.signature(), suite.HashName(a.SignHash)))
+		what = append(what, fmt.Sprintf("rekeys are signed with %s %s instead of %s %s", b.SignKey, b.signed(), a.SignKey, a.signed()))
 	}
 	if a.Multicast != b.Multicast {
 		what = append(what, fmt.Sprintf("rekeys go %s instead of %s", transport(b), transport(a)))

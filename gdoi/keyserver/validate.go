@@ -68,6 +68,14 @@ func (c *Config) signature() suite.Signature {
 	return suite.SignatureRSA
 }
 
+// signed is how a key signs, in a word: the hash of RSA keys, or the algorithm that implies one.
+func (c *Config) signed() string {
+	if s := c.signature(); s != suite.SignatureRSA {
+		return s.String()
+	}
+	return suite.HashName(c.SignHash)
+}
+
 // sized is how many TEKs of a chain there can be at once.
 type sized struct {
 	*chain
