@@ -1,11 +1,13 @@
 package hsmtest
 
 import (
+	"crypto/rand"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/getvpn/getvpn/hsm"
+	"github.com/getvpn/getvpn/hsm/remains"
 	"github.com/getvpn/getvpn/hsm/softhsm"
 )
 
@@ -15,6 +17,7 @@ type SoftHSM struct {
 	Config string // value of SOFTHSM2_CONF, for other processes
 	dir    softhsm.Dir
 	pin    string // a file
+	secret string // the PIN: another in every test, so that it is in no binary
 }
 
 // NewSoftHSM makes tokens of these labels, and points SOFTHSM2_CONF to them until the test ends. Without SoftHSM the
@@ -30,13 +33,13 @@ func NewSoftHSM(t testing.TB, labels ...string) *SoftHSM {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &SoftHSM{Module: module, Config: d.Config(), dir: d, pin: filepath.Join(dir, "pin")}
-	if err := os.WriteFile(s.pin, []byte("correct horse 47\n"), 0o600); err != nil {
+	s := &SoftHSM{Module: module, Config: d.Config(), dir: d, pin: filepath.Join(dir, "pin"), secret: rand.Text()}
+	if err := os.WriteFile(s.pin, []byte(s.secret+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv(softhsm.Variable, s.Config)
 	for _, label := range labels {
-		if err := d.Init(label, "correct horse 47", "officer 12"); err != nil {
+		if err := d.Init(label, s.secret, "officer 12"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -50,6 +53,19 @@ func (s *SoftHSM) URI(label string) hsm.URI {
 
 // PINFile is the file with the PIN of all tokens.
 func (s *SoftHSM) PINFile() string { return s.pin }
+
+// PIN is the PIN of all tokens.
+func (s *SoftHSM) PIN() []byte { return []byte(s.secret) }
+
+// Finder looks for everything that is secret in a token, as it is now.
+func (s *SoftHSM) Finder(t testing.TB, label string) *remains.Finder {
+	t.Helper()
+	all, err := s.dir.Secrets(label, s.secret)
+	done(t, err)
+	f, err := remains.NewFinder(all...)
+	done(t, err)
+	return f
+}
 
 // Leave takes the tokens away, as if they were pulled out.
 func (s *SoftHSM) Leave(t testing.TB) { done(t, s.dir.Lose()) }

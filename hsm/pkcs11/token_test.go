@@ -74,7 +74,7 @@ func TestPIN(t *testing.T) {
 		}
 	})
 	t.Run("wiped", func(t *testing.T) {
-		pin := []byte("correct horse 47")
+		pin := s.PIN()
 		o := options(s, "one")
 		o.PIN = func(context.Context) ([]byte, error) { return pin, nil }
 		opened(t, o)
@@ -84,7 +84,7 @@ func TestPIN(t *testing.T) {
 	})
 	t.Run("credential", func(t *testing.T) {
 		dir := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, "ks-pin"), []byte("correct horse 47"), 0o400); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "ks-pin"), s.PIN(), 0o400); err != nil {
 			t.Fatal(err)
 		}
 		t.Setenv("CREDENTIALS_DIRECTORY", dir)

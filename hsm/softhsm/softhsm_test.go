@@ -5,8 +5,10 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -37,18 +39,7 @@ func TestTokens(t *testing.T) {
 	if !there(d) || there(other) {
 		t.Error("the token is not in its directory, or in another one as well")
 	}
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), "key")
-	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	_, file := keyFile(t)
 	if err := d.Import("one", "correct horse", "gm1", file); err != nil {
 		t.Error(err)
 	}
@@ -67,4 +58,55 @@ func TestTokens(t *testing.T) {
 	if err := d.Return(); err != nil || d.Lost() || !there(d) {
 		t.Errorf("it did not come back: %v", err)
 	}
+}
+
+// TestSecrets: what was imported is what the files hold.
+func TestSecrets(t *testing.T) {
+	if _, err := Module(); err != nil {
+		t.Skip(err)
+	}
+	d, err := Make(filepath.Join(t.TempDir(), "hsm"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Init("one", "correct horse", "officer 12"); err != nil {
+		t.Fatal(err)
+	}
+	key, file := keyFile(t)
+	if err := d.Import("one", "correct horse", "gm1", file); err != nil {
+		t.Fatal(err)
+	}
+	all, err := d.Secrets("one", "correct horse")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, s := range all {
+		got[s.Name] = string(s.Value)
+	}
+	if len(got) != 8 || got["PIN"] != "correct horse" || len(got["master key"]) != 32 || got["gm1 d"] != string(key.D.Bytes()) || got["gm1 p"] != string(key.Primes[0].Bytes()) {
+		t.Errorf("%d secrets: %q", len(got), slices.Collect(maps.Keys(got)))
+	}
+	for _, bad := range [][2]string{{"one", "wrong horse"}, {"two", "correct horse"}} {
+		if _, err := d.Secrets(bad[0], bad[1]); err == nil {
+			t.Errorf("token %s with PIN %q: opened", bad[0], bad[1])
+		}
+	}
+}
+
+func keyFile(t *testing.T) (*rsa.PrivateKey, string) {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return key, file
 }

@@ -1,0 +1,218 @@
+//go:build cgo
+
+package pkcs11
+
+import (
+	"bufio"
+	"context"
+	"crypto"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/getvpn/getvpn/hsm"
+	"github.com/getvpn/getvpn/hsm/hsmtest"
+	"github.com/getvpn/getvpn/hsm/remains"
+)
+
+// TestMain lets the test binary be a process that uses a token, for others to look into.
+func TestMain(m *testing.M) {
+	if uri := os.Getenv("GETVPN_TEST_TOKEN"); uri != "" {
+		if err := user(uri); err != nil {
+			fmt.Println("failed:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// user opens a token and does what it is told, a word a line; it says when it has.
+func user(uri string) error {
+	u, err := hsm.ParseURI(uri)
+	if err != nil {
+		return err
+	}
+	ctx := context.Background()
+	h, err := Open(ctx, Options{Token: u, AllowOAEPSHA1: true})
+	if err != nil {
+		return err
+	}
+	window, err := hsm.NewWindow()
+	if err != nil {
+		return err
+	}
+	for name, spec := range leakKeys {
+		if err := h.Ensure(ctx, name, spec); err != nil {
+			return err
+		}
+	}
+	var held []byte
+	fmt.Println("open")
+	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
+		switch in.Text() {
+		case "use":
+			err = useAll(ctx, h, window)
+		case "hold":
+			held, err = window.Reveal(ctx, h, "kek")
+		case "wipe":
+			clear(held)
+		}
+		if err != nil {
+			return err
+		}
+		fmt.Println("done")
+	}
+	return nil
+}
+
+var leakKeys = map[string]hsm.Spec{
+	"rekey":     {Kind: hsm.RSA2048, Use: hsm.Sign},
+	"rekey-ec":  {Kind: hsm.P256, Use: hsm.Sign},
+	"kek":       {Kind: hsm.AES256, Use: hsm.Encrypt, Movable: true},
+	"state":     {Kind: hsm.AES256, Use: hsm.Seal},
+	"transport": {Kind: hsm.RSA2048, Use: hsm.Transport},
+}
+
+// useAll is the use of many callers at once.
+func useAll(ctx context.Context, h hsm.Token, window *hsm.Window) error {
+	var wg sync.WaitGroup
+	failed := make(chan error, 4)
+	for i := range cap(failed) {
+		wg.Go(func() {
+			for range 2 {
+				if err := use(ctx, h, window, fmt.Sprint("kek-", i)); err != nil {
+					failed <- err
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	close(failed)
+	return <-failed
+}
+
+// use does everything once that a key server does with a token.
+func use(ctx context.Context, h hsm.Token, window *hsm.Window, copied string) error {
+	if _, err := h.Sign(ctx, "rekey", hsm.RSAPKCS1v15, crypto.SHA256, digest); err != nil {
+		return err
+	}
+	if _, err := h.Sign(ctx, "rekey-ec", hsm.ECDSAConcat, crypto.SHA256, digest); err != nil {
+		return err
+	}
+	if _, err := h.EncryptCBC(ctx, "kek", digest[:16], make([]byte, 512)); err != nil {
+		return err
+	}
+	value, err := window.Reveal(ctx, h, "kek")
+	clear(value)
+	if err != nil {
+		return err
+	}
+	if _, _, err := hsm.OpenEnvelope(ctx, h, "state", nil); err != nil {
+		return err
+	}
+	to, err := h.TransportKey(ctx, "transport")
+	if err != nil {
+		return err
+	}
+	wrapped, err := h.Wrap(ctx, "kek", to)
+	if err != nil {
+		return err
+	}
+	if err := h.Unwrap(ctx, "transport", wrapped, copied, leakKeys["kek"]); err != nil {
+		return err
+	}
+	return h.Destroy(ctx, copied)
+}
+
+// process is a user in a process of its own.
+type process struct {
+	t   *testing.T
+	cmd *exec.Cmd
+	out *bufio.Scanner
+	in  *os.File
+}
+
+func startUser(t *testing.T, s *hsmtest.SoftHSM) *process {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "GETVPN_TEST_TOKEN="+s.URI("one").String())
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	cmd.Stdin, cmd.Stderr = r, os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = w.Close()
+		_ = cmd.Wait()
+	})
+	p := &process{t, cmd, bufio.NewScanner(out), w}
+	p.answer("open")
+	return p
+}
+
+func (p *process) answer(want string) {
+	p.t.Helper()
+	if !p.out.Scan() || p.out.Text() != want {
+		p.t.Fatalf("the process says %q, want %q", p.out.Text(), want)
+	}
+}
+
+func (p *process) do(what string) {
+	p.t.Helper()
+	_, _ = fmt.Fprintln(p.in, what)
+	p.answer("done")
+}
+
+func (p *process) memory(f *remains.Finder) []remains.Find {
+	p.t.Helper()
+	all, err := f.Memory(p.cmd.Process.Pid)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return all
+}
+
+// TestLeak: what a process has of the token's secrets in memory, with controls that the scan finds what is there.
+func TestLeak(t *testing.T) {
+	s := hsmtest.NewSoftHSM(t, "one")
+	p := startUser(t, s)
+	f := s.Finder(t, "one")
+	clean := func(when string) {
+		t.Helper()
+		for _, x := range p.memory(f) {
+			t.Errorf("%s: the %s has %s", when, x.Owner, x)
+		}
+	}
+	clean("opened")
+	for range 3 {
+		p.do("use")
+		clean("used")
+	}
+	path, err := remains.NewFinder(remains.Secret{Name: "path", Value: []byte(filepath.Join(filepath.Dir(s.Config), "tokens"))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Nothing but the module knows where the tokens are.
+	if len(remains.By(p.memory(path), remains.CHeap)) == 0 {
+		t.Error("the scan does not see what the module has on its heap")
+	}
+	p.do("hold")
+	if found := p.memory(f); len(found) != 1 || found[0].Secret != "kek value" || found[0].Octets != 32 || found[0].Owner != remains.Program {
+		t.Errorf("a KEK that the window shows was found as %v, want it once and whole", found)
+	}
+	p.do("wipe")
+	clean("wiped")
+}
