@@ -116,6 +116,37 @@ func TestLostRecordsOutOfReach(t *testing.T) {
 	}
 }
 
+// TestLostRecordsFollower: the same where the other one wins, and tells this key server of the KEK as of its own.
+func TestLostRecordsFollower(t *testing.T) {
+	all := newServers(t, 0, nil)
+	p, s := all[0], all[1]
+	s.follow(p)
+	s.report(p)
+	spi := s.g.keks[0].spi
+	s.do(s.g.TakeOver(s.now, 2, nil)) // out of reach
+	used := s.g.keks[0].seq
+	s.disk = map[string]machine.Record{}
+	s.shell.start(shared(t, 2))
+	s.do(s.g.TakeOver(s.now, 3, nil))
+	s.do(s.g.StandDown(s.now, nil))
+	s.shell.start(shared(t, 2)) // what it does not know is on its disk
+	s.has = 0
+	s.follow(p)
+	k := s.g.kekWith(spi)
+	s.do(s.g.TakeOver(s.now, 4, nil))
+	if used>>windowBits == 0 || k.seq>>windowBits <= used>>windowBits {
+		t.Errorf("it used number %d before, and goes on at %d", used, k.seq)
+	}
+	was := s.g.keks[len(s.g.keks)-1].seq >> windowBits
+	s.run(2 * s.g.cfg.KEKLifetime)
+	if s.g.replica.unsure > s.now.Mono {
+		t.Error("it is unsure for ever")
+	}
+	if now := s.g.keks[len(s.g.keks)-1].seq >> windowBits; now >= was {
+		t.Errorf("a KEK of its own begins in window %d, after %d", now, was)
+	}
+}
+
 // TestLostRecordsOfFewSenderIDs: where ids are few, none are given until nobody has those of before.
 func TestLostRecordsOfFewSenderIDs(t *testing.T) {
 	few := func(c *Config) { c.SIDBits = 8 }

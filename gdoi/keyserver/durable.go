@@ -79,7 +79,7 @@ func (g *Group) persist(now machine.Now, out machine.Effects) (machine.Effects, 
 	d := &g.durable
 	id := d.reserve(g.env)
 	g.changed()
-	records := []machine.Record{g.countersRecord()}
+	records := []machine.Record{g.countersRecord(now)}
 	if g.withdrawn {
 		records = []machine.Record{g.record(countersKey, nil), g.record(policyKey, nil)}
 	} else if d.policy && (!g.replica.standby || g.replica.policy != nil) {

@@ -49,6 +49,8 @@ type counters struct {
 	LKHHandle        uint32 `json:",omitempty"`
 	// Of says which of several key servers wrote it; 0: there was only one.
 	Of coop.ID `json:",omitempty"`
+	// Unsure is until when KEKs of others may have been used here before the records begin.
+	Unsure time.Time `json:",omitzero"`
 }
 
 // policyRecord is what members were told last, and when it comes into force.
@@ -131,10 +133,13 @@ func encode(v any) []byte {
 	return b
 }
 
-func (g *Group) countersRecord() machine.Record {
+func (g *Group) countersRecord(now machine.Now) machine.Record {
 	c := counters{Epoch: g.epoch, SPINext: g.spis.at, SPIStep: g.spis.stride, SIDNext: g.sidNext, LKHHandle: g.tree.Handle()}
 	if g.cfg.Coop != nil {
 		c.Of = g.cfg.Coop.ID
+	}
+	if g.replica.unsure > now.Mono {
+		c.Unsure = now.WallAt(g.replica.unsure)
 	}
 	return g.record(countersKey, encode(c))
 }
@@ -251,7 +256,7 @@ func (g *Group) restoreRecord(now machine.Now, r machine.Record) error {
 	kind, name, _ := strings.Cut(r.Key, "/")
 	switch kind {
 	case countersKey:
-		return g.restoreCounters(r.Value)
+		return g.restoreCounters(now, r.Value)
 	case policyKey:
 		return g.restorePolicy(now, r.Value)
 	case "tek":
@@ -284,7 +289,7 @@ func (g *Group) restoreRecord(now machine.Now, r machine.Record) error {
 	return errRecord
 }
 
-func (g *Group) restoreCounters(b []byte) error {
+func (g *Group) restoreCounters(now machine.Now, b []byte) error {
 	var c counters
 	if err := json.Unmarshal(b, &c); err != nil {
 		return err
@@ -295,6 +300,9 @@ func (g *Group) restoreCounters(b []byte) error {
 	g.epoch, g.spis = c.Epoch, spiWalk{c.SPINext, c.SPIStep}
 	switch {
 	case g.cfg.Coop != nil:
+		if !c.Unsure.IsZero() {
+			g.replica.unsure = now.MonoAt(c.Unsure)
+		}
 		// The record of our sender ids says where they go on, unless there was only one key server.
 		if c.Of == 0 {
 			g.replica.alone = c.SIDNext

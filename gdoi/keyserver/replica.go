@@ -37,6 +37,8 @@ type replica struct {
 	policy   *policyRecord // what the primary told members
 	policyAt machine.Instant
 	alone    uint64 // the next sender id of a time with only one key server
+	// unsure: this key server began without records. Until then KEKs that it hears of may have been its own before.
+	unsure machine.Instant
 
 	// Sender ids, see division.go.
 	sids       map[coop.ID]sidRecord
@@ -262,7 +264,7 @@ func (g *Group) encodeKey(now machine.Now, key string) []byte {
 	kind, name, _ := strings.Cut(key, "/")
 	switch kind {
 	case countersKey:
-		return g.countersRecord().Value
+		return g.countersRecord(now).Value
 	case policyKey:
 		return g.policyRecord(now).Value
 	case exclusionKey:
