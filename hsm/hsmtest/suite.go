@@ -68,6 +68,7 @@ func (s Suite) Run(t *testing.T) {
 		{"envelope", envelope},
 		{"wrap and unwrap", wrapping},
 		{"what does not move", unmovable},
+		{"self-test", selftests},
 		{"random", random},
 		{"inventory", inventory},
 		{"contexts", contexts},

@@ -26,10 +26,15 @@ import (
 	p11 "github.com/miekg/pkcs11"
 )
 
-// login logs in and wipes the PIN: the octets, and the copy on the C heap that the binding makes and frees.
+// login logs in and wipes the PIN.
 func (a *api) login(s p11.SessionHandle, pin []byte) error {
 	defer clear(pin)
-	if err := a.before("C_Login"); err != nil {
+	return a.withPIN("C_Login", pin, func(text string) error { return a.Login(s, p11.CKU_USER, text) })
+}
+
+// withPIN runs a function of the library that takes a PIN, and wipes the copy on the C heap that the binding makes and frees.
+func (a *api) withPIN(function string, pin []byte, f func(text string) error) error {
+	if err := a.before(function); err != nil {
 		return err
 	}
 	runtime.LockOSThread() // the C heap keeps freed blocks by thread
@@ -38,7 +43,7 @@ func (a *api) login(s p11.SessionHandle, pin []byte) error {
 	if len(pin) > 0 {
 		text = unsafe.String(&pin[0], len(pin)) // no copy that nobody could wipe; it does not outlive this function
 	}
-	err := a.Login(s, p11.CKU_USER, text)
+	err := f(text)
 	C.scrub(C.size_t(len(pin) + 1))
-	return in("C_Login", err)
+	return in(function, err)
 }
