@@ -24,7 +24,7 @@
 //	{check: soak, pair: ha-hb, for: 30m, rekeys: 80}   full rate while keys roll: nothing lost for want of a key, no growth
 //	{check: primary, group: blue, is: ks2, at: [ks2, ks3], within: 2s}   key servers agree on who is primary: how soon
 //	{check: keys, group: blue, are: one-epoch, within: 30s}   or rolled, or readable: what keys members and key servers have
-//	{check: kek, group: blue, do: [stop ks1, start ks1, operator ks1 rekey blue], is: kept, by: ks1}   members accept a rekey under
+//	{check: kek, group: blue, do: [stop ks1, start ks1], rekey: ks1, is: kept}   members accept a rekey under
 //	                                                   the KEK that they had, with a higher number, or under a new one; none registers
 //	{check: command, do: [...], fails: true}           actions succeed or are refused, and say so
 //	{check: state, node: gm1, path: gm.groups[0].state, equals: registered, within: 5s}   any value of a snapshot

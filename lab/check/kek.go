@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -15,12 +16,15 @@ import (
 // kek: after the actions every member accepts a rekey, under the KEK that it had before them and with a higher sequence
 // number, or one with which a new KEK came; and none of them registers again.
 type kek struct {
-	Group   string        `yaml:"group"`
-	Do      actions       `yaml:"do"` // may be empty, as before a rekey that comes by itself
+	Group string  `yaml:"group"`
+	Do    actions `yaml:"do"`
+	// Rekey is the key server that an operator then asks for the rekey, of the KEK too where it is to be new, until it has no
+	// TEKs left that keep it from that. Empty: the rekey comes by itself.
+	Rekey   string        `yaml:"rekey"`
 	Is      string        `yaml:"is"`
-	By      string        `yaml:"by"`      // the key server that the rekey comes from; empty: any
+	By      string        `yaml:"by"`      // the key server that the rekey comes from; default: Rekey, or any
 	Members []string      `yaml:"members"` // default: all
-	Within  time.Duration `yaml:"within"`  // of the actions
+	Within  time.Duration `yaml:"within"`  // of the actions, and again of the command
 }
 
 const (
@@ -41,12 +45,39 @@ func (c *kek) Validate(s *scenario.Scenario) error {
 			return err
 		}
 	}
-	if c.By != "" {
-		if err := hasDaemon(s, c.By); err != nil {
-			return fmt.Errorf("by: %w", err)
+	for key, n := range map[string]string{"by": c.By, "rekey": c.Rekey} {
+		if n == "" {
+			continue
+		}
+		if err := hasDaemon(s, n); err != nil {
+			return fmt.Errorf("%s: %w", key, err)
 		}
 	}
+	c.By = cmp.Or(c.By, c.Rekey)
 	return c.Do.validate(s)
+}
+
+// tooManyKeys is in what a key server says that refuses a rekey until an old TEK has ended.
+const tooManyKeys = "try again then"
+
+// command asks for the rekey.
+func (c *kek) command(ctx context.Context, env *Env) error {
+	if c.Rekey == "" {
+		return nil
+	}
+	ask := actions{fmt.Sprintf("operator %s rekey %s", c.Rekey, c.Group)}
+	if c.Is == kekNew {
+		ask[0] += " --kek"
+	}
+	for end := time.Now().Add(c.Within); ; {
+		_, err := ask.run(ctx, env)
+		if err == nil || !strings.Contains(err.Error(), tooManyKeys) || time.Now().After(end) {
+			return err
+		}
+		if err := sleep(ctx, time.Second); err != nil {
+			return err
+		}
+	}
 }
 
 // membersOf are these members, or all that are started with the lab.
@@ -70,6 +101,9 @@ func (c *kek) Run(ctx context.Context, env *Env) []scenario.Result {
 		before[m] = g
 	}
 	if _, err := c.Do.run(ctx, env); err != nil {
+		return failed(err)
+	}
+	if err := c.command(ctx, env); err != nil {
 		return failed(err)
 	}
 	by := ""
