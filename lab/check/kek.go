@@ -74,7 +74,7 @@ func (c *kek) command(ctx context.Context, env *Env) error {
 		if err == nil || !strings.Contains(err.Error(), tooManyKeys) || time.Now().After(end) {
 			return err
 		}
-		if err := sleep(ctx, time.Second); err != nil {
+		if err := sleep(ctx, 10*coopPoll); err != nil {
 			return err
 		}
 	}

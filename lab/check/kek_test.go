@@ -2,8 +2,10 @@ package check
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/getvpn/getvpn/daemon/control"
 	"github.com/getvpn/getvpn/daemon/control/client"
@@ -15,6 +17,8 @@ import (
 type turning struct {
 	Lab
 	now, then Lab
+	refuses   []string
+	asked     []string
 }
 
 func (l *turning) Control(node string) *client.Client { return l.now.Control(node) }
@@ -22,6 +26,15 @@ func (l *turning) Control(node string) *client.Client { return l.now.Control(nod
 func (l *turning) Kill(string) error {
 	l.now = l.then
 	return nil
+}
+
+// Operate refuses as often as a test says.
+func (l *turning) Operate(_ context.Context, node string, args []string) (string, error) {
+	l.asked = append(l.asked, node+" "+strings.Join(args, " "))
+	if len(l.refuses) >= len(l.asked) {
+		return "", errors.New(l.refuses[len(l.asked)-1])
+	}
+	return "", l.Kill(node)
 }
 
 // withKEK is a member that has accepted rekeys up to a number, the last of them from ks3, or none.
@@ -67,11 +80,32 @@ func TestKEK(t *testing.T) {
 			t.Errorf("%s: %+v", c.name, r)
 		}
 	}
+	before, after := withKEK("aa", 7, 5, 1), withKEK("bb", 0, 6, 1)
+	for _, c := range []struct {
+		refuses []string
+		ok      bool
+		says    string
+	}{
+		{nil, true, "KEK bb at 0, "},
+		{[]string{"blue has 4 TEKs alive; the oldest ends in 6s, try again then"}, true, "KEK bb at 0, "},
+		{[]string{"the token is full"}, false, "not measured"},
+	} {
+		l := &turning{now: says(t, map[string]*control.Snapshot{"gm1": before}).Lab, then: says(t, map[string]*control.Snapshot{"gm1": after}).Lab, refuses: c.refuses}
+		check := kek{Group: "blue", Is: kekNew, Rekey: "ks3", Members: []string{"gm1"}, Within: time.Minute}
+		if err := check.Validate(s); err != nil || check.By != "ks3" {
+			t.Fatalf("by %q, %v", check.By, err)
+		}
+		r := check.Run(context.Background(), &Env{Lab: l, Scenario: s, Log: t.Logf})
+		if len(r) != 1 || r[0].OK != c.ok || !strings.Contains(r[0].Value, c.says) || l.asked[len(l.asked)-1] != "ks3 rekey blue --kek" {
+			t.Errorf("refused %q: %+v, asked %q", c.refuses, r, l.asked)
+		}
+	}
 	for _, c := range []struct {
 		check kek
 		want  string
 	}{
 		{kek{Is: kekNew}, "group:"}, {kek{Group: "blue"}, "write kept or new"}, {kek{Group: "blue", Is: kekNew, By: "ks9"}, "by: there is no node"},
+		{kek{Group: "blue", Is: kekNew, Rekey: "h1"}, "rekey: there is no node"},
 		{kek{Group: "blue", Is: kekNew, Members: []string{"h1"}}, "h1"}, {kek{Group: "blue", Is: kekNew, Do: actions{"explode"}}, "there are:"},
 	} {
 		if err := c.check.Validate(s); err == nil || !strings.Contains(err.Error(), c.want) {

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -126,6 +127,7 @@ func (c *throughout) judge(flows []*Flow, spans []span, took time.Duration, offe
 			duplicates, offences),
 		Want: "0 lost, 0 twice, 0 clear", Message: where, Seconds: took.Seconds(),
 	}
+	r.Message = strings.TrimPrefix(r.Message+c.during(within, spans), "; ")
 	if offences > 0 {
 		r.Message = strings.TrimPrefix(r.Message+"; "+seen, "; ")
 	}
@@ -134,6 +136,21 @@ func (c *throughout) judge(flows []*Flow, spans []span, took time.Duration, offe
 		return []scenario.Result{r}
 	}
 	return []scenario.Result{r, c.betweenSides(between, spans)}
+}
+
+// during names the steps in which packets were sent that were lost.
+func (c *throughout) during(flows []*Flow, spans []span) string {
+	text := ""
+	for i, s := range spans {
+		to := forever
+		if i+1 < len(spans) {
+			to = spans[i+1].from
+		}
+		if _, lost, _, _ := losses(flows, s.from, to); lost > 0 {
+			text += fmt.Sprintf("; %d in %s", lost, cmp.Or(c.Steps[i].Name, c.Steps[i].Do))
+		}
+	}
+	return text
 }
 
 // betweenSides judges the flows from one side to the other.

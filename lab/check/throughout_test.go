@@ -46,6 +46,12 @@ func TestThroughoutJudges(t *testing.T) {
 			t.Errorf("%s: %+v", c.name, got)
 		}
 	}
+	// Each lost packet is put down to the step in which it was sent, waits after it included.
+	all := throughout{Rate: 10, Steps: []scenario.Step{{Name: "x"}, {Do: "heal"}, {Name: "whole"}}}
+	got := all.judge([]*Flow{made("h1", "h2", 15, 20, 80), made("h2", "h1", 0)}, spans, 10*time.Second, 0, "")
+	if m := got[0].Message; !strings.HasSuffix(m, "; 2 in x; 1 in heal; 1 in whole") {
+		t.Errorf("which steps: %q", m)
+	}
 }
 
 func TestThroughoutIsChecked(t *testing.T) {
