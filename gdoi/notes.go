@@ -30,6 +30,7 @@ const (
 	NoteCustodyBack     = "custody-back"        // KS: it is there again
 	NotePersistFailed   = "persist-failed"      // KS: the store did not write; nothing that depends on it is sent
 	NoteStateDiscarded  = "state-discarded"     // KS: stored state was unusable
+	NoteKEKLost         = "kek-lost"            // KS: the key custody does not have a KEK of the group; members register again
 	NoteSIDsExhausted   = "sids-exhausted"      // KS: no sender ids left under the current keys; new generation
 	NoteGroupReset      = "group-reset"         // KS: everybody was told to register again
 	NotePolicyPlanned   = "policy-planned"      // KS: an operator asked what the configuration file would change

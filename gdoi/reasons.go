@@ -22,6 +22,7 @@ const (
 	DropExchangeLimit  DropReason = "exchange-limit"   // too many exchanges in one session
 	DropWrongAddress   DropReason = "wrong-address"    // from another address than the session's
 	DropStandby        DropReason = "standby"          // a registration before there is a primary key server; the member asks again
+	DropCustody        DropReason = "custody"          // a registration while the key custody does not tell the KEK; the member asks again
 	DropUnknownGroup   DropReason = "unknown-group"    // another key server speaks of a group that is not here
 	DropUnknownPeer    DropReason = "unknown-peer"     // not one of our key servers
 	DropNotForUs       DropReason = "not-for-us"       // an exchange that only the other role answers

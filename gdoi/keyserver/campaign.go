@@ -137,7 +137,7 @@ func (g *Group) asks(k *kek, m *member) push.AckType {
 	if m.registered >= k.created {
 		t = m.asked
 	}
-	if !t.Known() || t.WithKEK() != g.cfg.Ack || !m.peer.GetVPN || t.Leaf() && m.slot == noSlot {
+	if !t.Known() || t.WithKEK() != g.cfg.Ack || !m.peer.GetVPN || t.Leaf() && m.slot == noSlot || !t.Leaf() && k.name != "" {
 		return 0
 	}
 	return t

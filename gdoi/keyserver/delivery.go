@@ -18,13 +18,17 @@ const (
 	signRetry = 2 * time.Second
 )
 
-// delivery is one PUSH on its way: waiting for its signature, then in transmission.
+// delivery is one PUSH on its way: waiting for its signature, then in transmission. Under a KEK of the custody it may have
+// to wait before that for the value of the KEK that it brings, and waits after that until it is encrypted (inside.go).
 type delivery struct {
 	kek      gdoi.KEKSPI
+	name     string // of the KEK in the custody; empty: it is here
 	signKey  string
 	key      *push.Key // a copy, until the datagram is there
 	seq      uint32
+	message  *push.Message // to be built when the value is there, without its offer; nil: it is built
 	unsigned *push.Unsigned
+	encrypt  *keyCall // under way
 	after    machine.PersistID
 	to       []netip.AddrPort
 	campaign *campaign
@@ -39,6 +43,7 @@ type delivery struct {
 	op     machine.OpID  // the signature asked for
 	retry  machine.Timer // when to ask again
 	failed string
+	fails  int
 	tx     *push.Transmission
 }
 
@@ -66,12 +71,15 @@ func (g *Group) requestSignature(now machine.Now, d *delivery, out machine.Effec
 // Signed takes the custody's answer; false means that it was not asked by this group.
 func (g *Group) Signed(now machine.Now, ev machine.Signed, out machine.Effects) (machine.Effects, bool) {
 	for i, d := range g.deliveries {
-		if d.op != ev.ID || d.tx != nil || d.datagram != nil {
+		if d.op == 0 || d.op != ev.ID || d.tx != nil || d.datagram != nil {
 			continue
 		}
 		if ev.Err != nil {
-			d.retry.Set(now.Mono.Add(signRetry))
+			d.retry.Set(now.Mono.Add(d.signRetry()))
 			return append(out, g.signFailed(d, ev.Err)), true
+		}
+		if d.op = 0; d.name != "" {
+			return g.signed(now, d, ev.Signature, out), true
 		}
 		datagram, err := d.unsigned.Finish(ev.Signature)
 		if err != nil {
@@ -151,7 +159,7 @@ func (g *Group) deliver(now machine.Now, out machine.Effects) machine.Effects {
 			if d.failed == "" {
 				out = append(out, g.signFailed(d, errPatience))
 			}
-			out = g.requestSignature(now, d, out)
+			out = g.advance(now, d, out)
 		}
 		if d.tx == nil || !d.tx.Done() {
 			kept = append(kept, d)
@@ -222,6 +230,7 @@ func (g *Group) cancel(which func(*delivery) bool) {
 		if !which(d) {
 			kept = append(kept, d)
 		} else if d.datagram == nil {
+			g.uncall(d.encrypt)
 			d.destroy()
 		}
 	}

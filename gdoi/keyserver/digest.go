@@ -30,6 +30,9 @@ func (g *Group) PolicyText() []string {
 		}
 	}
 	say("kek %v lifetime %v", c.KEK, c.KEKLifetime)
+	if c.Custody {
+		say("kek custody token")
+	}
 	if s := c.signature(); s == suite.SignatureRSA {
 		say("signature hash %s form %d", suite.HashName(c.SignHash), c.SignForm)
 	} else {

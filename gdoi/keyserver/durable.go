@@ -188,9 +188,9 @@ func (g *Group) Persisted(now machine.Now, ev machine.Persisted, out machine.Eff
 	if d.failing && ev.ID == d.full {
 		d.failing = false
 		if g.replica.standby {
-			return out, true
+			return g.bury(now, out), true
 		}
-		return g.announceAgain(now, rekeying{}, out), true
+		out = g.announceAgain(now, rekeying{}, out)
 	}
-	return out, true
+	return g.bury(now, out), true
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/coop"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/push"
 	"github.com/getvpn/getvpn/gdoi/suite"
@@ -28,6 +29,10 @@ type kek struct {
 	spi     gdoi.KEKSPI
 	suite   suite.KEK
 	key, iv *machine.Secret
+	// name is that of a KEK in the custody: then key is empty, but for the steps in which the custody has told it.
+	name string
+	// wrapped are copies for the custodies of other key servers, which alone can open them.
+	wrapped map[coop.ID][]byte
 	seq     uint32
 	sign    signing
 	// asks is the acknowledgement that the SAK of the PUSH which brings the key asks for; 0: none.
@@ -58,7 +63,7 @@ func (g *Group) newTEK(now machine.Now, c *chain, out machine.Effects) machine.E
 	if g.derives() {
 		t.spi, t.key, t.expires = g.deriveTEK(now, c)
 	} else {
-		t.spi, t.key = g.nextSPI(), machine.TakeSecret(g.env.Bytes(c.suite.KeymatLen()))
+		t.spi, t.key = g.nextSPI(), machine.TakeSecret(g.env.KeyBytes(c.suite.KeymatLen()))
 	}
 	if old := g.newest(c); old != nil {
 		t.sendAfter = now.Mono.Add(g.activation(old.expires.Sub(now.Mono)))
@@ -77,14 +82,25 @@ func (g *Group) newTEK(now machine.Now, c *chain, out machine.Effects) machine.E
 		machine.F("spi", t.spi.String()), machine.F("epoch", fmt.Sprint(t.epoch)), machine.F("sa", c.sa)))
 }
 
-// newKEK makes a KEK.
+// newKEK makes a KEK. Where the custody has none ready, it comes later; who cannot wait for that asks renewable before.
 func (g *Group) newKEK(now machine.Now, out machine.Effects) machine.Effects {
-	g.fitTree()
-	k := &kek{
-		suite: g.cfg.KEK, sign: g.signing(),
-		created: now.Mono, active: now.Mono, expires: now.Mono.Add(g.cfg.KEKLifetime),
+	if !g.spareReady() {
+		g.custody.owed = true
+		return out
 	}
-	if g.derives() {
+	g.fitTree()
+	k := &kek{suite: g.cfg.KEK}
+	if g.cfg.Custody {
+		k, out = g.takeSpare(now, out)
+	}
+	g.custody.owed = false
+	k.sign, k.created, k.active, k.expires = g.signing(), now.Mono, now.Mono, now.Mono.Add(g.cfg.KEKLifetime)
+	if g.cfg.Custody {
+		// It is random: the custody derives nothing.
+		if g.derives() && g.whole() {
+			g.replica.stir = g.replica.head + 1
+		}
+	} else if g.derives() {
 		k.spi, k.key, k.iv, k.expires = g.deriveKEK(now)
 		g.openWindow(k) // others make the same KEK
 		if g.whole() {
@@ -156,6 +172,7 @@ func (g *Group) retireKEK(i int, why string, out machine.Effects) machine.Effect
 	k.iv.Destroy()
 	g.rememberKEK(k)
 	g.durable.deleteKEK(k.spi)
+	g.dispose(k)
 	n := g.note(gdoi.NoteKEKRetired, machine.Info, fmt.Sprintf("KEK %v destroyed: %s", k.spi, why), machine.F("spi", k.spi.String()))
 	n.Reason = why
 	return append(out, n)

@@ -56,9 +56,7 @@ type Group struct {
 	campaigns  []*campaign // oldest first
 	durable    durable
 	replica    replica
-
-	// custodyLost says why the key custody is gone; empty: it is there.
-	custodyLost string
+	custody    custody
 
 	started       bool
 	withdrawn     bool
@@ -102,7 +100,7 @@ func (g *Group) Start(now machine.Now, stored []machine.Record, out machine.Effe
 		out = g.discard(stored, out)
 	}
 	if g.replica.standby {
-		return g.startStandby(now, found, out)
+		return g.prepareSpare(now, g.startStandby(now, found, out))
 	}
 	text := "started with fresh keys"
 	if found {
@@ -110,13 +108,16 @@ func (g *Group) Start(now machine.Now, stored []machine.Record, out machine.Effe
 	}
 	out = append(out, g.note(gdoi.NoteKSStarted, machine.Info, text))
 	if found {
-		return g.resume(now, out)
+		return g.prepareSpare(now, g.resume(now, out))
 	}
 	return g.begin(now, out)
 }
 
-// begin makes the first keys.
+// begin makes the first keys, when there is a KEK among them.
 func (g *Group) begin(now machine.Now, out machine.Effects) machine.Effects {
+	if !g.spareReady() {
+		return g.prepareSpare(now, out)
+	}
 	if g.spis == (spiWalk{}) {
 		g.spis = newSPIWalk(g.env)
 	}
@@ -161,11 +162,16 @@ func (g *Group) resume(now machine.Now, out machine.Effects) machine.Effects {
 	}
 	if len(gone) > 0 {
 		_, out = g.exclude(now, gone, false, out)
-		return out
+		if g.mayExclude() {
+			return out
+		}
 	}
 	r := g.due(now)
-	// Another transport comes with another KEK: those who hold this one listen elsewhere.
-	r.kek = r.kek || kek || g.keks[len(g.keks)-1].dst != g.cfg.Multicast
+	// Another transport comes with another KEK: those who hold this one listen elsewhere. So does another place to keep it in.
+	r.kek = r.kek || kek || g.keks[len(g.keks)-1].dst != g.cfg.Multicast || g.misplaced()
+	if r.kek && !g.spareReady() {
+		r.kek, g.custody.owed = false, true
+	}
 	return g.announceAgain(now, r, out)
 }
 
@@ -182,15 +188,16 @@ func (g *Group) Deadline() (machine.Instant, bool) {
 		n.Add(t.expires, true)
 	}
 	n.Add(g.durable.retry.Deadline())
+	n.Add(g.custodyDeadline())
 	if g.replica.standby {
 		return n.At, n.OK
 	}
-	if k := len(g.keks); k > 0 {
+	if k := len(g.keks); k > 0 && g.spareReady() {
 		n.Add(g.rekeyAt(g.keks[k-1].expires), true)
 		n.Add(0, g.spent(g.keks[k-1]))
 	}
 	for _, c := range g.chains {
-		if t := g.newest(c); t != nil {
+		if t := g.newest(c); t != nil && !g.custodyGone() {
 			n.Add(g.rekeyAt(t.expires), true)
 		}
 	}
@@ -222,6 +229,7 @@ func (g *Group) Timeout(now machine.Now, out machine.Effects) machine.Effects {
 		return g.timeoutStandby(now, out)
 	}
 	out = g.retire(now, out)
+	out = g.custodyTimeout(now, out)
 	if r := g.due(now); r.any() && !g.withdrawn {
 		out = g.rekey(now, r, out)
 	}
@@ -249,15 +257,18 @@ func (g *Group) activation(left time.Duration) time.Duration {
 	return max(0, min(2*g.cfg.ActivationDelay, left/2))
 }
 
-// due says which keys must be replaced now.
+// due says which keys must be replaced now. What needs the custody waits for it: new keys that cannot be told are none.
 func (g *Group) due(now machine.Now) (r rekeying) {
+	if g.unbegun() || g.custodyGone() {
+		return r
+	}
 	for _, c := range g.chains {
 		if t := g.newest(c); t == nil || now.Mono >= g.rekeyAt(t.expires) {
 			r.chains = append(r.chains, c)
 		}
 	}
 	n := len(g.keks)
-	r.kek = n == 0 || now.Mono >= g.rekeyAt(g.keks[n-1].expires) || g.spent(g.keks[n-1])
+	r.kek = g.spareReady() && (n == 0 || now.Mono >= g.rekeyAt(g.keks[n-1].expires) || g.spent(g.keks[n-1]) || g.custody.owed)
 	return r
 }
 
@@ -273,7 +284,14 @@ func (g *Group) problems() []string {
 	if text := g.sidProblem(); text != "" {
 		p = append(p, text)
 	}
+	if text := g.custodyProblem(); text != "" {
+		p = append(p, text)
+	}
 	for _, d := range g.deliveries {
+		if d.failed != "" && d.custodyStage() {
+			p = append(p, "a rekey waits for the key custody: "+d.failed)
+			break
+		}
 		if d.failed != "" {
 			p = append(p, "the key custody does not sign: "+d.failed)
 			break

@@ -85,6 +85,10 @@ type kekRecord struct {
 	Multicast                netip.AddrPort `json:",omitzero"`
 	// Lost says that this key server does not know which sequence numbers it has used.
 	Lost bool `json:",omitempty"`
+	// Custody says that the key is in the custody, by the name that its SPI gives it; then there is no Key here. Wrapped is for
+	// the custodies of other key servers.
+	Custody bool               `json:",omitempty"`
+	Wrapped map[coop.ID][]byte `json:",omitempty"`
 }
 
 type memberRecord struct {
@@ -172,7 +176,11 @@ func encodeKEK(now machine.Now, k *kek) []byte {
 	if k == nil {
 		return nil
 	}
-	return encode(kekRecord{k.suite, k.key.Bytes(), k.iv.Bytes(), k.seq, k.sign.key, k.sign.hash, k.sign.der, now.WallAt(k.created), now.WallAt(k.active), now.WallAt(k.expires), k.asks, k.dst, k.lost})
+	r := kekRecord{k.suite, nil, k.iv.Bytes(), k.seq, k.sign.key, k.sign.hash, k.sign.der, now.WallAt(k.created), now.WallAt(k.active), now.WallAt(k.expires), k.asks, k.dst, k.lost, k.name != "", k.wrapped}
+	if !r.Custody {
+		r.Key = k.key.Bytes()
+	}
+	return encode(r)
 }
 
 func encodeMember(now machine.Now, m *member) []byte {
@@ -379,10 +387,18 @@ func (g *Group) restoreKEK(now machine.Now, name string, b []byte) error {
 		return err
 	}
 	spi, err := hex.DecodeString(name)
-	if err != nil || len(spi) != len(gdoi.KEKSPI{}) || kekKey(gdoi.KEKSPI(spi)) != "kek/"+name || r.Suite.KeyLen() == 0 || len(r.Key) != r.Suite.KeyLen() || len(r.IV) != r.Suite.IVLen() {
+	if err != nil || len(spi) != len(gdoi.KEKSPI{}) || kekKey(gdoi.KEKSPI(spi)) != "kek/"+name || r.Suite.KeyLen() == 0 || len(r.IV) != r.Suite.IVLen() {
 		return errRecord
 	}
-	k := &kek{spi: gdoi.KEKSPI(spi), suite: r.Suite, key: machine.TakeSecret(r.Key), iv: machine.TakeSecret(r.IV), seq: r.Seq, asks: r.Asks, dst: r.Multicast, lost: r.Lost}
+	if r.Custody && len(r.Key) != 0 || !r.Custody && (len(r.Key) != r.Suite.KeyLen() || r.Wrapped != nil) {
+		return errRecord
+	}
+	k := &kek{spi: gdoi.KEKSPI(spi), suite: r.Suite, iv: machine.TakeSecret(r.IV), seq: r.Seq, asks: r.Asks, dst: r.Multicast, lost: r.Lost, wrapped: r.Wrapped}
+	if r.Custody {
+		k.name = kekName(k.spi)
+	} else {
+		k.key = machine.TakeSecret(r.Key)
+	}
 	k.sign = g.signing()
 	if r.SignKey != "" {
 		if !suite.KnownHash(r.SignHash) {

@@ -90,6 +90,9 @@ func (g *Group) Register(now machine.Now, p Peer, sids int, version uint64, out 
 	if g.version != version {
 		return nil, 0, g.flush(now, out), ErrChanged
 	}
+	if n := len(g.keks); n > 0 && !g.keks[n-1].open() {
+		return nil, 0, g.flush(now, out), fmt.Errorf("%w has not told the KEK", ErrCustody)
+	}
 	if old := g.members.byAddr[p.Addr]; old != nil && old.key != p.key() {
 		out = g.dropMember(old, out) // the same socket under another identity
 	}

@@ -38,6 +38,11 @@ func (g *Group) rekeyUnder(now machine.Now, under []*kek, r rekeying, gone []gdo
 	for _, c := range r.chains {
 		out = g.newTEK(now, c, out)
 	}
+	if len(under) == 0 && g.custody.lost && len(g.keks) > 0 {
+		// Nobody can read it; but who sees a KEK that it does not know registers again.
+		under = g.keks[len(g.keks)-1:]
+		under[0].active, g.custody.lost = now.Mono, false
+	}
 	if len(under) == 0 || len(g.members.addresses()) == 0 {
 		out, _ = g.persist(now, out)
 		return out
@@ -122,23 +127,21 @@ func (g *Group) announceIn(now machine.Now, c *campaign, k *kek, m push.Message,
 
 // announceTo is announceIn beside what goes to other members under the same KEK.
 func (g *Group) announceTo(now machine.Now, c *campaign, k *kek, m push.Message, to []netip.AddrPort, after machine.PersistID, out machine.Effects) machine.Effects {
-	m.SendAccessList = m.Offer != nil && g.members.allGetVPN()
-	key := k.pushKey()
-	u, err := push.Build(key, &m, key.Public.Scheme(g.cfg.SignForm))
-	if err != nil {
-		key.Destroy()
+	d := &delivery{kek: k.spi, name: k.name, signKey: k.sign.key, seq: m.Seq, after: after, to: to, campaign: c, what: describe(m), change: g.changeOf(after)}
+	if g.needsValue(&m) {
+		d.message = &push.Message{Seq: m.Seq, Deletes: m.Deletes}
+	} else if err := g.build(d, k, m); err != nil {
 		n := g.note(gdoi.NoteSignFailed, machine.Error, "cannot build a rekey: "+err.Error())
 		n.Reason = "build"
 		return append(out, n)
 	}
 	c.add(g, k, m.Seq)
-	d := &delivery{kek: k.spi, signKey: k.sign.key, key: key, seq: m.Seq, unsigned: u, after: after, to: to, campaign: c, what: describe(m), change: g.changeOf(after)}
 	if g.cfg.Coop != nil {
 		d.hold.Set(now.Mono.Add(g.cfg.ActivationDelay / 2))
 	}
 	d.multicast = k.dst.IsValid() && slices.Equal(to, g.destinations(k))
 	g.deliveries = append(g.deliveries, d)
-	return g.requestSignature(now, d, out)
+	return g.advance(now, d, out)
 }
 
 func describe(m push.Message) string {
@@ -223,7 +226,10 @@ func (g *Group) onSchedule() error {
 
 // Rekey replaces keys now, at an operator's wish.
 func (g *Group) Rekey(now machine.Now, kek bool, out machine.Effects) (string, machine.Effects, error) {
-	if err := cmp.Or(g.commanded(), g.onSchedule(), g.room(now)); err != nil {
+	if err := cmp.Or(g.commanded(), g.onSchedule(), g.room(now), g.tellable()); err != nil {
+		return "", out, err
+	}
+	if err := g.renewable(); kek && err != nil {
 		return "", out, err
 	}
 	out = g.rekey(now, rekeying{chains: g.chains, kek: kek}, out)

@@ -30,6 +30,9 @@ func (g *Group) Remove(now machine.Now, who []string, atOnce bool, out machine.E
 	if err := g.commanded(); err != nil {
 		return "", out, err
 	}
+	if !g.mayExclude() {
+		return "", out, cmp.Or(g.renewable(), ErrCustody)
+	}
 	var gone []*member
 	for _, w := range who {
 		m := g.members.find(w)
@@ -95,6 +98,9 @@ func (g *Group) room(now machine.Now) error {
 
 // exclude takes members off the list and gives all others new keys.
 func (g *Group) exclude(now machine.Now, gone []*member, atOnce bool, out machine.Effects) (string, machine.Effects) {
+	if !g.mayExclude() {
+		return g.excludeLater(now, gone, out)
+	}
 	var slots []lkh.Slot
 	for _, m := range gone {
 		if m.slot != noSlot {
@@ -178,7 +184,7 @@ func (g *Group) Readmit(now machine.Now, who string, out machine.Effects) (strin
 // ClearAll makes everybody register again. At once means that all keys are withdrawn now (RFC 6407 §5.9); otherwise the KEK
 // alone is, members keep their TEKs while they register, each after a random wait, and there are new TEKs for them.
 func (g *Group) ClearAll(now machine.Now, atOnce bool, out machine.Effects) (string, machine.Effects, error) {
-	if err := cmp.Or(g.commanded(), g.onSchedule()); err != nil {
+	if err := cmp.Or(g.commanded(), g.onSchedule(), g.renewable()); err != nil {
 		return "", out, err
 	}
 	n := g.members.len()

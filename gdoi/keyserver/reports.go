@@ -96,7 +96,7 @@ func (g *Group) Adopt(now machine.Now, ahead time.Duration, from coop.ID, record
 		}
 		_, out = g.exclude(now, gone, false, out)
 	}
-	if g.exhausted() && g.whole() {
+	if g.exhausted() && g.cannotReset() == nil {
 		out = g.sidsUsedUp(now, out)
 	}
 	out = g.tellLate(now, late, out)

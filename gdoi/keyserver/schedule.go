@@ -79,7 +79,7 @@ func (g *Group) context(c *chain) string {
 func (g *Group) ratchetFor(context string) *ratchet {
 	r := g.ratchets[context]
 	if r == nil {
-		r = &ratchet{secret: machine.TakeSecret(g.env.Bytes(ratchetLen)), seed: g.newSeed()}
+		r = &ratchet{secret: machine.TakeSecret(g.env.KeyBytes(ratchetLen)), seed: g.newSeed()}
 		if g.ratchets == nil {
 			g.ratchets = map[string]*ratchet{}
 		}
@@ -129,7 +129,7 @@ func (g *Group) begins(now machine.Now, r *ratchet, context string, lifetime tim
 	period := lifetime - 4*g.cfg.ActivationDelay
 	late := now.Mono.Sub(at) / period
 	if late > maxSkipped {
-		r.stir(g.env.Bytes(ratchetLen), g.newSeed())
+		r.stir(g.env.KeyBytes(ratchetLen), g.newSeed())
 		return now.Mono
 	}
 	for range late {
@@ -212,7 +212,7 @@ func (g *Group) breakSchedule() {
 // stirAll gives all ratchets fresh randomness.
 func (g *Group) stirAll() {
 	for _, context := range slices.Sorted(maps.Keys(g.ratchets)) {
-		g.ratchets[context].stir(g.env.Bytes(ratchetLen), g.newSeed())
+		g.ratchets[context].stir(g.env.KeyBytes(ratchetLen), g.newSeed())
 		g.keepRatchet(context)
 	}
 }

@@ -204,7 +204,7 @@ func (g *Group) cannotReset() error {
 	case !g.whole():
 		return fmt.Errorf("%w: they are used up, and the keys cannot be replaced everywhere while key servers are out of reach", ErrNoSenderIDs)
 	}
-	return nil
+	return g.renewable()
 }
 
 // askForSIDs says in our record that there are too few, so that the primary sees to it.

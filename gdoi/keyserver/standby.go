@@ -39,6 +39,9 @@ func (g *Group) serves(now machine.Now) error {
 	if err := g.held(now); err != nil {
 		return err
 	}
+	if g.cfg.Custody && (g.custodyGone() || g.Active() && len(g.keks) == 0) {
+		return fmt.Errorf("%w has no KEK for this group, or does not answer", ErrCustody)
+	}
 	switch r := &g.replica; {
 	case !r.standby:
 		return nil
@@ -172,6 +175,7 @@ func (g *Group) StandDown(now machine.Now, out machine.Effects) machine.Effects 
 func (g *Group) timeoutStandby(now machine.Now, out machine.Effects) machine.Effects {
 	g.replica.silent = true
 	out = g.retire(now, out)
+	out = g.custodyTimeout(now, out)
 	if g.durable.retry.Due(now.Mono) {
 		out = g.persistAll(now, out)
 	}
@@ -192,6 +196,8 @@ func (g *Group) leave(now machine.Now, out machine.Effects) machine.Effects {
 		c.destroy()
 	}
 	g.campaigns = nil
+	out = g.dropSpare(now, out)
+	g.disposeAll()
 	g.forget()
 	g.durable.clean()
 	g.withdrawn = true

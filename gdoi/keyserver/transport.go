@@ -31,12 +31,6 @@ func (g *Group) TrustTransport(now machine.Now, id coop.ID, key []byte, out mach
 	return g.flush(now, out)
 }
 
-// SetCustody says that the key custody was lost, and why, or is there again (""). Traffic and keys go on without it.
-func (g *Group) SetCustody(_ machine.Now, problem string, out machine.Effects) machine.Effects {
-	g.custodyLost = problem
-	return out
-}
-
 // Unusable says why keys that this key server has cannot be used here; empty: they can.
 func (g *Group) Unusable() string { return "" }
 

@@ -44,6 +44,18 @@ func (e *Env) Bytes(n int) []byte {
 	return b
 }
 
+// KeyBytes returns n octets for a traffic key, or for a secret that traffic keys are derived from.
+func (e *Env) KeyBytes(n int) []byte {
+	if e.Keys == nil {
+		return e.Bytes(n)
+	}
+	b := make([]byte, n)
+	if _, err := io.ReadFull(e.Keys, b); err != nil {
+		panic("machine: no randomness for keys: " + err.Error())
+	}
+	return b
+}
+
 // Uint32 returns 32 random bits.
 func (e *Env) Uint32() uint32 {
 	var b [4]byte

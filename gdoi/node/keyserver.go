@@ -22,6 +22,7 @@ type KeyServer struct {
 	// orphans are records of groups that are not configured, without their values, by bucket.
 	orphans map[string][]machine.Record
 	stored  []machine.Record // until the start
+	custody string           // why the key custody is gone; empty: it is there
 	// storedSPIs are those of all groups: each is in use until its group has started and can say so itself.
 	storedSPIs map[gdoi.SPI]bool
 
@@ -42,7 +43,6 @@ type KeyServer struct {
 	held        []*heldAnswer
 	asked       []*askedCommand
 	writes      []*unanswered
-	custodyLost string // why the key custody is gone; empty: it is there
 }
 
 var _ machine.Machine = (*KeyServer)(nil)
@@ -144,6 +144,8 @@ func (n *KeyServer) handle(now machine.Now, ev machine.Event, out machine.Effect
 			}
 		}
 		return out
+	case machine.KeyDone:
+		return n.keyDone(now, ev, out)
 	case machine.CustodyState:
 		return n.custodyState(now, ev, out)
 	case gdoi.CmdRekey:

@@ -35,7 +35,7 @@ func (n *KeyServer) newCell(now machine.Now, g *keyserver.Group, cfg *keyserver.
 	has := slices.ContainsFunc(stored, func(r machine.Record) bool { return r.Bucket == keyserver.Bucket(g.Name()) })
 	k := &cell{Cell: coop.New(n.env, conf, g, stored, has), group: g}
 	n.cells = append(n.cells, k)
-	out = k.Custody(now, n.custodyLost, out)
+	out = k.Custody(now, n.custody, out)
 	out = k.Start(now, out)
 	for _, p := range n.peers {
 		if p.link.Up() { // the group is new, and the key server is not

@@ -113,21 +113,46 @@ func (n *KeyServer) answer(now machine.Now, s *session, x *exchange, request pul
 			out, err = x.responder.Policy(now, offer, out)
 		}
 	case pull.WantKeys:
-		var offer *pull.Offer
-		if offer, x.after, out, err = x.group.Register(now, peer(s.ike), r.SIDCount, x.version, out); err == nil {
-			n.unwritten[x.after] = s
-			from := len(out)
-			out, err = x.responder.Keys(now, offer, x.after, out)
-			offer.WipePath()
-			out = n.hold(now, s, x, from, out)
-		}
+		// The answer has the KEK in clear (RFC 6407 §5.6.2), so a custody that keeps it is asked first.
+		return x.group.WithKEK(now, func(now machine.Now, err error, out machine.Effects) machine.Effects {
+			if !slices.Contains(s.exchanges, x) {
+				return out // it has ended meanwhile
+			}
+			if err == nil {
+				out, err = n.register(now, s, x, r, out)
+			}
+			out = n.refuse(now, s, x, err, out)
+			n.touch(s)
+			return out
+		}, out)
 	}
+	return n.refuse(now, s, x, err, out)
+}
+
+// register grants what a registration asks for.
+func (n *KeyServer) register(now machine.Now, s *session, x *exchange, r pull.WantKeys, out machine.Effects) (machine.Effects, error) {
+	offer, after, out, err := x.group.Register(now, peer(s.ike), r.SIDCount, x.version, out)
+	if x.after = after; err != nil {
+		return out, err
+	}
+	n.unwritten[x.after] = s
+	from := len(out)
+	out, err = x.responder.Keys(now, offer, x.after, out)
+	offer.WipePath()
+	return n.hold(now, s, x, from, out), err
+}
+
+// refuse ends a registration that failed; a nil error changes nothing.
+func (n *KeyServer) refuse(now machine.Now, s *session, x *exchange, err error, out machine.Effects) machine.Effects {
 	switch {
 	case err == nil:
 		return out
 	case errors.Is(err, keyserver.ErrChanged), errors.Is(err, pull.ErrStale):
 		// Keys came, or one has ended. Our choice of type: the SPIs of message 2 are no longer valid. The member starts again at once.
 		return x.responder.Refuse(now, isakmp.InvalidSPI, out)
+	case errors.Is(err, keyserver.ErrCustody):
+		n.drops.counts[gdoi.DropCustody]++
+		return x.responder.RefuseFor(now, n.retryAfter(), out)
 	case errors.Is(err, keyserver.ErrStandby):
 		n.drops.counts[gdoi.DropStandby]++
 		return x.responder.RefuseFor(now, n.retryAfter(), out)

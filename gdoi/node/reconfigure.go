@@ -156,7 +156,7 @@ func (n *KeyServer) addGroup(now machine.Now, cfg keyserver.Config, out machine.
 		delete(n.orphans, keyserver.Bucket(cfg.Name))
 	}
 	n.groups = append(n.groups, g)
-	out = g.SetCustody(now, n.custodyLost, out)
+	out = g.CustodyState(now, machine.CustodyState{Problem: n.custody}, out)
 	return n.newCell(now, g, &cfg, nil, g.Start(now, nil, out)), nil
 }
 

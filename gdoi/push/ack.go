@@ -165,6 +165,9 @@ func ParseAck(datagram []byte) (*Ack, error) {
 
 // Verify says, in constant time, whether a holder of the key wrote the acknowledgement.
 func (k *AckKey) Verify(a *Ack) error {
+	if k == nil {
+		return discard(false, ErrAckForged) // nobody was asked to answer with the KEK
+	}
 	if a.SPI != k.spi {
 		return discard(false, ErrUnknownKEK)
 	}

@@ -1,6 +1,7 @@
 package push
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/getvpn/getvpn/gdoi/isakmp"
@@ -18,8 +19,9 @@ type Unsigned struct {
 	form   machine.SignScheme
 	hash   machine.Hash
 	seq    uint32
-	plain  []byte // the payloads before SIG, with room for it
+	plain  []byte // the payloads before SIG, with room for it; then all of them, padded
 	digest []byte
+	signed bool
 }
 
 // Build encodes a message under kek, the current one, to be signed by kek.Public in the given form: RSA by
@@ -56,7 +58,7 @@ func Build(kek *Key, m *Message, form machine.SignScheme) (*Unsigned, error) {
 	u := &Unsigned{kek: kek, form: form, hash: kek.Public.Hash(kek.Hash), seq: m.Seq}
 	// The last payload announces SIG, so a SIG of the right size is part of the chain that is encoded.
 	sig := isakmp.Sig{Data: make([]byte, kek.Public.Len())}
-	chain := isakmp.AppendChain(make([]byte, 0, size+kek.Public.Len()), append(ps, sig)...)
+	chain := isakmp.AppendChain(make([]byte, 0, size+kek.Public.Len()+suite.BlockLen), append(ps, sig)...)
 	if isakmp.HeaderLen+len(chain)+suite.BlockLen > maxDatagram {
 		clear(chain)
 		return nil, fmt.Errorf("%w: %d octets do not fit into a datagram; summarise the access list", ErrMessage, len(chain))
@@ -92,25 +94,59 @@ func (u *Unsigned) Sign(id machine.OpID, key string) machine.Sign {
 // Finish adds the signature, encrypts, and returns the datagram; the plaintext is wiped. A signature that does not
 // verify is an error: members would discard it, and the custody has the wrong key.
 func (u *Unsigned) Finish(sig []byte) ([]byte, error) {
-	if u.plain == nil {
-		return nil, fmt.Errorf("%w: it was finished or destroyed before", ErrMessage)
+	if err := u.AddSignature(sig); err != nil {
+		return nil, err
 	}
 	defer u.Destroy()
-	if err := u.kek.Public.Verify(u.form, u.hash, u.digest, sig); err != nil {
-		return nil, fmt.Errorf("%w: the key custody's signature: %w; check that the signing key belongs to the public key of the group", ErrMessage, err)
-	}
-	u.plain = append(u.plain, sig...)
 	body, err := suite.EncryptCBC(u.kek.Key.Bytes(), u.kek.IV.Bytes(), u.plain)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMessage, err)
 	}
+	return u.datagram(body), nil
+}
+
+// AddSignature is the first half of Finish, for a KEK that whoever finishes does not have: Plain is what its custody is to
+// encrypt, and Datagram is made of the answer. After an error the plaintext is wiped.
+func (u *Unsigned) AddSignature(sig []byte) error {
+	if u.plain == nil || u.signed {
+		return fmt.Errorf("%w: it was finished or destroyed before", ErrMessage)
+	}
+	if err := u.kek.Public.Verify(u.form, u.hash, u.digest, sig); err != nil {
+		u.Destroy()
+		return fmt.Errorf("%w: the key custody's signature: %w; check that the signing key belongs to the public key of the group", ErrMessage, err)
+	}
+	u.plain, u.signed = suite.Pad(append(u.plain, sig...)), true
+	return nil
+}
+
+// Plain is a copy of the signed plaintext, whole blocks; it holds keys. Nil before AddSignature, and after Destroy.
+func (u *Unsigned) Plain() []byte {
+	if !u.signed {
+		return nil
+	}
+	return bytes.Clone(u.plain)
+}
+
+// Datagram makes the datagram of the ciphertext of Plain; the plaintext is wiped.
+func (u *Unsigned) Datagram(ciphertext []byte) ([]byte, error) {
+	defer u.Destroy()
+	if !u.signed || len(ciphertext) == 0 || len(ciphertext) != len(u.plain) || bytes.Equal(ciphertext, u.plain) {
+		return nil, fmt.Errorf("%w: the key custody made %d octets of ciphertext of %d octets", ErrMessage, len(ciphertext), len(u.plain))
+	}
+	return u.datagram(ciphertext), nil
+}
+
+func (u *Unsigned) datagram(body []byte) []byte {
 	h := u.kek.header()
 	h.Length = uint32(isakmp.HeaderLen + len(body))
-	return append(h.AppendTo(make([]byte, 0, h.Length)), body...), nil
+	return append(h.AppendTo(make([]byte, 0, h.Length)), body...)
 }
 
 // Destroy wipes the plaintext.
 func (u *Unsigned) Destroy() {
+	if u == nil {
+		return
+	}
 	clear(u.plain[:cap(u.plain)])
 	u.plain = nil
 }

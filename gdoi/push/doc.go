@@ -10,7 +10,8 @@
 // in clear. The RFC does not say which Length that HDR holds. The 2011 reference program hashes it with the E flag
 // set and the length of the message without CBC padding, and so do we; Open tries the transmitted length after that.
 //
-// Key server: Build gives the digest, the key custody signs it (Unsigned.Sign), Finish gives the datagram, and a
+// Key server: Build gives the digest, the key custody signs it (Unsigned.Sign), Finish gives the datagram, or, where the
+// custody keeps the KEK too, AddSignature the plaintext that it encrypts and Datagram the datagram. A
 // Transmission repeats its identical octets to each member, paced, in virtual time, until that has acknowledged it.
 //
 // Member: a Receiver holds one KEK and opens datagrams in the order of §4.4: form, SEQ strictly greater than the last

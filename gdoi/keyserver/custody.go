@@ -1,0 +1,228 @@
+package keyserver
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/machine"
+)
+
+// With Config.Custody KEKs are kept by the key custody of the process, an HSM say, and a Group knows their names. All that
+// needs the value of a KEK is a call, which takes its time, fails, and is made again:
+//
+//	spare.go    the next KEK is always there already, so that a rollover has a KEK in the step in which it is due
+//	window.go   who must see a value sees it in one step, that of the answer, and it is wiped at the end of it
+//	delivery.go a PUSH is encrypted by the custody
+//
+// When the custody is gone, keys that everybody has go on until they end; nothing new is made, nobody registers. All calls
+// are made again until it is back.
+type custody struct {
+	problem string // why it is gone; empty: it is there
+	calls   []*keyCall
+	windows []*window
+	spare   *kek // the next KEK; see ready
+	ready   bool // the custody has made it
+	// owed: a new KEK is wanted as soon as there is a spare one. lost: since the custody has lost all that there were.
+	owed, lost bool
+	// excluding are those to be excluded as soon as there is a spare KEK; recut: one is wanted for that, whether or not there
+	// is still anybody. asked: its value is being asked for.
+	excluding    []*member
+	recut, asked bool
+	// dying are KEKs that have ended here, and are still needed, or are still named by records.
+	dying []dyingKEK
+	again machine.Timer // when what could not be done is tried once more
+}
+
+// Timers of calls; not configurable.
+const (
+	// keyPatience is how long the custody may take. A member that registers waits no longer either: it has sent its request
+	// three times by then.
+	keyPatience = 6 * time.Second
+	// keyRetry is the wait after a failure, twice as long after each, until maxKeyRetry.
+	keyRetry    = 500 * time.Millisecond
+	maxKeyRetry = 15 * time.Second
+)
+
+// ErrCustody: the key custody does not answer, or has no KEK for what is asked. Nothing is wrong with the member, which goes
+// to another key server or asks again.
+var ErrCustody = errors.New("keyserver: the key custody")
+
+var errKeyPatience = fmt.Errorf("no answer in %v", keyPatience)
+
+// keyCall is one thing that the custody is asked for until it is done.
+type keyCall struct {
+	ask machine.KeyCall // without ID and Data
+	// data is what goes with it, a copy for each attempt; nil: nothing.
+	data func() []byte
+	// done takes the answer, which it owns.
+	done func(now machine.Now, data []byte, out machine.Effects) machine.Effects
+	// failed hears of each failure, and says whether the custody is asked again; nil: it is.
+	failed func(now machine.Now, err error, out machine.Effects) (machine.Effects, bool)
+
+	op       machine.OpID  // 0: not under way
+	timer    machine.Timer // of the answer, or of the next attempt
+	failures int
+	problem  string
+}
+
+// call asks the custody.
+func (g *Group) call(now machine.Now, c *keyCall, out machine.Effects) machine.Effects {
+	g.custody.calls = append(g.custody.calls, c)
+	return g.ask(now, c, out)
+}
+
+func (g *Group) ask(now machine.Now, c *keyCall, out machine.Effects) machine.Effects {
+	c.op = g.env.NextOp()
+	c.timer.Set(now.Mono.Add(keyPatience))
+	k := c.ask
+	k.ID = c.op
+	if c.data != nil {
+		k.Data = c.data()
+	}
+	return append(out, k)
+}
+
+// uncall forgets a call; its answer, if there is one, belongs to nobody.
+func (g *Group) uncall(c *keyCall) {
+	g.custody.calls = slices.DeleteFunc(g.custody.calls, func(o *keyCall) bool { return o == c })
+}
+
+// KeyDone takes an answer of the custody; false means that it was not asked by this group.
+func (g *Group) KeyDone(now machine.Now, ev machine.KeyDone, out machine.Effects) (machine.Effects, bool) {
+	i := slices.IndexFunc(g.custody.calls, func(c *keyCall) bool { return c.op != 0 && c.op == ev.ID })
+	if i < 0 {
+		return out, false
+	}
+	c := g.custody.calls[i]
+	c.op = 0
+	if ev.Err != nil {
+		clear(ev.Data)
+		out = g.callFailed(now, c, ev.Err, out)
+	} else {
+		g.uncall(c)
+		out = c.done(now, ev.Data, out)
+	}
+	return g.afterCall(now, out), true
+}
+
+func (g *Group) callFailed(now machine.Now, c *keyCall, err error, out machine.Effects) machine.Effects {
+	c.op, c.problem = 0, err.Error()
+	c.timer.Set(now.Mono.Add(keyBackoff(c.failures)))
+	c.failures++
+	again := true
+	if c.failed != nil {
+		out, again = c.failed(now, err, out)
+	}
+	if !again {
+		g.uncall(c)
+	}
+	return out
+}
+
+// keyBackoff is the wait after that many failures before this one.
+func keyBackoff(failures int) time.Duration {
+	return min(keyRetry<<min(failures, 10), maxKeyRetry)
+}
+
+// afterCall does what an answer may have made possible, and writes what it has changed.
+func (g *Group) afterCall(now machine.Now, out machine.Effects) machine.Effects {
+	out = g.useSpare(now, out)
+	out = g.deliver(now, out)
+	out = g.bury(now, out)
+	return g.flush(now, out)
+}
+
+// CustodyState takes the news that the custody was lost, or is back: then everything that waits is tried at once.
+func (g *Group) CustodyState(now machine.Now, ev machine.CustodyState, out machine.Effects) machine.Effects {
+	was := g.custody.problem
+	g.custody.problem = ev.Problem
+	if ev.Problem != "" || was == "" || !g.started {
+		return out
+	}
+	for _, c := range slices.Clone(g.custody.calls) {
+		if c.op == 0 {
+			out = g.ask(now, c, out)
+		}
+	}
+	for _, d := range g.deliveries {
+		d.hurry(now)
+	}
+	return g.afterCall(now, out)
+}
+
+// custodyTimeout makes calls again, and gives up waiting for answers.
+func (g *Group) custodyTimeout(now machine.Now, out machine.Effects) machine.Effects {
+	for _, c := range slices.Clone(g.custody.calls) {
+		switch {
+		case !c.timer.Due(now.Mono) || !slices.Contains(g.custody.calls, c):
+		case c.op != 0:
+			out = g.callFailed(now, c, errKeyPatience, out)
+		default:
+			out = g.ask(now, c, out)
+		}
+	}
+	if g.custody.again.Due(now.Mono) {
+		g.custody.again.Stop()
+		out = g.useSpare(now, out)
+	}
+	out = g.prepareSpare(now, out)
+	return g.bury(now, out)
+}
+
+func (g *Group) custodyDeadline() (machine.Instant, bool) {
+	var n machine.Next
+	for _, c := range g.custody.calls {
+		n.Add(c.timer.Deadline())
+	}
+	n.Add(g.custody.again.Deadline())
+	return n.At, n.OK
+}
+
+// kekName is what the custody calls a KEK.
+func kekName(spi gdoi.KEKSPI) string { return KEKName(spi.String()) }
+
+// KEKName is what the custody calls the KEK with an SPI in hexadecimal digits.
+func KEKName(spi string) string { return "kek-" + spi }
+
+// KEKNames lists the KEKs that the group has in the custody, the next one included, by their names there.
+func (g *Group) KEKNames() (out []string) {
+	for _, k := range g.keks {
+		if k.name != "" {
+			out = append(out, k.name)
+		}
+	}
+	if s := g.custody.spare; s != nil {
+		out = append(out, s.name)
+	}
+	for _, d := range g.custody.dying {
+		out = append(out, d.name)
+	}
+	for _, c := range g.custody.calls {
+		out = append(out, c.ask.Key)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// custodyProblem says what is wrong with the custody; empty: nothing.
+func (g *Group) custodyProblem() string {
+	c := &g.custody
+	if !g.cfg.Custody && len(c.calls) == 0 {
+		return ""
+	}
+	if c.problem != "" {
+		return "the key custody is gone: " + c.problem + "; keys go on until they end, nobody can register, no new KEK is made"
+	}
+	if i := slices.IndexFunc(c.calls, func(c *keyCall) bool { return c.problem != "" }); i >= 0 {
+		return fmt.Sprintf("the key custody does not %s: %s", keyOps[c.calls[i].ask.Op], c.calls[i].problem)
+	}
+	return ""
+}
+
+var keyOps = map[machine.KeyOp]string{
+	machine.KeyGenerate: "make a KEK", machine.KeyReveal: "give out a KEK", machine.KeyEncrypt: "encrypt a rekey",
+	machine.KeyWrap: "wrap a KEK for another key server", machine.KeyUnwrap: "take a KEK of another key server", machine.KeyDestroy: "destroy a KEK",
+}
