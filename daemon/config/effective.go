@@ -95,12 +95,7 @@ func (p *printer) ksGroup(g *KSGroup) {
 		p.in("sas", func() { p.sas(g.SAs) })
 	}
 	p.line("mode: %s", g.Mode)
-	form := "rfc6407"
-	if g.KEK.SignatureForm == machine.SignRSABare {
-		form = "bare"
-	}
-	p.line("kek: {suite: %s, lifetime: %s, signature-key: %s, signature-bits: %d, signature-hash: %s, signature-form: %s}",
-		g.KEK.Suite, short(g.KEK.Lifetime), g.KEK.SignatureKey, g.KEK.SignatureBits, suite.HashName(g.KEK.SignatureHash), form)
+	p.line("kek: %s", g.KEK)
 	p.line("rekey: %s", g.Rekey)
 	p.line("anti-replay: %s", g.AntiReplay)
 	p.line("sender-ids: {bits: %d, first: %d, count: %d}", g.SenderIDs.Bits, g.SenderIDs.First, g.SenderIDs.Count)

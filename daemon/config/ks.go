@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/getvpn/getvpn/gdoi"
-	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/node"
 	"github.com/getvpn/getvpn/gdoi/policy"
 	"github.com/getvpn/getvpn/gdoi/suite"
@@ -104,11 +103,8 @@ func PSKOf(list []PSK, peer netip.Addr) *PSK {
 
 func (d *decoder) ksGroup(v *value, c *KS) KSGroup {
 	g := KSGroup{
-		TEK: TEK{Suite: suite.ESPAES256GCM16, Lifetime: time.Hour},
-		KEK: KEK{
-			Suite: suite.KEKAES256CBC, Lifetime: 24 * time.Hour,
-			SignatureBits: 2048, SignatureHash: machine.SHA256, SignatureForm: machine.SignRSAPKCS1,
-		},
+		TEK:       TEK{Suite: suite.ESPAES256GCM16, Lifetime: time.Hour},
+		KEK:       defaultKEK(),
 		Rekey:     defaultRekey(),
 		SenderIDs: SenderIDs{Bits: 24},
 	}
@@ -139,9 +135,7 @@ func (d *decoder) ksGroup(v *value, c *KS) KSGroup {
 		opt("anti-replay", func(v *value) { d.antiReplay(v, &g.AntiReplay) }),
 		opt("sender-ids", func(v *value) { d.senderIDs(v, &g.SenderIDs) }),
 		opt("priority", func(v *value) { priorityAt = v; d.integer(&g.Priority, 1, node.MaxPriority)(v) }))
-	if g.KEK.SignatureKey == "" {
-		g.KEK.SignatureKey = "rekey-" + g.Name
-	}
+	g.KEK.nameKey(g.Name)
 	if tekAt == nil {
 		tekAt = v
 	}
@@ -234,25 +228,6 @@ func (d *decoder) tekSuite(into *suite.ESP) func(*value) {
 		if w := into.Warning(); w != "" && v.text == into.String() {
 			d.warn(v, "%s: %s", *into, w)
 		}
-	}
-}
-
-func (d *decoder) kek(v *value, k *KEK) {
-	form := "rfc6407"
-	hash := "sha256"
-	d.object(v,
-		opt("suite", word(d, &k.Suite, suite.ParseKEK)),
-		opt("lifetime", d.seconds(&k.Lifetime, minLifetime, maxLifetime)),
-		opt("signature-key", d.name(&k.SignatureKey)),
-		opt("signature-bits", d.integer(&k.SignatureBits, suite.MinRSABits, suite.MaxRSABits)),
-		opt("signature-hash", d.oneOf(&hash, "sha256", "sha384", "sha512")),
-		opt("signature-form", d.oneOf(&form, "rfc6407", "bare")))
-	k.SignatureHash = map[string]machine.Hash{"sha256": machine.SHA256, "sha384": machine.SHA384, "sha512": machine.SHA512}[hash]
-	if form == "bare" {
-		k.SignatureForm = machine.SignRSABare
-	}
-	if k.SignatureBits%256 != 0 {
-		d.fail(v, "signature-bits must be a multiple of 256")
 	}
 }
 

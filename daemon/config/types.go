@@ -166,16 +166,6 @@ type TEK struct {
 	Lifetime time.Duration
 }
 
-// KEK says how rekey messages are protected.
-type KEK struct {
-	Suite         suite.KEK
-	Lifetime      time.Duration
-	SignatureKey  string // name of the key in the custody
-	SignatureBits int
-	SignatureHash machine.Hash
-	SignatureForm machine.SignScheme
-}
-
 // SenderIDs is the range of RFC 6054 sender identifiers that this key server hands out.
 type SenderIDs struct {
 	Bits  int

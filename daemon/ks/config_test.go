@@ -19,6 +19,7 @@ import (
 	"github.com/getvpn/getvpn/gdoi/keyserver"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/node"
+	"github.com/getvpn/getvpn/gdoi/suite"
 	"github.com/getvpn/getvpn/hsm"
 	"github.com/getvpn/getvpn/hsm/soft"
 )
@@ -132,7 +133,31 @@ func TestSignTranslation(t *testing.T) {
 		t.Errorf("%d octets, %v", len(sig), err)
 	}
 	if _, err := sign(keys, nil)(t.Context(), machine.Sign{Key: "k", Scheme: machine.SignECDSAConcat, Hash: machine.SHA256, Digest: digest}); !errors.Is(err, hsm.ErrUnsupported) {
-		t.Errorf("ECDSA: %v", err)
+		t.Errorf("ECDSA by an RSA key: %v", err)
+	}
+	for _, row := range []struct {
+		kind hsm.Kind
+		hash machine.Hash
+	}{{hsm.P256, machine.SHA256}, {hsm.P384, machine.SHA384}} {
+		if err := keys.Ensure(t.Context(), row.kind.String(), hsm.Spec{Kind: row.kind, Use: hsm.Sign}); err != nil {
+			t.Fatal(err)
+		}
+		pub, err := keys.Public(t.Context(), row.kind.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		key, err := suite.NewSignatureKey(pub)
+		if err != nil {
+			t.Fatal(err)
+		}
+		digest := make([]byte, suite.HashLen(row.hash))
+		sig, err := sign(keys, nil)(t.Context(), machine.Sign{Key: row.kind.String(), Scheme: machine.SignECDSAConcat, Hash: row.hash, Digest: digest})
+		if err == nil {
+			err = key.Verify(machine.SignECDSAConcat, row.hash, digest, sig)
+		}
+		if err != nil {
+			t.Errorf("%v: %v", row.kind, err)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/getvpn/getvpn/daemon/config"
+	"github.com/getvpn/getvpn/gdoi/suite"
 	"github.com/getvpn/getvpn/hsm"
 )
 
@@ -33,7 +34,14 @@ func tokenKeys() []Key {
 
 // signatureSpec is what the signature key of a group is made for.
 func signatureSpec(k config.KEK) hsm.Spec {
-	return hsm.Spec{Kind: hsm.RSAOf(k.SignatureBits), Use: hsm.Sign}
+	kind := hsm.RSAOf(k.SignatureBits)
+	switch k.Signature {
+	case suite.SignatureECDSA256:
+		kind = hsm.P256
+	case suite.SignatureECDSA384:
+		kind = hsm.P384
+	}
+	return hsm.Spec{Kind: kind, Use: hsm.Sign}
 }
 
 // Keys lists those that the key server of a configuration has in its token, the signature keys of its groups last.

@@ -17,6 +17,7 @@ import (
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/node"
 	"github.com/getvpn/getvpn/gdoi/policy"
+	"github.com/getvpn/getvpn/hsm"
 )
 
 // secret is the pre-shared key of a peer, of the configuration that is in force now.
@@ -29,7 +30,7 @@ func (d *Daemon) Reconfigure(ctx context.Context) {
 }
 
 // read loads the configuration file again. Keys that it names and the custody does not have are made with create;
-// without, a key of another group stands for them.
+// without, keys that nobody has stand for them.
 func (d *Daemon) read(ctx context.Context, create bool) (*config.KS, node.KSConfig, error) {
 	c, err := config.LoadKS(d.cfg.File)
 	if err != nil {
@@ -38,14 +39,16 @@ func (d *Daemon) read(ctx context.Context, create bool) (*config.KS, node.KSConf
 	if err := Check(c); err != nil {
 		return nil, node.KSConfig{}, fmt.Errorf("%s: %w", d.cfg.File, err)
 	}
+	var absent standIns
 	nc, err := nodeConfig(c, d.sources(), func(k config.KEK) ([]byte, error) {
 		if create {
 			return publicKey(ctx, d.keys, k)
 		}
-		if der, err := knownKey(ctx, d.keys, k.SignatureKey); err == nil {
-			return der, nil
+		der, err := knownKey(ctx, d.keys, k)
+		if errors.Is(err, hsm.ErrNoKey) {
+			return absent.of(k)
 		}
-		return knownKey(ctx, d.keys, d.cfg.Groups[0].KEK.SignatureKey)
+		return der, err
 	})
 	return c, nc, err
 }

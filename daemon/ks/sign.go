@@ -13,6 +13,8 @@ import (
 var schemes = map[machine.SignScheme]hsm.Scheme{
 	machine.SignRSAPKCS1: hsm.RSAPKCS1v15,
 	machine.SignRSABare:  hsm.RSABare,
+
+	machine.SignECDSAConcat: hsm.ECDSAConcat,
 }
 
 var hashes = map[machine.Hash]crypto.Hash{

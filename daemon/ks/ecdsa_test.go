@@ -1,0 +1,105 @@
+package ks_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/getvpn/getvpn/daemon/control"
+)
+
+// TestChangeOfSignature: the signatures of a group change from RSA to ECDSA, to the other curve and back, over a restart, while
+// packets flow. None is lost, and nobody has to register: what members hear next is signed with the key they know.
+func TestChangeOfSignature(t *testing.T) {
+	w := newWorld(t)
+	w.edit("lifetime: 32s", "lifetime: 600s", "lifetime: 64s", "lifetime: 1200s")
+	cmd := w.startKS()
+	a, b := w.pair()
+	c := w.ksClient()
+	stop := stream(t, a, b)
+	was, suite := "", "suite: aes-256-cbc"
+	var seen []string
+	for _, row := range []struct{ signature, key, says string }{
+		{"ecdsa-256", "rekey-blue-ecdsa-256", "ecdsa-256 sha256"},
+		{"ecdsa-384", "rekey-blue-ecdsa-384", "ecdsa-384 sha384"},
+		{"rsa", "rekey-blue", "rsa-2048 sha256"},
+	} {
+		w.edit(suite+was, suite+", signature: "+row.signature)
+		was = ", signature: " + row.signature
+		p, err := c.Plan(t.Context(), control.PlanRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := strings.Join(p.Plan.Groups[0].Consequences, "\n"); !strings.Contains(text, "rekeys are signed with "+row.key+" ") || !strings.Contains(text, "new KEK now") {
+			t.Errorf("the plan says %q", text)
+		}
+		if _, err := c.Apply(t.Context(), control.PlanRequest{}); err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range []*gateway{a, b} {
+			await(t, m.client, row.signature+" at "+m.name, func(x control.Watch) bool {
+				return x.Snapshot != nil && x.Snapshot.GM.Groups[0].KEK.SignatureAlg == row.says
+			})
+		}
+		if row.signature == "ecdsa-384" {
+			if err := cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			_ = cmd.Wait()
+			cmd = w.startKS()
+			await(t, c, "the key server", func(x control.Watch) bool { return x.Snapshot != nil })
+		}
+		before := rekeys(t, a, b)
+		if _, err := c.Rekey(t.Context(), control.RekeyRequest{Group: "blue"}); err != nil {
+			t.Fatal(err)
+		}
+		for i, m := range []*gateway{a, b} {
+			await(t, m.client, "a rekey by "+row.signature+" at "+m.name, func(x control.Watch) bool {
+				return x.Snapshot != nil && x.Snapshot.GM.Groups[0].RekeysReceived > before[i]
+			})
+		}
+		seen = append(seen, row.says)
+	}
+	sent, lost := stop()
+	t.Logf("%v: %d packets", seen, sent)
+	if sent < 20 || lost != 0 {
+		t.Errorf("%d of %d packets lost", lost, sent)
+	}
+	for _, m := range []*gateway{a, b} {
+		s, err := m.client.Snapshot(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := s.GM.Groups[0].Registrations; n != 1 {
+			t.Errorf("%s registered %d times", m.name, n)
+		}
+	}
+}
+
+func rekeys(t *testing.T, all ...*gateway) (n []uint64) {
+	t.Helper()
+	for _, m := range all {
+		s, err := m.client.Snapshot(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		n = append(n, s.GM.Groups[0].RekeysReceived)
+	}
+	return n
+}
+
+// TestSignatureKeyOfAnotherKind: a name that a key of another kind has is refused, and says what to do.
+func TestSignatureKeyOfAnotherKind(t *testing.T) {
+	w := newWorld(t)
+	w.startKS()
+	c := w.ksClient()
+	await(t, c, "the key server", func(x control.Watch) bool { return x.Snapshot != nil })
+	w.edit("suite: aes-256-cbc", "suite: aes-256-cbc, signature: ecdsa-256, signature-key: rekey-blue")
+	for name, ask := range map[string]func() error{
+		"plan":  func() error { _, err := c.Plan(t.Context(), control.PlanRequest{}); return err },
+		"apply": func() error { _, err := c.Apply(t.Context(), control.PlanRequest{}); return err },
+	} {
+		if err := ask(); err == nil || !strings.Contains(err.Error(), "group blue: signature key rekey-blue") || !strings.Contains(err.Error(), "name another key in signature-key") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
