@@ -13,6 +13,7 @@ import (
 
 	"github.com/getvpn/getvpn/daemon/control"
 	"github.com/getvpn/getvpn/daemon/control/client"
+	"github.com/getvpn/getvpn/hsm/remains"
 	"github.com/getvpn/getvpn/lab/scenario"
 )
 
@@ -32,6 +33,9 @@ type Lab interface {
 	Heal() error
 	LoseToken(node string) error // of its HSM
 	ReturnToken(node string) error
+	TokenSecrets(node string) ([]remains.Secret, error)
+	Secret(name string) ([]byte, error)                                             // of the scenario's secrets
+	Written(node string) []string                                                   // files and directories that the daemon writes
 	Reload(node string) error                                                       // SIGHUP
 	Revoke(certificate string) error                                                // onto its authority's list
 	Configure(node, program string, vars map[string]string) error                   // writes the daemon's file anew
@@ -82,6 +86,7 @@ var kinds = map[string]func() Check{
 	"primary":  func() Check { return &primary{Within: 5 * time.Second} },
 	"kek":      func() Check { return &kek{Within: time.Minute} },
 	"keys":     func() Check { return &keys{Times: 1, Within: time.Minute} },
+	"remains":  func() Check { return &remainsOf{Within: 30 * time.Second} },
 	"state":    func() Check { return &state{Within: 10 * time.Second} },
 	"event":    func() Check { return &eventSeen{Within: 10 * time.Second} },
 }

@@ -1,14 +1,17 @@
 package netns
 
 import (
+	"bytes"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/getvpn/getvpn/hsm/remains"
 	"github.com/getvpn/getvpn/hsm/softhsm"
 	"github.com/getvpn/getvpn/lab/scenario"
 )
@@ -98,3 +101,26 @@ func (l *Lab) environment(node string) []string {
 	}
 	return []string{softhsm.Variable + "=" + softhsm.Dir(hsmDir(l.name, node)).Config()}
 }
+
+// TokenSecrets is everything that is secret in the token of a node: values of keys, and the PIN.
+func (l *Lab) TokenSecrets(node string) ([]remains.Secret, error) {
+	n := l.s.Node(node)
+	if n == nil || n.HSM == nil {
+		return nil, fmt.Errorf("node %s has no token", node)
+	}
+	dir := hsmDir(l.name, node)
+	pin, err := os.ReadFile(filepath.Join(dir, "pin"))
+	if err != nil {
+		return nil, err
+	}
+	return softhsm.Dir(dir).Secrets(n.HSM.Token, strings.TrimSpace(string(pin)))
+}
+
+// Secret is one of the secrets of the lab, without the newline of its file.
+func (l *Lab) Secret(name string) ([]byte, error) {
+	b, err := os.ReadFile(filepath.Join(Dir(l.name), "secrets", name))
+	return bytes.TrimSpace(b), err
+}
+
+// Written is what the daemon of a node writes: its state directory and its log.
+func (l *Lab) Written(node string) []string { return []string{l.state(node), l.LogFile(node)} }
