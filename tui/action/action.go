@@ -207,34 +207,27 @@ func told(node string, r control.Reply, err error) (string, error) {
 }
 
 // ErrNoLab is returned for lab actions on a console that is not attached to a lab.
-var ErrNoLab = errors.New("only the nodes of a lab can be killed and started from here: attach with --lab NAME")
+var ErrNoLab = errors.New("only the nodes and the network of a lab can be handled from here: attach with --lab NAME")
 
-// Kill sends SIGKILL to a node of the lab.
-func Kill(ctx context.Context, lab, node string) (string, error) {
-	return runLab(ctx, lab, "kill", node, "killed "+node)
-}
-
-// Start starts a killed node of the lab.
-func Start(ctx context.Context, lab, node string) (string, error) {
-	return runLab(ctx, lab, "start", node, "started "+node)
-}
-
-func runLab(ctx context.Context, lab, verb, node, done string) (string, error) {
+// Lab has getvpn-lab do something to a running lab, and returns what it said.
+func Lab(ctx context.Context, lab string, args ...string) (string, error) {
 	if lab == "" {
 		return "", ErrNoLab
 	}
 	ctx, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, labBinary(), verb, node, "--lab", lab)
+	cmd := exec.CommandContext(ctx, labBinary(), append(args, "--lab", lab)...) //nolint:gosec // our own program, and what an operator has named
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Run(); err != nil {
-		if text := strings.TrimSpace(out.String()); text != "" {
-			return "", fmt.Errorf("getvpn-lab %s %s: %s", verb, node, text)
+	err := cmd.Run()
+	text := strings.Join(strings.Split(strings.TrimSpace(out.String()), "\n"), "; ")
+	if err != nil {
+		if text == "" {
+			text = err.Error()
 		}
-		return "", fmt.Errorf("getvpn-lab %s %s: %w", verb, node, err)
+		return "", fmt.Errorf("getvpn-lab %s: %s", strings.Join(args, " "), text)
 	}
-	return done, nil
+	return text, nil
 }
 
 // labBinary finds getvpn-lab: where GETVPN_LAB says, else beside this program, else on the PATH.

@@ -15,6 +15,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 	"github.com/muesli/termenv"
 
+	"github.com/getvpn/getvpn/tui/action"
 	"github.com/getvpn/getvpn/tui/source"
 	"github.com/getvpn/getvpn/tui/source/sourcetest"
 	"github.com/getvpn/getvpn/tui/theme"
@@ -33,7 +34,7 @@ func model(t *testing.T, w, h int) *Model {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := New(t.Context(), noSource{}, th)
+	m := New(t.Context(), noSource{}, Options{Theme: th, Write: true})
 	m.now = func() time.Time { return sourcetest.Now }
 	m.Update(tea.WindowSizeMsg{Width: w, Height: h})
 	m.Update(fleetMsg{sourcetest.Fleet()})
@@ -49,6 +50,14 @@ func press(m *Model, keys ...string) tea.Cmd {
 			msg = tea.KeyMsg{Type: tea.KeyEnter}
 		case "esc":
 			msg = tea.KeyMsg{Type: tea.KeyEsc}
+		case "pgdown":
+			msg = tea.KeyMsg{Type: tea.KeyPgDown}
+		case "pgup":
+			msg = tea.KeyMsg{Type: tea.KeyPgUp}
+		case "backspace":
+			msg = tea.KeyMsg{Type: tea.KeyBackspace}
+		case "up":
+			msg = tea.KeyMsg{Type: tea.KeyUp}
 		case "down":
 			msg = tea.KeyMsg{Type: tea.KeyDown}
 		case "tab":
@@ -66,18 +75,22 @@ func TestScreens(t *testing.T) {
 	for _, size := range []struct {
 		name string
 		w, h int
-	}{{"80x24", 80, 24}, {"60x20", 60, 20}, {"160x48", 160, 48}} {
+	}{{"60x20", 60, 20}, {"80x24", 80, 24}, {"132x43", 132, 43}, {"200x60", 200, 60}} {
 		for _, screen := range []struct {
 			name  string
 			keys  []string
 			fleet func() *source.Fleet
 		}{
-			{"overview", nil, nil}, {"members", []string{"2", "down"}, nil}, {"keys", []string{"3"}, nil}, {"policy", []string{"4"}, nil}, {"events", []string{"5"}, nil},
-			{"node", []string{"down", "enter"}, nil}, {"help", []string{"?"}, nil}, {"ask", []string{"R"}, nil}, {"filter", []string{"/", "g", "m", "3", "enter"}, nil},
-			{"alone", []string{"6"}, nil}, {"coop", []string{"6"}, sourcetest.Coop}, {"coop-overview", nil, sourcetest.Coop}, {"coop-node", []string{"enter"}, sourcetest.Coop},
-			{"coop-ask", []string{"6", "down", "H"}, sourcetest.Coop},
-			{"gone", []string{"6"}, sourcetest.Gone}, {"gone-overview", nil, sourcetest.Gone},
-			{"split", []string{"6", "down", "down"}, sourcetest.Split}, {"split-overview", nil, sourcetest.Split}, {"split-keys", []string{"3"}, sourcetest.Split},
+			{"pulse", nil, nil}, {"members", []string{"2", "down"}, nil}, {"rekey", []string{"3"}, nil}, {"alone", []string{"4"}, nil}, {"sas", []string{"5"}, nil},
+			{"policy", []string{"6"}, nil}, {"events", []string{"7"}, nil}, {"node", []string{"down", "enter"}, nil}, {"sa", []string{"5", "enter"}, nil},
+			{"help", []string{"?"}, nil}, {"help-search", []string{"?", "k", "e", "k"}, nil}, {"ask", []string{"R"}, nil}, {"ask-name", []string{"2", "down", "X", "b", "l"}, nil},
+			{"filter", []string{"2", "/", "s", "e", "q", "<", "1", "2", "enter"}, nil}, {"sorted", []string{"2", ">", ">", ">", "o"}, nil},
+			{"palette", []string{":", "r", "e"}, nil}, {"palette-argument", []string{":", "r", "e", "m", "o", "v", "e", "-", "m", "e", "m", "b", "e", "r", "space", "b", "l", "u", "e", "space", "tab", "tab"}, nil},
+			{"coop", []string{"4"}, sourcetest.Coop}, {"coop-pulse", nil, sourcetest.Coop}, {"coop-node", []string{"enter"}, sourcetest.Coop},
+			{"coop-ask", []string{"4", "down", "H"}, sourcetest.Coop},
+			{"gone", []string{"4"}, sourcetest.Gone}, {"gone-pulse", nil, sourcetest.Gone},
+			{"split", []string{"4", "down", "down"}, sourcetest.Split}, {"split-pulse", nil, sourcetest.Split}, {"split-sas", []string{"5"}, sourcetest.Split},
+			{"large", nil, large}, {"large-members", []string{"2", "G"}, large}, {"large-rekey", []string{"3"}, large}, {"large-member", []string{"2", "enter"}, large},
 		} {
 			t.Run(size.name+"-"+screen.name, func(t *testing.T) {
 				m := model(t, size.w, size.h)
@@ -122,6 +135,15 @@ func trimmed(s string) string {
 	return strings.Join(lines, "\n") + "\n"
 }
 
+func large() *source.Fleet { return sourcetest.Large(10_000) }
+
+// ran answers the question on the screen with a verb that notes that it was done.
+func ran(m *Model, result error) *int {
+	n := new(int)
+	m.ask.run = func(context.Context) (action.Result, error) { *n++; return action.Result{Text: "well done"}, result }
+	return n
+}
+
 func TestKillAsksFirst(t *testing.T) {
 	m := model(t, 100, 30)
 	if cmd := press(m, "down", "K"); cmd != nil || m.ask == nil {
@@ -133,16 +155,68 @@ func TestKillAsksFirst(t *testing.T) {
 	if cmd := press(m, "n"); cmd != nil || m.ask != nil {
 		t.Error("no was not taken as no")
 	}
-	ran := ""
 	press(m, "K")
-	m.ask.run = func(context.Context) (string, error) { ran = "kill"; return "", errors.New("lab says no") }
+	n := ran(m, errors.New("lab says no"))
 	cmd := press(m, "y")
 	if cmd == nil {
 		t.Fatal("yes did nothing")
 	}
 	m.Update(cmd())
-	if ran != "kill" || !strings.Contains(m.View(), "lab says no") {
-		t.Errorf("ran %q; the failure is not on the screen:\n%s", ran, m.View())
+	if *n != 1 || !strings.Contains(m.View(), "lab says no") {
+		t.Errorf("ran %d times; the failure is not on the screen:\n%s", *n, m.View())
+	}
+}
+
+// TestTheWorstIsTyped: removing a member needs the group's name; a y, a part of the name or esc do nothing.
+func TestTheWorstIsTyped(t *testing.T) {
+	for _, row := range []struct {
+		keys []string
+		runs int
+	}{
+		{[]string{"y", "enter"}, 0}, {[]string{"b", "l", "u", "enter"}, 0}, {[]string{"b", "l", "u", "e", "esc"}, 0}, {[]string{"b", "l", "u", "e", "enter"}, 1},
+	} {
+		m := model(t, 100, 30)
+		press(m, "2", "X")
+		if m.ask == nil || m.ask.typed != "blue" {
+			t.Fatalf("removing a member asks %+v", m.ask)
+		}
+		n := ran(m, nil)
+		if cmd := press(m, row.keys...); cmd != nil {
+			m.Update(cmd())
+		}
+		if *n != row.runs {
+			t.Errorf("%q removed %d times, want %d", row.keys, *n, row.runs)
+		}
+	}
+}
+
+// TestReadOnly: without --write no key and no command may act, and each says what to do.
+func TestReadOnly(t *testing.T) {
+	for _, keys := range [][]string{{"r"}, {"R"}, {"2", "X"}, {"2", "C"}, {"4", "H"}, {"6", "A"}, {"K"}, {"S"}, {"P"}, {"D"}, {"U"}, {":", "r", "e", "k", "e", "y", "space", "b", "l", "u", "e", "enter"}} {
+		m := model(t, 100, 30)
+		m.write = false
+		if cmd := press(m, keys...); cmd != nil || m.ask != nil || !strings.Contains(m.View(), "--write") {
+			t.Errorf("%q acts on a read-only console, or does not say why not:\n%s", keys, m.message())
+		}
+	}
+	m := model(t, 100, 30)
+	m.write = false
+	if strings.Contains(m.footer(), "rekey") {
+		t.Error("the footer offers what cannot be done")
+	}
+}
+
+// TestTheSocketsRole: a daemon that takes no commands from this user is not asked, even with --write.
+func TestTheSocketsRole(t *testing.T) {
+	m := model(t, 100, 30)
+	f := sourcetest.Fleet()
+	for i := range f.Nodes {
+		f.Nodes[i].Operator = false
+	}
+	m.Update(fleetMsg{f})
+	press(m, "r")
+	if m.ask != nil || !strings.Contains(m.View(), "takes no commands") {
+		t.Errorf("a viewer is asked:\n%s", m.View())
 	}
 }
 
@@ -164,6 +238,10 @@ func TestFreezeKeepsTheScreen(t *testing.T) {
 	if !strings.Contains(m.View(), "gm1") || !strings.Contains(m.View(), "frozen") {
 		t.Error("the frozen screen changed")
 	}
+	press(m, "K")
+	if m.ask != nil {
+		t.Error("an action on a picture of the past")
+	}
 	press(m, "space")
 	if strings.Contains(m.View(), "gm1") {
 		t.Error("the screen stayed frozen")
@@ -177,8 +255,93 @@ func TestCursorSurvivesFewerRows(t *testing.T) {
 	f.Nodes = f.Nodes[:1]
 	m.Update(fleetMsg{f})
 	_ = m.View()
-	if got := m.selected(); got != "ks1" {
+	if got := m.subject().Node; got != "ks1" {
 		t.Errorf("cursor stands on %q", got)
+	}
+}
+
+// TestCursorStaysOnItsRow: rows come and go above it.
+func TestCursorStaysOnItsRow(t *testing.T) {
+	m := model(t, 80, 24)
+	press(m, "2", "down", "down")
+	_ = m.View()
+	f := sourcetest.Fleet()
+	f.Nodes = append(f.Nodes[:1:1], f.Nodes[2:]...) // gm1 has gone
+	m.Update(fleetMsg{f})
+	if got := m.subject().Node; got != "gm3" {
+		t.Errorf("the cursor went from gm3 to %q", got)
+	}
+}
+
+// TestThereAndBack: enter goes in, esc comes back to the same row, and the way is on the screen.
+func TestThereAndBack(t *testing.T) {
+	m := model(t, 100, 30)
+	press(m, "down", "down", "enter", "enter")
+	if line := strings.Split(ansi.Strip(m.View()), "\n")[1]; !strings.Contains(line, "pulse") || !strings.Contains(line, "gm2") || !strings.Contains(line, "SA 5ca1ab1e") {
+		t.Errorf("the way is %q", line)
+	}
+	press(m, "esc", "esc")
+	if len(m.stack) != 1 || m.subject().Node != "gm2" {
+		t.Errorf("esc led to %+v, on %q", m.top().place, m.subject().Node)
+	}
+	press(m, "2", "down", "3", "2")
+	if m.row() != 1 {
+		t.Error("a view is not as it was left")
+	}
+}
+
+func TestCommands(t *testing.T) {
+	for _, row := range []struct{ line, want string }{
+		{"members blue", "members of blue"}, {"node gm3", "KEYS of gm3"}, {"sort drops desc", "by drops, reversed"}, {"sort nothing", "no column"},
+		{"nonsense", "there is no command"}, {"rekey", "usage: rekey GROUP"}, {"rekey blue --what", "has no --what"}, {"kill gm1 gm2", "Kill gm1, gm2"},
+		{"ev", "EVENTS"}, {"theme light", "theme light"}, {"theme x", "unknown"}, {"export x.pdf", "ending says"}, {"partition ks1/gm1 --for 30s", "between ks1 and gm1 for 30s"},
+	} {
+		m := model(t, 110, 30)
+		m.execute(row.line)
+		if !strings.Contains(ansi.Strip(m.View()), row.want) {
+			t.Errorf(":%s does not show %q:\n%s", row.line, row.want, ansi.Strip(m.View()))
+		}
+	}
+}
+
+func TestHistory(t *testing.T) {
+	m := model(t, 80, 24)
+	for _, c := range []string{"members", "events"} {
+		press(m, ":")
+		press(m, strings.Split(c, "")...)
+		press(m, "enter")
+	}
+	press(m, ":", "x", "up", "up")
+	if got := m.prompt.input.Value(); got != "members" {
+		t.Errorf("two up is %q", got)
+	}
+	press(m, "down", "down")
+	if got := m.prompt.input.Value(); got != "x" {
+		t.Errorf("what was typed became %q", got)
+	}
+}
+
+// TestHelpHasEveryKey: whatever the key map has is in the help, and no key has two meanings.
+func TestHelpHasEveryKey(t *testing.T) {
+	m := model(t, 200, 60)
+	seen := map[string]bool{}
+	for i := range m.keys {
+		for _, k := range m.keys[i].Keys() {
+			if seen[k] {
+				t.Errorf("%q has two meanings", k)
+			}
+			seen[k] = true
+		}
+		if c := &m.keys[i]; c.block != "" && c.Help().Desc == "" {
+			t.Errorf("%q is not explained", c.Keys())
+		}
+	}
+	press(m, "?")
+	text := ansi.Strip(m.View())
+	for _, want := range []string{"remove member, or those marked", "ctrl+s", ":partition SIDES", "view events"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in the help:\n%s", want, text)
+		}
 	}
 }
 
@@ -189,8 +352,8 @@ func TestTinyAndEmpty(t *testing.T) {
 	}
 	m = model(t, 80, 24)
 	m.Update(fleetMsg{&source.Fleet{Title: "/run/getvpn"}})
-	for _, tab := range []string{"1", "2", "3", "4", "5", "6"} {
-		press(m, tab, "enter", "down", "r", "esc")
+	for _, tab := range []string{"1", "2", "3", "4", "5", "6", "7"} {
+		press(m, tab, "enter", "down", "r", "X", ">", "v", "D", "esc", "esc")
 		_ = m.View()
 	}
 }
@@ -199,5 +362,33 @@ func TestKeysInOneRead(t *testing.T) {
 	m := model(t, 100, 30)
 	if cmd := press(m, "Ky"); cmd == nil || m.ask != nil {
 		t.Error("the answer that came with the question's key was lost")
+	}
+}
+
+// TestMouse: a click chooses a row, a second one opens it, a click on a header sorts.
+func TestMouse(t *testing.T) {
+	m := model(t, 100, 30)
+	press(m, "2")
+	click := func(text string) {
+		for y, l := range strings.Split(ansi.Strip(m.View()), "\n") {
+			if y > 1 && strings.Contains(l, text) {
+				x := ansi.StringWidth(l[:strings.Index(l, text)])
+				m.Update(tea.MouseMsg{X: x, Y: y, Button: tea.MouseButtonLeft, Action: tea.MouseActionPress})
+				return
+			}
+		}
+		t.Fatalf("no %q on the screen", text)
+	}
+	click("gm3")
+	if m.subject().Node != "gm3" {
+		t.Errorf("the cursor is on %q", m.subject().Node)
+	}
+	click("STATE")
+	if m.top().look.Sort != "state" {
+		t.Errorf("sorted by %q", m.top().look.Sort)
+	}
+	click("gm3")
+	if len(m.stack) != 2 {
+		t.Error("the second click did not open it")
 	}
 }

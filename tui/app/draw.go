@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/charmbracelet/bubbles/key"
-	"github.com/charmbracelet/lipgloss"
 	"github.com/charmbracelet/x/ansi"
 
 	"github.com/getvpn/getvpn/tui/theme"
@@ -13,37 +11,28 @@ import (
 	"github.com/getvpn/getvpn/tui/widget"
 )
 
-const chrome = 4 // lines around the body: title, tabs, message, footer
+const chrome = 4 // lines around the body: title, places, message, footer
 
 func (m *Model) bodyHeight() int { return max(m.height-chrome, 1) }
-
-func (m *Model) frame() *view.Frame {
-	return &view.Frame{
-		Theme: m.theme, Fleet: m.shown(), Width: m.width, Height: m.bodyHeight(),
-		Cursor: m.cursor[m.tab], Offset: m.offset[m.tab], Filter: m.filter.Value(), Node: m.node,
-	}
-}
 
 // View implements tea.Model.
 func (m *Model) View() string {
 	if m.width < 40 || m.height < 10 {
 		return "getvpn-tui needs at least 40x10; this terminal is " + fmt.Sprintf("%dx%d", m.width, m.height)
 	}
-	lines := []string{m.title(), m.tabs()}
+	lines := []string{m.title(), m.places()}
 	var body []string
-	switch {
-	case m.help:
+	if m.help != nil {
 		body = m.helpScreen()
-	case m.node != "":
-		body = view.Node{}.Draw(m.frame())
-	default:
-		if rows := m.views[m.tab].Rows(m.frame()); m.cursor[m.tab] >= len(rows) {
-			m.cursor[m.tab] = max(0, len(rows)-1)
-		}
-		body = m.views[m.tab].Draw(m.frame())
+	} else {
+		f := m.frame()
+		body = m.current().Draw(f, &m.top().look)
 	}
 	if m.ask != nil {
 		body = m.dialog(body)
+	}
+	if m.prompt.mode == commandPrompt {
+		body = overlay(body, m.suggestions(), m.bodyHeight())
 	}
 	for i := range m.bodyHeight() {
 		l := ""
@@ -56,7 +45,16 @@ func (m *Model) View() string {
 	return strings.Join(lines, "\n")
 }
 
-// title says what the console looks at, and how all of it is.
+// overlay puts lines over the end of the body.
+func overlay(body, over []string, height int) []string {
+	for len(body) < height {
+		body = append(body, "")
+	}
+	at := max(0, height-len(over))
+	return append(append([]string{}, body[:at]...), over...)
+}
+
+// title says what the console looks at, how all of it is, and whether it may act.
 func (m *Model) title() string {
 	t, f := m.theme, m.shown()
 	up, down, hang := 0, []string{}, []string{}
@@ -78,13 +76,15 @@ func (m *Model) title() string {
 		state += "  " + t.State(theme.Broken, "hangs: "+ansi.Truncate(strings.Join(hang, " "), 16, "…"))
 	}
 	if split := view.SplitGroups(f); len(split) > 0 {
-		state = t.State(theme.Broken, "SPLIT: "+ansi.Truncate(strings.Join(split, " "), 16, "…")) + "  " + state
+		state = t.State(theme.Broken, "SPLIT: "+strings.Join(split, " ")) + "  " + state
 	}
-	if len(f.Nodes) == 0 {
-		state = t.State(theme.Neutral, "looking")
+	left := " " + t.Brand.Render("getvpn") + "  " + t.Text.Render(f.Title)
+	if m.write {
+		left += "  " + t.Warn.Render("write")
+	} else {
+		left += "  " + t.Dim.Render("read-only")
 	}
-	left := " " + t.Brand.Render("getvpn") + t.Dim.Render("  ") + t.Text.Render(f.Title)
-	right := state + t.Dim.Render("  "+m.now().Format("15:04:05")+" ")
+	right := state + "  " + t.Dim.Render(f.Time.Local().Format("15:04:05")+" ")
 	return spread(left, right, m.width)
 }
 
@@ -96,107 +96,110 @@ func spread(left, right string, width int) string {
 	return left + strings.Repeat(" ", space) + right
 }
 
-func (m *Model) tabs() string {
+// places is the views, or, once something was opened, the way to where we are.
+func (m *Model) places() string {
+	t := m.theme
 	var b strings.Builder
-	for i, v := range m.views {
-		name := fmt.Sprintf("%d %s", i+1, v.Name())
-		if i == m.tab {
-			b.WriteString(m.theme.TabOn.Render(name))
-		} else {
-			b.WriteString(m.theme.Tab.Render(name))
+	if len(m.stack) > 1 || m.stack[0].place.Group != "" {
+		for i, l := range m.stack {
+			if i > 0 {
+				b.WriteString(t.Dim.Render(" › "))
+			}
+			crumb := " " + l.place.Crumb() + " "
+			if i == len(m.stack)-1 {
+				crumb = t.TabOn.Render(l.place.Crumb())
+			}
+			b.WriteString(crumb)
 		}
+		return widget.Pad(b.String(), m.width, false)
 	}
-	if m.node != "" {
-		b.WriteString(m.theme.Dim.Render(" › ") + m.theme.Accent.Render(m.node))
+	names := m.tabNames()
+	for i, name := range names {
+		if i == m.tab() {
+			b.WriteString(t.TabOn.Render(name))
+		} else {
+			b.WriteString(t.Tab.Render(name))
+		}
 	}
 	return widget.Pad(b.String(), m.width, false)
 }
 
-// message is the line above the footer: the filter being typed, a frozen screen, or what the last action said.
+// tabNames are the views with their numbers; on a narrow screen those that are not shown are numbers.
+func (m *Model) tabNames() []string {
+	var names []string
+	wide := 0
+	for i, v := range m.views {
+		names = append(names, fmt.Sprintf("%d %s", (i+1)%10, v.Name()))
+		wide += len(names[i]) + 2
+	}
+	if wide > m.width {
+		for i := range names {
+			if i != m.tab() {
+				names[i] = names[i][:1]
+			}
+		}
+	}
+	return names
+}
+
+// message is the line above the footer: what is being typed, a filter, a frozen screen, or what the last action said.
 func (m *Model) message() string {
-	t := m.theme
+	t, look := m.theme, &m.top().look
 	s := ""
 	switch {
-	case m.filtering:
-		s = " " + m.filter.View()
-	case m.flash != "" && m.now().Before(m.flashUntil):
-		style, glyph := t.OK, theme.Good.Glyph()
-		if m.flashBad {
-			style, glyph = t.Bad, theme.Broken.Glyph()
+	case m.prompt.mode != noPrompt:
+		s = " " + m.prompt.input.View()
+		if m.prompt.mode == filterPrompt && look.Wrong != nil {
+			s += "  " + t.State(theme.Caution, look.Wrong.Error())
 		}
-		s = " " + style.Render(glyph+" "+strings.ReplaceAll(m.flash, "\n", " "))
+	case m.flash.text != "" && m.now().Before(m.flash.until):
+		level := theme.Good
+		if m.flash.bad {
+			level = theme.Broken
+		}
+		s = " " + t.State(level, strings.ReplaceAll(m.flash.text, "\n", " "))
 	case m.frozen != nil:
-		s = " " + t.State(theme.Caution, "frozen at "+m.frozen.Time.Format("15:04:05")+" (space goes on)")
-	case m.filter.Value() != "":
-		s = " " + t.Dim.Render("filter ") + t.Accent.Render(m.filter.Value()) + t.Dim.Render("  (esc clears)")
+		s = " " + t.State(theme.Caution, "frozen at "+m.frozen.Time.Local().Format("15:04:05")+" (space goes on)")
+	case look.Filter != "":
+		s = " " + t.Dim.Render("filter ") + t.Accent.Render(look.Filter) + t.Dim.Render("  (esc clears)")
+		if look.Wrong != nil {
+			s += "  " + t.State(theme.Caution, look.Wrong.Error())
+		}
 	}
 	return widget.Pad(s, m.width, false)
 }
 
+// footer names the keys that matter here. Help and quit, the last, are never what is cut.
 func (m *Model) footer() string {
-	k := m.keys
-	show := []key.Binding{k.Next, k.Open, k.Rekey, k.Filter, k.Freeze, k.Help, k.Quit}
-	_, coop := m.views[m.tab].(view.Coop)
-	switch lab := m.fleet.Lab != ""; {
-	case coop && lab:
-		show = []key.Binding{k.Next, k.Open, k.Handover, k.Rekey, k.Kill, k.Help, k.Quit}
-	case coop:
-		show = []key.Binding{k.Next, k.Open, k.Handover, k.Rekey, k.Help, k.Quit}
-	case lab:
-		show = []key.Binding{k.Next, k.Open, k.Rekey, k.Kill, k.Start, k.Filter, k.Help, k.Quit}
-	}
-	if m.node != "" {
-		show = append([]key.Binding{k.Back}, show[2:]...)
-	}
-	if m.width < 78 { // help and quit must not be what is cut
-		show = []key.Binding{k.Next, k.Open, k.Rekey, k.Help, k.Quit}
-	}
-	short := map[string]string{"tab": "view", "r": "rekey", "K": "kill", "S": "start", "H": "primary", "/": "filter", "space": "freeze"}
 	var parts []string
-	for _, b := range show {
-		h := b.Help()
-		text := h.Desc
-		if s := short[h.Key]; s != "" {
-			text = s
-		}
-		parts = append(parts, m.theme.Key.Render(h.Key)+" "+m.theme.KeyText.Render(text))
-	}
-	return widget.Pad(" "+strings.Join(parts, "   "), m.width, false)
-}
-
-func (m *Model) helpScreen() []string {
-	t := m.theme
-	out := []string{""}
-	for _, g := range m.keys.groups() {
-		out = append(out, " "+t.Title.Render(g.title))
-		for i := 0; i < len(g.keys); i += 2 {
-			l := ""
-			for _, b := range g.keys[i:min(i+2, len(g.keys))] {
-				l += widget.Pad("  "+t.Key.Render(widget.Pad(b.Help().Key, 10, false))+t.Text.Render(b.Help().Desc), min(m.width/2, 40), false)
+	switch {
+	case m.prompt.mode == filterPrompt:
+		parts = m.hints("enter", "keep", "esc", "clear", "!x", "not x", "a=b", "column is", "a>9", "column is more")
+	case m.prompt.mode == commandPrompt:
+		parts = m.hints("tab", "complete", "↑ ↓", "history", "enter", "do it", "esc", "leave")
+	case m.help != nil:
+		parts = m.hints("esc", "back")
+	default:
+		for _, block := range []string{moving, finding, acting, looking} {
+			for i := range m.keys {
+				c := &m.keys[i]
+				if c.foot != "" && c.block == block && (!c.act && !c.lab || m.may(c) == "") && (c.here == nil || c.here(m)) {
+					parts = append(parts, m.hints(c.Help().Key, c.foot)...)
+				}
 			}
-			out = append(out, l)
 		}
 	}
-	out = append(out, "", " "+t.Dim.Render("any key goes back; getvpn-tui show VIEW prints a view"))
-	return out
+	const between = "  "
+	for len(parts) > 2 && ansi.StringWidth(" "+strings.Join(parts, between)) > m.width {
+		parts = append(parts[:len(parts)-3], parts[len(parts)-2:]...)
+	}
+	return widget.Pad(" "+strings.Join(parts, between), m.width, false)
 }
 
-// dialog lays a question over the middle of the body.
-func (m *Model) dialog(body []string) []string {
-	w := min(m.width-8, 64)
-	text := lipgloss.NewStyle().Width(w - 6).Render(m.theme.Text.Render(m.ask.text) + "\n\n" +
-		m.theme.Key.Render("y") + " " + m.theme.KeyText.Render("yes, do it") + "    " + m.theme.KeyText.Render("any other key: no"))
-	box := strings.Split(m.theme.Box.Render(text), "\n")
-	for len(body) < m.bodyHeight() {
-		body = append(body, "")
+// hints renders keys with what they do.
+func (m *Model) hints(words ...string) (out []string) {
+	for i := 0; i+1 < len(words); i += 2 {
+		out = append(out, m.theme.Key.Render(words[i])+" "+m.theme.KeyText.Render(words[i+1]))
 	}
-	topLine := max((m.bodyHeight()-len(box))/2, 0)
-	left := max((m.width-ansi.StringWidth(box[0]))/2, 0)
-	for i, l := range box {
-		if topLine+i < len(body) {
-			row := widget.Pad(body[topLine+i], m.width, false)
-			body[topLine+i] = ansi.Truncate(row, left, "") + l + ansi.TruncateLeft(row, left+ansi.StringWidth(l), "")
-		}
-	}
-	return body
+	return out
 }

@@ -1,51 +1,204 @@
 package app
 
-import "github.com/charmbracelet/bubbles/key"
+import (
+	"fmt"
+	"strings"
 
-// keyMap is the one place where keys are named; the footer and the help are made from it, so they cannot lie.
-type keyMap struct {
-	Next, Prev, Up, Down, PageUp, PageDown, Top, Bottom key.Binding
-	Open, Back, Filter, Freeze, Help, Quit              key.Binding
-	Rekey, RekeyKEK, Kill, Start, Clear, Remove         key.Binding
-	Handover                                            key.Binding
-	Tabs                                                []key.Binding
+	"github.com/charmbracelet/bubbles/key"
+	tea "github.com/charmbracelet/bubbletea"
+
+	"github.com/getvpn/getvpn/tui/theme"
+	"github.com/getvpn/getvpn/tui/view"
+)
+
+// command is what a key does. The list of them is the one place where keys are named; the footer and the help are made
+// from it, so they cannot lie.
+type command struct {
+	key.Binding
+	block string // of the help
+	foot  string // its word in the footer; empty: it is not there
+	act   bool   // it changes something
+	lab   bool   // only in a lab
+	here  func(m *Model) bool
+	run   func(m *Model) tea.Cmd
 }
 
-func bind(help string, keys ...string) key.Binding {
-	return key.NewBinding(key.WithKeys(keys...), key.WithHelp(keys[0], help))
+// Blocks of the help.
+const (
+	moving  = "Move"
+	finding = "Find"
+	looking = "Look"
+	acting  = "Act (each asks first)"
+)
+
+// bind names keys: help shows the first, or name.
+func bind(name, help string, keys ...string) key.Binding {
+	if name == "" {
+		name = keys[0]
+	}
+	return key.NewBinding(key.WithKeys(keys...), key.WithHelp(name, help))
 }
 
-func defaultKeys() keyMap {
-	k := keyMap{
-		Next: bind("next view", "tab", "right"), Prev: bind("previous view", "shift+tab", "left"),
-		Up: bind("up", "up", "k"), Down: bind("down", "down", "j"),
-		PageUp: bind("page up", "pgup", "ctrl+b"), PageDown: bind("page down", "pgdown", "ctrl+f"),
-		Top: bind("first", "home", "g"), Bottom: bind("last", "end", "G"),
-		Open: bind("open", "enter"), Back: bind("back", "esc"), Filter: bind("filter (! excludes)", "/"),
-		Freeze: bind("freeze screen", " "), Help: bind("help", "?"), Quit: bind("quit", "q", "ctrl+c"),
-		Rekey: bind("new TEK", "r"), RekeyKEK: bind("new TEK and KEK", "R"),
-		Kill: bind("kill node (lab)", "K"), Start: bind("start node (lab)", "S"), Clear: bind("clear member", "C"),
-		Remove: bind("remove member", "X"), Handover: bind("make it primary", "H"),
-	}
-	k.Freeze.SetHelp("space", "freeze screen")
-	k.Quit.SetHelp("q", "quit")
-	for _, n := range []string{"1", "2", "3", "4", "5", "6"} {
-		k.Tabs = append(k.Tabs, bind("view "+n, n))
-	}
-	return k
+// do makes a command of what needs no answer.
+func do(f func(m *Model)) func(m *Model) tea.Cmd {
+	return func(m *Model) tea.Cmd { f(m); return nil }
 }
 
-// groups lists all bindings for the help screen, in blocks.
-func (k keyMap) groups() []struct {
-	title string
-	keys  []key.Binding
-} {
-	return []struct {
-		title string
-		keys  []key.Binding
-	}{
-		{"Move", []key.Binding{k.Next, k.Prev, k.Up, k.Down, k.PageUp, k.PageDown, k.Top, k.Bottom, k.Open, k.Back}},
-		{"Look", []key.Binding{k.Filter, k.Freeze, k.Help, k.Quit}},
-		{"Act (each asks first)", []key.Binding{k.Rekey, k.RekeyKEK, k.Clear, k.Remove, k.Handover, k.Kill, k.Start}},
+func page(m *Model) int { return max(m.bodyHeight()-3, 1) }
+
+const far = 1 << 30
+
+// on says where a key has a meaning.
+func hasTable(m *Model) bool { t, _ := m.table(); return t != nil }
+func isDeep(m *Model) bool {
+	return len(m.stack) > 1 || m.top().look.Filter != "" || m.top().place.Group != ""
+}
+func leads(m *Model) bool   { i := m.row(); return i >= 0 && m.current().Place(i).View != "" }
+func hasNode(m *Model) bool { return m.subject().Node != "" }
+func inView(names ...string) func(m *Model) bool {
+	return func(m *Model) bool {
+		return strings.Contains(" "+strings.Join(names, " ")+" ", " "+m.top().place.View+" ")
 	}
+}
+
+// keyMap lists all keys. The order is that of the help, and of the footer.
+func keyMap(views []view.View) []command {
+	all := append(moveKeys(), lookKeys()...)
+	all = append(all, actKeys()...)
+	for i, v := range views {
+		name := v.Name()
+		all = append(all, command{Binding: bind("", "view "+name, fmt.Sprint((i+1)%10)), block: "Views", run: do(func(m *Model) {
+			p := view.Place{View: name}
+			if l := m.roots[name]; l != nil && m.stack[0] != l {
+				p = l.place
+			}
+			m.show(p)
+		})})
+	}
+	return all
+}
+
+func moveKeys() []command {
+	return []command{
+		{Binding: bind("", "next view", "tab", "right", "l"), block: moving, foot: "view", run: do(func(m *Model) { m.turn(1) })},
+		{Binding: bind("", "previous view", "shift+tab", "left", "h"), block: moving, run: do(func(m *Model) { m.turn(-1) })},
+		{Binding: bind("", "open what is chosen", "enter"), block: moving, foot: "open", here: leads, run: do(func(m *Model) { m.enter(m.current().Place(m.row())) })},
+		{Binding: bind("", "back; clears a filter first", "esc", "backspace"), block: moving, foot: "back", here: isDeep, run: do((*Model).back)},
+		{Binding: bind("↑ ↓", "up and down; k and j too", "up", "k"), block: moving, run: do(func(m *Model) { m.move(-1) })},
+		{Binding: bind("", "", "down", "j"), run: do(func(m *Model) { m.move(1) })},
+		{Binding: bind("pgup pgdn", "a page up and down", "pgup", "ctrl+b"), block: moving, run: do(func(m *Model) { m.move(-page(m)) })},
+		{Binding: bind("", "", "pgdown", "ctrl+f"), run: do(func(m *Model) { m.move(page(m)) })},
+		{Binding: bind("home end", "first and last; g and G too", "home", "g"), block: moving, run: do(func(m *Model) { m.move(-far) })},
+		{Binding: bind("", "", "end", "G"), run: do(func(m *Model) { m.move(far) })},
+	}
+}
+
+func lookKeys() []command {
+	return []command{
+		{Binding: bind("", "filter: text !text state=down drops>10", "/"), block: finding, foot: "filter", here: hasTable, run: func(m *Model) tea.Cmd { return m.openPrompt(filterPrompt, m.top().look.Filter) }},
+		{Binding: bind("", "command; tab completes", ":"), block: finding, foot: "command", run: func(m *Model) tea.Cmd { return m.openPrompt(commandPrompt, "") }},
+		{Binding: bind("< >", "sort by the column left and right", ">"), block: finding, here: hasTable, run: do(func(m *Model) { m.sortBy(1) })},
+		{Binding: bind("", "", "<"), run: do(func(m *Model) { m.sortBy(-1) })},
+		{Binding: bind("", "sort the other way round", "o"), block: finding, here: hasTable, run: do(func(m *Model) {
+			if _, look := m.table(); look != nil && look.Sort != "" {
+				look.Desc = !look.Desc
+			}
+		})},
+		{Binding: bind("", "mark, for remove, kill and cut", "v"), block: finding, here: hasTable, run: do(func(m *Model) {
+			if t, look := m.table(); t != nil {
+				look.Mark(t)
+				look.Move(t, 1)
+			}
+		})},
+		{Binding: bind("space", "freeze the screen", " "), block: looking, foot: "freeze", run: do(func(m *Model) {
+			if m.frozen == nil {
+				m.frozen = m.fleet
+			} else {
+				m.frozen = nil
+			}
+		})},
+		{Binding: bind("", "export this page", "ctrl+s", "e"), block: looking, run: func(m *Model) tea.Cmd { return m.openPrompt(commandPrompt, "export "+m.exportName()) }},
+		{Binding: bind("", "next theme", "T"), block: looking, run: do((*Model).nextTheme)},
+		{Binding: bind("", "mouse on and off", "m"), block: looking, run: (*Model).toggleMouse},
+		{Binding: bind("", "help", "?"), block: looking, foot: "help", run: do(func(m *Model) { m.help = newHelp() })},
+		{Binding: bind("", "quit", "q", "ctrl+c"), block: looking, foot: "quit", run: func(*Model) tea.Cmd { return tea.Quit }},
+	}
+}
+
+func actKeys() []command {
+	return []command{
+		{Binding: bind("", "new TEK", "r"), block: acting, foot: "rekey", act: true, run: func(m *Model) tea.Cmd { return m.actOnGroup("rekey") }},
+		{Binding: bind("", "new TEK and KEK", "R"), block: acting, act: true, run: func(m *Model) tea.Cmd { return m.actOnGroup("rekey", "--kek") }},
+		{Binding: bind("", "clear member", "C"), block: acting, foot: "clear", act: true, here: inView("members", "rekey"), run: func(m *Model) tea.Cmd { return m.actOnMember("clear-member", false) }},
+		{Binding: bind("", "remove member, or those marked", "X"), block: acting, foot: "remove", act: true, here: inView("members", "rekey"), run: func(m *Model) tea.Cmd { return m.actOnMember("remove-member", true) }},
+		{Binding: bind("", "make it primary", "H"), block: acting, foot: "primary", act: true, here: inView("coop"), run: (*Model).handover},
+		{Binding: bind("", "plan: what configuration files would change", "p"), block: acting, foot: "plan", here: inView("policy"), run: func(m *Model) tea.Cmd { return m.actOnGroup("plan") }},
+		{Binding: bind("", "apply the plan", "A"), block: acting, foot: "apply", act: true, here: inView("policy"), run: func(m *Model) tea.Cmd { return m.actOnGroup("apply") }},
+		{Binding: bind("", "kill node, or those marked", "K"), block: acting, foot: "kill", act: true, lab: true, here: hasNode, run: func(m *Model) tea.Cmd { return m.actOnNodes("kill") }},
+		{Binding: bind("", "start node", "S"), block: acting, foot: "start", act: true, lab: true, here: hasNode, run: func(m *Model) tea.Cmd { return m.actOnNodes("start") }},
+		{Binding: bind("", "pause node; P again lets it go on", "P"), block: acting, act: true, lab: true, here: hasNode, run: (*Model).pause},
+		{Binding: bind("", "cut the marked nodes off from all others", "D"), block: acting, act: true, lab: true, run: (*Model).cut},
+		{Binding: bind("", "heal all cuts", "U"), block: acting, act: true, lab: true, run: func(m *Model) tea.Cmd { return m.perform("heal") }},
+	}
+}
+
+// command finds what a key does here.
+func (m *Model) command(msg tea.KeyMsg) *command {
+	for i := range m.keys {
+		if key.Matches(msg, m.keys[i].Binding) {
+			return &m.keys[i]
+		}
+	}
+	return nil
+}
+
+// may says why a command cannot be done; empty: it can.
+func (m *Model) may(c *command) string {
+	switch {
+	case c.act && !m.write:
+		return "this console is read-only: start it with --write to act"
+	case c.lab && m.fleet.Lab == "":
+		return "only the nodes of a lab can be handled so: attach with --lab NAME"
+	case c.act && m.frozen != nil:
+		return "the screen is frozen: space lets it go on, then act"
+	}
+	return ""
+}
+
+func (m *Model) do(c *command) tea.Cmd {
+	if why := m.may(c); why != "" {
+		m.say("", errNothing(why))
+		return nil
+	}
+	if m.flash.bad { // the next key has been pressed: the failure has been read
+		m.flash = flash{}
+	}
+	return c.run(m)
+}
+
+func (m *Model) sortBy(step int) {
+	if t, look := m.table(); t != nil {
+		look.SortBy(t, step)
+	}
+}
+
+// nextTheme goes through the themes.
+func (m *Model) nextTheme() {
+	names := theme.Names()
+	for i, n := range names {
+		if n == m.theme.Name {
+			m.setTheme(names[(i+1)%len(names)])
+			return
+		}
+	}
+}
+
+func (m *Model) setTheme(name string) {
+	th, err := theme.New(name)
+	if err != nil {
+		m.say("", err)
+		return
+	}
+	m.theme = th
+	m.say("theme "+th.Name, nil)
 }

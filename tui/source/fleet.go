@@ -4,6 +4,7 @@
 package source
 
 import (
+	"net"
 	"sort"
 	"time"
 
@@ -19,6 +20,7 @@ type Node struct {
 	Snap      *control.Snapshot // nil until first seen; never modified
 	Seen      time.Time         // when the last word came
 	Problem   string            // why it is not connected
+	Operator  bool              // it takes commands from whoever runs the console
 	In, Out   []float64         // packets/s of a member's data path, one value a snapshot, oldest first
 }
 
@@ -141,6 +143,14 @@ func rank(n *Node, g *control.KSGroup) uint64 {
 		r += 1<<61 + min(g.Coop.Term, 1<<60)
 	}
 	return r
+}
+
+// Host drops the port of an address.
+func Host(addr string) string {
+	if h, _, err := net.SplitHostPort(addr); err == nil {
+		return h
+	}
+	return addr
 }
 
 func sortNodes(nodes []Node) {

@@ -175,6 +175,9 @@ func (s *Source) history(ctx context.Context, name string, c *client.Client) {
 func (s *Source) take(name string, w control.Watch) {
 	s.mu.Lock()
 	n := s.nodes[name]
+	if !n.Connected {
+		n.Operator = operates(n.Socket)
+	}
 	n.Connected, n.Problem, n.Seen = true, "", time.Now()
 	if w.Snapshot != nil {
 		if n.Snap != nil && n.Snap.PID != w.Snapshot.PID {
@@ -195,6 +198,20 @@ func (s *Source) take(name string, w control.Watch) {
 	}
 	s.mu.Unlock()
 	s.announce()
+}
+
+// operates says whether a daemon takes commands from this process, by the rule that it goes by itself: root and its own user,
+// who owns its socket, may command. What it refuses all the same it says.
+func operates(socket string) bool {
+	if os.Geteuid() == 0 {
+		return true
+	}
+	info, err := os.Stat(socket)
+	if err != nil {
+		return false
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(st.Uid) == os.Geteuid()
 }
 
 // rate adds the packet rates between the old snapshot and the new one.

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/charmbracelet/lipgloss"
-	"github.com/muesli/termenv"
 )
 
 // Theme is a set of styles.
@@ -16,6 +15,7 @@ type Theme struct {
 	Name string
 
 	Text, Dim, Faint  lipgloss.Style // body, labels, rules and hints
+	Old               lipgloss.Style // data of the past
 	Title, Brand      lipgloss.Style
 	Tab, TabOn        lipgloss.Style
 	Head, Cursor      lipgloss.Style // table header, selected row
@@ -24,6 +24,17 @@ type Theme struct {
 	BarFull, BarEmpty lipgloss.Style
 	Key, KeyText      lipgloss.Style // footer: the key, what it does
 	Box               lipgloss.Style // dialogs
+}
+
+// Paper is the background and the plain text's colour of pictures in this theme.
+func (t *Theme) Paper() (back, front string) {
+	switch t.Name {
+	case "light":
+		return "#ffffff", string(palettes["light"].text)
+	case "contrast", "mono":
+		return "#000000", "#ffffff"
+	}
+	return "#14181f", string(palettes["dark"].text)
 }
 
 type palette struct{ text, dim, faint, accent, ok, warn, bad, cursorBG, cursorFG, tabBG lipgloss.Color }
@@ -37,16 +48,15 @@ var palettes = map[string]palette{
 // Names lists the themes.
 func Names() []string { return []string{"dark", "light", "contrast", "mono"} }
 
-// New returns a theme by name. With NO_COLOR set, or on a terminal without colours, it is mono whatever the name.
+// New returns a theme by name. With NO_COLOR set it is mono whatever the name.
 func New(name string) (*Theme, error) {
 	if name == "" {
 		name = "dark"
 	}
-	if os.Getenv("NO_COLOR") != "" || name == "mono" {
-		lipgloss.SetColorProfile(termenv.Ascii)
-		return build("mono", palettes["dark"]), nil
-	}
 	p, ok := palettes[name]
+	if ok && os.Getenv("NO_COLOR") != "" || name == "mono" {
+		return mono(), nil
+	}
 	if !ok {
 		return nil, fmt.Errorf("theme %q is unknown: use one of %s", name, strings.Join(Names(), ", "))
 	}
@@ -59,7 +69,7 @@ func build(name string, p palette) *Theme {
 	fg := func(c lipgloss.Color) lipgloss.Style { return lipgloss.NewStyle().Foreground(c) }
 	t := &Theme{
 		Name: name,
-		Text: fg(p.text), Dim: fg(p.dim), Faint: fg(p.faint),
+		Text: fg(p.text), Dim: fg(p.dim), Faint: fg(p.faint), Old: fg(p.faint),
 		Title: fg(p.text).Bold(true), Brand: fg(p.accent).Bold(true),
 		Tab: fg(p.dim).Padding(0, 1), TabOn: lipgloss.NewStyle().Foreground(lipgloss.Color("#ffffff")).Background(p.tabBG).Bold(true).Padding(0, 1),
 		Head: fg(p.dim).Bold(true), Cursor: lipgloss.NewStyle().Foreground(p.cursorFG).Background(p.cursorBG).Bold(true),
@@ -68,11 +78,20 @@ func build(name string, p palette) *Theme {
 		Key: fg(p.accent).Bold(true), KeyText: fg(p.dim),
 		Box: lipgloss.NewStyle().Border(lipgloss.RoundedBorder()).BorderForeground(p.accent).Padding(1, 2),
 	}
-	if name == "mono" {
-		t.TabOn = lipgloss.NewStyle().Reverse(true).Padding(0, 1)
-		t.Cursor = lipgloss.NewStyle().Reverse(true)
-	}
 	return t
+}
+
+// mono has no colours: what a terminal without them can do is bold, faint and reverse.
+func mono() *Theme {
+	plain := lipgloss.NewStyle()
+	bold, faint := plain.Bold(true), plain.Faint(true)
+	return &Theme{
+		Name: "mono",
+		Text: plain, Dim: plain, Faint: faint, Old: faint, Title: bold, Brand: bold,
+		Tab: plain.Padding(0, 1), TabOn: plain.Reverse(true).Padding(0, 1), Head: bold, Cursor: plain.Reverse(true),
+		OK: plain, Warn: bold, Bad: bold, Accent: bold, BarFull: plain, BarEmpty: faint, Key: bold, KeyText: plain,
+		Box: plain.Border(lipgloss.RoundedBorder()).Padding(1, 2),
+	}
 }
 
 // Level is how well something is.

@@ -13,75 +13,56 @@ import (
 
 // Coop shows the key servers that run groups together: who is primary, who serves, who hears whom, and what is wrong. The
 // show verb prints it in the words of existing products (Print).
-type Coop struct{ Group string } // empty: all groups
+type Coop struct{}
 
 // Name implements View.
 func (Coop) Name() string { return "coop" }
 
-// groups are those that several key servers share.
-func (v Coop) groups(fleet *source.Fleet) []*source.Cooperation {
+// shared are the groups that several key servers share.
+func shared(fleet *source.Fleet, group string) []*source.Cooperation {
 	var out []*source.Cooperation
-	for _, g := range fleet.Groups() {
-		if c := fleet.Cooperation(g); c != nil && (v.Group == "" || v.Group == g) {
+	for _, g := range limited(fleet, group) {
+		if c := fleet.Cooperation(g); c != nil {
 			out = append(out, c)
 		}
 	}
 	return out
 }
 
-// Rows implements View: a key server of each group.
-func (v Coop) Rows(f *Frame) []string {
-	names := []string{}
-	for _, c := range v.groups(f.Fleet) {
-		for i := range c.Servers {
-			names = append(names, c.Servers[i].Name)
-		}
-	}
-	return names
+// seat is a key server in a group.
+type seat struct {
+	of *source.Cooperation
+	*source.Server
 }
 
-// GroupAt is the group of the row under the cursor.
-func (v Coop) GroupAt(f *Frame) string {
-	row := f.Cursor
-	for _, c := range v.groups(f.Fleet) {
-		if row < len(c.Servers) {
-			return c.Group
-		}
-		row -= len(c.Servers)
-	}
-	return ""
-}
-
-// Draw implements View.
-func (v Coop) Draw(f *Frame) []string {
-	groups := v.groups(f.Fleet)
+// Page implements View: a row for each key server of each group.
+func (Coop) Page(f *Frame) *Page {
+	groups := shared(f.Fleet, f.Group)
 	if len(groups) == 0 {
-		return f.clip([]string{
+		return &Page{Head: []string{
 			"", "  " + f.Theme.Title.Render("Every key server here is alone."), "",
 			"  " + f.Theme.Dim.Render("Several that run a group together are named"),
 			"  " + f.Theme.Dim.Render("in each other's configuration: cooperation."),
-		})
+		}}
 	}
-	var out []string
-	var chosen *source.Server
-	var of *source.Cooperation
-	first := 0
+	p := &Page{Title: "KEY SERVERS", Want: 8}
+	var seats []seat
 	for _, c := range groups {
-		out = append(out, f.coopHead(c))
-		out = append(out, f.coopBanners(c, true)...)
-		t := f.coopTable(c)
-		if t.Cursor = f.Cursor - first; t.Cursor < 0 || t.Cursor >= len(c.Servers) {
-			t.Cursor = -1
-		} else {
-			chosen, of = &c.Servers[t.Cursor], c
+		p.Head = append(p.Head, f.coopHead(c))
+		p.Head = append(p.Head, f.coopBanners(c, true)...)
+		for i := range c.Servers {
+			seats = append(seats, seat{c, &c.Servers[i]})
 		}
-		first += len(c.Servers)
-		out = append(out, t.View(f.Theme, f.Width, len(t.Rows)+1)...)
 	}
-	if chosen != nil {
-		out = append(out, f.coopDetail(of, chosen)...)
+	p.Table = f.coopTable(seats)
+	p.Subject = func(i int) Subject { return Subject{Group: seats[i].of.Group, Node: seats[i].Name} }
+	p.Foot = func(i, _ int) []string {
+		if i < 0 {
+			return nil
+		}
+		return f.coopDetail(seats[i].of, seats[i].Server)
 	}
-	return f.clip(out)
+	return p
 }
 
 // coopHead is the line over a group's key servers.
@@ -104,7 +85,7 @@ func (f *Frame) coopHead(c *source.Cooperation) string {
 		}
 		right = t.State(level, "primary "+strings.Join(names, ", "))
 	}
-	return f.section("KEY SERVERS of group "+c.Group, t.Dim.Render("split: "+c.Split+"  ")+right)
+	return f.section("COOPERATION of group "+c.Group, t.Dim.Render("split: "+c.Split+"  ")+right)
 }
 
 // since prints how long ago something was, or a dash.
@@ -137,43 +118,67 @@ func serverState(s *source.Server) (theme.Level, string) {
 	return theme.Good, "serves"
 }
 
-// coopTable lists the key servers of a group.
-func (f *Frame) coopTable(c *source.Cooperation) *widget.Table {
-	t := &widget.Table{Cursor: -1, Columns: []widget.Column{
-		{Title: " KEY SERVER"}, {Title: "ROLE"}, {Title: "STATE"}, {Title: "ADDRESS", Drop: 4}, {Title: "PRIO", Right: true, Drop: 2}, {Title: "TERM", Right: true},
-		{Title: "EPOCH", Right: true}, {Title: "MEMBERS", Right: true, Drop: 1}, {Title: "HAS", Right: true, Drop: 5}, {Title: "HEARS", Flex: true, Min: 12},
-	}}
-	for i := range c.Servers {
-		s := &c.Servers[i]
-		level, word := serverState(s)
-		row := []string{" " + s.Name, "-", f.Theme.State(level, word), s.Address, "-", "-", "-", "-", "-", ""}
-		number := func(at int, n any) { row[at] = fmt.Sprint(n) }
-		if self := s.Self(); self != nil {
-			row[1] = f.coopRole(self.Role)
-			number(4, self.Priority)
-			number(5, self.Term)
-			number(6, self.Epoch)
-			number(7, registeredWith(s.Group, self.ID))
-			row[8] = fmt.Sprintf("%d/%d", self.Version.Term, self.Version.N)
-			row[9] = f.hears(c, self)
-		} else if p := s.Told; s.Lives() {
-			row[1] = f.coopRole(p.Role)
-			number(4, p.Priority)
-			number(5, p.Term)
-			number(6, p.Epoch)
-			number(7, p.Members)
-			row[8] = fmt.Sprintf("%d/%d", p.Has.Term, p.Has.N)
-		}
-		t.Rows = append(t.Rows, row)
+// coopTable lists key servers.
+func (f *Frame) coopTable(seats []seat) *widget.Table {
+	t := &widget.Table{
+		Len: len(seats), ID: func(i int) string { return seats[i].of.Group + "/" + seats[i].Name },
+		Old: func(i int) bool { return !seats[i].Lives() },
 	}
+	column := func(c widget.Column, cell func(s *seat) widget.Cell) {
+		c.Cell = func(i int) widget.Cell { return cell(&seats[i]) }
+		t.Columns = append(t.Columns, c)
+	}
+	column(widget.Column{Title: " KEY SERVER", Key: "ks"}, func(s *seat) widget.Cell { return widget.Text(" " + s.Name) })
+	if len(seats) > 0 && seats[0].of.Group != seats[len(seats)-1].of.Group {
+		column(widget.Column{Title: "GROUP"}, func(s *seat) widget.Cell { return widget.Text(s.of.Group) })
+	}
+	// told is what a key server says of itself, or, if it does not answer, what another one has heard.
+	told := func(self func(*control.Coop) widget.Cell, peer func(*control.CoopPeer) widget.Cell) func(s *seat) widget.Cell {
+		return func(s *seat) widget.Cell {
+			switch c := s.Self(); {
+			case c != nil:
+				return self(c)
+			case s.Lives():
+				return peer(s.Told)
+			}
+			return widget.None()
+		}
+	}
+	column(widget.Column{Title: "ROLE"}, told(func(c *control.Coop) widget.Cell { return f.coopRole(c.Role) }, func(p *control.CoopPeer) widget.Cell { return f.coopRole(p.Role) }))
+	column(widget.Column{Title: "STATE"}, func(s *seat) widget.Cell { return widget.State(serverState(s.Server)) })
+	column(widget.Column{Title: "ADDRESS", Drop: 4}, func(s *seat) widget.Cell { return widget.Text(s.Address) })
+	column(widget.Column{Title: "PRIO", Right: true, Drop: 2}, told(func(c *control.Coop) widget.Cell { return widget.Int(c.Priority) }, func(p *control.CoopPeer) widget.Cell { return widget.Int(p.Priority) }))
+	column(widget.Column{Title: "TERM", Right: true}, told(func(c *control.Coop) widget.Cell { return widget.Int(c.Term) }, func(p *control.CoopPeer) widget.Cell { return widget.Int(p.Term) }))
+	column(widget.Column{Title: "EPOCH", Right: true}, told(func(c *control.Coop) widget.Cell { return widget.Int(c.Epoch) }, func(p *control.CoopPeer) widget.Cell { return widget.Int(p.Epoch) }))
+	column(widget.Column{Title: "MEMBERS", Right: true, Drop: 1}, func(s *seat) widget.Cell {
+		switch c := s.Self(); {
+		case c != nil:
+			return widget.Int(registeredWith(s.Group, c.ID))
+		case s.Lives():
+			return widget.Int(s.Told.Members)
+		}
+		return widget.None()
+	})
+	column(widget.Column{Title: "HAS", Right: true, Drop: 5}, told(func(c *control.Coop) widget.Cell { return has(c.Version) }, func(p *control.CoopPeer) widget.Cell { return has(p.Has) }))
+	column(widget.Column{Title: "HEARS", Flex: true, Min: 12}, func(s *seat) widget.Cell {
+		if c := s.Self(); c != nil {
+			return widget.Text(f.hears(s.of, c))
+		}
+		return widget.Text("")
+	})
 	return t
 }
 
-func (f *Frame) coopRole(role string) string {
+func has(v control.CoopVersion) widget.Cell {
+	text := fmt.Sprintf("%d/%d", v.Term, v.N)
+	return widget.Cell{Text: text, Num: float64(v.Term)*1e12 + float64(v.N), IsNum: true, Out: text}
+}
+
+func (f *Frame) coopRole(role string) widget.Cell {
 	if role == control.RolePrimary {
-		return f.Theme.Accent.Render(role)
+		return widget.Text(f.Theme.Accent.Render(role))
 	}
-	return role
+	return widget.Text(role)
 }
 
 // registeredWith counts the members that registered with a key server itself.

@@ -18,6 +18,7 @@ import (
 	"github.com/getvpn/getvpn/tui/source"
 	"github.com/getvpn/getvpn/tui/source/sourcetest"
 	"github.com/getvpn/getvpn/tui/theme"
+	"github.com/getvpn/getvpn/tui/widget"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden texts")
@@ -29,8 +30,11 @@ func frame(t *testing.T, f *source.Fleet) *Frame {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Frame{Theme: th, Fleet: f, Width: 120, Height: 1000, Cursor: -1}
+	return &Frame{Theme: th, Fleet: f, Width: 120, Height: 1000}
 }
+
+// drawn is a page as it is printed.
+func drawn(v View, f *Frame) []string { return v.Page(f).Draw(f, &widget.Look{Still: true}) }
 
 // TestShowCoop: the printed form has the lines that scripts for existing products read, to the letter.
 func TestShowCoop(t *testing.T) {
@@ -66,14 +70,16 @@ func TestShowCoop(t *testing.T) {
 	if !strings.Contains(alone, "*NO* redundancy configured for this group") {
 		t.Errorf("alone: %s", alone)
 	}
-	if other := (Coop{Group: "red"}).Print(frame(t, sourcetest.Coop())); len(other) != 1 || !strings.Contains(other[0], "red") {
+	red := frame(t, sourcetest.Coop())
+	red.Group = "red"
+	if other := (Coop{}).Print(red); len(other) != 1 || !strings.Contains(other[0], "red") {
 		t.Errorf("another group: %q", other)
 	}
 }
 
 // TestCoopJSON: the keys are those of the parsers that others have written for the same command.
 func TestCoopJSON(t *testing.T) {
-	b, err := json.Marshal(Coop{Group: "blue"}.Data(sourcetest.Split()))
+	b, err := json.Marshal(Coop{}.Data(sourcetest.Split(), "blue"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +107,7 @@ func TestCoopJSON(t *testing.T) {
 		got.Groups[1].Sessions[1].Status != "Dead" || got.Groups[1].Sessions[0].Counters.Sent != 226 || got.Groups[2].Coop.Term != 4 {
 		t.Errorf("%s", b)
 	}
-	well, err := json.Marshal(Coop{Group: "blue"}.Data(sourcetest.Coop()))
+	well, err := json.Marshal(Coop{}.Data(sourcetest.Coop(), "blue"))
 	if err != nil || bytes.Contains(well, []byte(`"split_since"`)) || !bytes.Contains(b, []byte(`"split_since"`)) {
 		t.Errorf("a split that is none begins: %v %s", err, well)
 	}
@@ -188,7 +194,7 @@ func TestBanners(t *testing.T) {
 		if got := strings.Join(kinds, " "); got != row.kinds || !strings.Contains(strings.Join(texts, "\n"), row.says) {
 			t.Errorf("%s: %s\n%s", row.name, got, strings.Join(texts, "\n"))
 		}
-		_ = Coop{}.Draw(frame(t, f))
+		_ = drawn(Coop{}, frame(t, f))
 	}
 }
 
@@ -216,7 +222,7 @@ func TestLongDifference(t *testing.T) {
 	}
 	fr := frame(t, f)
 	fr.Width, fr.Height = 60, 16
-	screen := strings.Join(Coop{}.Draw(fr), "\n")
+	screen := strings.Join(drawn(Coop{}, fr), "\n")
 	for _, want := range []string{"\n ks1 ", "\n ks2 ", "\n ks3 ", "- permit ip 10.1.0.0/16 10.1.0.0/16", "and 197 more; getvpn-tui show coop blue"} {
 		if !strings.Contains(screen, want) {
 			t.Errorf("no %q on the screen:\n%s", want, screen)

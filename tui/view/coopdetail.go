@@ -37,7 +37,7 @@ func (f *Frame) coopDetail(c *source.Cooperation, s *source.Server) []string {
 	out := []string{"", f.section(s.Name+" in group "+c.Group, t.Dim.Render(fmt.Sprintf("timers %s: announce %gs, dead %gs, query %gs x %d", self.Profile,
 		self.AnnInterval, self.DeadInterval, self.Query, self.QueryRetries)))}
 	out = append(out, " "+field("follows", follows(c, self))+next+field("replicated", fmt.Sprintf("%d/%d", self.Replicated.Term, self.Replicated.N)))
-	out = append(out, f.linkTable(c, self).View(t, f.Width, len(self.Peers)+1)...)
+	out = append(out, f.linkTable(c, self).View(t, nil, f.Width, len(self.Peers)+1)...)
 	if len(self.History) > 0 {
 		out = append(out, f.section("PRIMARIES that "+s.Name+" has seen", ""))
 		for i := len(self.History) - 1; i >= 0; i-- { // newest first: what does not fit is old
@@ -71,26 +71,35 @@ func follows(c *source.Cooperation, self *control.Coop) string {
 
 // linkTable lists the links of a key server.
 func (f *Frame) linkTable(c *source.Cooperation, self *control.Coop) *widget.Table {
-	t := &widget.Table{Cursor: -1, Columns: []widget.Column{
-		{Title: " PEER"}, {Title: "LINK"}, {Title: "IKE", Drop: 2}, {Title: "HEARD", Right: true}, {Title: "RTT", Right: true}, {Title: "CLOCK", Right: true, Drop: 3},
-		{Title: "POLICY", Drop: 1}, {Title: "ANN OUT", Right: true, Drop: 6}, {Title: "ANN IN", Right: true, Drop: 5}, {Title: "AGAIN", Right: true, Drop: 7},
-		{Title: "QUEUE", Right: true, Drop: 8}, {Title: "DROPS", Right: true, Drop: 4},
-	}}
-	for i := range self.Peers {
-		p := &self.Peers[i]
-		heard, policy := "never", f.Theme.State(theme.Good, "same")
-		if p.Heard >= 0 {
-			heard = fmt.Sprintf("%.1fs", p.Heard)
+	t := &widget.Table{Len: len(self.Peers), ID: func(i int) string { return c.Name(self.Peers[i].ID) }}
+	column := func(col widget.Column, cell func(p *control.CoopPeer) widget.Cell) {
+		col.Cell = func(i int) widget.Cell { return cell(&self.Peers[i]) }
+		t.Columns = append(t.Columns, col)
+	}
+	column(widget.Column{Title: " PEER"}, func(p *control.CoopPeer) widget.Cell { return widget.Text(" " + c.Name(p.ID)) })
+	column(widget.Column{Title: "LINK"}, func(p *control.CoopPeer) widget.Cell { return widget.State(linkLevel(p.Link), p.Link) })
+	column(widget.Column{Title: "IKE", Drop: 2}, func(p *control.CoopPeer) widget.Cell { return widget.Text(p.IKE) })
+	column(widget.Column{Title: "HEARD", Right: true}, func(p *control.CoopPeer) widget.Cell {
+		if p.Heard < 0 {
+			return widget.Text("never")
 		}
+		return widget.Num(p.Heard, fmt.Sprintf("%.1fs", p.Heard))
+	})
+	column(widget.Column{Title: "RTT", Right: true}, func(p *control.CoopPeer) widget.Cell { return widget.Text(fmt.Sprintf("%.1fms", p.RTT)) })
+	column(widget.Column{Title: "CLOCK", Right: true, Drop: 3}, func(p *control.CoopPeer) widget.Cell { return widget.Text(fmt.Sprintf("%+.0fms", p.ClockOffset)) })
+	column(widget.Column{Title: "POLICY", Drop: 1}, func(p *control.CoopPeer) widget.Cell {
 		switch {
 		case p.Heard < 0:
-			policy = "-"
+			return widget.None()
 		case !p.SamePolicy:
-			policy = f.Theme.State(theme.Broken, "differs")
+			return widget.State(theme.Broken, "differs")
 		}
-		t.Rows = append(t.Rows, []string{" " + c.Name(p.ID), f.Theme.State(linkLevel(p.Link), p.Link), p.IKE, heard, fmt.Sprintf("%.1fms", p.RTT),
-			fmt.Sprintf("%+.0fms", p.ClockOffset), policy, widget.Count(float64(p.AnnSent + p.AnnSentReply)), widget.Count(float64(p.AnnRecv + p.AnnRecvReply)),
-			widget.Count(float64(p.Retransmits)), widget.Count(float64(p.Queue)), widget.Count(float64(p.Drops))})
-	}
+		return widget.State(theme.Good, "same")
+	})
+	column(widget.Column{Title: "ANN OUT", Right: true, Drop: 6}, func(p *control.CoopPeer) widget.Cell { return widget.Short(p.AnnSent + p.AnnSentReply) })
+	column(widget.Column{Title: "ANN IN", Right: true, Drop: 5}, func(p *control.CoopPeer) widget.Cell { return widget.Short(p.AnnRecv + p.AnnRecvReply) })
+	column(widget.Column{Title: "AGAIN", Right: true, Drop: 7}, func(p *control.CoopPeer) widget.Cell { return widget.Short(p.Retransmits) })
+	column(widget.Column{Title: "QUEUE", Right: true, Drop: 8}, func(p *control.CoopPeer) widget.Cell { return widget.Short(p.Queue) })
+	column(widget.Column{Title: "DROPS", Right: true, Drop: 4}, func(p *control.CoopPeer) widget.Cell { return widget.Short(p.Drops) })
 	return t
 }

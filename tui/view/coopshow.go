@@ -77,14 +77,14 @@ type CoopCounters struct {
 const coopProtocol = "getvpn"
 
 // statuses lists the groups of all key servers that answer.
-func (v Coop) statuses(fleet *source.Fleet) []CoopStatus {
+func statuses(fleet *source.Fleet, group string) []CoopStatus {
 	out := []CoopStatus{}
 	for _, n := range fleet.KeyServers() {
 		if n.Snap == nil || n.Snap.KS == nil || !n.Connected {
 			continue
 		}
 		for i := range n.Snap.KS.Groups {
-			if g := &n.Snap.KS.Groups[i]; v.Group == "" || v.Group == g.Name {
+			if g := &n.Snap.KS.Groups[i]; group == "" || group == g.Name {
 				out = append(out, coopStatus(&n, g))
 			}
 		}
@@ -140,12 +140,12 @@ func title(word string) string {
 }
 
 // Print is what `show coop` prints: the lines and labels that scripts for existing products read, then what only we have.
-func (v Coop) Print(f *Frame) []string {
+func (Coop) Print(f *Frame) []string {
 	var out []string
 	line := func(depth int, format string, args ...any) {
 		out = append(out, strings.Repeat(" ", depth)+fmt.Sprintf(format, args...))
 	}
-	for _, c := range v.groups(f.Fleet) {
+	for _, c := range shared(f.Fleet, f.Group) {
 		for _, b := range banners(c, f.Fleet) {
 			line(0, "! group %s: %s", b.Group, b.Text)
 			for _, l := range b.Lines {
@@ -153,7 +153,7 @@ func (v Coop) Print(f *Frame) []string {
 			}
 		}
 	}
-	for _, s := range v.statuses(f.Fleet) {
+	for _, s := range statuses(f.Fleet, f.Group) {
 		if out != nil {
 			line(0, "")
 		}
@@ -178,10 +178,10 @@ func (v Coop) Print(f *Frame) []string {
 	}
 	switch {
 	case out != nil:
-	case v.Group == "":
+	case f.Group == "":
 		line(0, "no attached key server has a group")
 	default:
-		line(0, "no attached key server has a group %s", v.Group)
+		line(0, "no attached key server has a group %s", f.Group)
 	}
 	return out
 }
@@ -245,10 +245,10 @@ func (p *CoopSession) print(line printLine, n int, more *control.CoopPeer) {
 }
 
 // Data implements View.
-func (v Coop) Data(fleet *source.Fleet) any {
+func (Coop) Data(fleet *source.Fleet, group string) any {
 	all := []Banner{}
-	for _, c := range v.groups(fleet) {
+	for _, c := range shared(fleet, group) {
 		all = append(all, banners(c, fleet)...)
 	}
-	return map[string]any{"groups": v.statuses(fleet), "banners": all}
+	return map[string]any{"groups": statuses(fleet, group), "banners": all}
 }

@@ -135,3 +135,26 @@ func seconds(s float64) string {
 	}
 	return strings.TrimSuffix(strings.TrimRight(fmt.Sprintf("%.2f", s), "0"), ".")
 }
+
+// short is as much of an SPI as people compare: a KEK has 32 digits.
+func short(spi string) string {
+	if len(spi) > 8 {
+		return spi[:8]
+	}
+	return spi
+}
+
+// left is a key's remaining life in seconds.
+func left(remaining int) widget.Cell {
+	remaining = max(remaining, 0)
+	return widget.Num(float64(remaining), widget.Clock(time.Duration(remaining)*time.Second))
+}
+
+// lifeBar draws the part of a key's life that is left; it compares by that part.
+func (f *Frame) lifeBar(remaining, lifetime, cells int) widget.Cell {
+	part := 0.0
+	if lifetime > 0 {
+		part = float64(max(remaining, 0)) / float64(lifetime)
+	}
+	return widget.Num(part, widget.Bar(f.Theme, lifeLevel(remaining, lifetime), part, cells))
+}

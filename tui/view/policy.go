@@ -8,6 +8,7 @@ import (
 
 	"github.com/getvpn/getvpn/daemon/control"
 	"github.com/getvpn/getvpn/tui/source"
+	"github.com/getvpn/getvpn/tui/theme"
 	"github.com/getvpn/getvpn/tui/widget"
 )
 
@@ -40,13 +41,10 @@ type Rule struct {
 // Name implements View.
 func (Policy) Name() string { return "policy" }
 
-// Rows implements View.
-func (Policy) Rows(*Frame) []string { return nil }
-
 // policies sums the hits of all members for each rule; rules that only one member has (its local ones) are listed too.
-func policies(fleet *source.Fleet) []GroupPolicy {
+func policies(fleet *source.Fleet, group string) []GroupPolicy {
 	out := []GroupPolicy{}
-	for _, name := range fleet.Groups() {
+	for _, name := range limited(fleet, group) {
 		p := GroupPolicy{Group: name, Rules: []Rule{}, Others: []Holder{}}
 		add := func(from, digest string, rules []control.Rule) {
 			if p.From == "" {
@@ -84,37 +82,57 @@ func policies(fleet *source.Fleet) []GroupPolicy {
 	return out
 }
 
-// Draw implements View.
-func (Policy) Draw(f *Frame) []string {
+// Page implements View.
+func (Policy) Page(f *Frame) *Page {
 	if len(f.Fleet.Nodes) == 0 {
 		return nothing(f)
 	}
-	var out []string
-	for _, p := range policies(f.Fleet) {
-		out = append(out, f.section("POLICY of group "+p.Group, f.Theme.Dim.Render(strings.TrimSpace(p.Digest+" from "+p.From))))
-		for _, o := range p.Others {
-			text := fmt.Sprintf("  %s has another one, %s", o.Node, o.Digest)
-			if o.Digest == "" {
-				text = fmt.Sprintf("  %s has none", o.Node)
-			}
-			out = append(out, f.Theme.Warn.Render(ansi.Truncate(text, f.Width, "…")))
-		}
-		t := &widget.Table{Cursor: -1, Columns: []widget.Column{{Title: "  #", Right: true}, {Title: "RULE", Flex: true, Min: 40}, {Title: "TRAFFIC"}, {Title: "OWNER", Drop: 1}, {Title: "HITS", Right: true}}}
-		for i, r := range p.Rules {
-			if !f.match(r.Text + " " + r.Owner) {
-				continue
-			}
-			what := f.Theme.OK.Render("encrypted")
-			if !r.Encrypted {
-				what = f.Theme.Warn.Render("in clear")
-			}
-			t.Rows = append(t.Rows, []string{fmt.Sprintf("  %d", i+1), r.Text, what, r.Owner, widget.Count(float64(r.Hits))})
-		}
-		out = append(out, t.View(f.Theme, f.Width, len(t.Rows)+1)...)
-		out = append(out, f.Theme.Faint.Render(ansi.Truncate("  the first rule that fits decides; what no rule names is in clear", f.Width, "…")), "")
+	type row struct {
+		group string
+		n     int
+		*Rule
 	}
-	return f.clip(out)
+	var rows []row
+	p := &Page{Title: "RULES", Right: "the first that fits decides; what none names is in clear"}
+	all := policies(f.Fleet, f.Group)
+	for k := range all {
+		g := &all[k]
+		p.Head = append(p.Head, f.section("POLICY of group "+g.Group, f.Theme.Dim.Render(strings.TrimSpace(g.Digest+" from "+g.From))))
+		for _, o := range g.Others {
+			text := fmt.Sprintf("%s has another one, %s", o.Node, o.Digest)
+			if o.Digest == "" {
+				text = fmt.Sprintf("%s has none", o.Node)
+			}
+			p.Head = append(p.Head, " "+f.Theme.State(theme.Caution, ansi.Truncate(text, max(1, f.Width-3), "…")))
+		}
+		for i := range g.Rules {
+			rows = append(rows, row{g.Group, i + 1, &g.Rules[i]})
+		}
+	}
+	t := &widget.Table{Len: len(rows), ID: func(i int) string { return rows[i].group + "/" + rows[i].Owner + "/" + rows[i].Text }}
+	column := func(c widget.Column, cell func(r *row) widget.Cell) {
+		c.Cell = func(i int) widget.Cell { return cell(&rows[i]) }
+		t.Columns = append(t.Columns, c)
+	}
+	column(widget.Column{Title: "   #", Key: "n", Right: true}, func(r *row) widget.Cell { return widget.Int(r.n) })
+	if len(all) > 1 {
+		column(widget.Column{Title: "GROUP"}, func(r *row) widget.Cell { return widget.Text(r.group) })
+	}
+	column(widget.Column{Title: "RULE", Flex: true, Min: 40}, func(r *row) widget.Cell { return widget.Text(r.Text) })
+	column(widget.Column{Title: "TRAFFIC"}, func(r *row) widget.Cell {
+		if r.Encrypted {
+			return widget.State(theme.Good, "encrypted")
+		}
+		return widget.State(theme.Neutral, "in clear")
+	})
+	column(widget.Column{Title: "OWNER", Drop: 1}, func(r *row) widget.Cell { return widget.Text(r.Owner) })
+	column(widget.Column{Title: "HITS", Right: true}, func(r *row) widget.Cell { return widget.Short(r.Hits) })
+	p.Table = t
+	p.Subject = func(i int) Subject { return Subject{Group: rows[i].group} }
+	return p
 }
 
 // Data implements View.
-func (Policy) Data(fleet *source.Fleet) any { return map[string]any{"policies": policies(fleet)} }
+func (Policy) Data(fleet *source.Fleet, group string) any {
+	return map[string]any{"policies": policies(fleet, group)}
+}

@@ -17,7 +17,7 @@ func TestPolicyDigests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &Frame{Theme: th, Fleet: sourcetest.Fleet(), Width: 80, Height: 24, Cursor: -1}
+	f := &Frame{Theme: th, Fleet: sourcetest.Fleet(), Width: 80, Height: 24}
 	for i := range f.Fleet.Nodes {
 		switch s := f.Fleet.Nodes[i].Snap; {
 		case s == nil:
@@ -29,7 +29,7 @@ func TestPolicyDigests(t *testing.T) {
 			s.GM.Groups[0].PolicyDigest = "00eb3d734dcc"
 		}
 	}
-	text := ansi.Strip(strings.Join(Policy{}.Draw(f), "\n"))
+	text := ansi.Strip(strings.Join(drawn(Policy{}, f), "\n"))
 	for _, want := range []string{"00eb3d734dcc from ks1", "gm2 has another one, 7e03a399baf5", "gm3 has none"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is missing in:\n%s", want, text)
@@ -38,7 +38,7 @@ func TestPolicyDigests(t *testing.T) {
 	if strings.Contains(text, "gm1 has") {
 		t.Errorf("gm1 has the same:\n%s", text)
 	}
-	b, err := json.Marshal(Policy{}.Data(f.Fleet))
+	b, err := json.Marshal(Policy{}.Data(f.Fleet, ""))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,9 +16,9 @@ func TestRekeyStatus(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &Frame{Theme: th, Fleet: sourcetest.Fleet(), Width: 80, Height: 24, Cursor: -1}
-	text := ansi.Strip(strings.Join(Rekey{}.Draw(f), "\n"))
-	for _, want := range []string{"GM REKEY STATUS of group blue", "172.16.4.2", "MISSED", "ACKED", "18.4 ms"} {
+	f := &Frame{Theme: th, Fleet: sourcetest.Fleet(), Width: 80, Height: 24}
+	text := ansi.Strip(strings.Join(drawn(Rekey{}, f), "\n"))
+	for _, want := range []string{"ROLLOVER of group blue", "GM REKEY STATUS", "gm4", "MISSED", "ACKED", "18.4 ms", "LOST if the old TEK ended now: gm3", "waited for 1"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is missing in 80 columns:\n%s", want, text)
 		}
@@ -28,10 +28,12 @@ func TestRekeyStatus(t *testing.T) {
 			t.Errorf("a line of %d columns: %s", n, line)
 		}
 	}
-	if got := ansi.Strip(strings.Join(Rekey{Group: "red"}.Draw(f), "\n")); !strings.Contains(got, "no key server knows a group red") {
+	red := *f
+	red.Group = "red"
+	if got := ansi.Strip(strings.Join(drawn(Rekey{}, &red), "\n")); !strings.Contains(got, "no key server here sends rekeys of a group red") {
 		t.Errorf("an unknown group prints %q", got)
 	}
-	b, err := json.Marshal(Rekey{Group: "blue"}.Data(f.Fleet))
+	b, err := json.Marshal(Rekey{}.Data(f.Fleet, "blue"))
 	if err != nil {
 		t.Fatal(err)
 	}

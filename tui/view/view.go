@@ -1,6 +1,6 @@
-// Package view draws what the console knows. A View is a pure function from a source.Fleet to lines of text, and to the
-// values that `getvpn-tui show` prints as JSON: the screen and the script see the same things. Labels are those that
-// operators of group VPNs know.
+// Package view draws what the console knows. A View is a pure function from a source.Fleet to a Page: lines, a table and
+// what is to be said of its rows; and to the values that `getvpn-tui show` prints as JSON. The screen, exports and scripts
+// see the same things. Labels are those that operators of group VPNs know.
 package view
 
 import (
@@ -14,80 +14,90 @@ import (
 	"github.com/getvpn/getvpn/tui/widget"
 )
 
+// Place is a view, and what it is limited to.
+type Place struct {
+	View  string // its name; empty: nowhere
+	Group string // empty: all
+	Node  string // of a node view
+	SPI   string // of an SA view
+}
+
+// Crumb is the place in a line of places.
+func (p Place) Crumb() string {
+	switch {
+	case p.SPI != "":
+		return "SA " + p.SPI
+	case p.Node != "":
+		return p.Node
+	case p.Group != "":
+		return p.View + " of " + p.Group
+	}
+	return p.View
+}
+
 // Frame is what a view may draw on and with.
 type Frame struct {
 	Theme         *theme.Theme
 	Fleet         *source.Fleet
 	Width, Height int
-	Cursor        int    // selected row
-	Offset        int    // first row shown; the view keeps the cursor visible
-	Filter        string // rows must contain it; "!word" excludes
-	Node          string // the node that a node view shows
+	Scroll        int // of a page without a table
+	Place
 }
 
 // View is one screen of the console.
 type View interface {
 	// Name is the word that commands use: members.
 	Name() string
-	// Rows names what the cursor can stand on, top to bottom: node names, or nothing where rows are not objects.
-	Rows(f *Frame) []string
-	// Draw returns at most f.Height lines.
-	Draw(f *Frame) []string
-	// Data is what `show --json` prints.
-	Data(fleet *source.Fleet) any
+	// Page is what the screen shows.
+	Page(f *Frame) *Page
+	// Data is what `show --json` prints, of one group or, with an empty name, of all.
+	Data(fleet *source.Fleet, group string) any
 }
 
 // All returns the views in the order of their tabs.
 func All() []View {
-	return []View{Overview{}, Members{}, Keys{}, Policy{}, Events{}, Coop{}}
+	return []View{Pulse{}, Members{}, Rekey{}, Coop{}, SAs{}, Policy{}, Events{}}
 }
+
+// inner are the views that are entered from others.
+func inner() []View { return []View{Node{}, SA{}} }
+
+// old are the names that views had before.
+var old = map[string]string{"overview": "pulse", "keys": "sas", "traffic": "sas"}
 
 // Printer is a view that is printed in other words than the screen has.
 type Printer interface{ Print(f *Frame) []string }
 
-// Printed returns the views that the show verb knows: those of the screen, and those that only scripts ask for.
-func Printed() []View { return append(All(), Rekey{}) }
-
-// ByName finds a view for the show verb.
-func ByName(name string) (View, error) {
+// Names lists the views by name.
+func Names() []string {
 	var names []string
-	for _, v := range Printed() {
+	for _, v := range All() {
+		names = append(names, v.Name())
+	}
+	return names
+}
+
+// ByName finds a view.
+func ByName(name string) (View, error) {
+	if now := old[name]; now != "" {
+		name = now
+	}
+	for _, v := range append(All(), inner()...) {
 		if v.Name() == name {
 			return v, nil
 		}
-		names = append(names, v.Name())
 	}
-	return nil, fmt.Errorf("there is no view %q: use one of %s", name, strings.Join(names, ", "))
+	return nil, fmt.Errorf("there is no view %q: use one of %s", name, strings.Join(Names(), ", "))
 }
 
-// Of limits a view to a group, if it can be.
-func Of(v View, group string) View {
-	switch v.(type) {
-	case Rekey:
-		return Rekey{Group: group}
-	case Coop:
-		return Coop{Group: group}
-	}
-	return v
-}
+// groups are those that a frame is about.
+func (f *Frame) groups() []string { return limited(f.Fleet, f.Group) }
 
-// match applies the filter to a row's text.
-func (f *Frame) match(text string) bool {
-	want := strings.ToLower(f.Filter)
-	if want == "" {
-		return true
+func limited(fleet *source.Fleet, group string) []string {
+	if group == "" {
+		return fleet.Groups()
 	}
-	text = strings.ToLower(text)
-	for _, word := range strings.Fields(want) {
-		if w, not := strings.CutPrefix(word, "!"); not {
-			if w != "" && strings.Contains(text, w) {
-				return false
-			}
-		} else if !strings.Contains(text, word) {
-			return false
-		}
-	}
-	return true
+	return []string{group}
 }
 
 // section is a heading over a part of a screen.
@@ -102,6 +112,9 @@ func (f *Frame) section(title, right string) string {
 	return head + t.Faint.Render(strings.Repeat("─", max(rule, 0))) + tail
 }
 
+// stateDown is the state of a node that does not answer.
+const stateDown = "down"
+
 // nodeState says how a node is, in a word.
 func nodeState(f *source.Fleet, n *source.Node) (theme.Level, string) {
 	switch {
@@ -110,7 +123,7 @@ func nodeState(f *source.Fleet, n *source.Node) (theme.Level, string) {
 	case !n.Connected && n.Snap == nil:
 		return theme.Broken, "unreachable"
 	case !n.Connected:
-		return theme.Broken, "down"
+		return theme.Broken, stateDown
 	case n.Role == control.RoleKeyServer:
 		return serverWord(n)
 	}
@@ -201,19 +214,47 @@ func clock(t time.Time) string {
 	return t.Local().Format("15:04:05")
 }
 
-// top returns the largest counter, "replay 12".
-func top(counters []control.Counter) string {
-	best := control.Counter{}
+// worst returns the largest counter.
+func worst(counters []control.Counter) (best control.Counter) {
 	for _, c := range counters {
-		// The key server repeats rekeys on purpose: copies are not a fault.
-		if c.Name != "duplicate" && c.Name != "ack-duplicate" && c.Count > best.Count {
+		if !copies(c.Name) && c.Count > best.Count {
 			best = c
 		}
 	}
-	if best.Count == 0 {
+	return best
+}
+
+// copies says whether a counter is of rekeys or answers that came twice: they are repeated on purpose, and no fault.
+func copies(name string) bool { return name == "duplicate" || name == "ack-duplicate" }
+
+// reason prints a counter, "replay 12", or a dash.
+func reason(c control.Counter) string {
+	if c.Count == 0 {
 		return "-"
 	}
-	return fmt.Sprintf("%s %s", best.Name, widget.Count(float64(best.Count)))
+	return fmt.Sprintf("%s %s", c.Name, widget.Count(float64(c.Count)))
+}
+
+// drops lists what a daemon has dropped, of its control and its data plane.
+func drops(s *control.Snapshot) []control.Counter {
+	out := append([]control.Counter{}, s.Drops...)
+	if s.GM != nil {
+		out = append(out, s.GM.DataPath.Drops...)
+	}
+	return out
+}
+
+// dropped sums up what a member's data path has dropped, and names the first reason of all.
+func dropped(s *control.Snapshot) (n uint64, top string) {
+	if s.GM != nil {
+		for _, c := range s.GM.DataPath.Drops {
+			n += c.Count
+		}
+	}
+	if w := worst(drops(s)); w.Count > 0 {
+		top = reason(w)
+	}
+	return n, top
 }
 
 // rate prints the newest value, or a dash while there is none.

@@ -12,74 +12,62 @@ import (
 // Column of a Table.
 type Column struct {
 	Title string
-	Right bool // right-aligned
-	Min   int  // least width before the column is dropped from a narrow screen; 0 = the width of its content
-	Drop  int  // columns with the highest Drop go first when the screen is narrow; 0 stays to the end
-	Flex  bool // takes what width is left, and is cut first
+	Key   string // what filters and commands call it; empty: its title in small letters
+	Right bool   // right-aligned
+	Min   int    // least width; 0 = the width of its content
+	Drop  int    // columns with the highest Drop go first when the screen is narrow; 0 stays to the end
+	Flex  bool   // takes what width is left, and is cut first
+
+	Cell func(row int) Cell
 }
 
-// Table draws rows under a header. Cells may hold styled text; widths are those that a terminal shows.
+// Table is rows under a header. Its cells are asked for when they are needed: those that are on the screen, those of the
+// column that it is sorted by, all only for a search. A Table does not change; Look is how it is looked at.
 type Table struct {
 	Columns []Column
-	Rows    [][]string
-	Cursor  int // selected row, -1 none
-	Offset  int // first row shown
+	Len     int
+	ID      func(row int) string // the object of a row
+	Old     func(row int) bool   // its data is of the past; nil: none is
+	More    func(row int) string // what filters find it by and no column shows; nil: nothing
+	Follows bool                 // new rows come at the end, and who looks at the end stays there
 }
 
 const gap = 2
 
-// fit decides which columns are shown and how wide.
-func (t *Table) fit(width int) (shown []int, widths []int) {
-	natural := make([]int, len(t.Columns))
-	for i, c := range t.Columns {
-		natural[i] = max(ansi.StringWidth(c.Title), c.Min)
-		for _, r := range t.Rows {
-			if i < len(r) {
-				natural[i] = max(natural[i], ansi.StringWidth(r[i]))
-			}
+// Name is the column's key.
+func (c *Column) Name() string {
+	if c.Key != "" {
+		return c.Key
+	}
+	return strings.ToLower(strings.TrimSpace(c.Title))
+}
+
+// Keys lists the columns by key.
+func (t *Table) Keys() []string {
+	out := make([]string, len(t.Columns))
+	for i := range t.Columns {
+		out[i] = t.Columns[i].Name()
+	}
+	return out
+}
+
+func (t *Table) column(key string) *Column {
+	if key == "" {
+		return nil
+	}
+	for i := range t.Columns {
+		if t.Columns[i].Name() == key {
+			return &t.Columns[i]
 		}
 	}
-	shown = make([]int, len(t.Columns))
-	for i := range shown {
-		shown[i] = i
+	return nil
+}
+
+func (t *Table) cell(key string, row int) Cell {
+	if c := t.column(key); c != nil {
+		return c.Cell(row)
 	}
-	total := func() int {
-		n := 0
-		for _, i := range shown {
-			w := natural[i]
-			if t.Columns[i].Flex {
-				w = min(w, max(t.Columns[i].Min, 8))
-			}
-			n += w + gap
-		}
-		return n - gap
-	}
-	for total() > width {
-		worst := -1
-		for k, i := range shown {
-			if t.Columns[i].Drop > 0 && (worst < 0 || t.Columns[i].Drop >= t.Columns[shown[worst]].Drop) {
-				worst = k
-			}
-		}
-		if worst < 0 {
-			break
-		}
-		shown = append(shown[:worst], shown[worst+1:]...)
-	}
-	left := width - gap*(len(shown)-1)
-	for _, i := range shown {
-		if !t.Columns[i].Flex {
-			left -= natural[i]
-		}
-	}
-	for _, i := range shown {
-		w := natural[i]
-		if t.Columns[i].Flex {
-			w = max(min(w, left), 1)
-		}
-		widths = append(widths, w)
-	}
-	return shown, widths
+	return None()
 }
 
 // Pad cuts or fills s to exactly w cells.
@@ -94,38 +82,45 @@ func Pad(s string, w int, right bool) string {
 	return s + strings.Repeat(" ", w-n)
 }
 
-// View returns at most height lines, header included, each exactly width cells wide.
-func (t *Table) View(th *theme.Theme, width, height int) []string {
-	shown, widths := t.fit(width)
-	line := func(cell func(i int) string) string {
-		var b strings.Builder
-		for k, i := range shown {
-			if k > 0 {
-				b.WriteString(strings.Repeat(" ", gap))
-			}
-			b.WriteString(Pad(cell(i), widths[k], t.Columns[i].Right))
-		}
-		return Pad(b.String(), width, false)
+// View returns at most height lines, header included, each exactly width cells wide, around the cursor. A nil look is that
+// of a table that is printed: all rows in their order, and no cursor.
+func (t *Table) View(th *theme.Theme, s *Look, width, height int) []string {
+	cursor := -1
+	if s == nil {
+		s = &Look{}
+	} else {
+		cursor = s.Cursor(t)
 	}
-	out := []string{th.Head.Render(line(func(i int) string { return t.Columns[i].Title }))}
-	rows := height - 1
-	if t.Cursor >= 0 {
-		t.Offset = min(t.Offset, t.Cursor)
-		t.Offset = max(t.Offset, t.Cursor-rows+1)
+	rows := s.Rows(t)
+	room := max(height-1, 0)
+	if cursor >= 0 {
+		s.offset = min(s.offset, cursor)
+		s.offset = max(s.offset, cursor-room+1)
 	}
-	t.Offset = max(0, min(t.Offset, len(t.Rows)-rows))
-	for n := t.Offset; n < len(t.Rows) && len(out) <= rows; n++ {
-		r := t.Rows[n]
-		l := line(func(i int) string {
-			if i < len(r) {
-				return r[i]
-			}
-			return ""
-		})
-		if n == t.Cursor {
-			l = th.Cursor.Render(ansi.Strip(l))
+	s.offset = max(0, min(s.offset, len(rows)-room))
+	shown := rows[s.offset:min(s.offset+room, len(rows))]
+	l := t.fit(s, shown, width)
+	s.last = l
+	out := []string{th.Head.Render(l.header(t, s))}
+	for n, i := range shown {
+		out = append(out, l.row(th, t, s, i, s.offset+n == cursor))
+	}
+	return out
+}
+
+// Visible says which rows of how many View last showed, and how many columns found no room.
+func (s *Look) Visible(t *Table, height int) (first, last, all int) {
+	rows := s.Rows(t)
+	return s.offset + 1, min(s.offset+max(height-1, 0), len(rows)), len(rows)
+}
+
+// Marked lists the marked rows that the table still has, in its order.
+func (s *Look) Marked(t *Table) []string {
+	var out []string
+	for i := range t.Len {
+		if id := t.ID(i); s.Marks[id] {
+			out = append(out, id)
 		}
-		out = append(out, l)
 	}
 	return out
 }

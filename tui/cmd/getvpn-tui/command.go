@@ -2,12 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -28,7 +25,9 @@ import (
 type refused struct{ error }
 
 type options struct {
-	lab, socket, dir, theme string
+	lab, socket, dir, theme, view string
+	write, mouse                  bool
+	fps                           int
 }
 
 // defaultDir is where daemons put their sockets unless their configuration says otherwise.
@@ -78,8 +77,9 @@ func command() *cobra.Command {
 		Use:   "getvpn-tui",
 		Short: "Operator console of getvpn: see a group's key servers, members and keys, and steer them",
 		Long: "Without a verb: the live console. Attaches to the running lab, or to the daemons of this host (" + defaultDir + "/*.sock).\n" +
+			"It looks on; with --write it acts, too, each time after a question. Verbs act at once.\n" +
 			"Exit codes: 0 done, 1 refused or unreachable, 2 wrong usage.",
-		Example:       "  getvpn-tui --lab basic\n  getvpn-tui show members --json\n  getvpn-tui rekey blue --kek",
+		Example:       "  getvpn-tui --lab basic --write\n  getvpn-tui show members --filter state=down\n  getvpn-tui rekey blue --kek --json",
 		Args:          cobra.NoArgs,
 		Version:       control.Version,
 		SilenceUsage:  true,
@@ -91,18 +91,35 @@ func command() *cobra.Command {
 	f.StringVar(&o.socket, "socket", "", "attach to one daemon's control socket")
 	f.StringVar(&o.dir, "dir", "", "attach to every *.sock of a directory")
 	f.StringVar(&o.theme, "theme", "", "colours: "+strings.Join(theme.Names(), ", "))
-	root.AddCommand(showCommand(o), planCommand(o, "plan", false), planCommand(o, "apply", true), rekeyCommand(o), clearCommand(o), clearAllCommand(o), removeCommand(o), readmitCommand(o), handoverCommand(o), reregisterCommand(o), labCommand(o, "kill", action.Kill), labCommand(o, "start", action.Start))
+	root.Flags().BoolVar(&o.write, "write", false, "allow actions from the screen; what daemons allow is said by their sockets")
+	root.Flags().BoolVar(&o.mouse, "mouse", false, "catch the mouse (m toggles it)")
+	root.Flags().StringVar(&o.view, "view", "", "the view to begin with: "+strings.Join(view.Names(), ", "))
+	root.Flags().IntVar(&o.fps, "fps", 30, "most often that the screen is drawn, in a second")
+	root.AddCommand(showCommand(o))
+	for _, v := range action.Verbs() {
+		root.AddCommand(verbCommand(o, v))
+	}
 	return root
 }
 
 // console runs the screen.
 func console(ctx context.Context, o *options) error {
 	if !term.IsTerminal(int(os.Stdin.Fd())) || !term.IsTerminal(int(os.Stdout.Fd())) {
-		return fmt.Errorf("the console needs a terminal; 'getvpn-tui show overview' prints the same without one")
+		return fmt.Errorf("the console needs a terminal; 'getvpn-tui show pulse' prints the same without one")
 	}
 	th, err := theme.New(o.theme)
 	if err != nil {
 		return err
+	}
+	if o.view != "" {
+		v, err := view.ByName(o.view)
+		if err != nil {
+			return err
+		}
+		o.view = v.Name()
+	}
+	if th.Name == "mono" && os.Getenv("TERM") != "dumb" {
+		lipgloss.SetColorProfile(termenv.ANSI) // bold and reverse are no colours
 	}
 	src, err := o.source()
 	if err != nil {
@@ -111,87 +128,15 @@ func console(ctx context.Context, o *options) error {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() { src.Run(ctx); close(done) }()
-	_, err = tea.NewProgram(app.New(ctx, src, th), tea.WithAltScreen(), tea.WithContext(ctx), tea.WithFPS(15)).Run()
+	screen := []tea.ProgramOption{tea.WithAltScreen(), tea.WithContext(ctx), tea.WithFPS(max(1, min(o.fps, 60)))}
+	if o.mouse {
+		screen = append(screen, tea.WithMouseCellMotion())
+	}
+	_, err = tea.NewProgram(app.New(ctx, src, app.Options{Theme: th, Write: o.write, Mouse: o.mouse, Start: o.view}), screen...).Run()
 	cancel()
 	<-done
 	if err != nil && ctx.Err() == nil {
 		return refused{err}
-	}
-	return nil
-}
-
-func showCommand(o *options) *cobra.Command {
-	var asJSON bool
-	var names []string
-	for _, v := range view.Printed() {
-		names = append(names, v.Name())
-	}
-	c := &cobra.Command{
-		Use:   "show {" + strings.Join(names, "|") + "} [GROUP]",
-		Short: "Print a view once",
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) == 2 && (args[0] == (view.Rekey{}).Name() || args[0] == (view.Coop{}).Name()) {
-				return nil
-			}
-			if len(args) != 1 {
-				return fmt.Errorf("show needs one view: %s; coop and rekey may name a group", strings.Join(names, ", "))
-			}
-			return nil
-		},
-		ValidArgs: names,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			v, err := view.ByName(args[0])
-			if err != nil {
-				return err
-			}
-			if len(args) == 2 {
-				v = view.Of(v, args[1])
-			}
-			src, err := o.source()
-			if err != nil {
-				return err
-			}
-			fleet := src.Once(cmd.Context())
-			if err := reached(fleet); err == nil && len(args) == 2 && !slices.Contains(fleet.Groups(), args[1]) {
-				return refused{fmt.Errorf("no attached key server has a group %q; the groups here are [%s]", args[1], strings.Join(fleet.Groups(), " "))}
-			}
-			if asJSON {
-				enc := json.NewEncoder(cmd.OutOrStdout())
-				enc.SetIndent("", "  ")
-				err = enc.Encode(v.Data(fleet))
-			} else {
-				err = printView(cmd.OutOrStdout(), o, v, fleet)
-			}
-			if err != nil {
-				return refused{err}
-			}
-			return reached(fleet)
-		},
-	}
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	return c
-}
-
-// printView draws a view as text, as wide as the terminal, or 120 columns without one.
-func printView(w io.Writer, o *options, v view.View, fleet *source.Fleet) error {
-	width := 120
-	if f, ok := w.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
-		lipgloss.SetColorProfile(termenv.Ascii)
-	} else if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 0 {
-		width = n
-	}
-	th, err := theme.New(o.theme)
-	if err != nil {
-		return err
-	}
-	draw := v.Draw
-	if p, ok := v.(view.Printer); ok {
-		draw = p.Print
-	}
-	for _, line := range draw(&view.Frame{Theme: th, Fleet: fleet, Width: width, Height: 1000, Cursor: -1}) {
-		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " ")); err != nil {
-			return err
-		}
 	}
 	return nil
 }
@@ -207,65 +152,4 @@ func reached(fleet *source.Fleet) error {
 		return refused{fmt.Errorf("no daemon's socket was found in %s: start a daemon or a lab, or name one with --socket, --dir or --lab", fleet.Title)}
 	}
 	return refused{fmt.Errorf("no daemon answered: %s: %s", fleet.Nodes[0].Name, fleet.Nodes[0].Problem)}
-}
-
-// do runs an action against the daemons as they are now and prints what they said.
-func (o *options) do(cmd *cobra.Command, run func(context.Context, *source.Fleet) (string, error)) error {
-	src, err := o.source()
-	if err != nil {
-		return err
-	}
-	fleet := src.Once(cmd.Context())
-	if err := reached(fleet); err != nil && fleet.Lab == "" {
-		return err
-	}
-	text, err := run(cmd.Context(), fleet)
-	if err != nil {
-		return refused{err}
-	}
-	_, err = fmt.Fprintln(cmd.OutOrStdout(), text)
-	return err
-}
-
-func rekeyCommand(o *options) *cobra.Command {
-	var kek bool
-	c := &cobra.Command{
-		Use: "rekey GROUP", Short: "Ask the key server for new keys now", Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return o.do(cmd, func(ctx context.Context, f *source.Fleet) (string, error) { return action.Rekey(ctx, f, args[0], kek) })
-		},
-	}
-	c.Flags().BoolVar(&kek, "kek", false, "replace the KEK as well as the TEK")
-	return c
-}
-
-func clearCommand(o *options) *cobra.Command {
-	return &cobra.Command{
-		Use: "clear-member GROUP MEMBER", Short: "Remove a member from the key server's list; it must register again", Args: cobra.ExactArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return o.do(cmd, func(ctx context.Context, f *source.Fleet) (string, error) {
-				return action.ClearMember(ctx, f, args[0], args[1])
-			})
-		},
-	}
-}
-
-func reregisterCommand(o *options) *cobra.Command {
-	return &cobra.Command{
-		Use: "reregister GROUP MEMBER", Short: "Make a member register again", Args: cobra.ExactArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return o.do(cmd, func(ctx context.Context, f *source.Fleet) (string, error) {
-				return action.Reregister(ctx, f, args[0], args[1])
-			})
-		},
-	}
-}
-
-func labCommand(o *options, verb string, run func(ctx context.Context, lab, node string) (string, error)) *cobra.Command {
-	return &cobra.Command{
-		Use: verb + " NODE", Short: strings.ToUpper(verb[:1]) + verb[1:] + " a node of the lab", Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return o.do(cmd, func(ctx context.Context, f *source.Fleet) (string, error) { return run(ctx, f.Lab, args[0]) })
-		},
-	}
 }

@@ -17,6 +17,8 @@ func main() {
 	stop()
 	switch {
 	case err == nil:
+	case errors.Is(err, errSaid):
+		os.Exit(1)
 	case errors.As(err, new(refused)):
 		fmt.Fprintln(os.Stderr, "getvpn-tui:", err)
 		os.Exit(1)

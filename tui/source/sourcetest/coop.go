@@ -106,7 +106,7 @@ func servers(one *control.Snapshot) []source.Node {
 		group.Role, group.Coop = role, c
 		state.Groups = []control.KSGroup{group}
 		snap.Name, snap.Local, snap.KS, snap.Version = fmt.Sprintf("ks%d", i), addr+":848", &state, "v1.0"
-		out = append(out, source.Node{Name: snap.Name, Role: control.RoleKeyServer, Connected: true, Seen: Now, Snap: &snap})
+		out = append(out, source.Node{Name: snap.Name, Role: control.RoleKeyServer, Connected: true, Operator: true, Seen: Now, Snap: &snap})
 	}
 	return out
 }

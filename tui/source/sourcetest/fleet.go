@@ -15,8 +15,8 @@ var Now = time.Date(2026, 3, 14, 15, 9, 26, 0, time.UTC)
 
 func teks() []control.TEK {
 	return []control.TEK{
-		{SPI: "5ca1ab1e", Suite: "aes-256-gcm", Epoch: 11, Phase: control.PhaseSending, Remaining: 33, Lifetime: 100, Expires: Now.Add(33 * time.Second)},
-		{SPI: "c0ffee42", Suite: "aes-256-gcm", Epoch: 12, Phase: control.PhaseWaiting, Remaining: 93, Lifetime: 100, Expires: Now.Add(93 * time.Second)},
+		{SPI: "5ca1ab1e", Suite: "aes-256-gcm", Epoch: 11, Phase: control.PhaseSending, Remaining: 33, Lifetime: 100, Created: Now.Add(-67 * time.Second), SendAfter: Now.Add(-47 * time.Second), Expires: Now.Add(33 * time.Second)},
+		{SPI: "c0ffee42", Suite: "aes-256-gcm", Epoch: 12, Phase: control.PhaseWaiting, Remaining: 93, Lifetime: 100, Created: Now.Add(-7 * time.Second), SendAfter: Now.Add(13 * time.Second), Expires: Now.Add(93 * time.Second)},
 	}
 }
 
@@ -40,7 +40,7 @@ func Fleet() *source.Fleet {
 			LastRekey: Now.Add(-7 * time.Second), RekeysSent: 12, RekeyKind: "unicast", SIDBits: 24, SIDsUsed: 5, SIDsTotal: 1 << 24,
 		}}},
 		Drops: []control.Counter{{Name: "malformed", Count: 3}}}
-	f.Nodes = append(f.Nodes, source.Node{Name: "ks1", Role: control.RoleKeyServer, Connected: true, Seen: Now, Snap: ks})
+	f.Nodes = append(f.Nodes, source.Node{Name: "ks1", Role: control.RoleKeyServer, Connected: true, Operator: true, Seen: Now, Snap: ks})
 	for i := 1; i <= 4; i++ {
 		addr := fmt.Sprintf("172.16.%d.2", i)
 		snap := &control.Snapshot{Name: fmt.Sprintf("gm%d", i), Role: control.RoleGroupMember, PID: 200 + i, Time: Now, Local: addr + ":848",
@@ -50,7 +50,7 @@ func Fleet() *source.Fleet {
 				Policy: rules, KEK: kek(12), TEKs: teks(), SIDBits: 24, SIDs: []uint32{uint32(i)}, ReplayWindow: 1024,
 			}}, DataPath: control.DataPath{TUN: "gv0", MTU: 1446, LAN: []string{"lan0"}, WAN: "wan0", Backend: "water", InPackets: 90_000, OutPackets: 91_000,
 				Drops: []control.Counter{{Name: "replay", Count: uint64(i)}}}}}
-		n := source.Node{Name: snap.Name, Role: control.RoleGroupMember, Connected: true, Seen: Now, Snap: snap,
+		n := source.Node{Name: snap.Name, Role: control.RoleGroupMember, Connected: true, Operator: true, Seen: Now, Snap: snap,
 			Out: []float64{0, 20, 40, 100, 100, 90, 100, 110}, In: []float64{100}}
 		if i == 3 {
 			snap.GM.Groups[0].TEKs = teks()[:1]

@@ -1,0 +1,153 @@
+package app
+
+import (
+	"context"
+	"strings"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"github.com/getvpn/getvpn/daemon/control"
+	"github.com/getvpn/getvpn/tui/action"
+)
+
+// actOnGroup does something to the group of the row under the cursor.
+func (m *Model) actOnGroup(verb string, flags ...string) tea.Cmd {
+	s := m.subject()
+	if s.Group == "" {
+		m.say("", errNothing("no group is attached"))
+		return nil
+	}
+	return m.perform(verb, append([]string{s.Group}, flags...)...)
+}
+
+// marked lists the marked rows' subjects, or that of the row under the cursor.
+func (m *Model) marked() (nodes []string) {
+	t, look := m.table()
+	if t != nil && len(look.Marks) > 0 && m.current().Subject != nil {
+		for i := range t.Len {
+			if look.Marks[t.ID(i)] {
+				nodes = append(nodes, m.current().Subject(i).Node)
+			}
+		}
+		return nodes
+	}
+	if n := m.subject().Node; n != "" {
+		return []string{n}
+	}
+	return nil
+}
+
+// actOnMember does something to the member under the cursor, or to those that are marked.
+func (m *Model) actOnMember(verb string, many bool) tea.Cmd {
+	s, nodes := m.subject(), m.marked()
+	if n := m.fleet.Node(s.Node); s.Node == "" || s.Group == "" || n != nil && n.Role == control.RoleKeyServer {
+		m.say("", errNothing("choose a member first, in the members view"))
+		return nil
+	}
+	if !many {
+		nodes = []string{s.Node}
+	}
+	return m.perform(verb, append([]string{s.Group}, nodes...)...)
+}
+
+// actOnNodes does something to nodes of the lab.
+func (m *Model) actOnNodes(verb string) tea.Cmd {
+	nodes := m.marked()
+	if len(nodes) == 0 {
+		m.say("", errNothing("choose a node first"))
+		return nil
+	}
+	return m.perform(verb, nodes...)
+}
+
+// pause stops a node where it stands, or lets it go on if it hangs.
+func (m *Model) pause() tea.Cmd {
+	if n := m.fleet.Node(m.subject().Node); n != nil && m.fleet.Hangs(n) {
+		return m.perform("resume", n.Name)
+	}
+	return m.actOnNodes("pause")
+}
+
+// cut divides the network between what is marked and all the rest.
+func (m *Model) cut() tea.Cmd {
+	nodes := m.marked()
+	in := map[string]bool{}
+	for _, n := range nodes {
+		in[n] = true
+	}
+	var rest []string
+	for i := range m.fleet.Nodes {
+		if n := m.fleet.Nodes[i].Name; !in[n] {
+			rest = append(rest, n)
+		}
+	}
+	if len(nodes) == 0 || len(rest) == 0 {
+		m.say("", errNothing("mark the nodes of one side first (v)"))
+		return nil
+	}
+	return m.perform("partition", strings.Join(nodes, ",")+"/"+strings.Join(rest, ","))
+}
+
+// handover asks whether the key server under the cursor shall be primary.
+func (m *Model) handover() tea.Cmd {
+	s := m.subject()
+	if n := m.fleet.Node(s.Node); n == nil || n.Role != control.RoleKeyServer {
+		m.say("", errNothing("choose a key server first, in the coop view"))
+		return nil
+	}
+	return m.perform("handover", s.Group, "--to", s.Node)
+}
+
+// perform does a verb after its question. It says what is wrong before it asks.
+func (m *Model) perform(name string, words ...string) tea.Cmd {
+	v := action.Find(name)
+	if v == nil {
+		m.say("", errNothing("there is no command "+name))
+		return nil
+	}
+	c, err := v.Parse(words)
+	if err == nil {
+		err = m.allowed(v, c)
+	}
+	if err != nil {
+		m.say("", err)
+		return nil
+	}
+	fleet := m.fleet
+	run := func(ctx context.Context) (action.Result, error) { return v.Run(ctx, fleet, c) }
+	if v.Ask == nil {
+		return m.run(v.Name, run)
+	}
+	text, typed := v.Ask(c)
+	m.ask = newQuestion(v.Name, text, typed, run)
+	return nil
+}
+
+// allowed says why a verb cannot be done from here.
+func (m *Model) allowed(v *action.Verb, c action.Call) error {
+	switch {
+	case v.Lab && m.fleet.Lab == "":
+		return action.ErrNoLab
+	case !v.Look && !m.write:
+		return errNothing("this console is read-only: start it with --write to act")
+	case v.Lab || len(v.Args) == 0:
+		return nil
+	}
+	if n, _ := m.fleet.KSOf(c.Arg(0)); n != nil && n.Connected && !n.Operator && !v.Look {
+		return errNothing(n.Name + " takes no commands from this user: root and the daemon's own user may command")
+	}
+	return nil
+}
+
+// run does a verb without holding up the screen. What is more than a sentence is shown to be read.
+func (m *Model) run(name string, do func(context.Context) (action.Result, error)) tea.Cmd {
+	m.say("working…", nil)
+	return func() tea.Msg {
+		r, err := do(m.ctx)
+		text := strings.TrimSpace(r.Text)
+		if lines := strings.Split(text, "\n"); len(lines) > 1 {
+			return doneMsg{lines[0], err, func(m *Model) { m.read(name, planLines(m.theme, lines)) }}
+		}
+		return doneMsg{text: text, err: err}
+	}
+}

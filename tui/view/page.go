@@ -1,0 +1,142 @@
+package view
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/getvpn/getvpn/tui/widget"
+)
+
+// Page is what a view shows of a fleet: lines, a table under them, and lines about the row that is chosen.
+type Page struct {
+	Head  []string
+	Title string // over the table
+	Right string // beside it
+	Table *widget.Table
+	// Foot is about a row, -1 for none, in at most room lines.
+	Foot func(row, room int) []string
+	Want int // lines that the foot would like to have
+	All  int // lines that it has when all is printed; 0: as it likes
+	// Subject is what actions on a row are about, and Enter where the row leads: to its node if it is nil.
+	Subject func(row int) Subject
+	Enter   func(row int) Place
+}
+
+// Subject is what a row is about.
+type Subject struct {
+	Group string
+	Node  string // a node's name, or the address of one that is not attached
+	Peer  string // what a key server knows a member by: an address or an identity
+}
+
+// leastTable is how many lines of a table stay, header included, when a page has more than its screen.
+const leastTable = 6
+
+// Draw lays a page out on a frame, in at most f.Height lines. A nil look prints all of it.
+func (p *Page) Draw(f *Frame, s *widget.Look) []string {
+	if p.Table == nil {
+		out := append([]string{}, p.Head...)
+		if len(out) > f.Height { // to be scrolled through
+			out = out[min(f.Scroll, len(out)-f.Height):]
+		}
+		return f.clip(append(out, p.foot(-1, f.Height-len(out))...))
+	}
+	head, height := p.layout(f, s)
+	body := p.Table.View(f.Theme, s, f.Width, height) // which says what part of it is seen
+	out := append([]string{}, p.Head[:head]...)
+	out = append(append(out, f.section(p.Title, f.Theme.Dim.Render(p.position(s, height)))), body...)
+	row := -1
+	if s != nil {
+		row = s.Row(p.Table)
+	}
+	return f.clip(append(out, p.foot(row, f.Height-len(out))...))
+}
+
+// layout says how many lines the head and the table have, the line between them not counted.
+func (p *Page) layout(f *Frame, s *widget.Look) (head, height int) {
+	rows := p.Table.Len
+	if s != nil {
+		rows = len(s.Rows(p.Table))
+	}
+	head = len(p.Head) // the table needs some lines, whatever is said above it
+	if over := head + 1 + min(rows+1, leastTable) - f.Height; over > 0 {
+		head = max(0, head-over)
+	}
+	height = min(rows+1, f.Height-head-1)
+	if left := f.Height - head - 1 - height; p.Foot != nil && left < p.Want {
+		height = max(min(leastTable, height), height-(p.Want-left))
+	}
+	return head, height
+}
+
+// Height is how many lines a page has when all of it is printed.
+func (p *Page) Height(s *widget.Look) int {
+	n := len(p.Head) + max(p.Want, p.All)
+	if p.Table != nil {
+		n += 2 + len(s.Rows(p.Table))
+	}
+	return n
+}
+
+// Top is the line of the table's header.
+func (p *Page) Top(f *Frame, s *widget.Look) int {
+	head, _ := p.layout(f, s)
+	return head + 1
+}
+
+func (p *Page) foot(row, room int) []string {
+	if p.Foot == nil || room <= 0 {
+		return nil
+	}
+	lines := p.Foot(row, room)
+	for len(lines) > 0 && width(lines[len(lines)-1]) == 0 {
+		lines = lines[:len(lines)-1]
+	}
+	return lines[:min(len(lines), room)]
+}
+
+// position says which part of a table is shown, and how.
+func (p *Page) position(s *widget.Look, height int) string {
+	var parts []string
+	if p.Right != "" {
+		parts = append(parts, p.Right)
+	}
+	if s == nil {
+		return strings.Join(append(parts, fmt.Sprintf("%d shown", p.Table.Len)), " · ")
+	}
+	if s.Sort != "" {
+		order := "by " + s.Sort
+		if s.Desc {
+			order += ", reversed"
+		}
+		parts = append(parts, order)
+	}
+	if n := len(s.Marked(p.Table)); n > 0 {
+		parts = append(parts, fmt.Sprintf("%d marked", n))
+	}
+	first, last, all := s.Visible(p.Table, height)
+	shown := fmt.Sprintf("%d shown", all)
+	if all < p.Table.Len {
+		shown = fmt.Sprintf("%d of %d shown", all, p.Table.Len)
+	}
+	if last-first+1 < all {
+		shown = fmt.Sprintf("%d–%d of ", first, last) + shown
+	}
+	return strings.Join(append(parts, shown), " · ")
+}
+
+// Place is where a row leads.
+func (p *Page) Place(row int) Place {
+	if p.Table == nil || row < 0 {
+		return Place{}
+	}
+	if p.Enter != nil {
+		return p.Enter(row)
+	}
+	if p.Subject != nil {
+		if s := p.Subject(row); s.Node != "" {
+			return Place{View: Node{}.Name(), Group: s.Group, Node: s.Node}
+		}
+	}
+	return Place{}
+}
