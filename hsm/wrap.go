@@ -10,6 +10,8 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+
+	"github.com/getvpn/getvpn/hsm/wipe"
 )
 
 // OAEP is the hash of RSA-OAEP (RFC 8017 §7.1), of its mask too; the label is empty.
@@ -120,12 +122,22 @@ func (w *Window) Reveal(ctx context.Context, h Wrapper, key string) ([]byte, err
 	if err != nil {
 		return nil, err
 	}
-	value, err := rsa.DecryptOAEP(form.New(), nil, w.key, wrapped, nil)
+	defer clear(wrapped) // with the key of the window it is as good as the value
+	out := make([]byte, 0, maxValue)
+	wipe.After(func() {
+		var value []byte
+		if value, err = rsa.DecryptOAEP(form.New(), nil, w.key, wrapped, nil); err == nil {
+			out = append(out, value...)
+		}
+		clear(value)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrWrapped, err)
 	}
-	return value, nil
+	return out, nil
 }
+
+const maxValue = 32 // octets of AES-256
 
 // Import brings a key that the process has (derived, or received in clear) into a custody, wrapped under the custody's
 // own transport key. The caller wipes the value.
@@ -137,7 +149,8 @@ func Import(ctx context.Context, h Wrapper, transport, key string, value []byte,
 	if err != nil {
 		return err
 	}
-	wrapped, err := rsa.EncryptOAEP(to.OAEP.New(), rand.Reader, to.Public, value, nil)
+	var wrapped []byte
+	wipe.After(func() { wrapped, err = rsa.EncryptOAEP(to.OAEP.New(), rand.Reader, to.Public, value, nil) })
 	if err != nil {
 		return fmt.Errorf("hsm: %w", err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/hsm/wipe"
 )
 
 // Errors of calls into a loop.
@@ -153,7 +154,12 @@ func (l *Loop) until(at machine.Instant) time.Duration {
 // step gives the machine one event and carries out what it wants.
 func (l *Loop) step(ctx context.Context, workers *sync.WaitGroup, ev machine.Event) {
 	now := l.cfg.Clock.Now()
-	l.effects = l.cfg.Machine.Step(now, ev, l.effects[:0])
+	step := func() { l.effects = l.cfg.Machine.Step(now, ev, l.effects[:0]) }
+	if a, ok := ev.(machine.KeyDone); ok && len(a.Data) > 0 {
+		wipe.After(step) // a KEK may be in it
+	} else {
+		step()
+	}
 	for _, e := range l.effects {
 		l.carryOut(ctx, workers, now, e)
 	}

@@ -57,12 +57,12 @@ func (s *SoftHSM) PINFile() string { return s.pin }
 // PIN is the PIN of all tokens.
 func (s *SoftHSM) PIN() []byte { return []byte(s.secret) }
 
-// Finder looks for everything that is secret in a token, as it is now.
-func (s *SoftHSM) Finder(t testing.TB, label string) *remains.Finder {
+// Finder looks for everything that is secret in a token, as it is now, and for more.
+func (s *SoftHSM) Finder(t testing.TB, label string, more ...remains.Secret) *remains.Finder {
 	t.Helper()
 	all, err := s.dir.Secrets(label, s.secret)
 	done(t, err)
-	f, err := remains.NewFinder(all...)
+	f, err := remains.NewFinder(append(all, more...)...)
 	done(t, err)
 	return f
 }

@@ -21,13 +21,13 @@ func (t *Token) EncryptCBC(ctx context.Context, name string, iv, plain []byte) (
 		return nil, err
 	}
 	iv, plain = bytes.Clone(iv), bytes.Clone(plain)
-	return run(ctx, t, "encryption with "+name, func(w *work) ([]byte, error) {
+	return runFor(ctx, t, t.opt.Timeout, "encryption with "+name, func(w *work) ([]byte, error) {
 		o, err := w.key(name, hsm.Encrypt)
 		if err != nil {
 			return nil, err
 		}
 		return w.cbc(o.handle, iv, plain)
-	})
+	}, func() { clear(plain) })
 }
 
 func (w *work) cbc(key p11.ObjectHandle, iv, plain []byte) ([]byte, error) {
@@ -51,7 +51,7 @@ func (t *Token) SealWith(ctx context.Context, name string, plain, aad []byte) ([
 		return nil, err
 	}
 	plain, aad = bytes.Clone(plain), bytes.Clone(aad)
-	return run(ctx, t, "sealing with "+name, func(w *work) ([]byte, error) {
+	return runFor(ctx, t, t.opt.Timeout, "sealing with "+name, func(w *work) ([]byte, error) {
 		o, err := w.key(name, hsm.Seal)
 		if err != nil {
 			return nil, err
@@ -64,9 +64,8 @@ func (t *Token) SealWith(ctx context.Context, name string, plain, aad []byte) ([
 		if err != nil {
 			return nil, err
 		}
-		clear(plain)
 		return append(append([]byte{sealVersion}, nonce...), box...), nil
-	})
+	}, func() { clear(plain) })
 }
 
 // gcmSeal returns the nonce too, since some tokens choose their own.

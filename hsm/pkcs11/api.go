@@ -24,7 +24,9 @@ func (a *api) do(function string, f func() error) error {
 	if err := a.before(function); err != nil {
 		return err
 	}
-	return in(function, f())
+	var err error
+	onThread(func() { err = f() })
+	return in(function, err)
 }
 
 func get[T any](a *api, function string, f func() (T, error)) (T, error) {
@@ -32,7 +34,9 @@ func get[T any](a *api, function string, f func() (T, error)) (T, error) {
 	if err := a.before(function); err != nil {
 		return none, err
 	}
-	v, err := f()
+	var v T
+	var err error
+	onThread(func() { v, err = f() })
 	return v, in(function, err)
 }
 

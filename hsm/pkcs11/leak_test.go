@@ -6,6 +6,9 @@ import (
 	"bufio"
 	"context"
 	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/hex"
 	"fmt"
 	"os"
 	"os/exec"
@@ -56,6 +59,8 @@ func user(uri string) error {
 		switch in.Text() {
 		case "use":
 			err = useAll(ctx, h, window)
+		case "wrap":
+			err = wrapForUs(ctx, h)
 		case "hold":
 			held, err = window.Reveal(ctx, h, "kek")
 		case "wipe":
@@ -104,7 +109,11 @@ func use(ctx context.Context, h hsm.Token, window *hsm.Window, copied string) er
 	if _, err := h.Sign(ctx, "rekey-ec", hsm.ECDSAConcat, crypto.SHA256, digest); err != nil {
 		return err
 	}
-	if _, err := h.EncryptCBC(ctx, "kek", digest[:16], make([]byte, 512)); err != nil {
+	push := make([]byte, 512)
+	pattern(push)
+	_, err := h.EncryptCBC(ctx, "kek", digest[:16], push)
+	clear(push)
+	if err != nil {
 		return err
 	}
 	value, err := window.Reveal(ctx, h, "kek")
@@ -127,6 +136,33 @@ func use(ctx context.Context, h hsm.Token, window *hsm.Window, copied string) er
 		return err
 	}
 	return h.Destroy(ctx, copied)
+}
+
+// pattern fills b with octets that stand for the keys in a PUSH, and leaves no other copy.
+func pattern(b []byte) {
+	x := byte(1)
+	for i := range b {
+		x = x*5 + 113
+		b[i] = x ^ byte(i>>8)
+	}
+}
+
+// wrapForUs says what a key is wrapped as for a key of this process, with every octet inverted, so that it is found only
+// where it was left. What is wrapped so is as good as the key to whoever reads this memory.
+func wrapForUs(ctx context.Context, h hsm.Token) error {
+	ours, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		return err
+	}
+	wrapped, err := h.Wrap(ctx, "kek", hsm.TransportKey{Public: &ours.PublicKey, OAEP: hsm.OAEPSHA1})
+	if err != nil {
+		return err
+	}
+	for i := range wrapped {
+		wrapped[i] ^= 0xff
+	}
+	fmt.Printf("%x\n", wrapped)
+	return nil
 }
 
 // process is a user in a process of its own.
@@ -176,6 +212,21 @@ func (p *process) do(what string) {
 	p.answer("done")
 }
 
+func (p *process) wrapped() []byte {
+	p.t.Helper()
+	_, _ = fmt.Fprintln(p.in, "wrap")
+	p.out.Scan()
+	b, err := hex.DecodeString(p.out.Text())
+	if err != nil || len(b) == 0 {
+		p.t.Fatalf("the process says %q", p.out.Text())
+	}
+	p.answer("done")
+	for i := range b {
+		b[i] ^= 0xff
+	}
+	return b
+}
+
 func (p *process) memory(f *remains.Finder) []remains.Find {
 	p.t.Helper()
 	all, err := f.Memory(p.cmd.Process.Pid)
@@ -189,7 +240,9 @@ func (p *process) memory(f *remains.Finder) []remains.Find {
 func TestLeak(t *testing.T) {
 	s := hsmtest.NewSoftHSM(t, "one")
 	p := startUser(t, s)
-	f := s.Finder(t, "one")
+	push := make([]byte, 512)
+	pattern(push)
+	f := s.Finder(t, "one", remains.Secret{Name: "PUSH", Value: push[:64]})
 	clean := func(when string) {
 		t.Helper()
 		for _, x := range p.memory(f) {
@@ -208,6 +261,16 @@ func TestLeak(t *testing.T) {
 	// Nothing but the module knows where the tokens are.
 	if len(remains.By(p.memory(path), remains.CHeap)) == 0 {
 		t.Error("the scan does not see what the module has on its heap")
+	}
+	for range 5 {
+		wrapped := p.wrapped()
+		w, err := remains.NewFinder(remains.Secret{Name: "wrapped KEK", Value: wrapped[16:]}) // the head is where free notes its list
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, x := range p.memory(w) {
+			t.Errorf("wrapped: the %s has %s", x.Owner, x)
+		}
 	}
 	p.do("hold")
 	if found := p.memory(f); len(found) != 1 || found[0].Secret != "kek value" || found[0].Octets != 32 || found[0].Owner != remains.Program {

@@ -182,7 +182,7 @@ func (t *Token) authenticate(ctx context.Context, s p11.SessionHandle) error {
 		return err
 	}
 	// The login is the token's, for the whole process, so it may be there already.
-	if err := t.api.login(s, pin); err != nil && !is(err, p11.CKR_USER_ALREADY_LOGGED_IN) {
+	if err := t.api.login(t.mod.path, s, pin); err != nil && !is(err, p11.CKR_USER_ALREADY_LOGGED_IN) {
 		return err
 	}
 	return nil

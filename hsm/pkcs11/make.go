@@ -38,7 +38,7 @@ func (t *Token) Ensure(ctx context.Context, name string, spec hsm.Spec) error {
 	})
 }
 
-// make does what makes keys, one at a time: two callers must not make the same key twice, not even when the first has
+// make does what makes or removes keys, one at a time: two callers must not make the same key twice, not even when the first has
 // left while the token was still at it.
 func (t *Token) make(ctx context.Context, what string, f func(*work) error) error {
 	ctx, cancel := context.WithTimeout(ctx, t.opt.KeyTime)
@@ -149,18 +149,19 @@ func secretAttrs(spec hsm.Spec) []*p11.Attribute {
 	return all
 }
 
-// Destroy implements hsm.Maker.
+// Destroy implements hsm.Maker. It takes its turn with what makes keys: a module may lose sight of a new key while another
+// is removed (SoftHSM 2.6.1 then says CKR_GENERAL_ERROR).
 func (t *Token) Destroy(ctx context.Context, name string) error {
-	_, err := run(ctx, t, "removing "+name, func(w *work) (struct{}, error) {
+	return t.make(ctx, "removing "+name, func(w *work) error {
 		o, err := w.key(name, 0)
 		if err != nil {
-			return struct{}{}, err
+			return err
 		}
 		u, _ := hsm.ParseKey(name)
 		u.ID = o.id
 		public, err := w.api.find(w.s, 2, template(u, p11.CKO_PUBLIC_KEY)...)
 		if err != nil {
-			return struct{}{}, err
+			return err
 		}
 		w.keysMu.Lock()
 		maps.DeleteFunc(w.keys, func(_ string, known *object) bool { return known.handle == o.handle }) // by all its names
@@ -170,10 +171,9 @@ func (t *Token) Destroy(ctx context.Context, name string) error {
 		w.keysMu.Unlock()
 		for _, h := range append([]p11.ObjectHandle{o.handle}, public...) {
 			if err := w.api.do("C_DestroyObject", func() error { return w.api.DestroyObject(w.s, h) }); err != nil {
-				return struct{}{}, err
+				return err
 			}
 		}
-		return struct{}{}, nil
+		return nil
 	})
-	return err
 }

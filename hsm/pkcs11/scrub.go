@@ -20,30 +20,34 @@ static void scrub(size_t n) {
 import "C"
 
 import (
-	"runtime"
 	"unsafe"
 
 	p11 "github.com/miekg/pkcs11"
-)
 
-// login logs in and wipes the PIN.
-func (a *api) login(s p11.SessionHandle, pin []byte) error {
-	defer clear(pin)
-	return a.withPIN("C_Login", pin, func(text string) error { return a.Login(s, p11.CKU_USER, text) })
-}
+	"github.com/getvpn/getvpn/hsm"
+)
 
 // withPIN runs a function of the library that takes a PIN, and wipes the copy on the C heap that the binding makes and frees.
 func (a *api) withPIN(function string, pin []byte, f func(text string) error) error {
 	if err := a.before(function); err != nil {
 		return err
 	}
-	runtime.LockOSThread() // the C heap keeps freed blocks by thread
-	defer runtime.UnlockOSThread()
 	var text string
 	if len(pin) > 0 {
 		text = unsafe.String(&pin[0], len(pin)) // no copy that nobody could wipe; it does not outlive this function
 	}
-	err := f(text)
-	C.scrub(C.size_t(len(pin) + 1))
+	var err error
+	onThread(func() {
+		err = f(text)
+		C.scrub(C.size_t(len(pin) + 1))
+	})
 	return in(function, err)
+}
+
+// wrapKey wraps a key, and wipes the copy that the binding makes on the C heap and frees: what is wrapped for a window of
+// this process is as good as the key. The C heap keeps freed blocks by thread, and the caller is on one (see onThread).
+func (a *api) wrapKey(s p11.SessionHandle, to hsm.TransportKey, public, key p11.ObjectHandle) ([]byte, error) {
+	wrapped, err := a.WrapKey(s, oaepParams(to.OAEP), public, key)
+	C.scrub(C.size_t(len(wrapped)))
+	return wrapped, err
 }

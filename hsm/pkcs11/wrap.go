@@ -115,7 +115,7 @@ func (w *work) wrap(key p11.ObjectHandle, to hsm.TransportKey) ([]byte, error) {
 		return nil, err
 	}
 	defer w.forget(public)
-	return get(w.api, "C_WrapKey", func() ([]byte, error) { return w.api.WrapKey(w.s, oaepParams(to.OAEP), public, key) })
+	return get(w.api, "C_WrapKey", func() ([]byte, error) { return w.api.wrapKey(w.s, to, public, key) })
 }
 
 // Unwrap implements hsm.Wrapper.
