@@ -97,7 +97,7 @@ func (g *Group) campaignFor(members []*member) *campaign {
 // add says that the campaign has a message under k.
 func (c *campaign) add(g *Group, k *kek, seq uint32) {
 	msg := &announced{spi: k.spi, seq: seq}
-	if g.cfg.Ack.Known() {
+	if g.cfg.Ack.Known() && k.name == "" {
 		msg.key, _ = push.NewAckKey(g.cfg.Ack, k.key, k.spi)
 	}
 	c.messages = append(c.messages, msg)

@@ -33,7 +33,9 @@ type custody struct {
 	recut, asked bool
 	// dying are KEKs that have ended here, and are still needed, or are still named by records.
 	dying []dyingKEK
-	again machine.Timer // when what could not be done is tried once more
+	// failing: it did not do what it was asked last.
+	failing bool
+	again   machine.Timer // when what could not be done is tried once more
 }
 
 // Timers of calls; not configurable.
@@ -103,13 +105,13 @@ func (g *Group) KeyDone(now machine.Now, ev machine.KeyDone, out machine.Effects
 		out = g.callFailed(now, c, ev.Err, out)
 	} else {
 		g.uncall(c)
-		out = c.done(now, ev.Data, out)
+		out = c.done(now, ev.Data, g.recovered(now, out))
 	}
 	return g.afterCall(now, out), true
 }
 
 func (g *Group) callFailed(now machine.Now, c *keyCall, err error, out machine.Effects) machine.Effects {
-	c.op, c.problem = 0, err.Error()
+	c.op, c.problem, g.custody.failing = 0, err.Error(), true
 	c.timer.Set(now.Mono.Add(keyBackoff(c.failures)))
 	c.failures++
 	again := true

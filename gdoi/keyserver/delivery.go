@@ -21,14 +21,19 @@ const (
 // delivery is one PUSH on its way: waiting for its signature, then in transmission. Under a KEK of the custody it may have
 // to wait before that for the value of the KEK that it brings, and waits after that until it is encrypted (inside.go).
 type delivery struct {
-	kek      gdoi.KEKSPI
-	name     string // of the KEK in the custody; empty: it is here
-	signKey  string
-	key      *push.Key // a copy, until the datagram is there
-	seq      uint32
-	message  *push.Message // to be built when the value is there, without its offer; nil: it is built
+	kek     gdoi.KEKSPI
+	name    string // of the KEK in the custody; empty: it is here
+	signKey string
+	key     *push.Key // a copy, until the datagram is there
+	seq     uint32
+	made    machine.Instant
+	// brings is the name of the KEK that it brings, whose value is taken out of the message while that waits; empty: none.
+	brings   string
+	message  push.Message // without its offer
 	unsigned *push.Unsigned
+	signed   bool     // it is to be encrypted
 	encrypt  *keyCall // under way
+	dead     bool     // it cannot be sent any more
 	after    machine.PersistID
 	to       []netip.AddrPort
 	campaign *campaign
@@ -75,11 +80,13 @@ func (g *Group) Signed(now machine.Now, ev machine.Signed, out machine.Effects) 
 			continue
 		}
 		if ev.Err != nil {
+			g.custody.failing = true
 			d.retry.Set(now.Mono.Add(d.signRetry()))
 			return append(out, g.signFailed(d, ev.Err)), true
 		}
-		if d.op = 0; d.name != "" {
-			return g.signed(now, d, ev.Signature, out), true
+		if d.op = 0; d.name != "" || d.brings != "" {
+			out = g.recovered(now, g.addSignature(now, d, ev.Signature, out))
+			return g.deliver(now, out), true
 		}
 		datagram, err := d.unsigned.Finish(ev.Signature)
 		if err != nil {
@@ -149,19 +156,22 @@ func (g *Group) deliver(now machine.Now, out machine.Effects) machine.Effects {
 			}
 		}
 		switch {
-		case d.datagram != nil && d.tx == nil:
+		case d.dead, d.datagram != nil && d.tx == nil:
 		case d.tx != nil:
 			from := len(out)
 			out = d.tx.Timeout(now, out)
 			g.count(now, d, out[from:])
 			g.enough(d)
 		case d.retry.Due(now.Mono):
+			g.custody.failing = true
 			if d.failed == "" {
 				out = append(out, g.signFailed(d, errPatience))
 			}
 			out = g.advance(now, d, out)
 		}
-		if d.tx == nil || !d.tx.Done() {
+		if d.dead {
+			d.destroy()
+		} else if d.tx == nil || !d.tx.Done() {
 			kept = append(kept, d)
 		}
 	}

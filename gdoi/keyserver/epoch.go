@@ -86,7 +86,7 @@ func (g *Group) newTEK(now machine.Now, c *chain, out machine.Effects) machine.E
 func (g *Group) newKEK(now machine.Now, out machine.Effects) machine.Effects {
 	if !g.spareReady() {
 		g.custody.owed = true
-		return out
+		return g.prepareSpare(now, out)
 	}
 	g.fitTree()
 	k := &kek{suite: g.cfg.KEK}
@@ -195,8 +195,13 @@ func (k *kek) info(now machine.Now, g *Group) gdoi.KEKInfo {
 }
 
 // pushKey is a copy for one message, with secrets of its own: the KEK may be withdrawn by the very message.
+// Of one in the custody it has no value, not even in a step in which that is here.
 func (k *kek) pushKey() *push.Key {
-	return &push.Key{SPI: k.spi, Suite: k.suite, Key: k.key.Clone(), IV: k.iv.Clone(), Hash: k.sign.hash, Public: k.sign.public}
+	p := &push.Key{SPI: k.spi, Suite: k.suite, IV: k.iv.Clone(), Hash: k.sign.hash, Public: k.sign.public}
+	if k.name == "" {
+		p.Key = k.key.Clone()
+	}
+	return p
 }
 
 // spiWalk yields SPIs: a random start and a random odd stride visit every 32-bit value once before any comes again.

@@ -142,7 +142,7 @@ func (g *Group) resume(now machine.Now, out machine.Effects) machine.Effects {
 	kek := len(g.keks) == 0
 	var gone []*member
 	for _, m := range g.members.sorted {
-		if !g.cfg.Authorise.Allows(m.peer.policyPeer()) {
+		if !g.cfg.Authorise.Allows(m.peer.policyPeer()) || g.cfg.Custody && g.removalOf(m.key) != nil {
 			n := g.note(gdoi.NoteNotAuthorised, machine.Warning, fmt.Sprintf("%s is no longer authorised and is removed", m.peer.Identity))
 			n.Peer, n.Reason = m.peer.Addr.String(), "not-authorised"
 			gone, out = append(gone, m), append(out, n)
@@ -152,14 +152,7 @@ func (g *Group) resume(now machine.Now, out machine.Effects) machine.Effects {
 		// Nobody on the list can read a PUSH any more.
 		gone, out = nil, g.dropAllMembers(out)
 	}
-	for _, c := range g.chains {
-		// Those who have not heard of the newest TEK need time to.
-		if of := g.of(c); len(of) > 1 {
-			t, old := of[len(of)-1], of[len(of)-2]
-			t.sendAfter = max(t.sendAfter, now.Mono.Add(g.activation(old.expires.Sub(now.Mono))))
-			g.durable.tek(t)
-		}
-	}
+	g.giveTime(now)
 	if len(gone) > 0 {
 		_, out = g.exclude(now, gone, false, out)
 		if g.mayExclude() {
@@ -173,6 +166,17 @@ func (g *Group) resume(now machine.Now, out machine.Effects) machine.Effects {
 		r.kek, g.custody.owed = false, true
 	}
 	return g.announceAgain(now, r, out)
+}
+
+// giveTime gives those who have not heard of the newest TEKs time to.
+func (g *Group) giveTime(now machine.Now) {
+	for _, c := range g.chains {
+		if of := g.of(c); len(of) > 1 {
+			t, old := of[len(of)-1], of[len(of)-2]
+			t.sendAfter = max(t.sendAfter, now.Mono.Add(g.activation(old.expires.Sub(now.Mono))))
+			g.durable.tek(t)
+		}
+	}
 }
 
 // Deadline says when Timeout wants to be called.

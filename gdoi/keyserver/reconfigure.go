@@ -67,6 +67,10 @@ func (g *Group) compare(now machine.Now, cfg Config, immediately bool) (ch Chang
 		return ch, cfg, nil, fmt.Errorf("%w %q: its name or id changes: that is another group; restart the key server", ErrConfig, g.cfg.Name)
 	case (cfg.Coop == nil) != (g.cfg.Coop == nil) || cfg.Coop != nil && cfg.Coop.ID != g.cfg.Coop.ID:
 		return ch, cfg, nil, fmt.Errorf("%w %q: its cooperation with other key servers changes; restart the key server", ErrConfig, g.cfg.Name)
+	case cfg.Custody != g.cfg.Custody:
+		return ch, cfg, nil, fmt.Errorf("%w %q: where its KEKs are kept changes; restart the key server", ErrConfig, g.cfg.Name)
+	case g.unbegun():
+		return ch, cfg, nil, fmt.Errorf("it has no keys yet: %w", g.renewable())
 	case cfg.SIDBits != g.cfg.SIDBits:
 		return ch, cfg, nil, fmt.Errorf("%w %q: sender-ids bits change from %d to %d: members would use IVs twice under the keys that they hold; restart the key server without the group's state",
 			ErrConfig, g.cfg.Name, g.cfg.SIDBits, cfg.SIDBits)

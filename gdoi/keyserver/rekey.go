@@ -127,9 +127,10 @@ func (g *Group) announceIn(now machine.Now, c *campaign, k *kek, m push.Message,
 
 // announceTo is announceIn beside what goes to other members under the same KEK.
 func (g *Group) announceTo(now machine.Now, c *campaign, k *kek, m push.Message, to []netip.AddrPort, after machine.PersistID, out machine.Effects) machine.Effects {
-	d := &delivery{kek: k.spi, name: k.name, signKey: k.sign.key, seq: m.Seq, after: after, to: to, campaign: c, what: describe(m), change: g.changeOf(after)}
+	d := &delivery{kek: k.spi, name: k.name, signKey: k.sign.key, seq: m.Seq, made: now.Mono, after: after, to: to, campaign: c, what: describe(m), change: g.changeOf(after)}
+	d.message = push.Message{Seq: m.Seq, Deletes: m.Deletes}
 	if g.needsValue(&m) {
-		d.message = &push.Message{Seq: m.Seq, Deletes: m.Deletes}
+		d.brings = g.keks[len(g.keks)-1].name
 	} else if err := g.build(d, k, m); err != nil {
 		n := g.note(gdoi.NoteSignFailed, machine.Error, "cannot build a rekey: "+err.Error())
 		n.Reason = "build"

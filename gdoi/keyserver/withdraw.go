@@ -40,6 +40,7 @@ func (g *Group) Withdraw(now machine.Now, out machine.Effects) machine.Effects {
 	g.removed = nil
 	g.endExclusion()
 	g.withdrawn = true
+	out = g.dropSpare(now, out)
 	g.again.Stop()
 	out, _ = g.persist(now, out)
 	return out
@@ -47,5 +48,5 @@ func (g *Group) Withdraw(now machine.Now, out machine.Effects) machine.Effects {
 
 // Ended says whether a group that was withdrawn has nothing left to send or to write.
 func (g *Group) Ended() bool {
-	return g.withdrawn && len(g.deliveries) == 0 && len(g.durable.waiting) == 0
+	return g.withdrawn && len(g.deliveries) == 0 && len(g.durable.waiting) == 0 && len(g.custody.dying)+len(g.custody.calls) == 0
 }

@@ -40,6 +40,9 @@ type world struct {
 
 	phase1Keys map[string]crypto.Signer // ECDSA keys of certificates, by name
 	phase1Sign func(machine.Sign) bool  // takes a request, which then is not answered
+
+	token *fakeToken // the key server's custody; nil: keys are in the process, and whatever is signed is signed at once
+	after func()     // after each step of the key server
 }
 
 var (
@@ -144,7 +147,11 @@ func (w *world) member(a netip.AddrPort, psk *machine.Secret, groups ...member.C
 
 // step gives a node an event and carries out the effects.
 func (w *world) step(a netip.AddrPort, ev machine.Event) {
-	for _, e := range w.nodes[a].Step(w.now, ev, nil) {
+	out := w.nodes[a].Step(w.now, ev, nil)
+	if w.after != nil && a == ksAddr {
+		w.after()
+	}
+	for _, e := range out {
 		w.effects[a] = append(w.effects[a], e)
 		switch e := e.(type) {
 		case machine.Send:
@@ -161,7 +168,13 @@ func (w *world) step(a netip.AddrPort, ev machine.Event) {
 				}
 			}
 			w.step(a, machine.Persisted{ID: e.ID})
+		case machine.KeyCall:
+			w.token.call(w.now, e)
 		case machine.Sign:
+			if w.token != nil {
+				w.token.sign(w.now, e)
+				continue
+			}
 			if w.phase1Sign != nil && w.phase1Sign(e) {
 				continue
 			}
@@ -198,10 +211,17 @@ func (w *world) run(d time.Duration) {
 				next, who = machine.Next{At: at, OK: true}, a
 			}
 		}
+		if at, ok := w.token.deadline(); ok && (!next.OK || at <= next.At) {
+			next, who = machine.Next{At: at, OK: true}, netip.AddrPort{}
+		}
 		if !next.OK || next.At > end {
 			break
 		}
 		w.advance(max(next.At, w.now.Mono))
+		if !who.IsValid() {
+			w.step(ksAddr, w.token.answer())
+			continue
+		}
 		w.step(who, machine.Timeout{})
 	}
 	w.advance(end)

@@ -22,6 +22,7 @@ type Unsigned struct {
 	plain  []byte // the payloads before SIG, with room for it; then all of them, padded
 	digest []byte
 	signed bool
+	hidden []int // where a value was taken out of plain
 }
 
 // Build encodes a message under kek, the current one, to be signed by kek.Public in the given form: RSA by
@@ -97,7 +98,15 @@ func (u *Unsigned) Finish(sig []byte) ([]byte, error) {
 	if err := u.AddSignature(sig); err != nil {
 		return nil, err
 	}
+	return u.Encrypt()
+}
+
+// Encrypt is the second half of Finish.
+func (u *Unsigned) Encrypt() ([]byte, error) {
 	defer u.Destroy()
+	if !u.signed {
+		return nil, fmt.Errorf("%w: it is not signed", ErrMessage)
+	}
 	body, err := suite.EncryptCBC(u.kek.Key.Bytes(), u.kek.IV.Bytes(), u.plain)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMessage, err)
@@ -125,6 +134,22 @@ func (u *Unsigned) Plain() []byte {
 		return nil
 	}
 	return bytes.Clone(u.plain)
+}
+
+// Hide takes a value out of the plaintext, wherever it is, until Show: a new KEK need not be here while the custody signs.
+func (u *Unsigned) Hide(value []byte) {
+	for at := bytes.Index(u.plain, value); at >= 0 && len(value) > 0; at = bytes.Index(u.plain, value) {
+		u.hidden = append(u.hidden, at)
+		clear(u.plain[at : at+len(value)])
+	}
+}
+
+// Show puts the value back that Hide has taken out.
+func (u *Unsigned) Show(value []byte) {
+	for _, at := range u.hidden {
+		copy(u.plain[at:], value)
+	}
+	u.hidden = nil
 }
 
 // Datagram makes the datagram of the ciphertext of Plain; the plaintext is wiped.
