@@ -26,8 +26,8 @@ const (
 	NoteRekeyReceived   = "rekey-received"      // GM: it was accepted
 	NoteRekeyMissed     = "rekey-missed"        // GM: one was due and did not come
 	NoteSignFailed      = "sign-failed"         // KS: the custody did not sign; the rekey is retried
-	NoteCustodyLost     = "custody-lost"        // KS: the key custody is gone; no new keys, registrations or rekeys here
-	NoteCustodyBack     = "custody-back"        // KS: it is there again
+	NoteCustodyLost     = "custody-lost"        // KS: the key custody is gone; no new keys, registrations or rekeys here. GM: no new phase 1
+	NoteCustodyBack     = "custody-back"        // it is there again
 	NotePersistFailed   = "persist-failed"      // KS: the store did not write; nothing that depends on it is sent
 	NoteStateDiscarded  = "state-discarded"     // KS: stored state was unusable
 	NoteKEKLost         = "kek-lost"            // KS: the key custody does not have a KEK of the group; members register again

@@ -10,6 +10,7 @@ import (
 
 	"github.com/getvpn/getvpn/gdoi/pki"
 	"github.com/getvpn/getvpn/gdoi/suite"
+	"github.com/getvpn/getvpn/hsm"
 )
 
 // Certificates is what phase 1 with certificates needs.
@@ -26,22 +27,25 @@ type Certificates struct {
 
 // Certificate is one of our own.
 type Certificate struct {
-	File, KeyFile string
-	ChainFile     string // may be empty
-	Method        uint16 // what its key is for, suite.AuthRSA for example
-	Chain         []*x509.Certificate
-	Key           crypto.Signer
+	File      string
+	KeyFile   string  // empty: the key is in the custody
+	TokenKey  hsm.URI // its name there; none with KeyFile
+	ChainFile string  // may be empty
+	Method    uint16  // what its key is for, suite.AuthRSA for example
+	Chain     []*x509.Certificate
+	Key       crypto.Signer // nil: it is in the custody
 }
 
-// certificates decodes the key of that name. revocation is set on a key server.
-func (d *decoder) certificates(v *value, c *Certificates, revocation bool) {
+// certificates decodes the key of that name. keep is where keys may be that are in no file; nil: nowhere. revocation is set on
+// a key server.
+func (d *decoder) certificates(v *value, c *Certificates, keep *Custody, revocation bool) {
 	policy, onRevocation := "warn", "remove"
 	c.Fragmentation = true
 	var crlAt *value
 	fields := []field{
 		must("own", func(v *value) {
 			d.list(func(v *value) {
-				if o := d.certificate(v); o != nil {
+				if o := d.certificate(v, keep); o != nil {
 					c.Own = append(c.Own, *o)
 				}
 			})(v)
@@ -105,14 +109,22 @@ func (c *Certificates) LoadTrust() (*pki.Trust, error) {
 }
 
 // certificate decodes one of own; nil after an error.
-func (d *decoder) certificate(v *value) *Certificate {
+func (d *decoder) certificate(v *value, keep *Custody) *Certificate {
 	var o Certificate
 	at := map[string]*value{}
 	before := len(d.errs)
 	path := func(key string, into *string) func(*value) {
 		return func(v *value) { at[key] = v; d.path(into)(v) }
 	}
-	d.object(v, must("file", path("file", &o.File)), must("key-file", path("key-file", &o.KeyFile)), opt("chain", path("chain", &o.ChainFile)))
+	d.object(v, must("file", path("file", &o.File)), opt("key-file", path("key-file", &o.KeyFile)),
+		opt("key", func(v *value) { at["key"] = v; d.tokenKey(&o.TokenKey, keep)(v) }), opt("chain", path("chain", &o.ChainFile)))
+	switch {
+	case v.kind != mapping:
+	case at["key"] != nil && at["key-file"] != nil:
+		d.fail(at["key"], "the key is in a file or in the custody: leave out key-file, or key")
+	case at["key"] == nil && at["key-file"] == nil:
+		d.fail(v, "missing here: key-file, or key for one that is in the custody")
+	}
 	if len(d.errs) > before {
 		return nil
 	}
@@ -149,10 +161,13 @@ func (o *Certificate) load() (problem, key string, err error) {
 	if o.Method, err = suite.AuthOfKey(o.Chain[0].PublicKey); err != nil {
 		return "", "file", fmt.Errorf("%s: %s", o.File, trim(err))
 	}
+	if o.KeyFile == "" {
+		return "", "key", o.fitsToken()
+	}
 	if o.Key, problem, err = loadKey(o.KeyFile); err != nil {
 		return "", "key-file", err
 	}
-	if !samePublic(o.Key.Public(), o.Chain[0].PublicKey) {
+	if !SamePublic(o.Key.Public(), o.Chain[0].PublicKey) {
 		return "", "key-file", fmt.Errorf("%s is not the key of the certificate in %s", o.KeyFile, o.File)
 	}
 	return problem, "key-file", nil
@@ -164,7 +179,7 @@ func (c *Certificates) Renew(id Identity) (*Certificates, error) {
 	fresh := *c
 	fresh.Own, fresh.Anchors = nil, nil
 	for _, was := range c.Own {
-		o := Certificate{File: was.File, KeyFile: was.KeyFile, ChainFile: was.ChainFile}
+		o := Certificate{File: was.File, KeyFile: was.KeyFile, TokenKey: was.TokenKey, ChainFile: was.ChainFile}
 		if _, _, err := o.load(); err != nil {
 			return nil, err
 		}
@@ -195,7 +210,8 @@ func (d *decoder) wall() time.Time {
 	return d.now
 }
 
-func samePublic(a, b crypto.PublicKey) bool {
+// SamePublic tells whether both are the same RSA or ECDSA key.
+func SamePublic(a, b crypto.PublicKey) bool {
 	switch k := a.(type) {
 	case *rsa.PublicKey:
 		return k.Equal(b)

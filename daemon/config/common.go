@@ -25,7 +25,7 @@ func (d *decoder) common(c *Common, server bool) []field {
 		opt("custody", func(v *value) { c.Custody = d.custody(v, server) }), // before certificates, whose keys may be in it
 		opt("certificates", func(v *value) { // before identity, which may be a certificate's
 			c.Certificates = new(Certificates)
-			d.certificates(v, c.Certificates, server)
+			d.certificates(v, c.Certificates, c.Custody, server)
 		}),
 		must("name", d.name(&c.Name)),
 		must("control", d.path(&c.Control)),

@@ -235,7 +235,11 @@ func (p *printer) certificates(c *Certificates) {
 	p.in("own", func() {
 		for _, o := range c.Own {
 			leaf := o.Chain[0]
-			p.line("- {file: %s, key-file: %s, subject: %q, issuer: %q, method: %s, expires: %s, chain: %d}", o.File, o.KeyFile,
+			key := "key-file: " + o.KeyFile
+			if o.KeyFile == "" {
+				key = fmt.Sprintf("key: %q", o.TokenKey)
+			}
+			p.line("- {file: %s, %s, subject: %q, issuer: %q, method: %s, expires: %s, chain: %d}", o.File, key,
 				pki.NameString(leaf.RawSubject), pki.NameString(leaf.RawIssuer), suite.AuthName(o.Method), leaf.NotAfter.UTC().Format(time.DateOnly), len(o.Chain)-1)
 		}
 	})

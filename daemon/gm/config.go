@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 
 	"github.com/getvpn/getvpn/daemon/config"
+	"github.com/getvpn/getvpn/daemon/custody"
 	"github.com/getvpn/getvpn/daemon/netcfg"
 	"github.com/getvpn/getvpn/daemon/translate"
 	"github.com/getvpn/getvpn/esp"
@@ -41,6 +42,9 @@ func nodeConfig(c *config.GM, local config.Endpoints) (node.GMConfig, error) {
 
 // Check finds what is wrong with a configuration beyond what package config knows.
 func Check(c *config.GM) error {
+	if err := custody.Loadable(c.Custody); err != nil {
+		return err
+	}
 	if _, err := nodeConfig(c, c.Local); err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/getvpn/getvpn/daemon/config"
 	"github.com/getvpn/getvpn/daemon/control"
+	"github.com/getvpn/getvpn/daemon/custody"
 	"github.com/getvpn/getvpn/daemon/loop"
 	"github.com/getvpn/getvpn/daemon/netcfg"
 	"github.com/getvpn/getvpn/daemon/process"
@@ -56,6 +57,8 @@ type Daemon struct {
 	listener  *net.UnixListener
 	server    *control.Server
 	pki       *translate.PKI
+	custody   *custody.Measured // nil: there is no token
+	watch     *custody.Watch
 	stop      chan struct{} // a value: somebody asked for a stop
 }
 
@@ -63,6 +66,7 @@ type Daemon struct {
 func New(cfg *config.GM, log *slog.Logger, opts Options) (_ *Daemon, err error) {
 	d := &Daemon{cfg: cfg, log: log, clock: opts.Clock, system: Linux(), pki: translate.NewPKI(&cfg.Common), stop: make(chan struct{}, 1)}
 	d.traffic.d = d
+	d.watch = custody.NewWatch(d.askCustody, d.custodyState)
 	if opts.System != nil {
 		d.system = *opts.System
 	}
@@ -92,6 +96,9 @@ func New(cfg *config.GM, log *slog.Logger, opts Options) (_ *Daemon, err error) 
 	if err = os.MkdirAll(cfg.State, 0o700); err != nil {
 		return nil, err
 	}
+	if err = d.openCustody(context.Background()); err != nil { // a token has time limits of its own
+		return nil, err
+	}
 	if d.conn, err = transport.Open(cfg.Local, transport.Options{Mark: d.system.Mark}); err != nil {
 		return nil, err
 	}
@@ -102,7 +109,7 @@ func New(cfg *config.GM, log *slog.Logger, opts Options) (_ *Daemon, err error) 
 	if d.node, err = node.NewGroupMember(machine.NewEnv(rand.Reader), mc); err != nil {
 		return nil, err
 	}
-	d.loop = loop.New(loop.Config{Machine: d.node, Clock: d.clock, Send: d.send, Note: d.sink.Note, Effect: d.effect, Sign: d.pki.Keys().Sign})
+	d.loop = loop.New(loop.Config{Machine: d.node, Clock: d.clock, Send: d.send, Note: d.sink.Note, Effect: d.effect, Sign: custody.Heeding(d.watch, d.pki.Keys().Sign)})
 	d.server = control.NewServer(control.Handlers{Snapshot: d.Snapshot, Reregister: d.reregister, Stop: d.askStop}, &d.journal)
 	return d, nil
 }
@@ -139,6 +146,9 @@ func (d *Daemon) close() {
 	if d.listener != nil {
 		_ = d.listener.Close()
 	}
+	if d.custody != nil {
+		_ = d.custody.Close()
+	}
 }
 
 // Run implements process.Daemon.
@@ -157,6 +167,9 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	}
 	machinery.run(d.loop.Run)
 	machinery.run(d.watchDataPath)
+	if d.custody != nil {
+		machinery.run(d.watch.Run)
+	}
 	machinery.run(func(ctx context.Context) { d.addresses.watch(ctx, d) })
 	go func() { fault <- d.server.Serve(d.listener) }()
 	go func() { fault <- d.conn.Receive(d.loop.Deliver) }()
@@ -242,6 +255,7 @@ func (d *Daemon) Snapshot(ctx context.Context) (*control.Snapshot, error) {
 		s.Time, s.Drops, s.GM = now.Wall, translate.Drops(n.Drops), groupMember(d.cfg, n, e, d.engine.TimeStats(engine.Instant(now.Mono)))
 	})
 	if err == nil {
+		s.Custody = d.custodySnapshot()
 		s.GM.DataPath = d.dataPath(e)
 		if down := s.GM.DataPath.Down; down != "" {
 			s.Warn = append(s.Warn, "the data path is down: "+down)

@@ -82,6 +82,9 @@ func New(cfg *config.KS, log *slog.Logger, opts Options) (_ *Daemon, err error) 
 		return nil, err
 	}
 	d.keys = keys
+	if err = d.pki.UseToken(context.Background(), keys); err != nil {
+		return nil, err
+	}
 	log.Warn(soft.Notice, "directory", filepath.Join(cfg.State, "keys"))
 	if d.store, err = store.Open(cfg.State, "ks "+cfg.Name, keys); err != nil {
 		return nil, err

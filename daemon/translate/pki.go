@@ -12,6 +12,7 @@ import (
 	"github.com/getvpn/getvpn/daemon/loop"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/node"
+	"github.com/getvpn/getvpn/hsm"
 )
 
 // renewTimeout bounds the time that a machine may take for new certificates and lists.
@@ -34,6 +35,14 @@ func NewPKI(c *config.Common) *PKI {
 // Keys sign for our certificates.
 func (p *PKI) Keys() *custody.Keys { return p.keys }
 
+// UseToken names the token that has the keys of certificates that are in no file, and checks that they are there.
+func (p *PKI) UseToken(ctx context.Context, h hsm.Signer) error {
+	return p.keys.UseToken(ctx, h, p.current.Load())
+}
+
+// InToken tells whether one of the keys is in the token.
+func (p *PKI) InToken() bool { return p.current.Load().InToken() }
+
 // Renew reads certificates, authorities and revocation lists again and has the machine take them up; it returns those in
 // force. After an error that is the old ones.
 func (p *PKI) Renew(ctx context.Context, l *loop.Loop) (*config.Certificates, string, error) {
@@ -42,6 +51,9 @@ func (p *PKI) Renew(ctx context.Context, l *loop.Loop) (*config.Certificates, st
 		return nil, "", nil
 	}
 	fresh, err := was.Renew(p.id)
+	if err == nil {
+		err = p.check(ctx, fresh)
+	}
 	if err != nil {
 		return was, "", fmt.Errorf("the old certificates and revocation lists stay in force: %w", err)
 	}
@@ -58,6 +70,12 @@ func (p *PKI) Renew(ctx context.Context, l *loop.Loop) (*config.Certificates, st
 		return was, "", err
 	}
 	return fresh, text, nil
+}
+
+func (p *PKI) check(ctx context.Context, c *config.Certificates) error {
+	ctx, cancel := context.WithTimeout(ctx, renewTimeout)
+	defer cancel()
+	return p.keys.Check(ctx, c)
 }
 
 // soon is how long before its end a certificate of ours becomes a warning.

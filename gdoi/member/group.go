@@ -32,6 +32,7 @@ type Group struct {
 	state       State
 	reason      string
 	authFailure string
+	unsigned    bool // the last failure was our key custody's
 
 	// Registration.
 	servers    servers

@@ -223,9 +223,11 @@ func (g *Group) failed(now machine.Now, err error, out machine.Effects) machine.
 	n := g.note(gdoi.NoteRegisterFailed, machine.Warning, err.Error())
 	var ie *ike1.Error
 	var pe *pull.Error
+	g.unsigned = false
 	switch {
 	case errors.As(err, &ie):
 		n.Reason = ie.Reason
+		g.unsigned = ie.Reason == ike1.ReasonSign
 		switch ie.Reason {
 		case ike1.ReasonAuth, ike1.ReasonNoPSK, ike1.ReasonIdentity, ike1.ReasonNoProposal:
 			n.Name = gdoi.NoteAuthFailed
@@ -248,6 +250,14 @@ func (g *Group) failed(now machine.Now, err error, out machine.Effects) machine.
 		g.attempt.Set(now.Mono.Add(g.jitter(otherSoon)))
 	}
 	return out
+}
+
+// CustodyBack says that our key custody signs again. A registration that failed for that alone does not wait longer.
+func (g *Group) CustodyBack(now machine.Now) {
+	if _, waiting := g.attempt.Deadline(); waiting && g.unsigned {
+		g.failures = 0
+		g.attempt.Set(now.Mono.Add(g.jitter(otherSoon)))
+	}
 }
 
 // Reregister is the operator's command.

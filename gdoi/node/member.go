@@ -20,6 +20,7 @@ type GroupMember struct {
 	links  []*link // one for each key server, in the order of the configuration
 
 	started, stopped bool
+	custody          string // why our key custody is gone; empty: it is there
 	drops            dropCounter
 }
 
@@ -85,6 +86,8 @@ func (n *GroupMember) Step(now machine.Now, ev machine.Event, out machine.Effect
 		return n.timeout(now, out)
 	case machine.Signed:
 		return n.phase1Signed(now, ev, out)
+	case machine.CustodyState:
+		return n.custodyState(now, ev, out)
 	case gdoi.DataPlaneReport:
 		if g := n.group(ev.Group); g != nil {
 			out = g.Report(now, ev, out)

@@ -135,9 +135,12 @@ func (w *work) describe(h p11.ObjectHandle, class uint) (*object, error) {
 	return o, nil
 }
 
-// Public implements hsm.Signer.
+// Public implements hsm.Signer. It looks anew: others may have made another key of that name since.
 func (t *Token) Public(ctx context.Context, name string) (crypto.PublicKey, error) {
 	return run(ctx, t, "public half of "+name, func(w *work) (crypto.PublicKey, error) {
+		w.keysMu.Lock()
+		delete(w.keys, name)
+		w.keysMu.Unlock()
 		o, err := w.key(name, 0)
 		if err != nil {
 			return nil, err
