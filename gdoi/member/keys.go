@@ -166,7 +166,7 @@ func (g *Group) takeTEKs(now machine.Now, o *pull.Offer, fresh bool, out machine
 				SendAfter: now.WallAt(t.sendAfter), Expires: now.WallAt(t.expires), Epoch: t.epoch,
 			},
 			Selectors: slices.Clone(t.permits), Class: t.class,
-			SIDBits: g.sidBits, SIDs: slices.Clone(g.sids), Send: t.spi == g.sending[t.class] && t == choose(now, g.ofClass(t.class)),
+			SIDBits: g.sidBits, SIDs: slices.Clone(g.sids), Send: t.spi == g.sending[t.class] && t == choose(now, g.ofClass(t.class), g.sending),
 		})
 		if slices.Contains(unknown, t.spi) {
 			out = append(out, g.note(gdoi.NoteSAInstalled, machine.Info, fmt.Sprintf("receiving with %v, sending with it in %v", t.spi, max(0, t.sendAfter.Sub(now.Mono))),
@@ -189,9 +189,9 @@ func (g *Group) ofClass(c int) (out []*tek) {
 	return out
 }
 
-// choose picks the key to send with: the newest whose time has come, else the one whose time comes first; among equals,
-// as after a registration, the oldest, which all others have.
-func choose(now machine.Now, teks []*tek) *tek {
+// choose picks the key to send with: the newest whose time has come, else the one that is sent with for want of such, else
+// the one whose time comes first; among equals, as after a registration, the oldest, which all others have.
+func choose(now machine.Now, teks []*tek, sending map[int]gdoi.SPI) *tek {
 	for i := len(teks) - 1; i >= 0; i-- {
 		if t := teks[i]; t.sendAfter <= now.Mono && t.expires > now.Mono {
 			return t
@@ -199,7 +199,11 @@ func choose(now machine.Now, teks []*tek) *tek {
 	}
 	var first *tek
 	for _, t := range teks {
-		if t.expires > now.Mono && (first == nil || t.sendAfter < first.sendAfter) {
+		switch {
+		case t.expires <= now.Mono:
+		case sending[t.class] == t.spi:
+			return t
+		case first == nil || t.sendAfter < first.sendAfter:
 			first = t
 		}
 	}
@@ -211,10 +215,10 @@ func (g *Group) activate(now machine.Now, out machine.Effects) machine.Effects {
 	for _, t := range g.teks {
 		t.waiting = t.waiting && now.Mono < t.sendAfter
 	}
-	was := g.sending
+	was, classes := g.sending, g.classify(now, g.policies.current.list)
 	g.sending = map[int]gdoi.SPI{}
-	for _, c := range g.classify(now, g.policies.current.list) {
-		t := choose(now, g.ofClass(c))
+	for _, c := range classes {
+		t := choose(now, g.ofClass(c), was)
 		if t == nil || g.sending[c] != 0 {
 			continue
 		}

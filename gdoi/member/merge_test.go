@@ -198,3 +198,25 @@ func TestAnotherKeyBeforeTheFirst(t *testing.T) {
 	b.run(time.Second)
 	b.want("the next", "send 1b02; ")
 }
+
+// TestAKeyForWantOfAnother: a member sends with its only key before the time of that, and registers at another side, whose
+// key is in force. The next rekey of the first side, which does not list that one, does not bring it back to the key whose
+// time has not come (simulator seed 4247).
+func TestAKeyForWantOfAnother(t *testing.T) {
+	b := newBench(t, Config{})
+	o := keyed(mergeOffer(a1), 0xa, 1, 0)
+	o.SIDs = []gdoi.SID{1}
+	b.grant(o)
+	b.want("the only key", "closed; install 1a01; send 1a01; registered; ")
+	o = mergeOffer(b1)
+	o.ATD, o.SIDs = 0, []gdoi.SID{2}
+	b.grant(o)
+	b.want("the key of the other side", "install 1b01; send 1b01; ")
+	b.run(time.Second)
+	b.push(mergeOffer(a1, a2))
+	b.want("a rekey of the first side", "install 1a02; ")
+	b.run(2*a - time.Second)
+	b.want("when the time of its key has come", "send 1a01; ")
+	b.run(time.Second)
+	b.want("and of the next", "send 1a02; ")
+}

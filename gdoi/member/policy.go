@@ -233,7 +233,7 @@ func (g *Group) classify(now machine.Now, l policy.List) []int {
 			continue
 		}
 		teks := protecting(m, r)
-		switch t := choose(now, teks); {
+		switch t := choose(now, teks, g.sending); {
 		case t != nil:
 			out[i] = t.class
 		case len(teks) > 0:
@@ -321,7 +321,7 @@ func (g *Group) inTime(now machine.Now, unknown []gdoi.SPI) {
 			for _, o := range m[r][:i] {
 				// Before it, everybody sends with the older ones. One that another message has put off is not for this one
 				// to hurry: not everybody may have it.
-				if slices.Contains(unknown, o.spi) || g.sending[o.class] == o.spi {
+				if slices.Contains(unknown, o.spi) {
 					o.sendAfter = min(o.sendAfter, t.sendAfter)
 				}
 			}
