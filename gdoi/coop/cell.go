@@ -190,6 +190,7 @@ func (c *Cell) Deadline() (machine.Instant, bool) {
 	n.Add(c.late.Deadline())
 	for _, p := range c.peers {
 		n.Add(p.check.Deadline())
+		n.Add(p.later.Deadline())
 	}
 	if c.role == Secondary && c.primary == 0 && c.candidacy == 0 {
 		n.Add(c.electionAt())
@@ -211,6 +212,7 @@ func (c *Cell) Timeout(now machine.Now, out machine.Effects) machine.Effects {
 	}
 	for _, p := range c.peers {
 		out = c.watch(now, p, out)
+		out = c.askAgain(now, p, out)
 	}
 	if c.late.Due(now.Mono) {
 		c.unwritten = true // others should not wait for this disk

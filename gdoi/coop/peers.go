@@ -41,6 +41,7 @@ type peer struct {
 	following bool
 	broken    bool
 	rejoined  machine.Instant // when it was last told to join
+	later     machine.Timer   // when it is told to, because its state could not be taken
 	confirms  []confirmation
 }
 

@@ -1,6 +1,7 @@
 package coop
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -11,6 +12,12 @@ import (
 
 // joinPatience is how long a primary waits with its rekeys for a key server that follows it and has not joined yet.
 const joinPatience = 10 * time.Second
+
+// laterDelay is when a secondary is told to join again whose state could not be taken yet.
+const laterDelay = time.Second
+
+// ErrLater is what Group.Merge wraps when it can take a state, but not now; nothing has changed.
+var ErrLater = errors.New("coop: not now")
 
 // replica is a primary's view of all its secondaries.
 type replica struct {
@@ -32,6 +39,15 @@ type confirmation struct {
 func (p *peer) unjoin() {
 	p.joined, p.has, p.sent, p.acked, p.broken, p.following, p.rejoined = false, false, 0, 0, false, false, 0
 	p.confirms = nil
+	p.later.Stop()
+}
+
+// askAgain has a secondary join whose state could not be taken when it did.
+func (c *Cell) askAgain(now machine.Now, p *peer, out machine.Effects) machine.Effects {
+	if !p.later.Due(now.Mono) || c.role != Primary {
+		return out
+	}
+	return c.send(now, p, &Rejoin{c.term}, out)
 }
 
 // replicate passes changes on: from the primary to the others, or reports to the primary.
@@ -128,7 +144,10 @@ func (c *Cell) takeJoin(now machine.Now, p *peer, m *Join, out machine.Effects) 
 	}
 	if len(m.Records) > 0 {
 		var err error
-		if _, out, err = c.group.Merge(now, ahead, p.ID, m.Records, out); err != nil {
+		if _, out, err = c.group.Merge(now, ahead, p.ID, m.Records, out); errors.Is(err, ErrLater) {
+			p.later.Set(now.Mono.Add(laterDelay))
+			return out
+		} else if err != nil {
 			out = append(out, c.peerNote(p, gdoi.NoteCoopMerge, machine.Error, "its state is of no use here, and it gets ours: "+err.Error()))
 		}
 	}

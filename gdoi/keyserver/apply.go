@@ -24,6 +24,8 @@ type received struct {
 	*Group // holds what the records say, and nothing else
 	has    map[string]bool
 	dead   []string // records that are deleted
+	// arrived are KEKs that may have to be unwrapped.
+	arrived []*kek
 }
 
 // parse reads records of another key server, whose wall clock is ahead of ours. Nothing of this group changes. The caller takes the
@@ -136,6 +138,9 @@ func (g *Group) Apply(now machine.Now, ahead time.Duration, records []machine.Re
 	}
 	g.takeMembers(in)
 	g.takeRest(now, in)
+	for _, k := range in.arrived {
+		out = g.fetch(now, k, out)
+	}
 	if full && !g.replica.ownSIDs {
 		g.leaveGap(now, sidRecord{Next: g.cfg.SIDFirst})
 	}

@@ -1,6 +1,7 @@
 package keyserver
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 
@@ -88,11 +89,16 @@ func (g *Group) takeKEKs(in *received, lost bool) (news bool) {
 		if i := slices.IndexFunc(g.keks, func(o *kek) bool { return o.spi == k.spi }); i >= 0 {
 			old := g.keks[i]
 			k.seq, k.lost = max(k.seq, old.seq), old.lost
+			k.coming, k.missing, k.fetches = old.coming, old.missing, old.fetches
+			if old.missing || !bytes.Equal(g.ownCopy(k), g.ownCopy(old)) {
+				in.arrived = append(in.arrived, k)
+			}
 			old.key.Destroy()
 			old.iv.Destroy()
 			g.keks[i] = k
 		} else {
 			g.keks = append(g.keks, k)
+			in.arrived = append(in.arrived, k)
 			news = true
 		}
 		g.durable.kek(k)

@@ -24,7 +24,8 @@ type custody struct {
 	calls   []*keyCall
 	windows []*window
 	spare   *kek // the next KEK; see ready
-	ready   bool // the custody has made it
+	made    bool // the custody has it
+	ready   bool // and it is wrapped for all other key servers
 	// owed: a new KEK is wanted as soon as there is a spare one. lost: since the custody has lost all that there were.
 	owed, lost bool
 	// excluding are those to be excluded as soon as there is a spare KEK; recut: one is wanted for that, whether or not there
@@ -65,6 +66,7 @@ type keyCall struct {
 	failed func(now machine.Now, err error, out machine.Effects) (machine.Effects, bool)
 
 	op       machine.OpID  // 0: not under way
+	waits    bool          // for another call about the same key
 	timer    machine.Timer // of the answer, or of the next attempt
 	failures int
 	problem  string
@@ -77,8 +79,16 @@ func (g *Group) call(now machine.Now, c *keyCall, out machine.Effects) machine.E
 }
 
 func (g *Group) ask(now machine.Now, c *keyCall, out machine.Effects) machine.Effects {
-	c.op = g.env.NextOp()
 	c.timer.Set(now.Mono.Add(keyPatience))
+	o := g.blocked(c)
+	if c.waits = o != nil; c.waits {
+		if c.ask.Op == machine.KeyEncrypt || o.op == 0 && o.failures > 0 && !c.changes() {
+			// What is to be encrypted is in the process for this step only.
+			return g.callFailed(now, c, fmt.Errorf("the key is not there yet: %s", o.problem), out)
+		}
+		return out
+	}
+	c.op = g.env.NextOp()
 	k := c.ask
 	k.ID = c.op
 	if c.data != nil {
@@ -107,11 +117,12 @@ func (g *Group) KeyDone(now machine.Now, ev machine.KeyDone, out machine.Effects
 		g.uncall(c)
 		out = c.done(now, ev.Data, g.recovered(now, out))
 	}
+	out = g.unblock(now, out)
 	return g.afterCall(now, out), true
 }
 
 func (g *Group) callFailed(now machine.Now, c *keyCall, err error, out machine.Effects) machine.Effects {
-	c.op, c.problem, g.custody.failing = 0, err.Error(), true
+	c.op, c.waits, c.problem, g.custody.failing = 0, false, err.Error(), true
 	c.timer.Set(now.Mono.Add(keyBackoff(c.failures)))
 	c.failures++
 	again := true
@@ -160,12 +171,13 @@ func (g *Group) custodyTimeout(now machine.Now, out machine.Effects) machine.Eff
 	for _, c := range slices.Clone(g.custody.calls) {
 		switch {
 		case !c.timer.Due(now.Mono) || !slices.Contains(g.custody.calls, c):
-		case c.op != 0:
+		case c.op != 0 || c.waits:
 			out = g.callFailed(now, c, errKeyPatience, out)
 		default:
 			out = g.ask(now, c, out)
 		}
 	}
+	out = g.unblock(now, out)
 	if g.custody.again.Due(now.Mono) {
 		g.custody.again.Stop()
 		out = g.useSpare(now, out)

@@ -33,6 +33,12 @@ type kek struct {
 	name string
 	// wrapped are copies for the custodies of other key servers, which alone can open them.
 	wrapped map[coop.ID][]byte
+	// wraps are the calls that make them, coming the one that unwraps ours: until then the custody does not have it. missing: it
+	// does not, and there is no copy for it. fetches counts how often it was unwrapped.
+	wraps   map[coop.ID]*keyCall
+	coming  *keyCall
+	missing bool
+	fetches int
 	seq     uint32
 	sign    signing
 	// asks is the acknowledgement that the SAK of the PUSH which brings the key asks for; 0: none.

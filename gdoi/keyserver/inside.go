@@ -144,6 +144,10 @@ func (g *Group) addSignature(now machine.Now, d *delivery, signature []byte, out
 
 // encrypt has the plaintext encrypted; the KEK that it brings is told once more for that.
 func (g *Group) encrypt(now machine.Now, d *delivery, out machine.Effects) machine.Effects {
+	if g.isComing(d.name) {
+		d.retry.Set(now.Mono.Add(keyPatience)) // there goes on with it
+		return out
+	}
 	d.retry.Stop()
 	if d.brings == "" {
 		return g.encryptWith(now, d, nil, out)
@@ -192,8 +196,13 @@ func (g *Group) encryptWith(now machine.Now, d *delivery, value []byte, out mach
 		},
 		failed: func(now machine.Now, err error, out machine.Effects) (machine.Effects, bool) {
 			d.encrypt = nil
-			if d.dead = errors.Is(err, machine.ErrNoKey); d.dead {
-				out = g.noKey(now, d.name, err, out)
+			if errors.Is(err, machine.ErrNoKey) {
+				var back bool
+				if out, back = g.noKey(now, d.name, err, out); back {
+					d.retry.Set(now.Mono.Add(keyPatience))
+					return out, false
+				}
+				d.dead = true
 			}
 			return g.revealFailed(now, d, err, out), false
 		},

@@ -36,9 +36,10 @@ type merger struct {
 	void               bool      // their TEKs are not to be told to anybody
 	gone               []*member // of ours, whom they removed
 	foreign            merging
-	roll               []*chain // whose newest TEK has ended on the other side
-	news               bool     // anything
-	keys               bool     // members have to hear of something
+	roll               []*chain      // whose newest TEK has ended on the other side
+	arrived            map[*kek]bool // of theirs, in custodies
+	news               bool          // anything
+	keys               bool          // members have to hear of something
 }
 
 // Merge takes all that another key server has (its Since(now, 0)) into the active group, which may have gone a way of its
@@ -55,6 +56,9 @@ func (g *Group) Merge(now machine.Now, ahead time.Duration, from coop.ID, record
 	defer in.forget()
 	m := &merger{g: g, in: in.Group, from: from, foreign: merging{from: from}}
 	m.judge(now)
+	if err := m.later(); err != nil {
+		return false, out, err
+	}
 	out = m.generations(now, in, out)
 	m.numbers(now, in)
 	m.uniteMembers()
@@ -77,11 +81,16 @@ func (m *merger) act(now machine.Now, out machine.Effects) machine.Effects {
 	before := g.exclusion
 	if m.ourKEKs {
 		var text string
-		text, out = g.exclude(now, m.gone, false, out)
+		text, out = g.excludeNow(now, m.gone, false, out)
 		out = append(out, g.note(gdoi.NoteGMRemoved, machine.Warning, fmt.Sprintf("key server %d removed members while it was out of reach: %s", m.from, text)))
 		m.news, m.keys, m.roll = true, true, nil
 	}
 	dead := m.takeKEKs(now)
+	for _, k := range g.keks {
+		if m.arrived[k] {
+			out = g.fetch(now, k, out)
+		}
+	}
 	if len(m.foreign.teks)+len(m.foreign.keks) > 0 || m.keys || len(dead) > 0 {
 		m.news = true
 		out = m.begin(now, out)
@@ -130,7 +139,9 @@ func (m *merger) endTheirs(now machine.Now, dead []*kek, out machine.Effects) ma
 		// This one alone: members of ours that have it too may have the next one already.
 		msg := push.Message{Seq: k.seq, Deletes: []isakmp.Delete{push.DeleteKEK(k.spi)}}
 		g.cancel(func(o *delivery) bool { return o.kek == k.spi })
+		out = g.fetch(now, k, out) // it may be in their custodies only
 		out = g.announceTo(now, c, k, msg, addresses(to), after, out)
+		g.dispose(k)
 	}
 	return out
 }

@@ -1,6 +1,7 @@
 package keyserver
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -22,6 +23,9 @@ func (m *merger) takeKEKs(now machine.Now) (dead []*kek) {
 		switch {
 		case ours != nil && !ours.key.Equal(k.key):
 		case gone && m.met(nil): // it has ended since all of them were told of ours
+		case ours == nil && k.name != "" && g.ownCopy(k) == nil:
+			// Our custody cannot have it. Their members hear of ours by messages under it, which they do not know.
+			m.keys = true
 		case ours != nil && !m.theirKEKs:
 			under = append(under, ours)
 		case ours != nil && slices.Contains(g.announceUnder(now), ours):
@@ -39,6 +43,7 @@ func (m *merger) takeKEKs(now machine.Now) (dead []*kek) {
 				dead = append(dead, c)
 				continue
 			}
+			mark(&m.arrived, c, ours == nil)
 			under = append(under, c)
 			m.foreign.keks = append(m.foreign.keks, c.spi)
 			m.keys = true
@@ -55,6 +60,7 @@ func (m *merger) copyKEK(now machine.Now, k *kek, e ended) *kek {
 	g := m.g
 	c := *k
 	c.key, c.iv = k.key.Clone(), k.iv.Clone()
+	c.wrapped, c.wraps, c.coming, c.missing, c.fetches = maps.Clone(k.wrapped), nil, nil, false, 0
 	c.sign = g.signingUnder(k.sign.hash)
 	c.seq, c.lost = max(k.seq, e.seq), false
 	c.created = min(c.created, now.Mono)

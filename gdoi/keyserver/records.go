@@ -390,7 +390,7 @@ func (g *Group) restoreKEK(now machine.Now, name string, b []byte) error {
 	if err != nil || len(spi) != len(gdoi.KEKSPI{}) || kekKey(gdoi.KEKSPI(spi)) != "kek/"+name || r.Suite.KeyLen() == 0 || len(r.IV) != r.Suite.IVLen() {
 		return errRecord
 	}
-	if r.Custody && len(r.Key) != 0 || !r.Custody && (len(r.Key) != r.Suite.KeyLen() || r.Wrapped != nil) {
+	if !validCopies(r.Wrapped) || r.Custody && len(r.Key) != 0 || !r.Custody && (len(r.Key) != r.Suite.KeyLen() || r.Wrapped != nil) {
 		return errRecord
 	}
 	k := &kek{spi: gdoi.KEKSPI(spi), suite: r.Suite, iv: machine.TakeSecret(r.IV), seq: r.Seq, asks: r.Asks, dst: r.Multicast, lost: r.Lost, wrapped: r.Wrapped}

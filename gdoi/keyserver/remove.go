@@ -101,6 +101,12 @@ func (g *Group) exclude(now machine.Now, gone []*member, atOnce bool, out machin
 	if !g.mayExclude() {
 		return g.excludeLater(now, gone, out)
 	}
+	return g.excludeNow(now, gone, atOnce, out)
+}
+
+// excludeNow does it in this step. If the value of the new KEK is not in the process, nobody is told how to derive it: all
+// members register again, and get new places in the key tree.
+func (g *Group) excludeNow(now machine.Now, gone []*member, atOnce bool, out machine.Effects) (string, machine.Effects) {
 	var slots []lkh.Slot
 	for _, m := range gone {
 		if m.slot != noSlot {
@@ -120,16 +126,7 @@ func (g *Group) exclude(now machine.Now, gone []*member, atOnce bool, out machin
 	g.cut(now, k)
 	// Nothing that is new goes under a KEK that the removed have.
 	k.active = now.Mono
-	change, err := g.tree.Remove(slots, k.handle(), k.iv, k.key)
-	text := fmt.Sprintf("new KEK %v", k.spi)
-	if err == nil {
-		x.arrays = change.Arrays(rfcArrays)
-		text += fmt.Sprintf(" by %d key encryptions", change.Encryptions)
-	}
-	if size := arraysLen(x.arrays); err != nil || size > maxArrays {
-		x.arrays = nil
-		text = fmt.Sprintf("new KEK %v; its update arrays have %d octets, too many for a message, so all members register again", k.spi, size)
-	}
+	text := g.shutOut(x, slots, k)
 	for _, c := range g.chains {
 		out = g.newTEK(now, c, out)
 		if atOnce {
@@ -148,6 +145,25 @@ func (g *Group) exclude(now machine.Now, gone []*member, atOnce bool, out machin
 	g.durable.exclusion = true
 	told, again := g.split()
 	return fmt.Sprintf("%d removed: %s; %d members derive it, %d must register again", len(gone), text, len(told), len(again)), g.pushExclusion(now, out)
+}
+
+// shutOut changes the key tree so that those at the slots cannot derive k, and notes how the others can.
+func (g *Group) shutOut(x *exclusion, slots []lkh.Slot, k *kek) string {
+	if !k.open() {
+		g.clearTree()
+		return fmt.Sprintf("new KEK %v, which is in the key custody alone, so all members register again", k.spi)
+	}
+	change, err := g.tree.Remove(slots, k.handle(), k.iv, k.key)
+	text := fmt.Sprintf("new KEK %v", k.spi)
+	if err == nil {
+		x.arrays = change.Arrays(rfcArrays)
+		text += fmt.Sprintf(" by %d key encryptions", change.Encryptions)
+	}
+	if size := arraysLen(x.arrays); err != nil || size > maxArrays {
+		x.arrays = nil
+		text = fmt.Sprintf("new KEK %v; its update arrays have %d octets, too many for a message, so all members register again", k.spi, size)
+	}
+	return text
 }
 
 // wasRemoved says whether a peer is refused. Its identity counts, and its address: with a pre-shared key it can call itself

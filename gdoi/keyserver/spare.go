@@ -60,12 +60,14 @@ func (g *Group) prepareSpare(now machine.Now, out machine.Effects) machine.Effec
 	c.spare = k
 	return g.call(now, &keyCall{
 		ask: machine.KeyCall{Op: machine.KeyGenerate, Key: k.name, Bits: 8 * k.suite.KeyLen()},
-		done: func(_ machine.Now, _ []byte, out machine.Effects) machine.Effects {
+		done: func(now machine.Now, _ []byte, out machine.Effects) machine.Effects {
 			if c.spare != k { // it was dropped meanwhile
 				g.custody.dying = append(g.custody.dying, dyingKEK{name: k.name})
 				return out
 			}
-			c.ready = true
+			c.made = true
+			out = g.wrapAll(now, k, out)
+			g.judgeSpare()
 			return out
 		},
 	}, out)
@@ -78,11 +80,14 @@ func (g *Group) dropSpare(now machine.Now, out machine.Effects) machine.Effects 
 		return out
 	}
 	// One that is being made is destroyed when it is there.
-	if c.ready {
+	if c.made {
 		c.dying = append(c.dying, dyingKEK{name: c.spare.name})
 	}
+	for _, w := range c.spare.wraps {
+		g.uncall(w)
+	}
 	c.spare.iv.Destroy()
-	c.spare, c.ready = nil, false
+	c.spare, c.made, c.ready = nil, false, false
 	return g.bury(now, out)
 }
 
@@ -92,7 +97,7 @@ func (g *Group) takeSpare(now machine.Now, out machine.Effects) (*kek, machine.E
 		return nil, out
 	}
 	k := g.custody.spare
-	g.custody.spare, g.custody.ready, g.custody.owed = nil, false, false
+	g.custody.spare, g.custody.made, g.custody.ready, g.custody.owed = nil, false, false, false
 	return k, g.prepareSpare(now, out)
 }
 
@@ -177,16 +182,23 @@ func (g *Group) bury(now machine.Now, out machine.Effects) machine.Effects {
 	return out
 }
 
-// noKey draws the consequences when the custody says that it does not have a KEK.
-func (g *Group) noKey(now machine.Now, name string, err error, out machine.Effects) machine.Effects {
+// noKey draws the consequences when the custody says that it does not have a KEK; back says that it is being unwrapped again.
+func (g *Group) noKey(now machine.Now, name string, err error, out machine.Effects) (_ machine.Effects, back bool) {
 	k := g.named(name)
 	if k == nil || !errors.Is(err, machine.ErrNoKey) {
-		return out
+		return out, false
 	}
-	if k == g.custody.spare {
-		return g.prepareSpare(now, g.dropSpare(now, out))
+	if out, back = g.refetch(now, k, out); back {
+		return out, true
 	}
-	return g.loseKEK(now, k, out)
+	switch {
+	case k == g.custody.spare:
+		return g.prepareSpare(now, g.dropSpare(now, out)), false
+	case !g.Active():
+		k.missing = true // the primary may wrap it for us
+		return out, false
+	}
+	return g.loseKEK(now, k, out), false
 }
 
 // loseKEK gives up a KEK that the custody has lost. Nobody can be told anything under it, so members register again: they

@@ -78,7 +78,7 @@ func (g *Group) startStandby(now machine.Now, found bool, out machine.Effects) m
 	out = g.retire(now, out)
 	out = g.flush(now, out)
 	g.replica.silent = false
-	return out
+	return g.fetchAll(now, out)
 }
 
 // TakeOver makes the group active: with the keys that it has, in the next window of sequence numbers of this key server,
@@ -127,7 +127,7 @@ func (g *Group) TakeOver(now machine.Now, term uint64, out machine.Effects) mach
 		}
 	}
 	g.beginSchedule()
-	return g.resume(now, out)
+	return g.wrapEverything(now, g.resume(now, out))
 }
 
 // wakeTree makes a key tree of the nodes of the copy.
@@ -167,6 +167,7 @@ func (g *Group) StandDown(now machine.Now, out machine.Effects) machine.Effects 
 	r.policy, r.policyAt = &p, g.policyAt
 	r.standby, r.ready, r.why, r.stir = true, false, "it has just stood down", 0
 	r.changed, r.log, r.reports = nil, nil, nil
+	g.stopWrapping()
 	r.sidMark.n, r.sidMark.next = r.reported, g.sidNext
 	return out
 }

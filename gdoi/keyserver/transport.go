@@ -28,11 +28,8 @@ func (g *Group) TrustTransport(now machine.Now, id coop.ID, key []byte, out mach
 	}
 	mark(&g.replica.transports, id, bytes.Clone(key))
 	mark(&g.durable.transports, id, true)
-	return g.flush(now, out)
+	return g.flush(now, g.wrapEverything(now, out))
 }
-
-// Unusable says why keys that this key server has cannot be used here; empty: they can.
-func (g *Group) Unusable() string { return "" }
 
 // encodeTransport is nil where there is no such key.
 func (g *Group) encodeTransport(id coop.ID) []byte {

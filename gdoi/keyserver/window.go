@@ -48,7 +48,10 @@ func (g *Group) withKEK(now machine.Now, k *kek, job kekJob, out machine.Effects
 			return g.openWindowFor(now, w, data, out)
 		},
 		failed: func(now machine.Now, err error, out machine.Effects) (machine.Effects, bool) {
-			out = g.noKey(now, w.name, err, out)
+			var back bool
+			if out, back = g.noKey(now, w.name, err, out); back {
+				return out, true
+			}
 			return g.closeWindow(now, w, fmt.Errorf("%w does not give out the KEK: %w", ErrCustody, err), out), false
 		},
 	}, out)
