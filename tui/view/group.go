@@ -52,7 +52,11 @@ func (f *Frame) groupHead(group string) []string {
 	if g.Transmitting > 0 {
 		rekey = t.Warn.Render(fmt.Sprintf("rekey on its way to %d", g.Transmitting)) + "  "
 	}
-	right := t.Dim.Render(members+"  next rekey ") + t.Text.Render(until(g.NextRekey, f.Fleet.Time)) + "  " + rekey + t.State(level, word)
+	count := t.Dim.Render(members)
+	if here < all {
+		count = t.State(theme.Caution, members)
+	}
+	right := count + t.Dim.Render("  next rekey ") + t.Text.Render(until(g.NextRekey, f.Fleet.Time)) + "  " + rekey + t.State(level, word)
 	out := []string{f.section("GROUP "+group, right)}
 	return append(out, f.groupKeys(g.TEKs, g.KEK, stale(ks, f.Fleet.Time))...)
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/getvpn/getvpn/tui/widget"
 )
 
-func width(s string) int { return ansi.StringWidth(s) }
+func width(s string) int { return widget.Width(s) }
 
 // phaseLevel says how a TEK's phase reads.
 func phaseLevel(phase string) theme.Level {
@@ -83,8 +83,8 @@ func (f *Frame) eventLine(e *control.Event) string {
 	if strings.HasPrefix(e.Name, "coop-") && e.Group != "" && len(f.Fleet.Groups()) > 1 {
 		text = e.Group + ": " + text // each group has roles of its own
 	}
-	if e.Peer != "" {
-		text += " · " + e.Peer
+	if e.Peer != "" && !strings.Contains(text, host(e.Peer)) {
+		text += " · " + host(e.Peer)
 	}
 	if e.Reason != "" && !strings.Contains(e.Text, e.Reason) {
 		text += " · " + e.Reason

@@ -39,7 +39,7 @@ func (Members) Page(f *Frame) *Page {
 	column(widget.Column{Title: "GROUP", Drop: 3}, func(m *Member) widget.Cell { return widget.Text(m.Group) })
 	column(widget.Column{Title: "STATE"}, func(m *Member) widget.Cell { return m.state() })
 	column(widget.Column{Title: "ADDRESS", Drop: 5}, func(m *Member) widget.Cell { return widget.Text(m.Address) })
-	column(widget.Column{Title: "KEY SERVER", Key: "ks", Drop: 6}, func(m *Member) widget.Cell { return widget.Text(m.RegisteredWith) })
+	column(widget.Column{Title: "KEY SERVER", Key: "ks", Drop: 6}, func(m *Member) widget.Cell { return widget.Text(host(m.RegisteredWith)) })
 	column(widget.Column{Title: "SINCE", Drop: 7}, func(m *Member) widget.Cell { return widget.Ago(m.RegisteredAt, now) })
 	column(widget.Column{Title: "AGAIN IN", Key: "again", Right: true}, func(m *Member) widget.Cell { return widget.Left(m.ReregisterAt, now) })
 	column(widget.Column{Title: "SEQ", Right: true}, func(m *Member) widget.Cell { return m.got() })
@@ -50,7 +50,7 @@ func (Members) Page(f *Frame) *Page {
 	column(widget.Column{Title: "DROPS", Right: true}, func(m *Member) widget.Cell { return m.drops() })
 	column(widget.Column{Title: "REGS", Right: true, Drop: 10}, func(m *Member) widget.Cell { return widget.Int(m.Registrations) })
 	column(widget.Column{Title: "SENDER IDS", Key: "sids", Drop: 12}, func(m *Member) widget.Cell { return widget.Text(sids(m.SIDs)) })
-	column(widget.Column{Title: "WHY", Flex: true, Min: 12, Drop: 11}, func(m *Member) widget.Cell { return widget.Text(m.why()) })
+	column(widget.Column{Title: "TROUBLE", Flex: true, Min: 12, Drop: 11}, func(m *Member) widget.Cell { return widget.Text(m.why()) })
 	return &Page{
 		Title: "MEMBERS", Right: f.Group, Table: t, Want: 9,
 		Subject: func(i int) Subject { return Subject{Group: all[i].Group, Node: all[i].Name, Peer: all[i].Address} },
@@ -102,7 +102,7 @@ func (m *Member) drops() widget.Cell {
 // why is the reason of a state, or of most drops.
 func (m *Member) why() string {
 	if m.Reason == "" && m.TopDrop != "" {
-		return "drops: " + m.TopDrop
+		return m.TopDrop
 	}
 	return m.Reason
 }

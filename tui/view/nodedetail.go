@@ -120,7 +120,7 @@ func (f *Frame) memberFacts(m *Member) []string {
 		acks = fmt.Sprintf("%d, last of %d, missed %d in a row and %d in all", m.Rekey.AckCount, m.Rekey.Acked, m.Rekey.Missed, m.Rekey.MissedTotal)
 	}
 	out := f.flow(f.field("group", m.Group), f.field("state", "")+f.Theme.State(m.state().Level, m.State), f.field("identity", orDash(m.Identity)), f.field("address", m.Address),
-		f.field("registered with", m.RegisteredWith), f.field("at", clock(m.RegisteredAt)), f.field("registrations", fmt.Sprint(m.Registrations)),
+		f.field("registered with", host(m.RegisteredWith)), f.field("at", clock(m.RegisteredAt)), f.field("registrations", fmt.Sprint(m.Registrations)),
 		f.field("rekey sent", fmt.Sprint(m.SeqSent)), f.field("acknowledgements", acks), f.field("sender ids", sids(m.SIDs)))
 	if m.Certificate != "" {
 		out = append(out, " "+f.field("certificate", m.Certificate))
@@ -129,7 +129,7 @@ func (f *Frame) memberFacts(m *Member) []string {
 }
 
 func packets(n, bytes uint64) string {
-	return widget.Count(float64(n)) + " pkt " + widget.Count(float64(bytes)) + "B"
+	return widget.Count(float64(n)) + " packets, " + widget.Count(float64(bytes)) + " octets"
 }
 
 func counters(c []control.Counter) string {

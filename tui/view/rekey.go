@@ -75,7 +75,7 @@ func (f *Frame) rekeyHead(g *RekeyGroup, height int) []string {
 	}
 	out = append(out, widget.Timeline(t, f.spans(g), f.Fleet.Time, next, f.Width)...)
 	if height >= 20 {
-		out = append(out, " "+t.Faint.Render(widget.Legend()))
+		out = append(out, " "+widget.Legend(t))
 	}
 	return append(append(out, f.ackStrip(g, max(1, min(height/8, 6)))...), f.lostLine(g))
 }
@@ -154,7 +154,7 @@ func (f *Frame) lostLine(g *RekeyGroup) string {
 	t := f.Theme
 	when := "if the old TEK ended now"
 	if !g.Rollover {
-		when = "with the TEK of now"
+		when = "without the TEK of now"
 	}
 	unknown := ""
 	if g.Unknown > 0 {
@@ -164,7 +164,10 @@ func (f *Frame) lostLine(g *RekeyGroup) string {
 		return " " + t.State(theme.Neutral, "there are no keys yet")
 	}
 	if len(g.Lost) == 0 {
-		return " " + t.State(theme.Good, ansi.Truncate("nobody is lost "+when+unknown, max(1, f.Width-3), "…"))
+		if !g.Rollover {
+			return " " + t.State(theme.Good, ansi.Truncate("everybody has the TEK of now"+unknown, max(1, f.Width-3), "…"))
+		}
+		return " " + t.State(theme.Good, ansi.Truncate("nobody would be lost "+when+unknown, max(1, f.Width-3), "…"))
 	}
 	names := strings.Join(g.Lost[:min(len(g.Lost), 12)], " ")
 	if len(g.Lost) > 12 {
@@ -206,7 +209,7 @@ func (f *Frame) rekeyTable(members []*RekeyMember, groups bool) *widget.Table {
 	column(widget.Column{Title: "MISSED", Right: true, Drop: 1}, func(m *RekeyMember) widget.Cell { return widget.Int(m.MissedTotal) })
 	column(widget.Column{Title: "RTT", Right: true}, func(m *RekeyMember) widget.Cell { return rtt(m.RekeyState) })
 	column(widget.Column{Title: "HOLDS"}, func(m *RekeyMember) widget.Cell {
-		level := map[string]theme.Level{"both": theme.Good, "new": theme.Good, "old": theme.Caution, "none": theme.Broken}[m.Holds]
+		level := map[string]theme.Level{"both": theme.Good, "new": theme.Good, "current": theme.Good, "old": theme.Caution, "none": theme.Broken}[m.Holds]
 		if m.Holds == "" {
 			return widget.None()
 		}

@@ -37,7 +37,7 @@ type RekeyMember struct {
 	State    string `json:"state"`
 	Sent     uint32 `json:"seq_sent"` // the last rekey sent to it
 	Datagram uint64 `json:"datagrams_sent"`
-	Holds    string `json:"holds"` // of the TEKs in a rollover: both, old, new or none; empty: not known
+	Holds    string `json:"holds"` // of the TEKs in a rollover: both, old, new or none; outside of one: current or none; empty: not known
 	control.RekeyState
 
 	group string
@@ -154,7 +154,9 @@ func (m *RekeyMember) holds(current, newest *control.TEK) string {
 		}
 	}
 	switch {
-	case old && fresh && current != newest:
+	case fresh && current == newest:
+		return "current"
+	case old && fresh:
 		return "both"
 	case fresh:
 		return "new"

@@ -95,7 +95,7 @@ func (c Cell) Value() any {
 func (c Cell) missing() bool { return !c.IsNum && (c.Text == "" || c.Text == "-") }
 
 func (c Cell) width() int {
-	n := ansi.StringWidth(c.Text)
+	n := Width(c.Text)
 	if c.Glyph && c.Text != "" {
 		n += 2
 	}

@@ -24,7 +24,7 @@ func (t *Table) fit(s *Look, rows []int, width int) layout {
 	natural := make([]int, len(t.Columns))
 	for i := range t.Columns {
 		c := &t.Columns[i]
-		w := max(ansi.StringWidth(t.title(s, c)), c.Min, s.widths[c.Name()])
+		w := max(Width(t.title(s, c)), c.Min, s.widths[c.Name()])
 		for _, r := range rows {
 			w = max(w, c.Cell(r).width())
 		}

@@ -70,9 +70,19 @@ func (t *Table) cell(key string, row int) Cell {
 	return None()
 }
 
+// Width is how many cells a terminal needs for s.
+func Width(s string) int {
+	for i := range len(s) {
+		if s[i] < 0x20 || s[i] > 0x7e {
+			return ansi.StringWidth(s)
+		}
+	}
+	return len(s) // most texts; the general way is slow
+}
+
 // Pad cuts or fills s to exactly w cells.
 func Pad(s string, w int, right bool) string {
-	n := ansi.StringWidth(s)
+	n := Width(s)
 	if n > w {
 		return ansi.Truncate(s, w, "…")
 	}
@@ -117,6 +127,9 @@ func (s *Look) Visible(t *Table, height int) (first, last, all int) {
 // Marked lists the marked rows that the table still has, in its order.
 func (s *Look) Marked(t *Table) []string {
 	var out []string
+	if len(s.Marks) == 0 {
+		return nil
+	}
 	for i := range t.Len {
 		if id := t.ID(i); s.Marks[id] {
 			out = append(out, id)

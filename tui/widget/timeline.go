@@ -4,6 +4,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/charmbracelet/lipgloss"
+
 	"github.com/getvpn/getvpn/tui/theme"
 )
 
@@ -107,6 +109,9 @@ func axis(th *theme.Theme, from, now, next, to time.Time, at func(time.Time) int
 }
 
 // Legend explains the glyphs of a timeline.
-func Legend() string {
-	return string(waiting) + " received  " + string(sending) + " sent with  " + string(draining) + " still received"
+func Legend(th *theme.Theme) string {
+	say := func(style lipgloss.Style, r rune, what string) string {
+		return style.Render(strings.Repeat(string(r), 2)) + th.Dim.Render(" "+what+"   ")
+	}
+	return say(th.Dim, waiting, "received only") + say(th.OK, sending, "sent with") + say(th.Warn, draining, "still received")
 }

@@ -10,20 +10,23 @@ import (
 	"syscall"
 )
 
-// Exit codes: 0 done, 1 the daemon or the lab refused or could not be reached, 2 wrong usage.
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	err := command().ExecuteContext(ctx)
 	stop()
+	if err != nil && !errors.Is(err, errSaid) {
+		fmt.Fprintln(os.Stderr, "getvpn-tui:", err)
+	}
+	os.Exit(exitCode(err))
+}
+
+// exitCode is 0 for done, 1 if the daemon or the lab refused or could not be reached, 2 for wrong usage.
+func exitCode(err error) int {
 	switch {
 	case err == nil:
-	case errors.Is(err, errSaid):
-		os.Exit(1)
-	case errors.As(err, new(refused)):
-		fmt.Fprintln(os.Stderr, "getvpn-tui:", err)
-		os.Exit(1)
-	default:
-		fmt.Fprintln(os.Stderr, "getvpn-tui:", err)
-		os.Exit(2)
+		return 0
+	case errors.Is(err, errSaid), errors.As(err, new(refused)):
+		return 1
 	}
+	return 2
 }
