@@ -14,6 +14,7 @@ import (
 
 	"github.com/getvpn/getvpn/daemon/config"
 	"github.com/getvpn/getvpn/daemon/control"
+	"github.com/getvpn/getvpn/daemon/custody"
 	"github.com/getvpn/getvpn/daemon/translate"
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/isakmp"
@@ -28,8 +29,9 @@ import (
 // acks are the words of rekey.acknowledge.
 var acks = map[string]push.AckType{"sha256": isakmp.AckKEKSHA256, "sha512": isakmp.AckKEKSHA512, "off": keyserver.AckNever}
 
-// nodeConfig translates the configuration. public gives the DER of a signature key.
-func nodeConfig(c *config.KS, local config.Endpoints, public func(config.KEK) ([]byte, error)) (node.KSConfig, error) {
+// nodeConfig translates the configuration. public gives the DER of a signature key; transport is our transport key, where
+// KEKs are in the custody.
+func nodeConfig(c *config.KS, local config.Endpoints, transport []byte, public func(config.KEK) ([]byte, error)) (node.KSConfig, error) {
 	out := node.KSConfig{Phase1: translate.Phase1(&c.Common, psks(c.PSKs))}
 	out.Local, out.Other = translate.Locals(local)
 	if c.Certificates != nil && c.Certificates.RevokeRefuse {
@@ -55,6 +57,9 @@ func nodeConfig(c *config.KS, local config.Endpoints, public func(config.KEK) ([
 		k.Retransmit, k.Ack = g.Rekey.Retransmit, acks[g.Rekey.Acknowledge]
 		if g.Rekey.Transport == "multicast" {
 			k.Multicast = g.Rekey.Multicast.Address
+		}
+		if c.Custody != nil && c.Custody.KEKInToken {
+			k.Custody, k.Transport = true, transport
 		}
 		if k.Retransmits == 0 {
 			k.Retransmits = -1 // the machine's way to say never
@@ -95,7 +100,10 @@ func psks(list []config.PSK) func(netip.Addr) *machine.Secret {
 
 // Check finds what is wrong with a configuration beyond what package config knows; it makes no keys.
 func Check(c *config.KS) error {
-	_, err := nodeConfig(c, c.Listen, new(standIns).of)
+	if err := custody.Loadable(c.Custody); err != nil {
+		return err
+	}
+	_, err := nodeConfig(c, c.Listen, nil, new(standIns).of)
 	return err
 }
 

@@ -57,7 +57,7 @@ func TestCheckExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := nodeConfig(c, c.Listen, func(k config.KEK) ([]byte, error) { return publicKey(t.Context(), keys, k) })
+	n, err := nodeConfig(c, c.Listen, nil, func(k config.KEK) ([]byte, error) { return newPublicKeys(keys).ensure(t.Context(), k) })
 	if err != nil {
 		t.Fatal(err)
 	}

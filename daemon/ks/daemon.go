@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/getvpn/getvpn/daemon/config"
 	"github.com/getvpn/getvpn/daemon/control"
+	"github.com/getvpn/getvpn/daemon/custody"
 	"github.com/getvpn/getvpn/daemon/loop"
 	"github.com/getvpn/getvpn/daemon/process"
 	"github.com/getvpn/getvpn/daemon/store"
@@ -24,7 +24,6 @@ import (
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/node"
-	"github.com/getvpn/getvpn/hsm/soft"
 )
 
 // stopTimeout bounds an orderly end.
@@ -49,16 +48,21 @@ type Daemon struct {
 	faults    atomic.Pointer[config.Faults]
 	reloading sync.Mutex
 
-	keys     keyStore
-	store    *store.Store
-	conn     transport.Sockets
-	node     *node.KeyServer
-	loop     *loop.Loop
-	listener *net.UnixListener
-	server   *control.Server
-	pki      *translate.PKI
-	stop     chan struct{} // a value: somebody asked for a stop
-	ending   chan struct{} // closed when Run ends
+	keys      *custody.Measured
+	public    *publicKeys
+	keks      *kekCustody
+	transport []byte // our transport key, where KEKs are in the custody
+	watch     *custody.Watch
+	random    *mixer // nil: TEKs come from the system's generator
+	store     *store.Store
+	conn      transport.Sockets
+	node      *node.KeyServer
+	loop      *loop.Loop
+	listener  *net.UnixListener
+	server    *control.Server
+	pki       *translate.PKI
+	stop      chan struct{} // a value: somebody asked for a stop
+	ending    chan struct{} // closed when Run ends
 }
 
 // New opens everything that a key server needs; what it opened is closed by Run, or at once on error.
@@ -77,16 +81,16 @@ func New(cfg *config.KS, log *slog.Logger, opts Options) (_ *Daemon, err error) 
 	if d.listener, err = control.Listen(cfg.Control); err != nil {
 		return nil, err
 	}
-	keys, err := soft.Open(filepath.Join(cfg.State, "keys"))
+	d.faults.Store(&cfg.Faults)
+	ctx := context.Background()
+	sealer, err := d.openKeys(ctx)
 	if err != nil {
 		return nil, err
 	}
-	d.keys = keys
-	if err = d.pki.UseToken(context.Background(), keys); err != nil {
+	if err = d.pki.UseToken(ctx, d.keys); err != nil {
 		return nil, err
 	}
-	log.Warn(soft.Notice, "directory", filepath.Join(cfg.State, "keys"))
-	if d.store, err = store.Open(cfg.State, "ks "+cfg.Name, keys); err != nil {
+	if d.store, err = store.Open(cfg.State, "ks "+cfg.Name, sealer); err != nil {
 		return nil, err
 	}
 	records, err := d.store.Load()
@@ -99,16 +103,19 @@ func New(cfg *config.KS, log *slog.Logger, opts Options) (_ *Daemon, err error) 
 	if err = d.routeMulticast(cfg); err != nil {
 		return nil, err
 	}
-	nc, err := nodeConfig(cfg, d.sources(), func(k config.KEK) ([]byte, error) {
-		return publicKey(context.Background(), keys, k)
-	})
+	if err = d.ensureTransport(ctx); err != nil {
+		return nil, err
+	}
+	nc, err := nodeConfig(cfg, d.sources(), d.transport, func(k config.KEK) ([]byte, error) { return d.public.ensure(ctx, k) })
 	if err != nil {
 		return nil, err
 	}
 	d.secrets.Store(&cfg.PSKs)
-	d.faults.Store(&cfg.Faults)
 	nc.Phase1.PSK = d.secret
 	env := machine.NewEnv(rand.Reader)
+	if d.random != nil {
+		env.Keys = d.random
+	}
 	if c, ok := d.clock.(*loop.SystemClock); ok {
 		env.Boot = c.Boot()
 	}
@@ -116,7 +123,8 @@ func New(cfg *config.KS, log *slog.Logger, opts Options) (_ *Daemon, err error) 
 		return nil, err
 	}
 	d.loop = loop.New(loop.Config{
-		Machine: d.node, Clock: d.clock, Send: d.send, Persist: d.persist, Sign: sign(keys, d.pki.Keys()), Note: d.sink.Note,
+		Machine: d.node, Clock: d.clock, Send: d.send, Persist: d.persist, Note: d.sink.Note,
+		Sign: custody.Heeding(d.watch, sign(d.keys, d.pki.Keys())), Keys: custody.Heeding(d.watch, d.keks.call),
 	})
 	d.server = control.NewServer(control.Handlers{
 		Snapshot: d.Snapshot, Rekey: d.rekey, ClearMember: d.clearMember,
@@ -168,6 +176,9 @@ func (d *Daemon) close() {
 	if d.store != nil {
 		_ = d.store.Close()
 	}
+	if d.keys != nil {
+		_ = d.keys.Close()
+	}
 }
 
 // Run implements process.Daemon.
@@ -181,6 +192,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	defer cancel()
 	looped := make(chan struct{})
 	go func() { d.loop.Run(lctx); close(looped) }()
+	guarded := d.guard(lctx)
 	ready()
 	var err error
 	select {
@@ -194,6 +206,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	_, cerr := d.loop.Command(sctx, func(id uint64) machine.Event { return gdoi.CmdStop{ID: id} })
 	cancel()
 	<-looped
+	guarded()
 	return errors.Join(err, cerr, d.server.Close(sctx))
 }
 
@@ -205,7 +218,7 @@ func (d *Daemon) Snapshot(ctx context.Context) (*control.Snapshot, error) {
 	}
 	err := d.loop.Do(ctx, func(now machine.Now) {
 		n := d.node.Snapshot(now)
-		s.Warn = slices.Concat([]string{soft.Notice}, d.cfg.Warnings, d.pki.Warnings(now.Wall))
+		s.Warn = slices.Concat(d.notices(), d.cfg.Warnings, d.pki.Warnings(now.Wall))
 		s.Time, s.Drops, s.KS = now.Wall, translate.Drops(n.Drops), keyServer(d.cfg, n, d.store.Path())
 	})
 	return s, err

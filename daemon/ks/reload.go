@@ -40,11 +40,11 @@ func (d *Daemon) read(ctx context.Context, create bool) (*config.KS, node.KSConf
 		return nil, node.KSConfig{}, fmt.Errorf("%s: %w", d.cfg.File, err)
 	}
 	var absent standIns
-	nc, err := nodeConfig(c, d.sources(), func(k config.KEK) ([]byte, error) {
+	nc, err := nodeConfig(c, d.sources(), d.transport, func(k config.KEK) ([]byte, error) {
 		if create {
-			return publicKey(ctx, d.keys, k)
+			return d.public.ensure(ctx, k)
 		}
-		der, err := knownKey(ctx, d.keys, k)
+		der, err := d.public.get(ctx, k)
 		if errors.Is(err, hsm.ErrNoKey) {
 			return absent.of(k)
 		}

@@ -1,0 +1,84 @@
+package ks
+
+import (
+	"context"
+	"sync"
+
+	"github.com/getvpn/getvpn/daemon/custody"
+	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/hsm"
+)
+
+// openKeys opens what keeps the keys, and returns what seals the state.
+func (d *Daemon) openKeys(ctx context.Context) (hsm.Sealer, error) {
+	c := d.cfg.Custody
+	if c == nil {
+		if err := custody.CheckFiles(d.cfg.State); err != nil {
+			return nil, err
+		}
+	}
+	var h hsm.Token
+	d.watch = custody.NewWatch(func(ctx context.Context) error { return custody.Alive(h)(ctx) }, d.custodyState) // not measured: it is nobody's work
+	var err error
+	h, err = custody.OpenToken(ctx, c, d.cfg.State, custody.TokenOptions{
+		Notify: func(error) { d.watch.Hurry() }, Fault: d.tokenFault,
+	})
+	if err != nil {
+		return nil, err
+	}
+	d.keys = custody.Measure(h)
+	if n := h.Info().Notice; n != "" {
+		d.log.Warn(n, "directory", custody.FilesDir(d.cfg.State))
+	}
+	d.public = newPublicKeys(d.keys)
+	d.keks = newKEKCustody(d.keys)
+	if c == nil {
+		return d.keys.Sealer(), nil
+	}
+	if c.TEKFromToken {
+		d.random = newMixer(d.keys.Random, func() {
+			d.log.Warn("TEKs are drawn from the system's generator alone for now: the token's octets are used up, and it gives no more")
+		})
+	}
+	return custody.OpenState(ctx, d.keys, d.cfg.State)
+}
+
+// ensureTransport sees to our transport key, where KEKs are in the custody.
+func (d *Daemon) ensureTransport(ctx context.Context) error {
+	if d.cfg.Custody == nil || !d.cfg.Custody.KEKInToken {
+		return nil
+	}
+	if _, err := d.keks.window(); err != nil { // now, and not while a member waits for it
+		return err
+	}
+	var err error
+	d.transport, err = ensureTransport(ctx, d.keys)
+	return err
+}
+
+// notices is what an operator must know of the custody at any time.
+func (d *Daemon) notices() []string {
+	if n := d.keys.Info().Notice; n != "" {
+		return []string{n}
+	}
+	return nil
+}
+
+// custodyState tells the machine that the custody was lost or is back.
+func (d *Daemon) custodyState(ctx context.Context, s machine.CustodyState) {
+	d.keys.Changed()
+	_ = d.loop.Post(ctx, s) // after the end nobody needs it
+}
+
+// guard runs what goes on beside the loop until ctx ends, and returns how to wait for its end.
+func (d *Daemon) guard(ctx context.Context) (wait func()) {
+	var all sync.WaitGroup
+	if c := d.cfg.Custody; c != nil && !c.Files {
+		all.Go(func() { d.watch.Run(ctx) })
+	}
+	if d.random != nil {
+		all.Go(func() { d.random.run(ctx) })
+	}
+	all.Go(func() { d.bury(ctx) })
+	return all.Wait
+}
