@@ -11,6 +11,7 @@
 //	POST /v1/remove-member RemoveMemberRequest (key server)
 //	POST /v1/readmit      ReadmitRequest       (key server)
 //	POST /v1/handover     HandoverRequest      (key server) let another key server be primary of a group
+//	POST /v1/rotate       RotateRequest        (key server) a new signature key for a group
 //	POST /v1/reregister   ReregisterRequest    (group member)
 //	POST /v1/plan         PlanRequest          (key server) what the configuration file, read again, would change
 //	POST /v1/apply        PlanRequest          (key server) and change it

@@ -51,6 +51,7 @@ type Handlers struct {
 	Plan         func(context.Context, PlanRequest) (*Plan, error)
 	Apply        func(context.Context, PlanRequest) (*Plan, error)
 	Handover     func(context.Context, HandoverRequest) (string, error)
+	Rotate       func(context.Context, RotateRequest) (string, error)
 	Stop         func(context.Context) (string, error)
 }
 
@@ -80,6 +81,7 @@ func NewServer(h Handlers, j *Journal) *Server {
 	mux.HandleFunc("POST /v1/remove-member", post(h.RemoveMember))
 	mux.HandleFunc("POST /v1/readmit", post(h.Readmit))
 	mux.HandleFunc("POST /v1/handover", post(h.Handover))
+	mux.HandleFunc("POST /v1/rotate", post(h.Rotate))
 	mux.HandleFunc("POST /v1/reregister", post(h.Reregister))
 	mux.HandleFunc("POST /v1/plan", command(planned(h.Plan)))
 	mux.HandleFunc("POST /v1/apply", command(planned(h.Apply)))
@@ -156,7 +158,7 @@ func command[T any](f func(context.Context, T) (Reply, error)) http.HandlerFunc 
 			return
 		}
 		if f == nil {
-			fail(w, http.StatusNotFound, r.URL.Path+" is not for this kind of daemon: rekey, clear-member, clear-members, remove-member, readmit, handover, plan and apply go to a key server, reregister to a group member")
+			fail(w, http.StatusNotFound, r.URL.Path+" is not for this kind of daemon: rekey, clear-member, clear-members, remove-member, readmit, handover, rotate, plan and apply go to a key server, reregister to a group member")
 			return
 		}
 		var req T

@@ -16,8 +16,8 @@ import (
 	"github.com/getvpn/getvpn/hsm/pkcs11"
 )
 
-// pin is where the PIN of a custody section comes from.
-func pin(c *config.Custody) pkcs11.PIN {
+// PIN is where the PIN of a custody section comes from.
+func PIN(c *config.Custody) pkcs11.PIN {
 	switch p := c.PIN; {
 	case p.Prompt:
 		return once(func() ([]byte, error) { return Prompt(fmt.Sprintf("PIN of the token %s: ", c.Token)) })

@@ -28,7 +28,7 @@ func OpenToken(ctx context.Context, c *config.Custody, state string, o TokenOpti
 		return nil, err
 	}
 	h, err := pkcs11.Open(ctx, pkcs11.Options{
-		Module: c.Module, Token: c.Token, PIN: pin(c), Sessions: c.Sessions, Queue: c.Queue, Timeout: c.Timeout,
+		Module: c.Module, Token: c.Token, PIN: PIN(c), Sessions: c.Sessions, Queue: c.Queue, Timeout: c.Timeout,
 		AllowOAEPSHA1: c.AllowOAEPSHA1, Notify: o.Notify, Fault: o.Fault,
 	})
 	if err != nil {

@@ -4,16 +4,10 @@ import (
 	"slices"
 
 	"github.com/getvpn/getvpn/daemon/config"
+	"github.com/getvpn/getvpn/daemon/custody"
 	"github.com/getvpn/getvpn/gdoi/suite"
 	"github.com/getvpn/getvpn/hsm"
 )
-
-// Key is a key that a configuration names.
-type Key struct {
-	Name string
-	Spec hsm.Spec
-	For  string // what it is for, in words
-}
 
 // Names of keys that no configuration chooses.
 const (
@@ -25,10 +19,10 @@ const (
 const transportBits = 3072
 
 // tokenKeys are what a key server has in a token whatever its groups are.
-func tokenKeys() []Key {
-	return []Key{
-		{stateKey, hsm.Spec{Kind: hsm.AES256, Use: hsm.Seal}, "the state at rest"},
-		{transportKey, hsm.Spec{Kind: hsm.RSAOf(transportBits), Use: hsm.Transport}, "KEKs from other key servers"},
+func tokenKeys() []custody.Key {
+	return []custody.Key{
+		{Name: stateKey, Spec: hsm.Spec{Kind: hsm.AES256, Use: hsm.Seal}, For: "the state at rest"},
+		{Name: transportKey, Spec: hsm.Spec{Kind: hsm.RSAOf(transportBits), Use: hsm.Transport}, For: "KEKs from other key servers"},
 	}
 }
 
@@ -45,12 +39,12 @@ func signatureSpec(k config.KEK) hsm.Spec {
 }
 
 // Keys lists those that the key server of a configuration has in its token, the signature keys of its groups last.
-func Keys(c *config.KS) []Key {
+func Keys(c *config.KS) []custody.Key {
 	out := tokenKeys()
 	for i := range c.Groups {
 		g := &c.Groups[i]
-		if !slices.ContainsFunc(out, func(k Key) bool { return k.Name == g.KEK.SignatureKey }) {
-			out = append(out, Key{g.KEK.SignatureKey, signatureSpec(g.KEK), "signatures of group " + g.Name})
+		if !slices.ContainsFunc(out, func(k custody.Key) bool { return k.Name == g.KEK.SignatureKey }) {
+			out = append(out, custody.Key{Name: g.KEK.SignatureKey, Spec: signatureSpec(g.KEK), For: "signatures of group " + g.Name})
 		}
 	}
 	return out

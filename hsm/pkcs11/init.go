@@ -62,6 +62,9 @@ func Init(ctx context.Context, o InitOptions) (hsm.URI, error) {
 		if is(err, p11.CKR_SESSION_EXISTS) {
 			err = fmt.Errorf("%w: a process has the token open: stop the daemon first", err)
 		}
+		if refusedPIN(err) {
+			err = fmt.Errorf("the token refused the security officer's PIN; after some more it locks itself: %w", err)
+		}
 		return hsm.URI{}, fmt.Errorf("hsm/pkcs11: %w", err)
 	}
 	if err := a.setUserPIN(chosen.slot, officer, pin); err != nil {

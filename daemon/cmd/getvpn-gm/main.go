@@ -9,6 +9,7 @@ import (
 
 	"github.com/getvpn/getvpn/daemon/config"
 	"github.com/getvpn/getvpn/daemon/gm"
+	"github.com/getvpn/getvpn/daemon/hsmcmd"
 	"github.com/getvpn/getvpn/daemon/process"
 )
 
@@ -25,7 +26,13 @@ func main() {
 			return gm.New(c, log, gm.Options{})
 		},
 	})
-	cmd.AddCommand(doctor(), down())
+	cmd.AddCommand(doctor(), down(), hsmcmd.Command(hsmcmd.Spec{Daemon: "getvpn-gm", Load: func(file string) (*hsmcmd.Target, error) {
+		c, err := config.LoadGM(file)
+		if err != nil {
+			return nil, err
+		}
+		return &hsmcmd.Target{Common: &c.Common}, nil
+	}}))
 	process.Main(cmd)
 }
 

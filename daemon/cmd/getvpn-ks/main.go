@@ -5,6 +5,7 @@ import (
 	"log/slog"
 
 	"github.com/getvpn/getvpn/daemon/config"
+	"github.com/getvpn/getvpn/daemon/hsmcmd"
 	"github.com/getvpn/getvpn/daemon/ks"
 	"github.com/getvpn/getvpn/daemon/process"
 )
@@ -22,6 +23,12 @@ func main() {
 			return ks.New(c, log, ks.Options{})
 		},
 	})
-	cmd.AddCommand(plan(), apply())
+	cmd.AddCommand(plan(), apply(), hsmcmd.Command(hsmcmd.Spec{Daemon: "getvpn-ks", Server: true, Load: func(file string) (*hsmcmd.Target, error) {
+		c, err := config.LoadKS(file)
+		if err != nil {
+			return nil, err
+		}
+		return &hsmcmd.Target{Common: &c.Common, Keys: ks.Keys(c)}, nil
+	}}))
 	process.Main(cmd)
 }

@@ -86,6 +86,11 @@ func (c *Client) Handover(ctx context.Context, req control.HandoverRequest) (con
 	return c.post(ctx, "/v1/handover", req)
 }
 
+// Rotate gives a group of a key server a new signature key.
+func (c *Client) Rotate(ctx context.Context, req control.RotateRequest) (control.Reply, error) {
+	return c.post(ctx, "/v1/rotate", req)
+}
+
 // Readmit lets a removed member register again.
 func (c *Client) Readmit(ctx context.Context, req control.ReadmitRequest) (control.Reply, error) {
 	return c.post(ctx, "/v1/readmit", req)
