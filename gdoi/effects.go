@@ -162,6 +162,16 @@ type CmdHandover struct {
 	ID uint64
 }
 
+// CmdRotate is an operator's command to a key server: another key of the custody signs rekeys from now on, and the one of
+// before is destroyed when nothing needs it. The shell has made the key.
+type CmdRotate struct {
+	Group string
+	// Key is its name, Public its public half, DER SubjectPublicKeyInfo.
+	Key    string
+	Public []byte
+	ID     uint64
+}
+
 // CmdReregister is an operator's command to a member: register again now, keeping the keys until then.
 type CmdReregister struct {
 	Group string
@@ -251,3 +261,6 @@ func (CmdClearMembers) MachineEvent() {}
 
 // MachineEvent marks the type.
 func (CmdHandover) MachineEvent() {}
+
+// MachineEvent marks the type.
+func (CmdRotate) MachineEvent() {}

@@ -26,6 +26,8 @@ const (
 	NoteRekeyReceived   = "rekey-received"      // GM: it was accepted
 	NoteRekeyMissed     = "rekey-missed"        // GM: one was due and did not come
 	NoteSignFailed      = "sign-failed"         // KS: the custody did not sign; the rekey is retried
+	NoteSignKeyRotated  = "sign-key-rotated"    // KS: another key signs rekeys, or will when the members trust it
+	NoteSignKeyGone     = "sign-key-destroyed"  // KS: one that was rotated out is destroyed
 	NoteCustodyLost     = "custody-lost"        // KS: the key custody is gone; no new keys, registrations or rekeys here. GM: no new phase 1
 	NoteCustodyBack     = "custody-back"        // it is there again
 	NotePersistFailed   = "persist-failed"      // KS: the store did not write; nothing that depends on it is sent

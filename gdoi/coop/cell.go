@@ -121,14 +121,7 @@ func (c *Cell) Start(now machine.Now, out machine.Effects) machine.Effects {
 // Configure changes the priority, the public key, and the transport key, of this key server.
 func (c *Cell) Configure(now machine.Now, priority int, key, transport []byte, out machine.Effects) machine.Effects {
 	c.cfg.Priority, c.digest = priority, c.group.Digest()
-	if !bytes.Equal(c.cfg.Key, key) && len(key) > 0 {
-		c.cfg.Key = key
-		for _, p := range c.peers {
-			if p.known {
-				out = c.send(now, p, &Key{DER: key}, out)
-			}
-		}
-	}
+	out = c.Announce(now, key, out)
 	if !bytes.Equal(c.cfg.Transport, transport) && len(transport) > 0 {
 		c.cfg.Transport = transport
 		for _, p := range c.peers {
@@ -138,6 +131,20 @@ func (c *Cell) Configure(now machine.Now, priority int, key, transport []byte, o
 		}
 	}
 	return c.settle(now, out) // the policy may have changed as well
+}
+
+// Announce tells the other key servers the public key that this one signs PUSH messages with, or is to.
+func (c *Cell) Announce(now machine.Now, key []byte, out machine.Effects) machine.Effects {
+	if bytes.Equal(c.cfg.Key, key) || len(key) == 0 {
+		return out
+	}
+	c.cfg.Key = key
+	for _, p := range c.peers {
+		if p.known {
+			out = c.send(now, p, &Key{DER: key}, out)
+		}
+	}
+	return out
 }
 
 // record is the durable part: the highest term, and that of the state that the group has.

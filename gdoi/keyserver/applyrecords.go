@@ -184,6 +184,10 @@ func (g *Group) takeRest(now machine.Now, in *received) {
 	}
 	for id, der := range in.replica.trust {
 		mark(&g.replica.trust, id, der)
+		delete(g.replica.formers, id)
+		if former := in.replica.formers[id]; former != nil {
+			mark(&g.replica.formers, id, former)
+		}
 		mark(&g.durable.trust, id, true)
 	}
 	for id, key := range in.replica.transports {

@@ -63,6 +63,8 @@ type Config struct {
 	SignPublic []byte
 	SignHash   machine.Hash
 	SignForm   machine.SignScheme
+	// SignBase is the name that the configuration has for SignKey, which changes with each Rotate; empty: the same.
+	SignBase string
 
 	// Custody says that KEKs live in the key custody (machine.KeyCall), not in records and memory. Transport is our own
 	// transport key there, for other key servers to wrap KEKs under; opaque here.
@@ -93,6 +95,8 @@ type Config struct {
 
 	// SPIInUse says which SPIs of TEKs other groups of the key server have; nil: there are none. The node sets it.
 	SPIInUse func(gdoi.SPI) bool
+	// SignKeyInUse says whether another group signs with a key of this name; nil: none does. The node sets it.
+	SignKeyInUse func(key string) bool
 
 	// space are the sender ids of all key servers, once SIDFirst and SIDCount are those of this one.
 	space sidRange

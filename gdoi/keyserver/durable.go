@@ -29,6 +29,7 @@ type durable struct {
 	// exclusion says that it has changed.
 	exclusion bool
 	policy    bool
+	signer    bool
 	reserved  machine.PersistID
 	waiting   map[machine.PersistID][]string // what each transaction deletes
 	dead      map[string]bool                // what the store has not deleted when it failed
@@ -51,11 +52,11 @@ func (d *durable) deleteKEK(s gdoi.KEKSPI) { mark(&d.keks, s, nil) }
 func (d *durable) member(m *member)        { mark(&d.members, m.key, m) }
 func (d *durable) deleteMember(key string) { mark(&d.members, key, nil) }
 func (d *durable) dirty() bool {
-	return len(d.teks)+len(d.keks)+len(d.members)+len(d.removed)+len(d.ratchets)+len(d.sids)+len(d.trust)+len(d.transports)+len(d.past) > 0 || d.exclusion || d.policy
+	return len(d.teks)+len(d.keks)+len(d.members)+len(d.removed)+len(d.ratchets)+len(d.sids)+len(d.trust)+len(d.transports)+len(d.past) > 0 || d.exclusion || d.policy || d.signer
 }
 func (d *durable) clean() {
 	d.teks, d.keks, d.members, d.removed, d.ratchets, d.exclusion, d.policy, d.reserved = nil, nil, nil, nil, nil, false, false, 0
-	d.sids, d.trust, d.transports, d.past = nil, nil, nil, nil
+	d.sids, d.trust, d.transports, d.past, d.signer = nil, nil, nil, nil, false
 }
 
 // reserve names the next transaction before it is made.
@@ -110,6 +111,7 @@ func (g *Group) persist(now machine.Now, out machine.Effects) (machine.Effects, 
 	records = append(records, g.coopRecords(now)...)
 	records = append(records, g.timeRecords(now)...)
 	sort.Slice(records, func(i, j int) bool { return records[i].Key < records[j].Key })
+	signer := d.signer
 	d.clean()
 	var deleted []string
 	for _, r := range records {
@@ -119,6 +121,9 @@ func (g *Group) persist(now machine.Now, out machine.Effects) (machine.Effects, 
 		}
 	}
 	g.written(records)
+	if signer { // of no concern to other key servers
+		records = append(records, g.signerRecord())
+	}
 	for _, key := range slices.Sorted(maps.Keys(d.dead)) {
 		if !g.exists(key) {
 			records, deleted = append(records, g.record(key, nil)), append(deleted, key)
@@ -131,7 +136,7 @@ func (g *Group) persist(now machine.Now, out machine.Effects) (machine.Effects, 
 
 // persistAll writes everything, after the store had failed: nobody knows what it holds.
 func (g *Group) persistAll(now machine.Now, out machine.Effects) machine.Effects {
-	g.durable.policy = true
+	g.durable.policy, g.durable.signer = true, g.signer.rotated()
 	for _, t := range g.teks {
 		g.durable.tek(t)
 	}

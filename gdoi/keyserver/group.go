@@ -57,6 +57,7 @@ type Group struct {
 	durable    durable
 	replica    replica
 	custody    custody
+	signer     signer
 
 	started       bool
 	withdrawn     bool
@@ -94,6 +95,7 @@ func (g *Group) Version() uint64 { return g.version }
 // Start takes up the group from its records, or afresh. Of several key servers everybody starts as a copy: see TakeOver.
 func (g *Group) Start(now machine.Now, stored []machine.Record, out machine.Effects) machine.Effects {
 	g.started = true
+	g.restoreSigner(now, stored)
 	found, err := g.restore(now, stored)
 	if err != nil {
 		out = append(out, g.note(gdoi.NoteStateDiscarded, machine.Error, "stored state is unusable and was discarded: "+err.Error()))
@@ -193,6 +195,7 @@ func (g *Group) Deadline() (machine.Instant, bool) {
 	}
 	n.Add(g.durable.retry.Deadline())
 	n.Add(g.custodyDeadline())
+	n.Add(g.rotationDeadline())
 	if g.replica.standby {
 		return n.At, n.OK
 	}
@@ -213,6 +216,7 @@ func (g *Group) Deadline() (machine.Instant, bool) {
 	}
 	n.Add(g.members.expiry.Deadline())
 	n.Add(g.again.Deadline())
+	n.Add(g.replica.formersEnd.Deadline())
 	n.Add(g.time.again.Deadline())
 	if x := g.exclusion; x != nil {
 		if at, waiting := x.second.Deadline(); waiting { // and it does not end before that
@@ -248,7 +252,8 @@ func (g *Group) Timeout(now machine.Now, out machine.Effects) machine.Effects {
 	if g.durable.retry.Due(now.Mono) {
 		out = g.persistAll(now, out)
 	}
-	return g.flush(now, out)
+	out = g.endFormers(now, out)
+	return g.followRotation(now, g.flush(now, out))
 }
 
 // rekeyAt is T0 for a key that ends at end.

@@ -71,6 +71,8 @@ type shell struct {
 	held  bool            // what waits for other key servers is not let go
 	lives byte
 	keys  map[string]*ecdsa.PrivateKey // all others are the one RSA key
+	// custody answers calls; nil: nobody does.
+	custody func(machine.KeyCall) error
 }
 
 // memberKey is the newest KEK as a member has it.
@@ -146,6 +148,15 @@ func (s *shell) do(out machine.Effects) {
 			}
 			sig, err := s.sign(e)
 			more, _ := s.g.Signed(s.now, machine.Signed{ID: e.ID, Signature: sig, Err: err}, nil)
+			s.do(more)
+		case machine.KeyCall:
+			if s.custody == nil {
+				continue
+			}
+			more, mine := s.g.KeyDone(s.now, machine.KeyDone{ID: e.ID, Err: s.custody(e)}, nil)
+			if !mine {
+				s.t.Errorf("the call %d is answered and nobody wants it", e.ID)
+			}
 			s.do(more)
 		}
 	}

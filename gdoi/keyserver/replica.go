@@ -52,6 +52,9 @@ type replica struct {
 
 	trust   map[coop.ID][]byte
 	trustAt machine.Instant // when it changed; 0: it did not
+	// formers are the keys before those in trust, until formersEnd.
+	formers    map[coop.ID][]byte
+	formersEnd machine.Timer
 	// transports are the transport keys of the other key servers' custodies.
 	transports map[coop.ID][]byte
 }

@@ -43,6 +43,8 @@ type Snapshot struct {
 	ActivationDelay      time.Duration
 	Problems             []string // why the group is degraded; empty when all is well
 	Registrations, Reset uint64   // since start: registrations granted; times that everybody had to register again
+	// Signer is which key signs rekeys.
+	Signer SignerInfo
 	// Coop is how key servers share the group; nil: this one is alone. The node fills it in.
 	Coop *coop.Info
 }
@@ -87,7 +89,7 @@ func (g *Group) Snapshot(now machine.Now) Snapshot {
 		Name: g.cfg.Name, ID: g.cfg.ID, Policy: append(policy.List(nil), g.cfg.AccessList()...), Mode: g.cfg.Mode,
 		RekeysSent: g.rekeysSent, SIDBits: g.cfg.SIDBits, SIDsUsed: g.sidNext - g.cfg.SIDFirst, SIDsTotal: g.cfg.SIDCount,
 		ActivationDelay: g.cfg.ActivationDelay, Problems: g.problems(), Registrations: g.registrations, Reset: g.resets,
-		Ejected: g.ejected,
+		Ejected: g.ejected, Signer: g.signerInfo(),
 	}
 	s.Ack = g.askable(true)
 	s.Time = g.timeInfo(now)

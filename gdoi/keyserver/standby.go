@@ -126,6 +126,9 @@ func (g *Group) TakeOver(now machine.Now, term uint64, out machine.Effects) mach
 			mark(&g.durable.transports, id, true)
 		}
 	}
+	if len(r.formers) > 0 {
+		r.formersEnd.Set(now.Mono.Add(2 * g.trustDelay()))
+	}
 	g.beginSchedule()
 	return g.wrapEverything(now, g.resume(now, out))
 }
@@ -182,7 +185,7 @@ func (g *Group) timeoutStandby(now machine.Now, out machine.Effects) machine.Eff
 	}
 	out = g.flush(now, out)
 	g.replica.silent = false
-	return out
+	return g.followRotation(now, out)
 }
 
 // leave ends the group at this key server, while the others go on.

@@ -215,6 +215,8 @@ func (n *KeyServer) command(now machine.Now, ev machine.Event, out machine.Effec
 	switch c := ev.(type) {
 	case gdoi.CmdHandover:
 		return n.handover(now, c, out)
+	case gdoi.CmdRotate:
+		return n.rotate(now, c, out)
 	case gdoi.CmdRekey:
 		g := n.group(c.Group)
 		if g == nil {

@@ -27,7 +27,7 @@ func (n *KeyServer) newCell(now machine.Now, g *keyserver.Group, cfg *keyserver.
 	}
 	conf := coop.Config{
 		Name: g.Name(), Group: string(g.ID()), ID: c.ID, Addr: n.cfg.Local, Priority: c.priority(g.Name()), Timers: c.Timers, Split: c.Split,
-		Software: c.Software, Key: cfg.SignPublic, Transport: cfg.Transport,
+		Software: c.Software, Key: g.AnnouncedKey(), Transport: cfg.Transport,
 	}
 	for _, p := range n.peers {
 		conf.Peers = append(conf.Peers, coop.Peer{ID: p.ID, Addr: p.Addr, Link: p.link})
@@ -193,6 +193,7 @@ func primaryOnly(ev machine.Event) (id uint64, group string) {
 // shared is a group's configuration with what the node adds to it.
 func (n *KeyServer) shared(c keyserver.Config) keyserver.Config {
 	c.SPIInUse = n.spiInUse
+	c.SignKeyInUse = func(key string) bool { return n.SignsWith(c.Name, key) }
 	if n.cfg.Coop != nil {
 		c.Coop = n.cfg.Coop.cooperation()
 	}

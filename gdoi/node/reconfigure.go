@@ -69,7 +69,7 @@ func (n *KeyServer) configureCells(now machine.Now, c Reconfigure, out machine.E
 	for _, k := range n.cells {
 		i := slices.IndexFunc(c.Groups, func(cfg keyserver.Config) bool { return cfg.Name == k.group.Name() })
 		if i >= 0 && (c.Only == "" || c.Only == k.group.Name()) {
-			out = k.Configure(now, n.cfg.Coop.priority(k.group.Name()), c.Groups[i].SignPublic, c.Groups[i].Transport, out)
+			out = k.Configure(now, n.cfg.Coop.priority(k.group.Name()), k.group.AnnouncedKey(), c.Groups[i].Transport, out)
 		}
 	}
 	return out
