@@ -196,7 +196,9 @@ func TestRunningDaemonIsAsked(t *testing.T) {
 	}
 	var rotated []string
 	srv := control.NewServer(control.Handlers{
-		Snapshot: func(context.Context) (*control.Snapshot, error) { return &control.Snapshot{Name: "ks1", Custody: c}, nil },
+		Snapshot: func(context.Context) (*control.Snapshot, error) {
+			return &control.Snapshot{Name: "ks1", Custody: c}, nil
+		},
 		Rotate: func(_ context.Context, r control.RotateRequest) (string, error) {
 			if r.Group != "blue" {
 				return "", control.Refused("no group " + r.Group)
