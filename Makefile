@@ -2,7 +2,7 @@
 #
 #   make lab     a whole group in network namespaces: key server, members, core, console
 #   make test    everything that a fresh machine can prove
-#   make build   bin/getvpn-ks bin/getvpn-gm bin/getvpn-tui bin/getvpn-lab
+#   make build   bin/getvpn-ks bin/getvpn-gm bin/getvpn-tui bin/getvpn-lab; with CGO=0 without a C compiler, and without tokens
 #   make check   vet, formatting, lint, import arrows, race detector, short fuzzing
 #   make sim     cooperating key servers in virtual time, with faults drawn from SEEDS (1000) seeds; what breaks is in sim-out
 #   make bench   seal and open, registrations per second, throughput through two members
@@ -12,7 +12,14 @@ GO        ?= go
 BIN       := bin
 VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS   := -s -w -X github.com/getvpn/getvpn/daemon/control.Version=$(VERSION)
-COMMANDS  := ./daemon/cmd/getvpn-ks ./daemon/cmd/getvpn-gm ./tui/cmd/getvpn-tui ./lab/cmd/getvpn-lab
+DAEMONS   := ./daemon/cmd/getvpn-ks ./daemon/cmd/getvpn-gm
+TOOLS     := ./tui/cmd/getvpn-tui ./lab/cmd/getvpn-lab
+# Daemons load the PKCS#11 modules of tokens, which takes cgo and a C compiler; names and users are looked up by Go alone, as
+# without. CGO=0 builds daemons that keep keys in files, and refuse the configuration's custody section.
+CGO       ?= 1
+# Wiping of what cryptography leaves in registers, stacks and garbage (hsm/wipe): an experiment of Go 1.26 on Linux.
+GOEXPERIMENT ?= $(shell GOEXPERIMENT=runtimesecret $(GO) env GOVERSION >/dev/null 2>&1 && echo runtimesecret)
+export GOEXPERIMENT
 RACE      := ./gdoi/... ./esp/... ./daemon/... ./hsm/... ./tui/...
 FUZZTIME  ?= 5s
 SEEDS     ?= 1000
@@ -26,7 +33,10 @@ help:
 
 build:
 	@.ci/need go
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ $(COMMANDS)
+	@[ "$(CGO)" = 0 ] || .ci/need gcc || { echo "make build: tokens take a C compiler; make build CGO=0 builds daemons that keep keys in files" >&2; exit 1; }
+	CGO_ENABLED=$(CGO) $(GO) build -trimpath -tags netgo,osusergo -ldflags '$(LDFLAGS)' -o $(BIN)/ $(DAEMONS)
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ $(TOOLS)
+	@[ "$(CGO)" != 0 ] || echo "make build: built without cgo: getvpn-ks and getvpn-gm keep keys in files and cannot use tokens (custody:)"
 
 # One package at a time: the tests of the whole product (lab/cmd/getvpn-lab) count single lost packets, under traffic, and
 # must not compete with others for the processor.

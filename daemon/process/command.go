@@ -13,6 +13,7 @@ import (
 	"github.com/getvpn/getvpn/daemon/config"
 	"github.com/getvpn/getvpn/daemon/control"
 	"github.com/getvpn/getvpn/gdoi/policy"
+	"github.com/getvpn/getvpn/hsm/pkcs11"
 )
 
 // Exit codes.
@@ -67,7 +68,7 @@ func Command[C any](s Spec[C]) *cobra.Command {
 		check, asJSON bool
 	)
 	cmd := &cobra.Command{
-		Use: s.Name + " --config FILE", Short: s.Short, Version: control.Version, Args: cobra.NoArgs,
+		Use: s.Name + " --config FILE", Short: s.Short, Version: version(), Args: cobra.NoArgs,
 		Long: s.Short + `.
 
 Signals: SIGTERM and SIGINT end in order, SIGHUP reads certificates and revocation lists again, takes up what can change
@@ -107,6 +108,14 @@ Exit codes: 0 ended in order, 1 the configuration or a check failed, 2 wrong com
 	cmd.Flags().StringVar(&packet, "explain", "", "say which rule of the configured policy decides about a `packet`, as \"tcp 10.1.1.10:40000 > 10.1.3.10:22\", and exit")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "with --explain: print JSON")
 	return cmd
+}
+
+// version says what was built, and whether tokens can be used with it.
+func version() string {
+	if pkcs11.Available {
+		return control.Version + " (PKCS#11 tokens)"
+	}
+	return control.Version + " (no PKCS#11 tokens: built without cgo)"
 }
 
 // explain prints what the policy of the file does to a packet.

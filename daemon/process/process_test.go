@@ -188,7 +188,7 @@ func TestCommand(t *testing.T) {
 		{"mistake of the machine", []string{"--config", "worse", "--check-config"}, ExitConfig, ""},
 		{"no file", nil, ExitUsage, ""},
 		{"unknown flag", []string{"--loud"}, ExitUsage, ""},
-		{"version", []string{"--version"}, ExitOK, control.Version},
+		{"version", []string{"--version"}, ExitOK, "PKCS#11 tokens"},
 		{"help", []string{"--help"}, ExitOK, "Exit codes"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
