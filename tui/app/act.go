@@ -60,25 +60,35 @@ func (m *Model) actOnNodes(verb string) tea.Cmd {
 	return m.perform(verb, nodes...)
 }
 
-// pause stops a node where it stands, or lets it go on if it hangs.
+// pause stops a node where it stands, or lets it go on if it was stopped.
 func (m *Model) pause() tea.Cmd {
-	if n := m.fleet.Node(m.subject().Node); n != nil && m.fleet.Hangs(n) {
-		return m.perform("resume", n.Name)
+	name := m.subject().Node
+	if n := m.fleet.State.Node(name); n != nil && n.Paused() {
+		return m.perform("resume", name)
 	}
 	return m.actOnNodes("pause")
 }
 
-// cut divides the network between what is marked and all the rest.
+// cut divides the network between what is marked and all other daemons; the other routers, too, if a router is marked.
 func (m *Model) cut() tea.Cmd {
 	nodes := m.marked()
-	in := map[string]bool{}
+	in, core := map[string]bool{}, false
 	for _, n := range nodes {
 		in[n] = true
+		l := m.fleet.State.Node(n)
+		core = core || l != nil && l.Kind == "core"
 	}
 	var rest []string
 	for i := range m.fleet.Nodes {
 		if n := m.fleet.Nodes[i].Name; !in[n] {
 			rest = append(rest, n)
+		}
+	}
+	if core {
+		for _, n := range m.fleet.State.Nodes {
+			if n.Kind == "core" && !in[n.Name] {
+				rest = append(rest, n.Name)
+			}
 		}
 	}
 	if len(nodes) == 0 || len(rest) == 0 {

@@ -83,6 +83,7 @@ func TestScreens(t *testing.T) {
 		}{
 			{"pulse", nil, nil}, {"members", []string{"2", "down"}, nil}, {"rekey", []string{"3"}, nil}, {"alone", []string{"4"}, nil}, {"sas", []string{"5"}, nil},
 			{"policy", []string{"6"}, nil}, {"events", []string{"7"}, nil}, {"node", []string{"down", "enter"}, nil}, {"sa", []string{"5", "enter"}, nil},
+			{"topology", []string{"8"}, sourcetest.Lab}, {"topology-cut", []string{"8", "v", "v"}, sourcetest.Cut}, {"topology-coop", []string{"8"}, sourcetest.Split}, {"topology-large", []string{"8"}, large},
 			{"help", []string{"?"}, nil}, {"help-search", []string{"?", "k", "e", "k"}, nil}, {"ask", []string{"R"}, nil}, {"ask-name", []string{"2", "down", "X", "b", "l"}, nil},
 			{"filter", []string{"2", "/", "s", "e", "q", "<", "1", "2", "enter"}, nil}, {"sorted", []string{"2", ">", ">", ">", "o"}, nil},
 			{"palette", []string{":", "r", "e"}, nil}, {"palette-argument", []string{":", "r", "e", "m", "o", "v", "e", "-", "m", "e", "m", "b", "e", "r", "space", "b", "l", "u", "e", "space", "tab", "tab"}, nil},
@@ -345,6 +346,24 @@ func TestHelpHasEveryKey(t *testing.T) {
 	}
 }
 
+// TestCutChoosesSides: what is marked on the topology is one side, all other daemons the other; a paused node goes on.
+func TestCutChoosesSides(t *testing.T) {
+	m := model(t, 100, 40)
+	m.Update(fleetMsg{sourcetest.Lab()})
+	press(m, "8", "/", "=", "backspace", "n", "o", "d", "e", "~", "g", "m", "enter", "v", "v", "D")
+	if m.ask == nil || !strings.Contains(m.ask.text, "between gm1,gm2 and ks1,gm3,gm4 until") {
+		t.Fatalf("asked: %+v", m.ask)
+	}
+	press(m, "n")
+	f := sourcetest.Lab()
+	f.State.Node("gm3").Wanted = "paused"
+	m.Update(fleetMsg{f})
+	press(m, "P")
+	if m.ask == nil || !strings.Contains(m.ask.text, "Let gm3 go on") {
+		t.Errorf("on %s asked: %+v", m.subject().Node, m.ask)
+	}
+}
+
 func TestTinyAndEmpty(t *testing.T) {
 	m := model(t, 20, 5)
 	if !strings.Contains(m.View(), "40x10") {
@@ -352,7 +371,7 @@ func TestTinyAndEmpty(t *testing.T) {
 	}
 	m = model(t, 80, 24)
 	m.Update(fleetMsg{&source.Fleet{Title: "/run/getvpn"}})
-	for _, tab := range []string{"1", "2", "3", "4", "5", "6", "7"} {
+	for _, tab := range []string{"1", "2", "3", "4", "5", "6", "7", "8"} {
 		press(m, tab, "enter", "down", "r", "X", ">", "v", "D", "esc", "esc")
 		_ = m.View()
 	}

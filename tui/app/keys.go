@@ -48,7 +48,7 @@ func page(m *Model) int { return max(m.bodyHeight()-3, 1) }
 
 const far = 1 << 30
 
-// on says where a key has a meaning.
+// Where a key is worth a place in the footer.
 func hasTable(m *Model) bool { t, _ := m.table(); return t != nil }
 func isDeep(m *Model) bool {
 	return len(m.stack) > 1 || m.top().look.Filter != "" || m.top().place.Group != ""
@@ -104,7 +104,7 @@ func lookKeys() []command {
 				look.Desc = !look.Desc
 			}
 		})},
-		{Binding: bind("", "mark, for remove, kill and cut", "v"), block: finding, here: hasTable, run: do(func(m *Model) {
+		{Binding: bind("", "mark, for remove, kill and cut", "v"), block: finding, foot: "mark", here: inView("topology"), run: do(func(m *Model) {
 			if t, look := m.table(); t != nil {
 				look.Mark(t)
 				look.Move(t, 1)
@@ -127,18 +127,18 @@ func lookKeys() []command {
 
 func actKeys() []command {
 	return []command{
-		{Binding: bind("", "new TEK", "r"), block: acting, foot: "rekey", act: true, run: func(m *Model) tea.Cmd { return m.actOnGroup("rekey") }},
+		{Binding: bind("", "new TEK", "r"), block: acting, foot: "rekey", act: true, here: inView("pulse", "members", "rekey", "coop", "sas", "node"), run: func(m *Model) tea.Cmd { return m.actOnGroup("rekey") }},
 		{Binding: bind("", "new TEK and KEK", "R"), block: acting, act: true, run: func(m *Model) tea.Cmd { return m.actOnGroup("rekey", "--kek") }},
 		{Binding: bind("", "clear member", "C"), block: acting, foot: "clear", act: true, here: inView("members", "rekey"), run: func(m *Model) tea.Cmd { return m.actOnMember("clear-member", false) }},
 		{Binding: bind("", "remove member, or those marked", "X"), block: acting, foot: "remove", act: true, here: inView("members", "rekey"), run: func(m *Model) tea.Cmd { return m.actOnMember("remove-member", true) }},
 		{Binding: bind("", "make it primary", "H"), block: acting, foot: "primary", act: true, here: inView("coop"), run: (*Model).handover},
 		{Binding: bind("", "plan: what configuration files would change", "p"), block: acting, foot: "plan", here: inView("policy"), run: func(m *Model) tea.Cmd { return m.actOnGroup("plan") }},
 		{Binding: bind("", "apply the plan", "A"), block: acting, foot: "apply", act: true, here: inView("policy"), run: func(m *Model) tea.Cmd { return m.actOnGroup("apply") }},
+		{Binding: bind("", "cut the marked nodes off from all others", "D"), block: acting, foot: "cut", here: inView("topology"), act: true, lab: true, run: (*Model).cut},
+		{Binding: bind("", "heal all cuts", "U"), block: acting, foot: "heal", here: inView("topology"), act: true, lab: true, run: func(m *Model) tea.Cmd { return m.perform("heal") }},
 		{Binding: bind("", "kill node, or those marked", "K"), block: acting, foot: "kill", act: true, lab: true, here: hasNode, run: func(m *Model) tea.Cmd { return m.actOnNodes("kill") }},
 		{Binding: bind("", "start node", "S"), block: acting, foot: "start", act: true, lab: true, here: hasNode, run: func(m *Model) tea.Cmd { return m.actOnNodes("start") }},
 		{Binding: bind("", "pause node; P again lets it go on", "P"), block: acting, act: true, lab: true, here: hasNode, run: (*Model).pause},
-		{Binding: bind("", "cut the marked nodes off from all others", "D"), block: acting, act: true, lab: true, run: (*Model).cut},
-		{Binding: bind("", "heal all cuts", "U"), block: acting, act: true, lab: true, run: func(m *Model) tea.Cmd { return m.perform("heal") }},
 	}
 }
 

@@ -34,9 +34,10 @@ func (n *Node) Age(now time.Time) time.Duration {
 
 // Fleet is everything the console knows at one moment. It is a value: views only read it.
 type Fleet struct {
-	Title  string // what the console is attached to
-	Lab    string // name of the lab, or ""
-	Nodes  []Node // sorted: key servers first, then by name
+	Title  string    // what the console is attached to
+	Lab    string    // name of the lab, or ""
+	State  *LabState // what getvpn-lab says of it; nil: no lab
+	Nodes  []Node    // sorted: key servers first, then by name
 	Events []control.Event
 	Time   time.Time
 }

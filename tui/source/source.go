@@ -2,7 +2,6 @@ package source
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -31,6 +30,7 @@ type Source struct {
 	discover   func() []target
 
 	mu      sync.Mutex
+	state   *LabState
 	nodes   map[string]*Node
 	events  []control.Event
 	seen    map[string]uint64 // node -> newest event kept
@@ -66,19 +66,12 @@ func Lab(name string) *Source {
 
 // labSockets lists the daemons that a lab has, those that do not run too, but not what only some checks start.
 func labSockets(name string) []target {
-	dir := filepath.Join(LabDir(), name)
-	var lab struct {
-		Nodes []struct {
-			Name, Kind, Socket string
-			Outsider           bool
-		}
-	}
-	b, err := os.ReadFile(filepath.Join(dir, "lab.json"))
-	if err != nil || json.Unmarshal(b, &lab) != nil {
-		return sockets(filepath.Join(dir, "sockets")) // a lab that is just coming up, or going
+	state := readLab(name, nil)
+	if state == nil {
+		return sockets(filepath.Join(LabDir(), name, "sockets")) // a lab that is just coming up, or going
 	}
 	var found []target
-	for _, n := range lab.Nodes {
+	for _, n := range state.Nodes {
 		_, err := os.Stat(n.Socket)
 		if n.Socket != "" && (!n.Outsider || err == nil) {
 			found = append(found, target{n.Name, n.Socket, n.Kind}) // the lab's kinds are the daemons' roles: ks, gm
@@ -110,6 +103,7 @@ func (s *Source) Run(ctx context.Context) {
 	tick := time.NewTicker(scanEvery)
 	defer tick.Stop()
 	for {
+		s.look()
 		for _, d := range s.discover() {
 			if s.adopt(d) {
 				wg.Go(func() { s.watch(ctx, d.name, d.path) })
@@ -279,7 +273,7 @@ func (s *Source) Next(ctx context.Context) (*Fleet, bool) {
 func (s *Source) Fleet() *Fleet {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f := &Fleet{Title: s.title, Lab: s.lab, Time: time.Now(), Events: slices.Clone(s.events)}
+	f := &Fleet{Title: s.title, Lab: s.lab, State: s.state, Time: time.Now(), Events: slices.Clone(s.events)}
 	for _, n := range s.nodes {
 		f.Nodes = append(f.Nodes, *n)
 	}
@@ -294,6 +288,7 @@ func (s *Source) Once(ctx context.Context) *Fleet {
 	ctx, cancel := context.WithTimeout(ctx, dialBound)
 	defer cancel()
 	var wg sync.WaitGroup
+	s.look()
 	for _, d := range s.discover() {
 		s.adopt(d)
 		wg.Go(func() {

@@ -55,6 +55,9 @@ func (Pulse) Page(f *Frame) *Page {
 		}
 		p.Head = append(p.Head, head[1:]...)
 	}
+	if f.Fleet.State != nil {
+		p.Head = append(p.Head, f.cutLines(topology(f.Fleet, ""))...)
+	}
 	if line := f.dropLine(); line != "" && f.Height >= 30 {
 		p.Head = append(p.Head, line)
 	}

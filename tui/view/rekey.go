@@ -169,16 +169,12 @@ func (f *Frame) lostLine(g *RekeyGroup) string {
 		}
 		return " " + t.State(theme.Good, ansi.Truncate("nobody would be lost "+when+unknown, max(1, f.Width-3), "…"))
 	}
-	names := strings.Join(g.Lost[:min(len(g.Lost), 12)], " ")
-	if len(g.Lost) > 12 {
-		names += fmt.Sprintf(" and %d more", len(g.Lost)-12)
-	}
 	level := theme.Broken
 	if g.group.Transmitting > 0 {
 		level = theme.Caution // it is still being sent to them
 		when += ", rekey on its way"
 	}
-	return " " + t.State(level, ansi.Truncate(fmt.Sprintf("LOST %s: %s%s", when, names, unknown), max(1, f.Width-3), "…"))
+	return " " + t.State(level, ansi.Truncate(fmt.Sprintf("LOST %s: %s%s", when, some(g.Lost, 12), unknown), max(1, f.Width-3), "…"))
 }
 
 // rekeyTable lists members by what they have answered.

@@ -1,0 +1,106 @@
+package source
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// LabState is the lab behind a Fleet, as getvpn-lab describes it in its lab.json: every node and link, and what is broken on
+// purpose. It is a value: views only read it.
+type LabState struct {
+	Scenario string     `json:"scenario"`
+	Nodes    []LabNode  `json:"nodes"`
+	Links    []LabLink  `json:"links"`
+	Faults   []LabFault `json:"faults"`
+
+	changed time.Time // of the file
+}
+
+// LabNode is a node of a lab. Its Kind is ks, gm, core or host.
+type LabNode struct {
+	Name      string   `json:"name"`
+	Kind      string   `json:"kind"`
+	Addresses []string `json:"addresses"`
+	Outsider  bool     `json:"outsider"`         // only some checks start it
+	Wanted    string   `json:"wanted,omitempty"` // running, stopped, killed or paused; empty: it has no daemon
+	Socket    string   `json:"socket,omitempty"`
+}
+
+// Paused says whether the daemon was stopped where it stands.
+func (n *LabNode) Paused() bool { return n.Wanted == "paused" }
+
+// LabLink is a cable between two nodes.
+type LabLink struct {
+	A string `json:"a"`
+	B string `json:"b"`
+}
+
+// LabFault is something that is broken on purpose.
+type LabFault struct {
+	Kind  string     `json:"kind"` // partition, or another
+	Spec  string     `json:"spec"` // of a partition: A,B/C,D or A/B only control
+	Since time.Time  `json:"since"`
+	Until *time.Time `json:"until,omitempty"` // it is lifted by itself then
+}
+
+// Sides are the nodes on the two sides of a partition; both are empty for another fault.
+func (f *LabFault) Sides() (a, b []string) {
+	if f.Kind != "partition" {
+		return nil, nil
+	}
+	spec, _, _ := strings.Cut(f.Spec, " ")
+	left, right, _ := strings.Cut(spec, "/")
+	return strings.Split(left, ","), strings.Split(right, ",")
+}
+
+// Lasts says whether the fault is there at a time.
+func (f *LabFault) Lasts(now time.Time) bool { return f.Until == nil || now.Before(*f.Until) }
+
+// Node finds a node of the lab; nil: there is none, or no lab.
+func (s *LabState) Node(name string) *LabNode {
+	if s == nil {
+		return nil
+	}
+	for i := range s.Nodes {
+		if s.Nodes[i].Name == name {
+			return &s.Nodes[i]
+		}
+	}
+	return nil
+}
+
+// readLab reads what a lab has. Given an older state it returns that one while nothing has changed; nil: there is none.
+func readLab(name string, older *LabState) *LabState {
+	path := filepath.Join(LabDir(), name, "lab.json")
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil
+	}
+	if older != nil && info.ModTime().Equal(older.changed) {
+		return older
+	}
+	b, err := os.ReadFile(path)
+	s := &LabState{changed: info.ModTime()}
+	if err != nil || json.Unmarshal(b, s) != nil {
+		return older
+	}
+	return s
+}
+
+// look takes up what has become of the lab.
+func (s *Source) look() {
+	if s.lab == "" {
+		return
+	}
+	s.mu.Lock()
+	state := readLab(s.lab, s.state)
+	changed := state != s.state
+	s.state = state
+	s.mu.Unlock()
+	if changed {
+		s.announce()
+	}
+}
