@@ -50,6 +50,7 @@ type Checker struct {
 	// forbidden are members that must not get a key, because who made it knew that they were removed.
 	forbidden map[gdoi.SPI]map[*Node]bool
 	secrets   []secret
+	keks      kekWatch
 }
 
 // line is the rekeys of one key server under one KEK to one address.
@@ -108,6 +109,7 @@ func newChecker(s *Sim) *Checker {
 		s: s, plane: map[*Node]*plane{}, counters: map[counterSpace]string{}, keys: map[gdoi.SPI][32]byte{},
 		sequence: map[line]uint32{}, numbers: map[rekey][32]byte{}, rekeys: map[[32]byte]rekey{}, left: map[departure]bool{}, removed: map[*Node]map[gdoi.SPI]bool{},
 		installed: map[gdoi.SPI]int{}, sending: map[gdoi.SPI]int{},
+		keks:  kekWatch{values: map[string][][]byte{}, made: map[string]string{}},
 		pairs: map[[2]*Node]*pair{}, reported: map[string]bool{}, forbidden: map[gdoi.SPI]map[*Node]bool{},
 	}
 }
@@ -303,6 +305,7 @@ type rekey struct {
 // note reads sequence numbers off the journal. That of a key server comes right before the first datagrams.
 func (c *Checker) note(n *Node, e machine.Note) {
 	c.leaks(n, e)
+	c.kekNote(n, e)
 	if e.Name == gdoi.NoteKEKRetired && n.index > 0 {
 		// If it comes back it comes with a registration, which says where its numbers are.
 		for kek := range c.of(n).lastSeq {

@@ -23,6 +23,8 @@ type Config struct {
 	Group keyserver.Config
 	// DPD is the silence after which phase-1 peers ask; zero never asks.
 	DPD time.Duration
+	// Custody puts KEKs into key custodies: each key server has a token, which outlives it.
+	Custody bool
 	// Spares are further key servers, with the same configuration and keys of their own; members try them in order after
 	// the first, or begin with any of them when Spread is set.
 	Spares int

@@ -150,6 +150,7 @@ func (s *Sim) watch() {
 // watch looks for the rules that take time: one primary on each side.
 func (c *Checker) watch() {
 	c.judge()
+	c.tokenless()
 	if c.s.now.Sub(c.lastFault) < c.s.cfg.Coop.settling() {
 		return
 	}

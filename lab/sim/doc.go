@@ -34,6 +34,17 @@
 //     with the same key (play.go);
 //   - who was removed gets no key made by a key server that knew of it.
 //
+// # Key custodies
+//
+// With Config.Custody key servers have tokens (token.go), which outlive them and their disks: calls take their time, are done in any
+// order, and a crash finds them done or not. Tokens are lost, slow, full, or replaced by empty ones. The Checker adds (custody.go):
+//
+//   - no record has the value of a KEK that is in a token, in whatever form, and no key server's memory does between two steps,
+//     what it has for other key servers included;
+//   - no KEK is taken into use twice, and none is lost unless a token was replaced;
+//   - nobody is primary without a token for long, while somebody else has one;
+//   - in a strict run tokens may be lost, and no member loses traffic.
+//
 // # Plans
 //
 // A Plan is a configuration and a list of Faults: values. Draw makes one from a seed, Play plays it, Hunt plays many, and Shrink makes

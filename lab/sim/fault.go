@@ -29,6 +29,13 @@ const (
 	// FaultStore makes writes fail, FaultCustody signatures.
 	FaultStore   FaultKind = "store"
 	FaultCustody FaultKind = "custody"
+	// FaultToken takes the token of a key server away, which has a key custody; the process is told N milliseconds later.
+	// FaultTokenSlow makes its calls take N milliseconds longer, FaultTokenFull lets it make no more keys. FaultTokenNew kills the
+	// process and puts an empty token in.
+	FaultToken     FaultKind = "token"
+	FaultTokenSlow FaultKind = "tokenslow"
+	FaultTokenFull FaultKind = "tokenfull"
+	FaultTokenNew  FaultKind = "tokennew"
 	// FaultCut keeps control-plane datagrams from passing between the sides that Node lists: "ks1,gm1|ks2,gm2"; with ">"
 	// only from left to right. FaultSplit stops what members send each other, too.
 	FaultCut   FaultKind = "cut"
@@ -155,6 +162,25 @@ var actions = map[FaultKind]func(s *Sim, f Fault) (end func()){
 		n.FailCustody(errBroken)
 		return func() { n.FailCustody(nil) }
 	}),
+	FaultToken: onToken(func(n *Node, f Fault) func() {
+		n.loseToken(time.Duration(f.N) * time.Millisecond)
+		return n.returnToken
+	}),
+	FaultTokenSlow: onToken(func(n *Node, f Fault) func() {
+		d := time.Duration(f.N) * time.Millisecond
+		n.token.slow += d
+		return func() { n.token.slow = max(0, n.token.slow-d) }
+	}),
+	FaultTokenFull: onToken(func(n *Node, _ Fault) func() {
+		n.token.full = true
+		return func() { n.token.full = false }
+	}),
+	FaultTokenNew: onToken(func(n *Node, _ Fault) func() {
+		n.Crash()
+		n.token.replace()
+		n.s.Check.keks.wiped = true
+		return n.Start
+	}),
 	FaultCut:   func(s *Sim, f Fault) func() { return s.cut(f.Node, false) },
 	FaultSplit: func(s *Sim, f Fault) func() { return s.cut(f.Node, true) },
 	FaultLoss: func(s *Sim, f Fault) func() {
@@ -204,6 +230,33 @@ func onNode(do func(n *Node, f Fault) func()) func(*Sim, Fault) func() {
 			return do(n, f)
 		}
 		return nil
+	}
+}
+
+// onToken is onNode for those that have a token.
+func onToken(do func(n *Node, f Fault) func()) func(*Sim, Fault) func() {
+	one := onNode(func(n *Node, f Fault) func() {
+		if n.token == nil {
+			return nil
+		}
+		return do(n, f)
+	})
+	return func(s *Sim, f Fault) func() {
+		if f.Node != everyKS {
+			return one(s, f)
+		}
+		var ends []func()
+		for _, n := range s.KeyServers() {
+			f.Node = n.Name
+			if end := one(s, f); end != nil {
+				ends = append(ends, end)
+			}
+		}
+		return func() {
+			for _, end := range ends {
+				end()
+			}
+		}
 	}
 }
 

@@ -58,6 +58,24 @@ var mutants = []mutant{
 	{"other-keys", "gdoi/keyserver/schedule.go",
 		"func (g *Group) derives() bool { return ",
 		"func (g *Group) derives() bool { return !machine.Mutated(\"other-keys\") && ", 60},
+	{"not-unwrapped", "gdoi/keyserver/moving.go",
+		"	wrapped := g.ownCopy(k)\n",
+		"	if machine.Mutated(\"not-unwrapped\") { return out }\n	wrapped := g.ownCopy(k)\n", 20},
+	{"not-wrapped", "gdoi/keyserver/moving.go",
+		"		if id == g.cfg.Coop.ID || len(key) == 0 || ",
+		"		if machine.Mutated(\"not-wrapped\") || id == g.cfg.Coop.ID || len(key) == 0 || ", 20},
+	{"spare-twice", "gdoi/keyserver/spare.go",
+		"	g.custody.spare, g.custody.made, g.custody.ready, g.custody.owed = nil, false, false, false\n",
+		"	if machine.Mutated(\"spare-twice\") { c := *k; return &c, out }\n	g.custody.spare, g.custody.made, g.custody.ready, g.custody.owed = nil, false, false, false\n", 20},
+	{"value-kept", "gdoi/keyserver/window.go",
+		"	if k.name != \"\" {\n		k.key.Destroy()\n",
+		"	if k.name != \"\" && !machine.Mutated(\"value-kept\") {\n		k.key.Destroy()\n", 20},
+	{"value-waits", "gdoi/push/build.go",
+		"func (u *Unsigned) Hide(value []byte) {\n",
+		"func (u *Unsigned) Hide(value []byte) {\n	if machine.Mutated(\"value-waits\") { return }\n", 20},
+	{"tokenless-primary", "gdoi/coop/custody.go",
+		"	if k.problem == \"\" || !k.look.Due(now.Mono) {\n",
+		"	if k.problem == \"\" || !k.look.Due(now.Mono) || machine.Mutated(\"tokenless-primary\") {\n", 60},
 	{"kept-too-long", "gdoi/member/keys.go",
 		"		if g.teks[i].expires > now.Mono {\n",
 		"		if g.teks[i].expires > now.Mono || machine.Mutated(\"kept-too-long\") && g.teks[i].expires.Add(3*time.Second) > now.Mono {\n", 20},
@@ -141,18 +159,19 @@ func TestMutations(t *testing.T) {
 		t.Fatalf("the mutated code is not built: %v\n%s", err, out)
 	}
 	for _, m := range mutants {
-		began := time.Now()
-		run := exec.Command(binary, "-test.run", "^TestSeeds$")
-		if m.seeds == 0 {
-			run = exec.Command(binary, "-test.run", "^TestCrashesBetweenEffects$", "-test.short")
-		}
-		run.Env = append(os.Environ(), "GETVPN_MUTATION="+m.name, "GETVPN_SIM_SEEDS="+itoa(m.seeds))
-		out, err := run.CombinedOutput()
-		if err == nil {
-			t.Errorf("%s is not found within %d seeds", m.name, m.seeds)
-			continue
-		}
-		t.Logf("%s: %v: %.200s", m.name, time.Since(began).Round(100*time.Millisecond), firstFinding(out))
+		t.Run(m.name, func(t *testing.T) {
+			began := time.Now()
+			run := exec.Command(binary, "-test.run", "^TestSeeds$")
+			if m.seeds == 0 {
+				run = exec.Command(binary, "-test.run", "^TestCrashesBetweenEffects$", "-test.short")
+			}
+			run.Env = append(os.Environ(), "GETVPN_MUTATION="+m.name, "GETVPN_SIM_SEEDS="+itoa(m.seeds))
+			out, err := run.CombinedOutput()
+			if err == nil {
+				t.Fatalf("it is not found within %d seeds", m.seeds)
+			}
+			t.Logf("%v: %.200s", time.Since(began).Round(100*time.Millisecond), firstFinding(out))
+		})
 	}
 }
 

@@ -42,6 +42,7 @@ type Node struct {
 	crashIn int             // effects until a crash; negative: none
 	store   error
 	custody error
+	token   *token // nil: KEKs are in the process
 }
 
 // transaction is one that the store was asked for. reached says that a crash finds it written, if it finds those before it.
@@ -80,12 +81,19 @@ func (n *Node) Start() {
 	n.held, n.written, n.timed, n.crashIn = map[machine.PersistID][]machine.Send{}, map[machine.PersistID]bool{}, false, -1
 	var err error
 	if n.index <= 0 {
-		n.m, err = node.NewKeyServer(env, n.s.cfg.keyServer(n.number()), n.records())
+		n.m, err = node.NewKeyServer(env, n.keyServerConfig(), n.records())
 	} else {
 		n.m, err = node.NewGroupMember(env, n.s.cfg.groupMember(n.index))
 	}
 	if err != nil {
 		panic(fmt.Sprintf("sim: %s: %v", n.Name, err))
+	}
+	if n.token != nil {
+		n.tellToken() // its first step
+		if n.Up() {
+			n.tidy()
+		}
+		return
 	}
 	n.schedule()
 }
@@ -116,6 +124,9 @@ func (n *Node) Crash() {
 			break
 		}
 		n.write(w.Persist)
+	}
+	if n.token != nil {
+		n.token.crashed()
 	}
 	n.m, n.paused, n.backlog, n.pending = nil, false, nil, nil
 	n.s.Check.crashed(n)
@@ -198,6 +209,8 @@ func (n *Node) effect(e machine.Effect) {
 		n.persist(e)
 	case machine.Sign:
 		n.sign(e)
+	case machine.KeyCall:
+		n.keyCall(e)
 	case machine.Note:
 		n.s.record("note "+e.Name, n.index, []byte(e.Reason+e.Text))
 		n.s.stats.Notes[e.Name]++
@@ -229,6 +242,7 @@ func (n *Node) later(d time.Duration, f func()) {
 // persist writes after some milliseconds, in order, as the store of the daemon does it.
 func (n *Node) persist(e machine.Persist) {
 	n.s.record("persist", n.index, nil)
+	n.s.Check.kekRecords(n, e)
 	n.s.logPersist(n, e)
 	life := n.life
 	n.pending = append(n.pending, transaction{e, n.s.rng.IntN(2) == 0})
@@ -272,6 +286,9 @@ func (n *Node) sign(e machine.Sign) {
 	n.s.record("sign", n.index, e.Digest)
 	n.later(time.Millisecond+time.Duration(n.s.rng.Int64N(int64(20*time.Millisecond))), func() {
 		ev := machine.Signed{ID: e.ID, Err: n.custody}
+		if n.token != nil && n.token.lost && ev.Err == nil {
+			ev.Err = errTokenGone
+		}
 		if ev.Err == nil && e.Key != signKey {
 			ev.Err = errNoKey
 		}

@@ -35,6 +35,9 @@ func (p *Plan) String() string {
 	if c.Group.AntiReplay.Window != 0 {
 		b += ", time stamps"
 	}
+	if c.Custody {
+		b += ", KEKs in tokens"
+	}
 	if c.Strict {
 		b += ", strict"
 	}
@@ -55,8 +58,13 @@ func (d *dice) oneIn(n int) bool { return d.IntN(n) == 0 }
 
 // Draw makes the plan of a seed, for cooperating key servers. Three of four plans are strict: their faults are such that no
 // packet may be lost but between the sides of a fork. The others mix everything, and must keep what is never to be broken
-// and become well again.
-func Draw(seed uint64) Plan {
+// and become well again. In one plan of three KEKs are in key custodies (plantokens.go).
+func Draw(seed uint64) Plan { return withTokens(seed, draw(seed), false) }
+
+// DrawCustody is Draw with KEKs in key custodies whatever the seed says.
+func DrawCustody(seed uint64) Plan { return withTokens(seed, draw(seed), true) }
+
+func draw(seed uint64) Plan {
 	d := &dice{Rand: rand.New(rand.NewPCG(seed, 0x706c616e))}
 	d.p.Config = Config{Seed: seed, Members: 3 + d.IntN(4), StartSpread: 3 * time.Second, DPD: 10 * time.Second, Strict: !d.oneIn(4)}
 	c := &d.p.Config

@@ -67,6 +67,7 @@ func (s *Sim) Mend() {
 		n.slow = 0
 		n.FailStore(nil)
 		n.FailCustody(nil)
+		n.mendToken()
 		n.Resume()
 		n.Start()
 	}

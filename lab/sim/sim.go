@@ -57,6 +57,7 @@ func New(cfg Config) *Sim {
 		n := &Node{s: s, index: i, Name: fmt.Sprintf("gm%d", i), Addr: cfg.member(i), disk: map[diskKey][]byte{}, crashIn: -1}
 		if i == 0 {
 			n.Name, n.Addr = "ks1", address(0)
+			n.token = s.tokenOf(n)
 		}
 		s.nodes = append(s.nodes, n)
 		s.listens(n)
@@ -68,6 +69,7 @@ func New(cfg Config) *Sim {
 	}
 	for i := range cfg.spares() {
 		n := &Node{s: s, index: -1 - i, Name: fmt.Sprintf("ks%d", i+2), Addr: spareAddress(i + 1), disk: map[diskKey][]byte{}, crashIn: -1}
+		n.token = s.tokenOf(n)
 		s.spares = append(s.spares, n)
 		s.listens(n)
 		s.After(0, n.Start)
