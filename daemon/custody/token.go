@@ -2,6 +2,7 @@ package custody
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 
@@ -31,7 +32,10 @@ func OpenToken(ctx context.Context, c *config.Custody, state string, o TokenOpti
 		Module: c.Module, Token: c.Token, PIN: PIN(c), Sessions: c.Sessions, Queue: c.Queue, Timeout: c.Timeout,
 		AllowOAEPSHA1: c.AllowOAEPSHA1, Notify: o.Notify, Fault: o.Fault,
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, hsm.ErrUnavailable):
+		return nil, fmt.Errorf("the token %s of the custody section: %w; is it there, and set up (getvpn-ks hsm init)?", c.Token, err)
+	case err != nil:
 		return nil, fmt.Errorf("the token %s of the custody section: %w", c.Token, err)
 	}
 	return h, nil

@@ -17,10 +17,12 @@ type Watch struct {
 	hint chan struct{} // something failed: ask now
 }
 
-// Times between two questions: to a token that is there, and to one that is lost.
+// Times between two questions: to a token that is there, and to one that is lost. A slow token is asked less often, so that
+// watching takes no more than a small part of its time.
 const (
-	watchThere = 5 * time.Second
+	watchThere = time.Second
 	watchLost  = 500 * time.Millisecond
+	watchPart  = 20
 )
 
 // NewWatch watches with ask (Alive), and tells by tell, which is called by Run alone.
@@ -71,7 +73,7 @@ func (w *Watch) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		is := ""
+		is, from := "", time.Now()
 		if err := w.ask(ctx); err != nil {
 			is = err.Error()
 		}
@@ -81,7 +83,7 @@ func (w *Watch) Run(ctx context.Context) {
 		if (is == "") != (problem == "") {
 			w.tell(ctx, machine.CustodyState{Problem: is})
 		}
-		problem, pause = is, watchThere
+		problem, pause = is, max(watchThere, watchPart*time.Since(from))
 		if is != "" {
 			pause = watchLost
 		}

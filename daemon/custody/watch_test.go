@@ -70,9 +70,22 @@ func TestWatch(t *testing.T) {
 		want("500ms ")
 		set(errors.New("gone, and nobody asks it for anything"))
 		time.Sleep(watchThere)
-		want("5s gone, and nobody asks it for anything")
+		want("1s gone, and nobody asks it for anything")
 		cancel()
 		<-done
+	})
+}
+
+// TestWatchSpares: a slow token is asked less often.
+func TestWatchSpares(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		w := NewWatch(func(context.Context) error { asked++; time.Sleep(time.Second); return nil }, nil)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		if w.Run(ctx); asked < 160 || asked > 180 {
+			t.Errorf("asked %d times in an hour, for a second each", asked)
+		}
 	})
 }
 

@@ -79,6 +79,5 @@ func (d *Daemon) guard(ctx context.Context) (wait func()) {
 	if d.random != nil {
 		all.Go(func() { d.random.run(ctx) })
 	}
-	all.Go(func() { d.bury(ctx) })
 	return all.Wait
 }

@@ -187,12 +187,15 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	d.log.Info("key server is up", "version", control.Version, "listen", d.Addr().String(), "control", d.cfg.Control, "state", d.store.Path())
 	fault := make(chan error, 2)
 	go func() { fault <- d.server.Serve(d.listener) }()
-	go func() { fault <- d.conn.Receive(d.loop.Deliver) }()
 	lctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	looped := make(chan struct{})
 	go func() { d.loop.Run(lctx); close(looped) }()
 	guarded := d.guard(lctx)
+	go func() {
+		d.bury(lctx)
+		fault <- d.conn.Receive(d.loop.Deliver)
+	}()
 	ready()
 	var err error
 	select {

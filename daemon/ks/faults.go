@@ -36,8 +36,9 @@ const (
 	ckrDeviceRemoved = 0x32
 )
 
-// makes are the functions of a module that take a place in the token.
-var makes = map[string]bool{"C_GenerateKey": true, "C_GenerateKeyPair": true, "C_UnwrapKey": true, "C_CreateObject": true}
+// makes are the functions of a module that take a place in the token. C_CreateObject is none: what it makes here (the
+// public half of another's transport key) lives in the session.
+var makes = map[string]bool{"C_GenerateKey": true, "C_GenerateKeyPair": true, "C_UnwrapKey": true}
 
 // tokenFault is a pkcs11.Options.Fault: each function of the module is as the configured faults have it.
 func (d *Daemon) tokenFault(function string) uint {

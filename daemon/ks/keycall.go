@@ -70,17 +70,16 @@ func (k *kekCustody) do(ctx context.Context, c machine.KeyCall) ([]byte, error) 
 
 // ensureTransport makes sure that other key servers can wrap KEKs for this one, and returns what they need for that.
 func ensureTransport(ctx context.Context, h hsm.Token) ([]byte, error) {
-	for _, k := range tokenKeys() {
-		if k.Name != transportKey {
-			continue
-		}
-		if err := h.Ensure(ctx, k.Name, k.Spec); err != nil {
-			return nil, fmt.Errorf("the key %q, under which other key servers wrap KEKs: %w", k.Name, err)
-		}
+	err := h.Ensure(ctx, transportKey, transportSpec)
+	var t hsm.TransportKey
+	if err == nil {
+		t, err = h.TransportKey(ctx, transportKey)
 	}
-	t, err := h.TransportKey(ctx, transportKey)
+	if err != nil {
+		err = fmt.Errorf("the key %q, under which other key servers wrap KEKs: %w", transportKey, err)
+	}
 	if errors.Is(err, hsm.ErrUnsupported) {
-		return nil, fmt.Errorf("%w; if the token has RSA-OAEP with SHA-1 only (SoftHSM), write custody.allow-oaep-sha1: true", err)
+		err = fmt.Errorf("%w; for a token that has no RSA-OAEP but with SHA-1 (SoftHSM) write custody.allow-oaep-sha1: true", err)
 	}
 	if err != nil {
 		return nil, err

@@ -18,11 +18,13 @@ const (
 // transportBits is the size of transport keys: a KEK is a secret for as long as its messages are worth reading.
 const transportBits = 3072
 
+var transportSpec = hsm.Spec{Kind: hsm.RSAOf(transportBits), Use: hsm.Transport}
+
 // tokenKeys are what a key server has in a token whatever its groups are.
 func tokenKeys() []custody.Key {
 	return []custody.Key{
 		{Name: stateKey, Spec: hsm.Spec{Kind: hsm.AES256, Use: hsm.Seal}, For: "the state at rest"},
-		{Name: transportKey, Spec: hsm.Spec{Kind: hsm.RSAOf(transportBits), Use: hsm.Transport}, For: "KEKs from other key servers"},
+		{Name: transportKey, Spec: transportSpec, For: "KEKs from other key servers"},
 	}
 }
 

@@ -2,8 +2,10 @@ package ks
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/hsm"
@@ -32,22 +34,29 @@ func orphans(ctx context.Context, h hsm.Informer, used func(context.Context) ([]
 	return out, nil
 }
 
-// bury removes KEKs that a crash has left in the custody.
+// buryTime is what bury may take: members wait.
+const buryTime = 10 * time.Second
+
+// bury removes KEKs that a crash has left in the custody. It comes before the first message of another key server: one that
+// brings such a KEK once more would find it there, and lose it.
 func (d *Daemon) bury(ctx context.Context) {
 	if d.cfg.Custody == nil {
 		return // KEKs were never there
 	}
+	ctx, cancel := context.WithTimeout(ctx, buryTime)
+	defer cancel()
 	found, err := orphans(ctx, d.keys, func(ctx context.Context) (used []string, err error) {
 		err = d.loop.Do(ctx, func(machine.Now) { used = d.node.KEKNames() })
 		return used, err
 	})
 	for _, name := range found {
-		if err = d.keys.Destroy(ctx, name); err != nil {
+		if err = d.keys.Destroy(ctx, name); err != nil && !errors.Is(err, hsm.ErrNoKey) {
 			break
 		}
+		err = nil
 		d.log.Info("a KEK that no record names was removed from the custody: a crash had left it there", "key", name)
 	}
-	if err != nil && ctx.Err() == nil {
+	if err != nil && !errors.Is(err, context.Canceled) {
 		d.log.Warn("KEKs that a crash may have left in the custody stay there until the next start", "error", err)
 	}
 }
