@@ -202,6 +202,8 @@ type gateway struct {
 	client *client.Client
 	dev    *tuntest.Device
 	kernel *kernel
+	daemon *gm.Daemon
+	system *gm.System
 	stop   context.CancelFunc
 	done   chan error
 }
@@ -231,12 +233,18 @@ groups:
     clear: ["deny tcp any any eq 22"]
     protect: [10.0.0.0/8]
 `, name, addr, freePort(w.t, addr), strings.Join(servers, ", ")))
+	return w.runGM(name, conn)
+}
+
+// runGM runs the member of a file.
+func (w *world) runGM(name string, conn wire.Conn) *gateway {
+	w.t.Helper()
 	c, err := config.LoadGM(w.path(name + ".yml"))
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	m := &gateway{t: w.t, name: name, client: client.New(w.path(name + ".sock")), dev: tuntest.New("gv0", 1400, 4096), done: make(chan error, 1)}
-	d, err := gm.New(c, slog.New(slog.DiscardHandler), gm.Options{Clock: fast{w.epoch}, System: &gm.System{
+	m.system = &gm.System{
 		Kernel: func(c netcfg.Config) (gm.Kernel, error) {
 			m.kernel = &kernel{mtu: c.InnerMTU}
 			return m.kernel, nil
@@ -244,10 +252,12 @@ groups:
 		Path: func(*config.GM) (*gm.Path, error) {
 			return &gm.Path{LAN: []tun.Device{m.dev}, WAN: []wire.Conn{conn}, Name: "memory"}, nil
 		},
-	}})
+	}
+	d, err := gm.New(c, slog.New(slog.DiscardHandler), gm.Options{Clock: fast{w.epoch}, System: m.system})
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	m.daemon = d
 	ctx, cancel := context.WithCancel(context.Background())
 	m.stop = cancel
 	go func() { m.done <- d.Run(ctx, func() {}) }()
