@@ -12,7 +12,7 @@
 //	secrets/NAME         pre-shared keys of this run, mode 0600; certificates, their keys and revocation lists
 //	state/NODE/          state directories of the daemons
 //	hsm/NODE/            SoftHSM tokens: softhsm2.conf, which is the SOFTHSM2_CONF of the node's daemon; tokens (tokens.away while
-//	                     the token is lost); pin, mode 0600
+//	                     the token is lost); pin and so-pin, mode 0600
 //	logs/NODE.log        standard output and error of the daemons
 //	scenario.yaml        the scenario file, as it was read
 //	lock                 held while lab.json or a process changes

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,17 +22,24 @@ const tokenLost = "token lost"
 
 func hsmDir(lab, node string) string { return filepath.Join(Dir(lab), "hsm", node) }
 
-// makeToken makes the token of a node, and moves keys of certificates into it.
-func makeToken(dir, secrets string, h *scenario.HSM) error {
+// makeToken makes the token of a node, as a configuration can name it. One that is to have keys of certificates gets them;
+// one without them comes from initToken, as for any operator.
+func makeToken(dir, secrets string, h *scenario.HSM, bare bool) error {
 	d, err := softhsm.Make(dir)
 	if err != nil {
 		return err
 	}
-	pin := rand.Text()
-	if err := os.WriteFile(filepath.Join(dir, "pin"), []byte(pin+"\n"), 0o600); err != nil {
-		return err
+	pins := map[string]string{"pin": rand.Text(), "so-pin": rand.Text()}
+	for name, pin := range pins {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(pin+"\n"), 0o600); err != nil {
+			return err
+		}
 	}
-	if err := d.Init(h.Token, pin, rand.Text()); err != nil { // nobody needs the officer any more
+	if bare {
+		return nil
+	}
+	pin := pins["pin"]
+	if err := d.Init(h.Token, pin, pins["so-pin"]); err != nil {
 		return err
 	}
 	for _, name := range h.Keys {
@@ -44,6 +52,17 @@ func makeToken(dir, secrets string, h *scenario.HSM) error {
 		}
 	}
 	return nil
+}
+
+// ours says whether a program is a daemon of this product, which initialises tokens itself.
+func ours(binary string) bool { return binary == "getvpn-ks" || binary == "getvpn-gm" }
+
+// initToken has the daemon's program initialise the token and make the keys that the configuration names.
+func (l *Lab) initToken(node, program, config string) error {
+	cmd := exec.Command(program, "hsm", "init", "--config", config, "--so-pin-file", filepath.Join(hsmDir(l.name, node), "so-pin")) //nolint:gosec // our own program
+	cmd.Env = append(os.Environ(), l.environment(node)...)
+	_, err := output(cmd, func(cmd *exec.Cmd) error { return cmd.Start() })
+	return err
 }
 
 // LoseToken takes the token of a node away, as if it were pulled out of the machine; ReturnToken puts it back.

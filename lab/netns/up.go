@@ -126,7 +126,8 @@ func (l *Lab) prepare(n scenario.Node, programs map[string]string) (NodeState, e
 		return out, err
 	}
 	if n.HSM != nil {
-		if err := makeToken(hsmDir(l.name, n.Name), at.Secrets, n.HSM); err != nil {
+		bare := ours(l.s.Programs[n.Program].Binary) && len(n.HSM.Keys) == 0
+		if err := makeToken(hsmDir(l.name, n.Name), at.Secrets, n.HSM, bare); err != nil {
 			return out, fmt.Errorf("token of %s: %w", n.Name, err)
 		}
 	}
@@ -141,6 +142,11 @@ func (l *Lab) prepare(n scenario.Node, programs map[string]string) (NodeState, e
 	out.Socket, out.Log, out.Config = at.Socket, l.LogFile(n.Name), l.configFile(n.Name)
 	if err := os.WriteFile(out.Config, []byte(text), 0o600); err != nil {
 		return out, fmt.Errorf("configuration of %s: %w", n.Name, err)
+	}
+	if n.HSM != nil && ours(l.s.Programs[n.Program].Binary) {
+		if err := l.initToken(n.Name, out.Program, out.Config); err != nil {
+			return out, fmt.Errorf("token of %s: %w", n.Name, err)
+		}
 	}
 	return out, nil
 }
