@@ -18,8 +18,8 @@ import (
 type kek struct {
 	Group string  `yaml:"group"`
 	Do    actions `yaml:"do"`
-	// Rekey is the key server that an operator then asks for the rekey, of the KEK too where it is to be new, until it has no
-	// TEKs left that keep it from that. Empty: the rekey comes by itself.
+	// Rekey is the key server that an operator then asks for the rekey, of the KEK too where it is to be new, again as long as
+	// it says that it is too early. Empty: the rekey comes by itself.
 	Rekey   string        `yaml:"rekey"`
 	Is      string        `yaml:"is"`
 	By      string        `yaml:"by"`      // the key server that the rekey comes from; default: Rekey, or any
@@ -57,8 +57,8 @@ func (c *kek) Validate(s *scenario.Scenario) error {
 	return c.Do.validate(s)
 }
 
-// tooManyKeys is in what a key server says that refuses a rekey until an old TEK has ended.
-const tooManyKeys = "try again then"
+// tooEarly is in what a key server says that refuses a rekey until an old TEK has ended, or the custody has made a KEK.
+const tooEarly = "try again"
 
 // command asks for the rekey.
 func (c *kek) command(ctx context.Context, env *Env) error {
@@ -71,7 +71,7 @@ func (c *kek) command(ctx context.Context, env *Env) error {
 	}
 	for end := time.Now().Add(c.Within); ; {
 		_, err := ask.run(ctx, env)
-		if err == nil || !strings.Contains(err.Error(), tooManyKeys) || time.Now().After(end) {
+		if err == nil || !strings.Contains(err.Error(), tooEarly) || time.Now().After(end) {
 			return err
 		}
 		if err := sleep(ctx, 10*coopPoll); err != nil {

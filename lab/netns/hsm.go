@@ -22,29 +22,49 @@ const tokenLost = "token lost"
 
 func hsmDir(lab, node string) string { return filepath.Join(Dir(lab), "hsm", node) }
 
-// makeToken makes the token of a node, as a configuration can name it. One that is to have keys of certificates gets them;
-// one without them comes from initToken, as for any operator.
-func makeToken(dir, secrets string, h *scenario.HSM, bare bool) error {
-	d, err := softhsm.Make(dir)
-	if err != nil {
+// ours says whether a program is a daemon of this product, which initialises tokens itself.
+func ours(binary string) bool { return binary == "getvpn-ks" || binary == "getvpn-gm" }
+
+// makePlace makes the place of a node's token, and the PINs of its user and of its officer, before there is a token.
+func makePlace(dir string) error {
+	if _, err := softhsm.Make(dir); err != nil {
 		return err
 	}
-	pins := map[string]string{"pin": rand.Text(), "so-pin": rand.Text()}
-	for name, pin := range pins {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(pin+"\n"), 0o600); err != nil {
+	for _, name := range []string{userPIN, officerPIN} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(rand.Text()+"\n"), 0o600); err != nil {
 			return err
 		}
 	}
-	if bare {
-		return nil
-	}
-	pin := pins["pin"]
-	if err := d.Init(h.Token, pin, pins["so-pin"]); err != nil {
+	return nil
+}
+
+// makeToken makes the token, as an operator does with the daemon's program, which makes the keys that the configuration
+// names too; then keys of certificates move into it.
+func (l *Lab) makeToken(n scenario.Node, program, config, secrets string) error {
+	dir := hsmDir(l.name, n.Name)
+	d := softhsm.Dir(dir)
+	pin, err := l.pin(n.Name, userPIN)
+	if err != nil {
 		return err
 	}
-	for _, name := range h.Keys {
+	if ours(filepath.Base(program)) {
+		cmd := exec.Command(program, "hsm", "init", "--config", config, "--so-pin-file", filepath.Join(dir, officerPIN)) //nolint:gosec // our own program
+		cmd.Env = append(os.Environ(), l.environment(n.Name)...)
+		if _, err := output(cmd, (*exec.Cmd).Start); err != nil {
+			return err
+		}
+	} else {
+		officer, err := l.pin(n.Name, officerPIN)
+		if err != nil {
+			return err
+		}
+		if err := d.Init(n.HSM.Token, pin, officer); err != nil {
+			return err
+		}
+	}
+	for _, name := range n.HSM.Keys {
 		file := filepath.Join(secrets, name+".key")
-		if err := d.Import(h.Token, pin, name, file); err != nil {
+		if err := d.Import(n.HSM.Token, pin, name, file); err != nil {
 			return err
 		}
 		if err := os.Remove(file); err != nil {
@@ -54,15 +74,15 @@ func makeToken(dir, secrets string, h *scenario.HSM, bare bool) error {
 	return nil
 }
 
-// ours says whether a program is a daemon of this product, which initialises tokens itself.
-func ours(binary string) bool { return binary == "getvpn-ks" || binary == "getvpn-gm" }
+// Files with PINs.
+const (
+	userPIN    = "pin"
+	officerPIN = "so-pin"
+)
 
-// initToken has the daemon's program initialise the token and make the keys that the configuration names.
-func (l *Lab) initToken(node, program, config string) error {
-	cmd := exec.Command(program, "hsm", "init", "--config", config, "--so-pin-file", filepath.Join(hsmDir(l.name, node), "so-pin")) //nolint:gosec // our own program
-	cmd.Env = append(os.Environ(), l.environment(node)...)
-	_, err := output(cmd, func(cmd *exec.Cmd) error { return cmd.Start() })
-	return err
+func (l *Lab) pin(node, name string) (string, error) {
+	b, err := os.ReadFile(filepath.Join(hsmDir(l.name, node), name))
+	return strings.TrimSpace(string(b)), err
 }
 
 // LoseToken takes the token of a node away, as if it were pulled out of the machine; ReturnToken puts it back.
@@ -127,12 +147,11 @@ func (l *Lab) TokenSecrets(node string) ([]remains.Secret, error) {
 	if n == nil || n.HSM == nil {
 		return nil, fmt.Errorf("node %s has no token", node)
 	}
-	dir := hsmDir(l.name, node)
-	pin, err := os.ReadFile(filepath.Join(dir, "pin"))
+	pin, err := l.pin(node, userPIN)
 	if err != nil {
 		return nil, err
 	}
-	return softhsm.Dir(dir).Secrets(n.HSM.Token, strings.TrimSpace(string(pin)))
+	return softhsm.Dir(hsmDir(l.name, node)).Secrets(n.HSM.Token, pin)
 }
 
 // Secret is one of the secrets of the lab, without the newline of its file.

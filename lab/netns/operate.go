@@ -135,7 +135,7 @@ func (l *Lab) places(node string) (at scenario.Places, err error) {
 	dir := Dir(l.name)
 	at = scenario.Places{Dir: dir, Socket: l.socket(node), State: l.state(node), Secrets: filepath.Join(dir, "secrets")}
 	if l.s.HasHSM(node) {
-		at.PIN = filepath.Join(hsmDir(l.name, node), "pin")
+		at.PIN = filepath.Join(hsmDir(l.name, node), userPIN)
 		at.Module, err = softhsm.Module()
 	}
 	return at, err

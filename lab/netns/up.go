@@ -126,8 +126,7 @@ func (l *Lab) prepare(n scenario.Node, programs map[string]string) (NodeState, e
 		return out, err
 	}
 	if n.HSM != nil {
-		bare := ours(l.s.Programs[n.Program].Binary) && len(n.HSM.Keys) == 0
-		if err := makeToken(hsmDir(l.name, n.Name), at.Secrets, n.HSM, bare); err != nil {
+		if err := makePlace(hsmDir(l.name, n.Name)); err != nil {
 			return out, fmt.Errorf("token of %s: %w", n.Name, err)
 		}
 	}
@@ -143,8 +142,8 @@ func (l *Lab) prepare(n scenario.Node, programs map[string]string) (NodeState, e
 	if err := os.WriteFile(out.Config, []byte(text), 0o600); err != nil {
 		return out, fmt.Errorf("configuration of %s: %w", n.Name, err)
 	}
-	if n.HSM != nil && ours(l.s.Programs[n.Program].Binary) {
-		if err := l.initToken(n.Name, out.Program, out.Config); err != nil {
+	if n.HSM != nil {
+		if err := l.makeToken(n, out.Program, out.Config, at.Secrets); err != nil {
 			return out, fmt.Errorf("token of %s: %w", n.Name, err)
 		}
 	}
