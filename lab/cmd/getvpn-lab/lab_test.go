@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/getvpn/getvpn/hsm/softhsm"
 	"github.com/getvpn/getvpn/lab/netns"
 	"github.com/getvpn/getvpn/lab/scenario"
 	"github.com/getvpn/getvpn/lab/topologies"
@@ -129,6 +130,7 @@ func (b *bin) scenario(t *testing.T, name, profile, lab string) {
 		if !alone[name] {
 			t.Parallel()
 		}
+		needsTokens(t, name)
 		one := *b
 		one.t, one.name = t, lab
 		t.Cleanup(func() {
@@ -150,6 +152,18 @@ func (b *bin) scenario(t *testing.T, name, profile, lab string) {
 			t.Errorf("%d checks, ok %v, error %q", len(r.Checks), r.OK, r.Error)
 		}
 	})
+}
+
+// needsTokens skips the test of a scenario with tokens where there can be none.
+func needsTokens(t *testing.T, name string) {
+	t.Helper()
+	s, err := topologies.Load(name, scenario.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := softhsm.Module(); err != nil && slices.ContainsFunc(s.Nodes, func(n scenario.Node) bool { return n.HSM != nil }) {
+		t.Skip(err)
+	}
 }
 
 // weight puts the scenarios that take longest first, so that none of them begins when all others have ended.
