@@ -42,8 +42,15 @@ type world struct {
 	phase1Sign func(machine.Sign) bool  // takes a request, which then is not answered
 
 	token *fakeToken // the key server's custody; nil: keys are in the process, and whatever is signed is signed at once
-	after func()     // after each step of the key server
+	after func()     // after each step of the key server, before its effects
+	crash bool       // the key server has died in this step, and its effects with it
 }
+
+// dead is a node that does nothing.
+type dead struct{}
+
+func (dead) Step(_ machine.Now, _ machine.Event, out machine.Effects) machine.Effects { return out }
+func (dead) Deadline() (machine.Instant, bool)                                        { return 0, false }
 
 var (
 	ksAddr   = netip.MustParseAddrPort("10.0.0.1:848")
@@ -150,6 +157,9 @@ func (w *world) step(a netip.AddrPort, ev machine.Event) {
 	out := w.nodes[a].Step(w.now, ev, nil)
 	if w.after != nil && a == ksAddr {
 		w.after()
+		if w.crash {
+			w.crash, out = false, nil
+		}
 	}
 	for _, e := range out {
 		w.effects[a] = append(w.effects[a], e)
@@ -218,6 +228,10 @@ func (w *world) run(d time.Duration) {
 			break
 		}
 		w.advance(max(next.At, w.now.Mono))
+		if !who.IsValid() && w.nodes[ksAddr] == (dead{}) {
+			w.token.answers = nil // to nobody
+			continue
+		}
 		if !who.IsValid() {
 			w.step(ksAddr, w.token.answer())
 			continue
