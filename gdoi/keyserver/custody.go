@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/getvpn/getvpn/gdoi"
@@ -37,6 +38,7 @@ type custody struct {
 	// failing: it did not do what it was asked last.
 	failing bool
 	again   machine.Timer // when what could not be done is tried once more
+	retell  machine.Timer // when members are told of a KEK that could not be told
 }
 
 // Timers of calls; not configurable.
@@ -47,6 +49,8 @@ const (
 	// keyRetry is the wait after a failure, twice as long after each, until maxKeyRetry.
 	keyRetry    = 500 * time.Millisecond
 	maxKeyRetry = 15 * time.Second
+	// maxMakeRetry is that limit for the next KEK: operators are refused until it is there.
+	maxMakeRetry = 2 * time.Second
 )
 
 // ErrCustody: the key custody does not answer, or has no KEK for what is asked. Nothing is wrong with the member, which goes
@@ -123,7 +127,11 @@ func (g *Group) KeyDone(now machine.Now, ev machine.KeyDone, out machine.Effects
 
 func (g *Group) callFailed(now machine.Now, c *keyCall, err error, out machine.Effects) machine.Effects {
 	c.op, c.waits, c.problem, g.custody.failing = 0, false, err.Error(), true
-	c.timer.Set(now.Mono.Add(keyBackoff(c.failures)))
+	wait := keyBackoff(c.failures)
+	if c.ask.Op == machine.KeyGenerate {
+		wait = min(wait, maxMakeRetry)
+	}
+	c.timer.Set(now.Mono.Add(wait))
 	c.failures++
 	again := true
 	if c.failed != nil {
@@ -183,6 +191,7 @@ func (g *Group) custodyTimeout(now machine.Now, out machine.Effects) machine.Eff
 		out = g.useSpare(now, out)
 	}
 	out = g.prepareSpare(now, out)
+	out = g.retell(now, out)
 	return g.bury(now, out)
 }
 
@@ -192,6 +201,7 @@ func (g *Group) custodyDeadline() (machine.Instant, bool) {
 		n.Add(c.timer.Deadline())
 	}
 	n.Add(g.custody.again.Deadline())
+	n.Add(g.custody.retell.Deadline())
 	return n.At, n.OK
 }
 
@@ -227,11 +237,21 @@ func (g *Group) custodyProblem() string {
 	if !g.cfg.Custody && len(c.calls) == 0 {
 		return ""
 	}
+	if g.unbegun() && c.problem == "" {
+		return "the group has no keys yet: the key custody has not made its first KEK" + g.callProblem()
+	}
 	if c.problem != "" {
 		return "the key custody is gone: " + c.problem + "; keys go on until they end, nobody can register, no new KEK is made"
 	}
-	if i := slices.IndexFunc(c.calls, func(c *keyCall) bool { return c.problem != "" }); i >= 0 {
-		return fmt.Sprintf("the key custody does not %s: %s", keyOps[c.calls[i].ask.Op], c.calls[i].problem)
+	return strings.TrimPrefix(g.callProblem(), ": ")
+}
+
+// callProblem is what a call has failed with, after a colon; empty: none has.
+func (g *Group) callProblem() string {
+	for _, c := range g.custody.calls {
+		if c.problem != "" {
+			return fmt.Sprintf(": the key custody does not %s: %s", keyOps[c.ask.Op], c.problem)
+		}
 	}
 	return ""
 }

@@ -111,6 +111,7 @@ func (g *Group) launch(now machine.Now, d *delivery, out machine.Effects) machin
 		end = end.Add(offsets[n-1])
 	}
 	d.campaign.end.Set(end)
+	g.nowTold(now, d)
 	g.rekeysSent++
 	g.lastRekey = now.Mono
 	return append(out, g.note(gdoi.NoteRekeySent, machine.Info, fmt.Sprintf("rekey %d to %d members: %s", d.seq, len(d.campaign.asked), d.what),
@@ -209,6 +210,9 @@ func (g *Group) count(now machine.Now, d *delivery, sent machine.Effects) {
 func (g *Group) destinations(k *kek) []netip.AddrPort {
 	if k.dst.IsValid() {
 		return []netip.AddrPort{k.dst}
+	}
+	if k.untold {
+		return g.holders(k)
 	}
 	return g.members.addresses()
 }

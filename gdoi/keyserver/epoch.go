@@ -45,6 +45,8 @@ type kek struct {
 	asks push.AckType
 	// dst is the multicast group that messages under the key go to; invalid: unicast.
 	dst netip.AddrPort
+	// untold: no message that brings it has left yet, so that only who registered since can have it (untold.go).
+	untold bool
 	// active is when PUSH messages no longer need the predecessor.
 	created, active, expires machine.Instant
 	// lost says that this key server had lost its records when it heard of the key, and so which numbers it has used.
@@ -146,7 +148,7 @@ func (g *Group) retire(now machine.Now, out machine.Effects) machine.Effects {
 		out = g.retireTEK(i, "expired", out)
 	}
 	for i := 0; i < len(g.keks); {
-		if g.keks[i].expires > now.Mono {
+		if g.endOf(g.keks[i]) > now.Mono {
 			i++
 			continue
 		}

@@ -188,7 +188,7 @@ func (g *Group) Deadline() (machine.Instant, bool) {
 		return 0, false
 	}
 	for _, k := range g.keks {
-		n.Add(k.expires, true)
+		n.Add(g.endOf(k), true)
 	}
 	for _, t := range g.teks {
 		n.Add(t.expires, true)

@@ -64,11 +64,13 @@ func (g *Group) reveal(now machine.Now, d *delivery, out machine.Effects) machin
 		switch {
 		case !slices.Contains(g.deliveries, d) || d.unsigned != nil:
 			return out
-		case err != nil:
-			return g.revealFailed(now, d, err, out)
 		case k == nil:
 			d.dead = true
 			return g.revealFailed(now, d, errEnded, out)
+		case err != nil && g.urgent(now, newest):
+			return g.tellWithout(now, d, k, err, out)
+		case err != nil:
+			return g.revealFailed(now, d, err, out)
 		case newest != g.keks[len(g.keks)-1]:
 			return g.reveal(now, d, out) // another one came meanwhile
 		}

@@ -89,6 +89,8 @@ type kekRecord struct {
 	// the custodies of other key servers.
 	Custody bool               `json:",omitempty"`
 	Wrapped map[coop.ID][]byte `json:",omitempty"`
+	// Untold says that members have not been sent it.
+	Untold bool `json:",omitempty"`
 }
 
 type memberRecord struct {
@@ -176,7 +178,7 @@ func encodeKEK(now machine.Now, k *kek) []byte {
 	if k == nil {
 		return nil
 	}
-	r := kekRecord{k.suite, nil, k.iv.Bytes(), k.seq, k.sign.key, k.sign.hash, k.sign.der, now.WallAt(k.created), now.WallAt(k.active), now.WallAt(k.expires), k.asks, k.dst, k.lost, k.name != "", k.wrapped}
+	r := kekRecord{k.suite, nil, k.iv.Bytes(), k.seq, k.sign.key, k.sign.hash, k.sign.der, now.WallAt(k.created), now.WallAt(k.active), now.WallAt(k.expires), k.asks, k.dst, k.lost, k.name != "", k.wrapped, k.untold}
 	if !r.Custody {
 		r.Key = k.key.Bytes()
 	}
@@ -393,7 +395,7 @@ func (g *Group) restoreKEK(now machine.Now, name string, b []byte) error {
 	if !validCopies(r.Wrapped) || r.Custody && len(r.Key) != 0 || !r.Custody && (len(r.Key) != r.Suite.KeyLen() || r.Wrapped != nil) {
 		return errRecord
 	}
-	k := &kek{spi: gdoi.KEKSPI(spi), suite: r.Suite, iv: machine.TakeSecret(r.IV), seq: r.Seq, asks: r.Asks, dst: r.Multicast, lost: r.Lost, wrapped: r.Wrapped}
+	k := &kek{spi: gdoi.KEKSPI(spi), suite: r.Suite, iv: machine.TakeSecret(r.IV), seq: r.Seq, asks: r.Asks, dst: r.Multicast, lost: r.Lost, wrapped: r.Wrapped, untold: r.Untold && r.Custody}
 	if r.Custody {
 		k.name = kekName(k.spi)
 	} else {

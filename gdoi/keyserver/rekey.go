@@ -47,6 +47,9 @@ func (g *Group) rekeyUnder(now machine.Now, under []*kek, r rekeying, gone []gdo
 		out, _ = g.persist(now, out)
 		return out
 	}
+	if newest := g.keks[len(g.keks)-1]; r.kek && newest.created == now.Mono && newest.name != "" && !slices.Contains(under, newest) {
+		newest.untold = true
+	}
 	for _, k := range under {
 		g.nextSeq(k)
 		g.durable.kek(k)
@@ -64,11 +67,11 @@ func (g *Group) rekeyUnder(now machine.Now, under []*kek, r rekeying, gone []gdo
 func (g *Group) announceUnder(now machine.Now) []*kek {
 	from := 0
 	for i, k := range g.keks {
-		if k.active <= now.Mono {
+		if k.active <= now.Mono && !k.untold {
 			from = i
 		}
 	}
-	return slices.DeleteFunc(slices.Clone(g.keks[from:]), g.spent)
+	return slices.DeleteFunc(slices.Clone(g.keks[from:]), func(k *kek) bool { return g.spent(k) || k.untold && len(g.holders(k)) == 0 })
 }
 
 // announcement is the offer of a PUSH under k. It aliases the group's secrets.
@@ -231,7 +234,7 @@ func (g *Group) Rekey(now machine.Now, kek bool, out machine.Effects) (string, m
 		return "", out, err
 	}
 	if err := g.renewable(); kek && err != nil {
-		return "", out, err
+		return "", g.hurrySpare(now, out), err
 	}
 	out = g.rekey(now, rekeying{chains: g.chains, kek: kek}, out)
 	return g.made(now, kek), out, nil

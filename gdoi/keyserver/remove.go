@@ -126,6 +126,9 @@ func (g *Group) excludeNow(now machine.Now, gone []*member, atOnce bool, out mac
 	g.cut(now, k)
 	// Nothing that is new goes under a KEK that the removed have.
 	k.active = now.Mono
+	for _, o := range g.keks {
+		o.untold = false
+	}
 	text := g.shutOut(x, slots, k)
 	for _, c := range g.chains {
 		out = g.newTEK(now, c, out)
@@ -220,6 +223,9 @@ func (g *Group) ClearAll(now machine.Now, atOnce bool, out machine.Effects) (str
 	g.endExclusion()
 	g.breakSchedule()
 	out = g.newKEK(now, out)
+	for _, k := range g.keks {
+		k.untold = false
+	}
 	g.keks[len(g.keks)-1].active = now.Mono
 	for _, c := range g.chains {
 		out = g.newTEK(now, c, out)

@@ -108,9 +108,19 @@ func (g *Group) WithNextKEK(now machine.Now, job func(now machine.Now, err error
 		return job(now, nil, out)
 	}
 	if err := g.renewable(); err != nil {
-		return job(now, err, out)
+		return job(now, err, g.hurrySpare(now, out))
 	}
 	return g.withKEK(now, g.custody.spare, job, out)
+}
+
+// hurrySpare asks for the next KEK now, and not when the wait after a failure is over.
+func (g *Group) hurrySpare(now machine.Now, out machine.Effects) machine.Effects {
+	for _, c := range slices.Clone(g.custody.calls) {
+		if c.ask.Op == machine.KeyGenerate && c.op == 0 && !c.waits {
+			out = g.ask(now, c, out)
+		}
+	}
+	return out
 }
 
 // useSpare does what has waited for a new KEK.
@@ -209,6 +219,8 @@ func (g *Group) loseKEK(now machine.Now, k *kek, out machine.Effects) machine.Ef
 	out = append(out, n)
 	out = g.retireKEK(slices.Index(g.keks, k), "lost", out)
 	g.cancel(func(d *delivery) bool { return d.kek == k.spi && d.datagram == nil })
-	g.custody.owed, g.custody.lost = true, g.custody.lost || len(g.keks) == 0
+	if g.Active() {
+		g.custody.owed, g.custody.lost = true, g.custody.lost || len(g.keks) == 0
+	}
 	return out
 }

@@ -604,3 +604,44 @@ func TestCustodyRevocationWaits(t *testing.T) {
 		t.Error("the excluded one has the newest TEK")
 	}
 }
+
+// TestCustodyTellsNoKEKButSigns: members must not get rekeys under a KEK that nobody could tell them of, and hear of TEKs
+// meanwhile.
+func TestCustodyTellsNoKEKButSigns(t *testing.T) {
+	p := newCustodyParty(t, 3).registered()
+	p.watch()
+	p.token.refuse = func(c machine.KeyCall) error {
+		if c.Op == machine.KeyReveal {
+			return errTokenFull
+		}
+		return nil
+	}
+	mark, old := len(p.log), p.group().KEKs[0].SPI
+	p.command(gdoi.CmdRekey{Group: "blue", KEK: true, ID: 1})
+	p.run(5 * delay) // its predecessor would have ended
+	p.command(gdoi.CmdRekey{Group: "blue", ID: 2})
+	p.run(delay)
+	for _, d := range p.pushes(mark) {
+		if kekOf(d) == old {
+			continue
+		}
+		t.Errorf("a rekey under KEK %v, which no member has", kekOf(d))
+	}
+	tek := p.group().TEKs[len(p.group().TEKs)-1].SPI
+	for i := range p.gm {
+		if s := p.state(i); !p.has(i, tek) || s.Registrations != 1 {
+			t.Errorf("member %d has registered %d times, the newest TEK: %t", i, s.Registrations, p.has(i, tek))
+		}
+	}
+	p.restart() // it knows that nobody knows
+	p.run(delay)
+	p.token.refuse = nil
+	p.run(10 * time.Second)
+	p.wantAll(1)
+	p.run(5 * delay)
+	p.wantAll(1)
+	if n := len(p.group().KEKs); n != 1 {
+		t.Errorf("%d KEKs", n)
+	}
+	p.wantTidy()
+}
