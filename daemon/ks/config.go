@@ -29,9 +29,15 @@ import (
 // acks are the words of rekey.acknowledge.
 var acks = map[string]push.AckType{"sha256": isakmp.AckKEKSHA256, "sha512": isakmp.AckKEKSHA512, "off": keyserver.AckNever}
 
-// nodeConfig translates the configuration. public gives the DER of a signature key; transport is our transport key, where
+// signatureKey is the key of the custody that signs for a group: after a rotation not the one in the configuration.
+type signatureKey struct {
+	name   string
+	public []byte // DER
+}
+
+// nodeConfig translates the configuration. signer finds the signature key of a group; transport is our transport key, where
 // KEKs are in the custody.
-func nodeConfig(c *config.KS, local config.Endpoints, transport []byte, public func(config.KEK) ([]byte, error)) (node.KSConfig, error) {
+func nodeConfig(c *config.KS, local config.Endpoints, transport []byte, signer func(group string, k config.KEK) (signatureKey, error)) (node.KSConfig, error) {
 	out := node.KSConfig{Phase1: translate.Phase1(&c.Common, psks(c.PSKs))}
 	out.Local, out.Other = translate.Locals(local)
 	if c.Certificates != nil && c.Certificates.RevokeRefuse {
@@ -39,14 +45,14 @@ func nodeConfig(c *config.KS, local config.Endpoints, transport []byte, public f
 	}
 	for i := range c.Groups {
 		g := &c.Groups[i]
-		der, err := public(g.KEK)
+		sig, err := signer(g.Name, g.KEK)
 		if err != nil {
 			return out, fmt.Errorf("group %s: signature key %s: %w", g.Name, g.KEK.SignatureKey, err)
 		}
 		k := keyserver.Config{
 			Name: g.Name, ID: gdoi.GroupID(g.ID.Octets), Authorise: g.Authorise, Policy: g.Policy, Mode: g.Mode,
 			TEK: g.TEK.Suite, TEKLifetime: g.TEK.Lifetime, KEK: g.KEK.Suite, KEKLifetime: g.KEK.Lifetime,
-			SignKey: g.KEK.SignatureKey, SignPublic: der, SignHash: g.KEK.SignatureHash, SignForm: g.KEK.SignatureForm,
+			SignKey: sig.name, SignBase: g.KEK.SignatureKey, SignPublic: sig.public, SignHash: g.KEK.SignatureHash, SignForm: g.KEK.SignatureForm,
 			ActivationDelay: g.Rekey.ActivationDelay, Retransmits: g.Rekey.Retransmits,
 			SIDBits: g.SenderIDs.Bits, SIDFirst: uint64(g.SenderIDs.First), SIDCount: uint64(g.SenderIDs.Count),
 		}
@@ -103,7 +109,11 @@ func Check(c *config.KS) error {
 	if err := custody.Loadable(c.Custody); err != nil {
 		return err
 	}
-	_, err := nodeConfig(c, c.Listen, nil, new(standIns).of)
+	var any standIns
+	_, err := nodeConfig(c, c.Listen, nil, func(_ string, k config.KEK) (signatureKey, error) {
+		der, err := any.of(k)
+		return signatureKey{k.SignatureKey, der}, err
+	})
 	return err
 }
 

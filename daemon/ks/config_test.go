@@ -57,7 +57,10 @@ func TestCheckExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := nodeConfig(c, c.Listen, nil, func(k config.KEK) ([]byte, error) { return newPublicKeys(keys).ensure(t.Context(), k) })
+	n, err := nodeConfig(c, c.Listen, nil, func(_ string, k config.KEK) (signatureKey, error) {
+		der, err := newPublicKeys(keys).ensure(t.Context(), k)
+		return signatureKey{k.SignatureKey, der}, err
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

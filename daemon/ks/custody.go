@@ -3,9 +3,12 @@ package ks
 import (
 	"context"
 	"sync"
+	"time"
 
+	"github.com/getvpn/getvpn/daemon/control"
 	"github.com/getvpn/getvpn/daemon/custody"
 	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/node"
 	"github.com/getvpn/getvpn/hsm"
 )
 
@@ -54,6 +57,28 @@ func (d *Daemon) ensureTransport(ctx context.Context) error {
 	var err error
 	d.transport, err = ensureTransport(ctx, d.keys)
 	return err
+}
+
+// keyCall carries out what the machine asks of the custody.
+func (d *Daemon) keyCall(ctx context.Context, c machine.KeyCall) ([]byte, error) {
+	if c.Op == machine.KeyDestroy {
+		d.public.forget(c.Key) // it may be a signature key that was rotated out
+	}
+	return d.keks.call(ctx, c)
+}
+
+// custodySnapshot is the custody for consoles.
+func (d *Daemon) custodySnapshot(n node.KSSnapshot, now time.Time) *control.Custody {
+	c := d.keys.Snapshot()
+	c.KEKs = control.CustodyProcess
+	if d.cfg.Custody != nil && d.cfg.Custody.KEKInToken {
+		c.KEKs = control.CustodyToken
+	}
+	for _, g := range n.Groups {
+		c.Signatures = append(c.Signatures, control.CustodySigning{Group: g.Name, Key: g.Signer.Key, Next: g.Signer.Next, Retiring: g.Signer.Retiring})
+	}
+	custody.Degrade(c, now)
+	return c
 }
 
 // notices is what an operator must know of the custody at any time.

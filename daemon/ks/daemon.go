@@ -22,6 +22,7 @@ import (
 	"github.com/getvpn/getvpn/daemon/translate"
 	"github.com/getvpn/getvpn/daemon/transport"
 	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/keyserver"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/node"
 )
@@ -106,7 +107,11 @@ func New(cfg *config.KS, log *slog.Logger, opts Options) (_ *Daemon, err error) 
 	if err = d.ensureTransport(ctx); err != nil {
 		return nil, err
 	}
-	nc, err := nodeConfig(cfg, d.sources(), d.transport, func(k config.KEK) ([]byte, error) { return d.public.ensure(ctx, k) })
+	nc, err := nodeConfig(cfg, d.sources(), d.transport, func(group string, k config.KEK) (signatureKey, error) {
+		k.SignatureKey = keyserver.SignerOf(records, group, k.SignatureKey)
+		der, err := d.public.ensure(ctx, k)
+		return signatureKey{k.SignatureKey, der}, err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -124,12 +129,12 @@ func New(cfg *config.KS, log *slog.Logger, opts Options) (_ *Daemon, err error) 
 	}
 	d.loop = loop.New(loop.Config{
 		Machine: d.node, Clock: d.clock, Send: d.send, Persist: d.persist, Note: d.sink.Note,
-		Sign: custody.Heeding(d.watch, sign(d.keys, d.pki.Keys())), Keys: custody.Heeding(d.watch, d.keks.call),
+		Sign: custody.Heeding(d.watch, sign(d.keys, d.pki.Keys())), Keys: custody.Heeding(d.watch, d.keyCall),
 	})
 	d.server = control.NewServer(control.Handlers{
 		Snapshot: d.Snapshot, Rekey: d.rekey, ClearMember: d.clearMember,
 		ClearMembers: d.clearMembers, RemoveMember: d.removeMember, Readmit: d.readmit, Stop: d.askStop,
-		Plan: d.plan, Apply: d.apply, Handover: d.handover,
+		Plan: d.plan, Apply: d.apply, Handover: d.handover, Rotate: d.rotate,
 	}, &d.journal)
 	return d, nil
 }
@@ -223,6 +228,7 @@ func (d *Daemon) Snapshot(ctx context.Context) (*control.Snapshot, error) {
 		n := d.node.Snapshot(now)
 		s.Warn = slices.Concat(d.notices(), d.cfg.Warnings, d.pki.Warnings(now.Wall))
 		s.Time, s.Drops, s.KS = now.Wall, translate.Drops(n.Drops), keyServer(d.cfg, n, d.store.Path())
+		s.Custody = d.custodySnapshot(n, now.Wall)
 	})
 	return s, err
 }

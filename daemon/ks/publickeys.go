@@ -33,6 +33,17 @@ func (p *publicKeys) get(ctx context.Context, k config.KEK) ([]byte, error) {
 	return p.recall(k, func() ([]byte, error) { return knownKey(ctx, p.h, k) })
 }
 
+// forget is for a key that is destroyed: another may get its name.
+func (p *publicKeys) forget(name string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for is := range p.known {
+		if is.name == name {
+			delete(p.known, is)
+		}
+	}
+}
+
 func (p *publicKeys) recall(k config.KEK, ask func() ([]byte, error)) ([]byte, error) {
 	is := namedSpec{k.SignatureKey, signatureSpec(k)}
 	p.mu.Lock()

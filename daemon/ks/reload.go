@@ -40,15 +40,19 @@ func (d *Daemon) read(ctx context.Context, create bool) (*config.KS, node.KSConf
 		return nil, node.KSConfig{}, fmt.Errorf("%s: %w", d.cfg.File, err)
 	}
 	var absent standIns
-	nc, err := nodeConfig(c, d.sources(), d.transport, func(k config.KEK) ([]byte, error) {
+	nc, err := nodeConfig(c, d.sources(), d.transport, func(group string, k config.KEK) (signatureKey, error) {
+		name, err := d.signingKey(ctx, group, k.SignatureKey)
+		if err != nil {
+			return signatureKey{}, err
+		}
+		k.SignatureKey = name
+		var der []byte
 		if create {
-			return d.public.ensure(ctx, k)
+			der, err = d.public.ensure(ctx, k)
+		} else if der, err = d.public.get(ctx, k); errors.Is(err, hsm.ErrNoKey) {
+			der, err = absent.of(k)
 		}
-		der, err := d.public.get(ctx, k)
-		if errors.Is(err, hsm.ErrNoKey) {
-			return absent.of(k)
-		}
-		return der, err
+		return signatureKey{name, der}, err
 	})
 	return c, nc, err
 }

@@ -33,29 +33,37 @@ func (g *Group) Rotate(now machine.Now, key string, der []byte, out machine.Effe
 	if err := cfg.validateSignature(); err != nil {
 		return "", out, fmt.Errorf("group %s: signature key %s: %w", g.cfg.Name, key, err)
 	}
-	s := &g.signer
-	switch {
-	case !g.started || g.withdrawn:
-		return "", out, fmt.Errorf("group %s has ended", g.cfg.Name)
-	case key == g.cfg.SignKey || bytes.Equal(der, g.cfg.SignPublic):
+	if key == g.cfg.SignKey || bytes.Equal(der, g.cfg.SignPublic) {
 		return "", out, fmt.Errorf("group %s signs with the key %s already", g.cfg.Name, g.cfg.SignKey)
-	case s.next != nil:
-		return "", out, fmt.Errorf("group %s: the key %s has not taken the place of %s yet; wait until it has", g.cfg.Name, s.next.key, g.cfg.SignKey)
-	case len(s.retiring) > 0:
-		return "", out, fmt.Errorf("group %s: the key %s is not destroyed yet, as KEKs that it signs are alive; wait until it is", g.cfg.Name, s.retiring[0].key)
+	}
+	if err := g.Rotatable(); err != nil {
+		return "", out, err
 	}
 	next := &signKey{key: key, der: cfg.SignPublic}
 	if !g.Active() {
-		s.next, g.durable.signer = next, true
+		g.signer.next, g.durable.signer = next, true
 		out = append(out, g.note(gdoi.NoteSignKeyRotated, machine.Info, fmt.Sprintf("the key %s is to sign instead of %s, when the members trust it", key, g.cfg.SignKey)))
 		return fmt.Sprintf("%s is told to the other key servers; this one signs with it when the members trust it", key), g.flush(now, out), nil
-	}
-	if err := cmp.Or(g.onSchedule(), g.tellable(), g.renewable()); err != nil {
-		return "", out, err
 	}
 	old := g.cfg.SignKey
 	out = g.switchSigner(now, next, out)
 	return fmt.Sprintf("%s signs from now on; %s is destroyed when the last KEK that it signs has ended, in %v", key, old, g.signedUntil(now, g.signer.retiring[0].der)), out, nil
+}
+
+// Rotatable says why Rotate would be refused now, whatever the key; nil: it would not.
+func (g *Group) Rotatable() error {
+	s := &g.signer
+	switch {
+	case !g.started || g.withdrawn:
+		return fmt.Errorf("group %s has ended", g.cfg.Name)
+	case s.next != nil:
+		return fmt.Errorf("group %s: the key %s has not taken the place of %s yet; wait until it has", g.cfg.Name, s.next.key, g.cfg.SignKey)
+	case len(s.retiring) > 0:
+		return fmt.Errorf("group %s: the key %s is not destroyed yet, as KEKs that it signs are alive, or the custody does not answer; wait until it is", g.cfg.Name, s.retiring[0].key)
+	case !g.Active():
+		return nil
+	}
+	return cmp.Or(g.onSchedule(), g.tellable(), g.renewable())
 }
 
 // switchSigner takes a key into use: on an active group with a new KEK.

@@ -21,6 +21,14 @@ func (n *KeyServer) rotate(now machine.Now, c gdoi.CmdRotate, out machine.Effect
 	return append(out, gdoi.CommandResult{ID: c.ID, Text: text})
 }
 
+// Rotatable says why CmdRotate would be refused now; nil: it would not, or there is no such group.
+func (n *KeyServer) Rotatable(group string) error {
+	if g := n.group(group); g != nil {
+		return g.Rotatable()
+	}
+	return nil
+}
+
 // SigningKey is the name of the key that signs for a group, where base is the one in its configuration.
 func (n *KeyServer) SigningKey(group, base string) string {
 	if g := n.group(group); g != nil {
