@@ -5,7 +5,8 @@
 #   make build   bin/getvpn-ks bin/getvpn-gm bin/getvpn-tui bin/getvpn-lab; with CGO=0 without a C compiler, and without tokens
 #   make check   vet, formatting, lint, import arrows, race detector, short fuzzing
 #   make sim     cooperating key servers in virtual time, with faults drawn from SEEDS (1000) seeds; what breaks is in sim-out
-#   make bench   seal and open, registrations per second, throughput through two members
+#   make bench   seal and open, registrations, signatures and rekeys per second with keys in files and in a token, a slow token, how long
+#                a KEK is in memory, throughput through two members
 #   make bench-peers   this data path beside plain forwarding, wireguard-go, nebula, openvpn and strongSwan (16 minutes; PEERS=--quick: 4)
 
 GO        ?= go
@@ -70,8 +71,9 @@ fuzz:
 	@.ci/fuzz $(FUZZTIME)
 
 bench: build
-	@.ci/need go tun root iperf3
-	$(GO) test -run '^$$' -bench 'Seal|Open|Lookup|Registration' -benchtime 1s ./esp/... ./daemon/ks/...
+	@.ci/need go tun root iperf3 softhsm
+	$(GO) test -run '^$$' -bench 'Seal|Open|Lookup|Registration|Rekey|Custody' -benchtime 1s ./esp/... ./daemon/ks/... ./hsm/pkcs11/...
+	$(GO) test -run 'TestSlowToken|TestNothingLeaks' -count 1 -v ./daemon/ks
 	$(BIN)/getvpn-lab bench
 
 bench-peers: build

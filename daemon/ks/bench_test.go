@@ -103,6 +103,11 @@ func benchRegistration(b *testing.B, text string) {
 
 // register is a member's control plane from birth to its first keys.
 func register(local, server netip.AddrPort, p1 suite.Phase1, secret *machine.Secret, group gdoi.GroupID) error {
+	return registerAnd(local, server, p1, secret, group, func() {})
+}
+
+// registerAnd calls then while the member is registered.
+func registerAnd(local, server netip.AddrPort, p1 suite.Phase1, secret *machine.Secret, group gdoi.GroupID, then func()) error {
 	conn, err := transport.Listen(local, transport.Options{})
 	if err != nil {
 		return err
@@ -125,6 +130,7 @@ func register(local, server netip.AddrPort, p1 suite.Phase1, secret *machine.Sec
 		Note: func(_ machine.Now, n machine.Note) {
 			switch n.Name {
 			case gdoi.NoteGMRegistered:
+				then()
 				cancel()
 			case gdoi.NoteRegisterFailed:
 				failed = fmt.Errorf("%s: %s", local, n.Text)

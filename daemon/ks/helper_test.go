@@ -62,6 +62,10 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	if server := os.Getenv("GETVPN_TEST_MEMBER"); server != "" {
+		fmt.Println(stayRegistered(server))
+		os.Exit(0)
+	}
 	os.Exit(m.Run())
 }
 
@@ -70,11 +74,19 @@ func keyServer(file string, epoch time.Time) error {
 	if err != nil {
 		return err
 	}
-	d, err := ks.New(c, slog.New(slog.DiscardHandler), ks.Options{Clock: fast{epoch}})
+	log := slog.New(slog.DiscardHandler)
+	if name := os.Getenv("GETVPN_TEST_LOG"); name != "" {
+		f, err := os.Create(name)
+		if err != nil {
+			return err
+		}
+		log = process.Logger(config.Log{Level: "debug", Format: "json"}, f)
+	}
+	d, err := ks.New(c, log, ks.Options{Clock: fast{epoch}})
 	if err != nil {
 		return err
 	}
-	return process.Supervise(d, slog.New(slog.DiscardHandler))
+	return process.Supervise(d, log)
 }
 
 // world is the files and the clock of one test.

@@ -60,11 +60,17 @@ func (s *SoftHSM) PIN() []byte { return []byte(s.secret) }
 // Finder looks for everything that is secret in a token, as it is now, and for more.
 func (s *SoftHSM) Finder(t testing.TB, label string, more ...remains.Secret) *remains.Finder {
 	t.Helper()
-	all, err := s.dir.Secrets(label, s.secret)
-	done(t, err)
-	f, err := remains.NewFinder(append(all, more...)...)
+	f, err := remains.NewFinder(append(s.Secrets(t, label), more...)...)
 	done(t, err)
 	return f
+}
+
+// Secrets are what is secret in a token, as it is now (see softhsm.Dir).
+func (s *SoftHSM) Secrets(t testing.TB, label string) []remains.Secret {
+	t.Helper()
+	all, err := s.dir.Secrets(label, s.secret)
+	done(t, err)
+	return all
 }
 
 // Leave takes the tokens away, as if they were pulled out.
