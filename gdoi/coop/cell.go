@@ -236,7 +236,7 @@ func (c *Cell) Timeout(now machine.Now, out machine.Effects) machine.Effects {
 
 // settle draws the consequences of whatever has happened.
 func (c *Cell) settle(now machine.Now, out machine.Effects) machine.Effects {
-	c.watchKeys()
+	c.watchKeys(now)
 	out = c.watchHandover(now, out)
 	out = c.decide(now, out)
 	out = c.replicate(now, out)
@@ -250,7 +250,7 @@ func (c *Cell) Pump(now machine.Now, out machine.Effects) machine.Effects {
 	if !c.started {
 		return out
 	}
-	if c.watchKeys() {
+	if c.watchKeys(now) {
 		return c.settle(now, out)
 	}
 	return c.replicate(now, out)

@@ -55,9 +55,10 @@ type Group interface {
 	Merge(now machine.Now, ahead time.Duration, from ID, records []machine.Record, out machine.Effects) (bool, machine.Effects, error)
 	Trust(now machine.Now, id ID, der []byte, out machine.Effects) machine.Effects
 	// TrustTransport notes the transport key of another key server's custody; Unusable says why keys that are here cannot be used
-	// yet, or any more.
+	// yet, or any more, Unrenewable why no new ones could be made here.
 	TrustTransport(now machine.Now, id ID, key []byte, out machine.Effects) machine.Effects
 	Unusable() string
+	Unrenewable() string
 	Digest() [32]byte
 	PolicyText() []string
 	// Pseudotime is the group's time, 0 if it has none, and its window.

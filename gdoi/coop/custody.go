@@ -1,6 +1,7 @@
 package coop
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -9,7 +10,8 @@ import (
 )
 
 // A key server whose key custody (a token) is gone keeps its keys' names and nothing else: it cannot register members, nor
-// encrypt a rekey. So it is not ready, is elected only if nobody else is there, and as primary hands over by itself.
+// encrypt a rekey. So it is not ready, is elected only if nobody else is there, and as primary hands over by itself. One whose
+// custody has the keys but makes no new ones, because it is full, serves on, and somebody else should be primary.
 const (
 	// custodyGrace is how long a primary waits for its custody before it hands over: modules blink when they are opened again.
 	custodyGrace = time.Second
@@ -23,25 +25,24 @@ const (
 // custody is what a cell knows of the key custody.
 type custody struct {
 	problem string
-	// look is when a primary without custody looks for a successor, steady when a custody that came back is trusted.
+	// unusable and unrenewable are what the group said last.
+	unusable, unrenewable string
+	// look is when a primary with a weak custody looks for a successor, steady when a custody that came back is trusted.
 	look, steady machine.Timer
-	// unusable is what the group said last.
-	unusable string
 }
 
 // Custody says that the key custody was lost, and why, or is there again ("").
 func (c *Cell) Custody(now machine.Now, problem string, out machine.Effects) machine.Effects {
 	k := &c.custody
-	was := k.problem
+	was, weak := k.problem, c.weak()
 	k.problem = problem
 	switch {
 	case problem == "" && was != "":
-		k.look.Stop()
 		k.steady.Set(now.Mono.Add(custodySteady))
-	case problem != "" && was == "":
+	case problem != "":
 		k.steady.Stop()
-		k.look.Set(now.Mono.Add(custodyGrace))
 	}
+	c.armCustody(now, weak)
 	if !c.started {
 		return out
 	}
@@ -56,17 +57,38 @@ func (c *Cell) flawed() string {
 	return c.custody.unusable
 }
 
+// weak says why another key server should be primary; empty: there is no reason in the custody.
+func (c *Cell) weak() string { return cmp.Or(c.flawed(), c.custody.unrenewable) }
+
 // trusted says whether others may rely on the custody.
-func (k *custody) trusted() bool {
-	_, unsteady := k.steady.Deadline()
-	return k.problem == "" && k.unusable == "" && !unsteady
+func (c *Cell) trusted() bool {
+	_, unsteady := c.custody.steady.Deadline()
+	return c.weak() == "" && !unsteady
+}
+
+// watchKeys notes what the group says of its keys, and whether that has changed.
+func (c *Cell) watchKeys(now machine.Now) bool {
+	k, was := &c.custody, c.weak()
+	k.unusable, k.unrenewable = c.group.Unusable(), c.group.Unrenewable()
+	c.armCustody(now, was)
+	return c.weak() != was
+}
+
+// armCustody begins to wait when the custody becomes weak.
+func (c *Cell) armCustody(now machine.Now, was string) {
+	switch is := c.weak(); {
+	case is == "":
+		c.custody.look.Stop()
+	case was == "":
+		c.custody.look.Set(now.Mono.Add(custodyGrace))
+	}
 }
 
 // watchCustody lets time pass: a primary hands over when its custody is not back after a moment.
 func (c *Cell) watchCustody(now machine.Now, out machine.Effects) machine.Effects {
 	k := &c.custody
 	k.steady.Due(now.Mono) // stops it
-	if k.problem == "" || !k.look.Due(now.Mono) {
+	if !k.look.Due(now.Mono) {
 		return out
 	}
 	k.look.Set(now.Mono.Add(custodyRetry))
@@ -75,12 +97,5 @@ func (c *Cell) watchCustody(now machine.Now, out machine.Effects) machine.Effect
 		return out
 	}
 	c.handover = &handover{to: p.ID, until: now.Mono.Add(handoverPatience)}
-	return append(out, c.peerNote(p, gdoi.NoteCoopHandover, machine.Warning, fmt.Sprintf("the key custody here is lost, so key server %d shall be primary", p.ID)))
-}
-
-// watchKeys notes whether the group's keys can be used here, and says whether that has changed.
-func (c *Cell) watchKeys() bool {
-	was := c.custody.unusable
-	c.custody.unusable = c.group.Unusable()
-	return c.custody.unusable != was
+	return append(out, c.peerNote(p, gdoi.NoteCoopHandover, machine.Warning, fmt.Sprintf("key server %d shall be primary: %s", p.ID, c.weak())))
 }

@@ -110,3 +110,20 @@ func TestKeysThatCannotBeUsed(t *testing.T) {
 	w.run(time.Second)
 	w.wantSettled()
 }
+
+// TestCustodyThatIsFull: whoever cannot make keys serves members, and somebody else is primary.
+func TestCustodyThatIsFull(t *testing.T) {
+	w := newCells(t, 1, FastTimers, 3, 2, 1)
+	w.bootAll()
+	w.run(time.Second)
+	a, b := w.nodes[0], w.nodes[1]
+	a.full, b.full = "it is full", "it is full"
+	a.change("a")
+	w.run(custodyGrace + 300*time.Millisecond)
+	w.wantPrimary(3)
+	w.run(time.Second)
+	w.wantSettled() // all are ready
+	a.full, b.full = "", ""
+	w.run(custodySteady)
+	w.wantPrimary(3)
+}

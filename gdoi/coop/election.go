@@ -139,7 +139,7 @@ func (c *Cell) outranks(p *peer, mine *Status) bool {
 // eligible says that others may elect this key server: its disk takes what it writes, its key custody is there and has the
 // keys, and its policy is that of the last primary.
 func (c *Cell) eligible() bool {
-	return !c.unwritten && c.custody.trusted() && (!c.followed || c.former == c.digest)
+	return !c.unwritten && c.trusted() && (!c.followed || c.former == c.digest)
 }
 
 // begin makes this key server primary.

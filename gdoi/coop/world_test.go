@@ -68,6 +68,7 @@ type testNode struct {
 	// the key custody
 	transports map[ID]string // that it was told
 	unusable   string
+	full       string
 }
 
 var at0 = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -92,7 +93,7 @@ func (w *world) addr(id ID) netip.AddrPort {
 func (n *testNode) boot() {
 	n.boots++
 	n.up, n.paused, n.active, n.ready, n.head, n.own, n.reports, n.released = true, false, false, false, 0, nil, 0, 0
-	n.facts, n.pending, n.transports, n.unusable = map[string]uint64{}, nil, map[ID]string{}, ""
+	n.facts, n.pending, n.transports, n.unusable, n.full = map[string]uint64{}, nil, map[ID]string{}, "", ""
 	var stored []machine.Record
 	for k, v := range n.disk {
 		if k == stateKey {
@@ -388,4 +389,5 @@ func (n *testNode) TrustTransport(_ machine.Now, id ID, key []byte, out machine.
 	return out
 }
 
-func (n *testNode) Unusable() string { return n.unusable }
+func (n *testNode) Unusable() string    { return n.unusable }
+func (n *testNode) Unrenewable() string { return n.full }

@@ -17,6 +17,7 @@ import (
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/policy"
+	"github.com/getvpn/getvpn/gdoi/pull"
 	"github.com/getvpn/getvpn/gdoi/push"
 )
 
@@ -70,6 +71,7 @@ type shell struct {
 	copy  bool            // the group does not take over when it starts
 	held  bool            // what waits for other key servers is not let go
 	lives byte
+	vault *vault                       // nil: the custody of KEKs does not answer
 	keys  map[string]*ecdsa.PrivateKey // all others are the one RSA key
 	// custody answers calls; nil: nobody does.
 	custody func(machine.KeyCall) error
@@ -151,6 +153,7 @@ func (s *shell) do(out machine.Effects) {
 			s.do(more)
 		case machine.KeyCall:
 			if s.custody == nil {
+				s.keyCall(e)
 				continue
 			}
 			more, mine := s.g.KeyDone(s.now, machine.KeyDone{ID: e.ID, Err: s.custody(e)}, nil)
@@ -199,12 +202,18 @@ func (s *shell) register(p Peer, sids int) ([]gdoi.SID, error) {
 	if err != nil || offer == nil {
 		return nil, err
 	}
-	o, _, out, err := s.g.Register(s.now, p, sids, s.g.Version(), nil)
-	s.do(out)
-	if err != nil {
-		return nil, err
-	}
-	return o.SIDs, nil
+	var given []gdoi.SID
+	s.do(s.g.WithKEK(s.now, func(now machine.Now, told error, out machine.Effects) machine.Effects {
+		if err = told; err != nil {
+			return out
+		}
+		var o *pull.Offer
+		if o, _, out, err = s.g.Register(now, p, sids, s.g.Version(), out); err == nil {
+			given = o.SIDs
+		}
+		return out
+	}, nil))
+	return given, err
 }
 
 // notes counts journal events.

@@ -62,10 +62,11 @@ func validCopies(all map[coop.ID][]byte) bool {
 	return true
 }
 
-// later says that a merge needs a new KEK, and the custody has none ready: it waits, before anything of it is done.
+// later says that a merge needs a new KEK, or the group its first, and the custody has none ready: it waits, before anything of
+// it is done.
 func (m *merger) later() error {
 	resets := m.in.newestGeneration() > m.g.replica.generation
-	if m.g.spareReady() || !m.ourKEKs && !resets {
+	if m.g.spareReady() || !m.ourKEKs && !resets && !m.g.unbegun() {
 		return nil
 	}
 	return fmt.Errorf("%w: %w", coop.ErrLater, m.g.renewable())
@@ -272,6 +273,20 @@ func (g *Group) Unusable() string {
 			return fmt.Sprintf("KEK %v is in the key custodies of other key servers, and was not wrapped for the one here", k.spi)
 		case k.coming != nil && k.coming.failures > 0:
 			return fmt.Sprintf("KEK %v is not in the key custody here: %s", k.spi, k.coming.problem)
+		}
+	}
+	return ""
+}
+
+// Unrenewable says why no new KEK could be made here, though the custody is there; empty: one could, as far as we know.
+func (g *Group) Unrenewable() string {
+	s := g.custody.spare
+	if s == nil || g.custody.made {
+		return ""
+	}
+	for _, c := range g.custody.calls {
+		if c.ask.Key == s.name && c.ask.Op == machine.KeyGenerate && c.failures > 0 {
+			return "the key custody makes no new KEK: " + c.problem
 		}
 	}
 	return ""

@@ -111,6 +111,34 @@ func TestAllTokensLost(t *testing.T) {
 	}
 }
 
+// TestTokenFull: the primary's token takes no more keys, over three rollovers of the KEK. Somebody else makes them, and the first
+// one serves again when there is room.
+func TestTokenFull(t *testing.T) {
+	cfg := withTokensConfig(coop.Fork)
+	cfg.Group.KEKLifetime = 15 * time.Minute
+	s := New(cfg)
+	s.Inflict([]Fault{{At: 2 * time.Minute, Kind: FaultTokenFull, Node: "ks1", For: 40 * time.Minute}})
+	s.Run(time.Minute)
+	first := s.KS().keks()
+	s.Run(40 * time.Minute)
+	if s.Primary() == s.KS() {
+		t.Error("the primary is still one whose token makes no keys")
+	}
+	if i := s.KS().coopInfo(); i.Ready {
+		t.Error("it registers members, and does not have the KEK")
+	}
+	if got := s.Primary().keks(); slices.Contains(got, first[0]) {
+		t.Error("the KEK was not replaced")
+	}
+	s.Run(43 * time.Minute)
+	for _, n := range s.KeyServers() {
+		if i := n.coopInfo(); !i.Ready {
+			t.Errorf("%s is not ready: %s", n.Name, i.Why)
+		}
+	}
+	wantNothingLost(t, s)
+}
+
 // TestTokenReplaced: an empty token comes instead of the primary's own. The others have the KEKs, and wrap them for it.
 func TestTokenReplaced(t *testing.T) {
 	s := New(withTokensConfig(coop.Fork))

@@ -51,8 +51,11 @@ func (d *dice) token(f *Fault) {
 	case 0, 1, 2:
 		f.Kind, f.N = FaultToken, d.IntN(3000)
 	case 3:
-		// All tokens at once, for less than a rollover can wait.
-		f.Kind, f.N, f.Node, f.For = FaultToken, d.IntN(1000), everyKS, min(f.For, d.within(time.Second, 4*time.Second))
+		// All tokens at once; where nothing may be lost, for less than a rollover can wait.
+		f.Kind, f.N, f.Node = FaultToken, d.IntN(1000), everyKS
+		if short := d.within(time.Second, 4*time.Second); d.p.Config.Strict {
+			f.For = min(f.For, short)
+		}
 	case 4, 5:
 		f.Kind, f.N = FaultTokenSlow, 50+d.IntN(700)
 	case 6:
