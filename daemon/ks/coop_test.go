@@ -28,6 +28,12 @@ const (
 
 func newTrio(t *testing.T) *trio {
 	t.Helper()
+	return newTrioWith(t, blue("80s", "200s", "8s"), func(int) string { return "" })
+}
+
+// newTrioWith has another group, and more lines in each key server's file.
+func newTrioWith(t *testing.T, group string, more func(i int) string) *trio {
+	t.Helper()
 	w := &trio{world: newWorld(t)}
 	w.write("ks-psk", trioKey)
 	var addr [3]netip.AddrPort
@@ -51,7 +57,7 @@ identity: {address: %[3]s}
 phase1: {suites: [aes128-sha256-ecp256], lifetime: 1h}
 cooperation: {id: %[1]d, priority: %[4]d, %[5]s, peers: [%[6]s]}
 pre-shared-keys: [%[7]s, {peer: 127.0.1.0/24, secret-file: psk}]
-%[8]s`, i+1, addr[i], addr[i].Addr(), 40-10*i, trioTimes, strings.Join(peers, ", "), strings.Join(psks, ", "), blue("80s", "200s", "8s")))
+%[9]s%[8]s`, i+1, addr[i], addr[i].Addr(), 40-10*i, trioTimes, strings.Join(peers, ", "), strings.Join(psks, ", "), group, more(i)))
 		w.clients[i] = client.New(w.path(fmt.Sprintf("ks%d.sock", i+1)))
 	}
 	w.ks, w.more = addr[0], addr[1:]
@@ -118,14 +124,15 @@ func (w *trio) agreed(all ...int) int {
 // lead makes a key server primary, if it is not.
 func (w *trio) lead(i int, all ...int) {
 	w.t.Helper()
+	var refused error
 	for range 5 {
 		p := w.agreed(all...)
 		if p == i {
 			return
 		}
-		_, _ = w.clients[p].Handover(w.t.Context(), control.HandoverRequest{Group: "blue", To: fmt.Sprint(i + 1)}) // it may just have changed
+		_, refused = w.clients[p].Handover(w.t.Context(), control.HandoverRequest{Group: "blue", To: fmt.Sprint(i + 1)}) // it may just have changed
 	}
-	w.t.Fatalf("ks%d does not become primary", i+1)
+	w.t.Fatalf("ks%d does not become primary: %v", i+1, refused)
 }
 
 // TestTrio: three key servers elect one, an operator moves the primary, it is killed and comes back; packets flow, and none
