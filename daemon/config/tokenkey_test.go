@@ -85,3 +85,25 @@ func TestKeyInTokenMistakes(t *testing.T) {
 		}
 	}
 }
+
+// TestLoadRequest: what is needed to make a key is read while the certificate for it is not there.
+func TestLoadRequest(t *testing.T) {
+	p := newPKIDir(t)
+	own := "{own: [{file: none.pem, key: 'pkcs11:object=identity'}, {file: rsa.pem, key-file: rsa.key}], ca: [nobody.pem]}"
+	if _, err := p.load("{fqdn: ks1.example}", own, p.section("pkcs11:token=ks1")); err == nil {
+		t.Fatal("the test has a certificate")
+	}
+	r, err := LoadRequest(filepath.Join(p.dir, "ks.yml"), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Name != "ks1" || r.Identity.FQDN != "ks1.example" || r.Custody == nil || r.Custody.Token.Token != "ks1" || len(r.Keys) != 1 || r.Keys[0].Object != "identity" {
+		t.Errorf("%+v", r)
+	}
+	if _, err := p.load("{fqdn: ks1.example}", "{own: [{file: none.pem, key: identity}], ca: [nobody.pem]}", p.section("pkcs11:token=ks1")); err == nil {
+		t.Fatal("loaded")
+	}
+	if _, err := LoadRequest(filepath.Join(p.dir, "ks.yml"), true); err == nil || !strings.Contains(err.Error(), "a key is written pkcs11:object=LABEL") || !strings.Contains(err.Error(), "ks.yml:") {
+		t.Errorf("a mistake: %v", err)
+	}
+}

@@ -157,3 +157,31 @@ func TestIdentityReplaced(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestRequest: a request for a certificate is signed by the key in the token, and an authority takes it.
+func TestRequest(t *testing.T) {
+	h := softToken(t, softHSM(t, "gm1"), "gm1")
+	for key, kind := range identityKinds {
+		if err := h.Ensure(t.Context(), key, hsm.Spec{Kind: kind, Use: hsm.Sign}); err != nil {
+			t.Fatal(err)
+		}
+		der, err := Request(t.Context(), h, key, &x509.CertificateRequest{Subject: pkitest.Name("gm1", "Example", "Branches"), DNSNames: []string{"gm1.example"}})
+		if err != nil {
+			t.Fatal(key, err)
+		}
+		r, err := x509.ParseCertificateRequest(der)
+		if err == nil {
+			err = r.CheckSignature()
+		}
+		if err != nil || r.Subject.CommonName != "gm1" || len(r.DNSNames) != 1 {
+			t.Errorf("%s: %+v, %v", key, r, err)
+		}
+		public, err := h.Public(t.Context(), key)
+		if err != nil || !config.SamePublic(r.PublicKey, public) {
+			t.Errorf("%s: the request is for another key: %v", key, err)
+		}
+	}
+	if _, err := Request(t.Context(), h, "nobody", new(x509.CertificateRequest)); !errors.Is(err, hsm.ErrNoKey) {
+		t.Error(err)
+	}
+}
