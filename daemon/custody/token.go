@@ -33,12 +33,26 @@ func OpenToken(ctx context.Context, c *config.Custody, state string, o TokenOpti
 		AllowOAEPSHA1: c.AllowOAEPSHA1, Notify: o.Notify, Fault: o.Fault,
 	})
 	switch {
-	case errors.Is(err, hsm.ErrUnavailable):
-		return nil, fmt.Errorf("the token %s of the custody section: %w; is it there, and set up (getvpn-ks hsm init)?", c.Token, err)
+	case errors.Is(err, hsm.ErrUnavailable) && Initialised(c) == nil:
+		return nil, fmt.Errorf("the token %s of the custody section: %w; is it there? one that is new is initialised by 'hsm init'", c.Token, err)
 	case err != nil:
 		return nil, fmt.Errorf("the token %s of the custody section: %w", c.Token, err)
 	}
 	return h, nil
+}
+
+// Initialised is the token of a custody section, as anybody may see it; nil: none that is initialised.
+func Initialised(c *config.Custody) *pkcs11.TokenState {
+	all, err := pkcs11.Tokens(c.Module)
+	if err != nil {
+		return nil
+	}
+	for n := range all {
+		if all[n].Initialised && c.Token.Matches(all[n].URI) {
+			return &all[n]
+		}
+	}
+	return nil
 }
 
 // FilesDir is where keys in files are.

@@ -24,6 +24,8 @@ type Target struct {
 	Common *config.Common
 	// Keys are those that its configuration names.
 	Keys []custody.Key
+
+	early error // what keeps the daemon from starting: certificates that have not been issued yet
 }
 
 // Spec is what differs between the daemons.
@@ -40,10 +42,10 @@ func Command(s Spec) *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_ = cmd.Usage()
-			return errors.New("hsm needs a verb: init, status or selftest")
+			return errors.New("hsm needs a verb: init, request, status or selftest")
 		},
 	}
-	cmd.AddCommand(s.init(), s.status(), s.selftest())
+	cmd.AddCommand(s.init(), s.request(), s.status(), s.selftest())
 	if s.Server {
 		cmd.AddCommand(s.rotate())
 	}
@@ -74,26 +76,11 @@ func (t *Target) token() bool { return t.Common.Custody != nil && !t.Common.Cust
 
 // open opens what keeps the keys; the caller closes it.
 func (t *Target) open(ctx context.Context) (hsm.Token, error) {
-	h, err := custody.OpenToken(ctx, t.Common.Custody, t.Common.State, custody.TokenOptions{})
-	if t.token() && errors.Is(err, hsm.ErrUnavailable) && t.there() == nil {
-		err = fmt.Errorf("%w; a token that is new is initialised by 'hsm init'", err)
-	}
-	return h, err
+	return custody.OpenToken(ctx, t.Common.Custody, t.Common.State, custody.TokenOptions{})
 }
 
-// there is the token of the configuration, as anybody may see it; nil: none that is initialised.
-func (t *Target) there() *pkcs11.TokenState {
-	all, err := pkcs11.Tokens(t.Common.Custody.Module)
-	if err != nil {
-		return nil
-	}
-	for n := range all {
-		if all[n].Initialised && t.Common.Custody.Token.Matches(all[n].URI) {
-			return &all[n]
-		}
-	}
-	return nil
-}
+// there is the token of the configuration; nil: none that is initialised.
+func (t *Target) there() *pkcs11.TokenState { return custody.Initialised(t.Common.Custody) }
 
 func printJSON(w io.Writer, v any) error {
 	enc := json.NewEncoder(w)

@@ -31,7 +31,9 @@ type initialise struct {
 
 func (s Spec) init() *cobra.Command {
 	i := &initialise{daemon: s.Daemon}
-	cmd := s.verb("init", "Initialise the token of the configuration, unless it is, and make the keys that are missing", func(cmd *cobra.Command, t *Target) error {
+	early := s
+	early.Load = s.loadEarly
+	cmd := early.verb("init", "Initialise the token of the configuration, unless it is, and make the keys that are missing", func(cmd *cobra.Command, t *Target) error {
 		i.Target, i.in, i.out = t, cmd.InOrStdin(), cmd.OutOrStdout()
 		return i.run(cmd.Context())
 	})
@@ -228,6 +230,10 @@ func (i *initialise) next(h hsm.Token) error {
 		fmt.Fprintf(i.out, "probe  %s not used, because the token lacks or fails it; 'hsm status' says which\n", plural(bad, "mechanism"))
 	}
 	fmt.Fprintln(i.out, "\nNext:")
+	if i.early != nil {
+		_, err := fmt.Fprintf(i.out, "  - %[1]s hsm request --config %[2]s, and have the certificate issued; until then the daemon cannot start:\n%[3]v\n", i.daemon, i.Common.File, i.early)
+		return err
+	}
 	if i.token() {
 		fmt.Fprintln(i.out, "  - keep the security officer's PIN away from this machine: it wipes the token, and nothing else needs it")
 	}
