@@ -130,9 +130,8 @@ func (g *Group) Apply(now machine.Now, ahead time.Duration, records []machine.Re
 	for _, key := range in.dead {
 		out = g.removeRecord(key, out)
 	}
-	lost := now.Mono < g.replica.unsure && in.replica.sids[g.cfg.Coop.ID].Served
 	changed := g.takeTEKs(in)
-	changed = g.takeKEKs(in, lost) || changed
+	changed = g.takeKEKs(now, in) || changed
 	if changed {
 		g.version++
 	}

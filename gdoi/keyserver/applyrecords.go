@@ -82,13 +82,13 @@ func (g *Group) takeTEKs(in *received) (news bool) {
 	return news
 }
 
-// takeKEKs does the same; lost says that this key server does not know which sequence numbers it has used.
-func (g *Group) takeKEKs(in *received, lost bool) (news bool) {
+// takeKEKs does the same.
+func (g *Group) takeKEKs(now machine.Now, in *received) (news bool) {
 	for _, k := range in.keks {
-		k.lost = lost
+		k.floor = g.floorOf(now, k, in.Group)
 		if i := slices.IndexFunc(g.keks, func(o *kek) bool { return o.spi == k.spi }); i >= 0 {
 			old := g.keks[i]
-			k.seq, k.lost = max(k.seq, old.seq), old.lost
+			k.seq, k.floor = max(k.seq, old.seq), old.floor
 			k.coming, k.missing, k.fetches = old.coming, old.missing, old.fetches
 			if old.missing || !bytes.Equal(g.ownCopy(k), g.ownCopy(old)) {
 				in.arrived = append(in.arrived, k)

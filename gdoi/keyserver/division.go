@@ -80,12 +80,8 @@ func (g *Group) nextSeq(k *kek) uint32 {
 // openWindow moves a KEK to the next window of sequence numbers of this key server: another one may have used numbers that
 // are not known here.
 func (g *Group) openWindow(k *kek) {
-	w := k.seq>>windowBits + 1
-	if k.lost {
-		const gap = (lastWindow + 1) / gapPart
-		w += gap + g.env.Uint32()%gap // it may happen twice
-		k.lost = false
-	}
+	w := max(k.seq>>windowBits+1, k.floor)
+	k.floor = 0
 	for w%coop.MaxKeyServers != uint32(g.cfg.Coop.ID)%coop.MaxKeyServers {
 		w++
 	}
@@ -95,6 +91,19 @@ func (g *Group) openWindow(k *kek) {
 		k.seq = w << windowBits
 	}
 	g.durable.kek(k)
+}
+
+// floorOf is the window from which this key server has used none under a KEK that it hears of from another one. It is 0
+// where that cannot be otherwise: the KEK is not older than our records, or there were none before. Windows are used one
+// after the other in a KEK's life, and never so many as there are: so what is left out follows from the time, and a key
+// server that loses its records once more goes on above all that it has used since the first loss, too.
+func (g *Group) floorOf(now machine.Now, k *kek, theirs *Group) uint32 {
+	if !g.replica.anew || k.created > g.replica.anewAt || !theirs.replica.sids[g.cfg.Coop.ID].Served {
+		return 0
+	}
+	const gap = (lastWindow + 1) / gapPart
+	passed := min(1, float64(now.Mono.Sub(k.created))/float64(g.cfg.KEKLifetime))
+	return gap + uint32(passed*(lastWindow+1-2*gap))
 }
 
 // spent says that there are hardly any sequence numbers left under a KEK.

@@ -137,13 +137,32 @@ func TestLostRecordsFollower(t *testing.T) {
 	if used>>windowBits == 0 || k.seq>>windowBits <= used>>windowBits {
 		t.Errorf("it used number %d before, and goes on at %d", used, k.seq)
 	}
-	was := s.g.keks[len(s.g.keks)-1].seq >> windowBits
-	s.run(2 * s.g.cfg.KEKLifetime)
-	if s.g.replica.unsure > s.now.Mono {
-		t.Error("it is unsure for ever")
+	// It loses its records once more, and nobody heard of what it used.
+	used = k.seq
+	s.disk = map[string]machine.Record{}
+	s.run(time.Minute)
+	p.run(time.Minute)
+	s.shell.start(shared(t, 2))
+	s.has = 0
+	s.follow(p)
+	s.do(s.g.TakeOver(s.now, 5, nil))
+	if k := s.g.kekWith(spi); k.seq>>windowBits <= used>>windowBits {
+		t.Errorf("it used number %d in its second life, and goes on at %d in its third", used, k.seq)
 	}
-	if now := s.g.keks[len(s.g.keks)-1].seq >> windowBits; now >= was {
-		t.Errorf("a KEK of its own begins in window %d, after %d", now, was)
+	// A KEK that is younger than its records leaves no gap.
+	s.run(time.Second)
+	p.run(time.Second)
+	if _, out, err := p.g.Rekey(p.now, true, nil); err != nil {
+		t.Fatal(err)
+	} else {
+		p.do(out)
+	}
+	s.do(s.g.StandDown(s.now, nil))
+	s.has = 0
+	s.follow(p)
+	s.do(s.g.TakeOver(s.now, 6, nil))
+	if w := s.g.keks[len(s.g.keks)-1].seq >> windowBits; w > 16 {
+		t.Errorf("a KEK that cannot have been its own begins in window %d", w)
 	}
 }
 

@@ -49,8 +49,8 @@ type kek struct {
 	untold bool
 	// active is when PUSH messages no longer need the predecessor.
 	created, active, expires machine.Instant
-	// lost says that this key server had lost its records when it heard of the key, and so which numbers it has used.
-	lost bool
+	// floor is the window of sequence numbers from which this key server has used none, where it lost its records of before.
+	floor uint32
 }
 
 // signing is how PUSH messages under a KEK are signed. It does not change while the KEK lives: members learnt it with it.

@@ -70,7 +70,7 @@ func (l liar) object(m map[string]any) map[string]any {
 			m[k] = l.value(m[k])
 		}
 	}
-	for _, k := range []string{"Slot", "SignHash", "Lost", "Left", "At", "Multicast", "Asked", "Asks"} {
+	for _, k := range []string{"Slot", "SignHash", "Floor", "Left", "At", "Multicast", "Asked", "Asks"} {
 		if l.IntN(40) == 0 {
 			m[k] = l.value(json.Number("1"))
 		}

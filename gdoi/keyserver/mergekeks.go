@@ -36,7 +36,9 @@ func (m *merger) takeKEKs(now machine.Now) (dead []*kek) {
 				c.seq = max(c.seq, ours.seq)
 			}
 			// It may have been ours too, before we lost our records, and they need not know how far we were.
-			c.lost = ours == nil && !gone && m.in.replica.sids[g.cfg.Coop.ID].Served
+			if ours == nil && !gone {
+				c.floor = g.floorOf(now, k, m.in)
+			}
 			m.ownWindow(c)
 			if m.theirKEKs {
 				c.seq++
@@ -62,7 +64,7 @@ func (m *merger) copyKEK(now machine.Now, k *kek, e ended) *kek {
 	c.key, c.iv = k.key.Clone(), k.iv.Clone()
 	c.wrapped, c.wraps, c.coming, c.missing, c.fetches = maps.Clone(k.wrapped), nil, nil, false, 0
 	c.sign = g.signingUnder(k.sign.hash)
-	c.seq, c.lost = max(k.seq, e.seq), false
+	c.seq, c.floor = max(k.seq, e.seq), 0
 	c.created = min(c.created, now.Mono)
 	c.expires = min(c.expires, now.Mono.Add(4*g.cfg.ActivationDelay))
 	if c.dst != g.cfg.Multicast {

@@ -49,8 +49,8 @@ type counters struct {
 	LKHHandle        uint32 `json:",omitempty"`
 	// Of says which of several key servers wrote it; 0: there was only one.
 	Of coop.ID `json:",omitempty"`
-	// Unsure is until when KEKs of others may have been used here before the records begin.
-	Unsure time.Time `json:",omitzero"`
+	// Anew is when the key server began without records.
+	Anew time.Time `json:",omitzero"`
 }
 
 // policyRecord is what members were told last, and when it comes into force.
@@ -83,8 +83,8 @@ type kekRecord struct {
 	Created, Active, Expires time.Time
 	Asks                     push.AckType   `json:",omitempty"`
 	Multicast                netip.AddrPort `json:",omitzero"`
-	// Lost says that this key server does not know which sequence numbers it has used.
-	Lost bool `json:",omitempty"`
+	// Floor is the window of sequence numbers from which this key server is sure that it has used none.
+	Floor uint32 `json:",omitempty"`
 	// Custody says that the key is in the custody, by the name that its SPI gives it; then there is no Key here. Wrapped is for
 	// the custodies of other key servers.
 	Custody bool               `json:",omitempty"`
@@ -144,8 +144,8 @@ func (g *Group) countersRecord(now machine.Now) machine.Record {
 	if g.cfg.Coop != nil {
 		c.Of = g.cfg.Coop.ID
 	}
-	if g.replica.unsure > now.Mono {
-		c.Unsure = now.WallAt(g.replica.unsure)
+	if g.replica.anew {
+		c.Anew = now.WallAt(g.replica.anewAt)
 	}
 	return g.record(countersKey, encode(c))
 }
@@ -178,7 +178,7 @@ func encodeKEK(now machine.Now, k *kek) []byte {
 	if k == nil {
 		return nil
 	}
-	r := kekRecord{k.suite, nil, k.iv.Bytes(), k.seq, k.sign.key, k.sign.hash, k.sign.der, now.WallAt(k.created), now.WallAt(k.active), now.WallAt(k.expires), k.asks, k.dst, k.lost, k.name != "", k.wrapped, k.untold}
+	r := kekRecord{k.suite, nil, k.iv.Bytes(), k.seq, k.sign.key, k.sign.hash, k.sign.der, now.WallAt(k.created), now.WallAt(k.active), now.WallAt(k.expires), k.asks, k.dst, k.floor, k.name != "", k.wrapped, k.untold}
 	if !r.Custody {
 		r.Key = k.key.Bytes()
 	}
@@ -310,8 +310,8 @@ func (g *Group) restoreCounters(now machine.Now, b []byte) error {
 	g.epoch, g.spis = c.Epoch, spiWalk{c.SPINext, c.SPIStep}
 	switch {
 	case g.cfg.Coop != nil:
-		if !c.Unsure.IsZero() {
-			g.replica.unsure = now.MonoAt(c.Unsure)
+		if !c.Anew.IsZero() {
+			g.replica.anew, g.replica.anewAt = true, now.MonoAt(c.Anew)
 		}
 		// The record of our sender ids says where they go on, unless there was only one key server.
 		if c.Of == 0 {
@@ -395,7 +395,7 @@ func (g *Group) restoreKEK(now machine.Now, name string, b []byte) error {
 	if !validCopies(r.Wrapped) || r.Custody && len(r.Key) != 0 || !r.Custody && (len(r.Key) != r.Suite.KeyLen() || r.Wrapped != nil) {
 		return errRecord
 	}
-	k := &kek{spi: gdoi.KEKSPI(spi), suite: r.Suite, iv: machine.TakeSecret(r.IV), seq: r.Seq, asks: r.Asks, dst: r.Multicast, lost: r.Lost, wrapped: r.Wrapped, untold: r.Untold && r.Custody}
+	k := &kek{spi: gdoi.KEKSPI(spi), suite: r.Suite, iv: machine.TakeSecret(r.IV), seq: r.Seq, asks: r.Asks, dst: r.Multicast, floor: r.Floor, wrapped: r.Wrapped, untold: r.Untold && r.Custody}
 	if r.Custody {
 		k.name = kekName(k.spi)
 	} else {

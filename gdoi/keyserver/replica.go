@@ -37,8 +37,9 @@ type replica struct {
 	policy   *policyRecord // what the primary told members
 	policyAt machine.Instant
 	alone    uint64 // the next sender id of a time with only one key server
-	// unsure: this key server began without records. Until then KEKs that it hears of may have been its own before.
-	unsure machine.Instant
+	// anew: this key server began without records, then. KEKs that are older may have been its own before.
+	anew   bool
+	anewAt machine.Instant
 
 	// Sender ids, see division.go.
 	sids       map[coop.ID]sidRecord
