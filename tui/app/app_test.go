@@ -91,7 +91,7 @@ func TestScreens(t *testing.T) {
 			{"coop-ask", []string{"4", "down", "H"}, sourcetest.Coop},
 			{"gone", []string{"4"}, sourcetest.Gone}, {"gone-pulse", nil, sourcetest.Gone},
 			{"split", []string{"4", "down", "down"}, sourcetest.Split}, {"split-pulse", nil, sourcetest.Split}, {"split-sas", []string{"5"}, sourcetest.Split},
-			{"large", nil, large}, {"large-members", []string{"2", "G"}, large}, {"large-rekey", []string{"3"}, large}, {"large-member", []string{"2", "enter"}, large},
+			{"groups", nil, groups}, {"groups-one", []string{"down", "down", "enter"}, groups}, {"large", nil, large}, {"large-members", []string{"2", "G"}, large}, {"large-rekey", []string{"3"}, large}, {"large-member", []string{"2", "enter"}, large},
 		} {
 			t.Run(size.name+"-"+screen.name, func(t *testing.T) {
 				m := model(t, size.w, size.h)
@@ -136,7 +136,8 @@ func trimmed(s string) string {
 	return strings.Join(lines, "\n") + "\n"
 }
 
-func large() *source.Fleet { return sourcetest.Large(10_000) }
+func groups() *source.Fleet { return sourcetest.Groups(6) }
+func large() *source.Fleet  { return sourcetest.Large(10_000) }
 
 // ran answers the question on the screen with a verb that notes that it was done.
 func ran(m *Model, result error) *int {

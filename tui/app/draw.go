@@ -6,6 +6,7 @@ import (
 
 	"github.com/charmbracelet/x/ansi"
 
+	"github.com/getvpn/getvpn/tui/source"
 	"github.com/getvpn/getvpn/tui/theme"
 	"github.com/getvpn/getvpn/tui/view"
 	"github.com/getvpn/getvpn/tui/widget"
@@ -79,13 +80,28 @@ func (m *Model) title() string {
 		state = t.State(theme.Broken, "SPLIT: "+strings.Join(split, " ")) + "  " + state
 	}
 	left := " " + t.Brand.Render("getvpn") + "  " + t.Text.Render(f.Title)
-	if m.write {
-		left += "  " + t.Warn.Render("write")
-	} else {
+	switch {
+	case !m.write:
 		left += "  " + t.Dim.Render("read-only")
+	case !takesCommands(f):
+		left += "  " + t.Dim.Render("viewer")
+	default:
+		left += "  " + t.Warn.Render("write")
 	}
 	right := state + "  " + t.Dim.Render(f.Time.Local().Format("15:04:05")+" ")
 	return spread(left, right, m.width)
+}
+
+// takesCommands says whether some daemon that is there would do what this user asks.
+func takesCommands(f *source.Fleet) bool {
+	there := false
+	for i := range f.Nodes {
+		there = there || f.Nodes[i].Connected
+		if f.Nodes[i].Connected && f.Nodes[i].Operator {
+			return true
+		}
+	}
+	return !there
 }
 
 func spread(left, right string, width int) string {

@@ -49,7 +49,7 @@ func Write(w io.Writer, format string, p *view.Page, f *view.Frame, look *widget
 	case "json":
 		err = writeJSON(out, p, f, still)
 	case "svg":
-		err = writeSVG(out, Lines(p, f, still), f.Width, f.Theme)
+		err = SVG(out, Lines(p, f, still), f.Width, f.Theme)
 	default:
 		err = fmt.Errorf("there is no format %q: use one of %s", format, strings.Join(Formats(), ", "))
 	}

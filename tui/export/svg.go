@@ -27,8 +27,8 @@ type pen struct {
 	reverse, line bool
 }
 
-// writeSVG draws lines with their styles. Each run of text has its place, so that the picture is the same with any font.
-func writeSVG(w io.Writer, lines []string, width int, th *theme.Theme) error {
+// SVG draws lines with their styles. Each run of text has its place, so that the picture is the same with any font.
+func SVG(w io.Writer, lines []string, width int, th *theme.Theme) error {
 	back, front := th.Paper()
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%.0f" height="%d" font-family="ui-monospace,Menlo,Consolas,'DejaVu Sans Mono',monospace" font-size="%d">`+"\n",

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -35,58 +33,6 @@ type Source struct {
 	events  []control.Event
 	seen    map[string]uint64 // node -> newest event kept
 	changed chan struct{}
-}
-
-// target is a daemon to attach to. Role is what it is said to be, until it says so itself.
-type target struct{ name, path, role string }
-
-// Socket watches one daemon.
-func Socket(path string) *Source {
-	name := strings.TrimSuffix(filepath.Base(path), ".sock")
-	return newSource(path, "", func() []target { return []target{{name: name, path: path}} })
-}
-
-// Dir watches every *.sock in a directory, those that appear later too.
-func Dir(dir string) *Source {
-	return newSource(dir, "", func() []target { return sockets(dir) })
-}
-
-// LabDir is where getvpn-lab keeps what runs: /run/getvpn-lab, or GETVPN_LAB_DIR.
-func LabDir() string {
-	if dir := os.Getenv("GETVPN_LAB_DIR"); dir != "" {
-		return dir
-	}
-	return "/run/getvpn-lab"
-}
-
-// Lab watches the nodes of a running lab.
-func Lab(name string) *Source {
-	return newSource("lab "+name, name, func() []target { return labSockets(name) })
-}
-
-// labSockets lists the daemons that a lab has, those that do not run too, but not what only some checks start.
-func labSockets(name string) []target {
-	state := readLab(name, nil)
-	if state == nil {
-		return sockets(filepath.Join(LabDir(), name, "sockets")) // a lab that is just coming up, or going
-	}
-	var found []target
-	for _, n := range state.Nodes {
-		_, err := os.Stat(n.Socket)
-		if n.Socket != "" && (!n.Outsider || err == nil) {
-			found = append(found, target{n.Name, n.Socket, n.Kind}) // the lab's kinds are the daemons' roles: ks, gm
-		}
-	}
-	return found
-}
-
-func sockets(dir string) []target {
-	var found []target
-	paths, _ := filepath.Glob(filepath.Join(dir, "*.sock"))
-	for _, p := range paths {
-		found = append(found, target{name: strings.TrimSuffix(filepath.Base(p), ".sock"), path: p})
-	}
-	return found
 }
 
 func newSource(title, lab string, discover func() []target) *Source {

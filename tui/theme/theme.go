@@ -40,9 +40,9 @@ func (t *Theme) Paper() (back, front string) {
 type palette struct{ text, dim, faint, accent, ok, warn, bad, cursorBG, cursorFG, tabBG lipgloss.Color }
 
 var palettes = map[string]palette{
-	"dark":     {"#d7dae0", "#8b93a1", "#525a67", "#5fb3ff", "#5fd38d", "#f0c05a", "#ff6b6b", "#26374d", "#ffffff", "#1d4f86"},
-	"light":    {"#20242b", "#5b6472", "#a9b1bd", "#0b5cad", "#12783a", "#8a5a00", "#b3261e", "#d5e6fa", "#101419", "#0b5cad"},
-	"contrast": {"#ffffff", "#ffffff", "#bfbfbf", "#00ffff", "#00ff00", "#ffff00", "#ff5555", "#ffffff", "#000000", "#0000ff"},
+	"dark":     {"#d7dae0", "#8b93a1", "#626b79", "#5fb3ff", "#5fd38d", "#f0c05a", "#ff6b6b", "#26374d", "#ffffff", "#1d4f86"},
+	"light":    {"#20242b", "#5b6472", "#858e9c", "#0b5cad", "#12783a", "#8a5a00", "#b3261e", "#d5e6fa", "#101419", "#0b5cad"},
+	"contrast": {"#ffffff", "#ffffff", "#bfbfbf", "#00ffff", "#00ff00", "#ffff00", "#ff7070", "#ffffff", "#000000", "#0000ff"},
 }
 
 // Names lists the themes.

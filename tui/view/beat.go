@@ -72,6 +72,14 @@ func (f *Frame) beatSends(b *beat) widget.Cell {
 	return widget.Text(fmt.Sprintf("%d members", members))
 }
 
+// beatNext is when a group gets its next keys.
+func (f *Frame) beatNext(b *beat) widget.Cell {
+	if n, g := f.Fleet.KSOf(b.group); b.node == nil && g != nil && n.Connected {
+		return widget.Left(g.NextRekey, f.Fleet.Time)
+	}
+	return widget.Text("")
+}
+
 // rate is the newest packet rate of a member.
 func (b *beat) rate(out bool) widget.Cell {
 	if b.node == nil || b.node.Snap == nil || b.node.Snap.GM == nil || !b.node.Connected {

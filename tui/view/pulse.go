@@ -65,7 +65,7 @@ func (Pulse) Page(f *Frame) *Page {
 	if len(groups) > fullGroups {
 		p.Title = "GROUPS AND NODES"
 	}
-	p.Table = f.beatTable(rows)
+	p.Table = f.beatTable(rows, len(groups) > fullGroups)
 	p.Subject = func(i int) Subject {
 		s := Subject{Group: rows[i].group}
 		if n := rows[i].node; n != nil {
@@ -181,7 +181,7 @@ func firstGroup(groups []control.GMGroup) string {
 }
 
 // beatTable lists groups and nodes.
-func (f *Frame) beatTable(rows []beat) *widget.Table {
+func (f *Frame) beatTable(rows []beat, groups bool) *widget.Table {
 	t := &widget.Table{
 		Len: len(rows),
 		ID: func(i int) string {
@@ -212,6 +212,9 @@ func (f *Frame) beatTable(rows []beat) *widget.Table {
 	column(widget.Column{Title: "ADDRESS", Drop: 3}, func(b *beat) widget.Cell { return widget.Text(b.address()) })
 	column(widget.Column{Title: "SEQ", Right: true, Drop: 4}, func(b *beat) widget.Cell { return f.beatSeq(b) })
 	column(widget.Column{Title: "SENDS"}, func(b *beat) widget.Cell { return f.beatSends(b) })
+	if groups {
+		column(widget.Column{Title: "REKEY IN", Key: "rekey", Right: true}, func(b *beat) widget.Cell { return f.beatNext(b) })
+	}
 	column(widget.Column{Title: "OUT/s", Key: "out", Right: true}, func(b *beat) widget.Cell { return b.rate(true) })
 	column(widget.Column{Title: "IN/s", Key: "in", Right: true, Drop: 1}, func(b *beat) widget.Cell { return b.rate(false) })
 	column(widget.Column{Title: "TRAFFIC", Min: 16, Drop: 5}, func(b *beat) widget.Cell {
@@ -223,16 +226,6 @@ func (f *Frame) beatTable(rows []beat) *widget.Table {
 	column(widget.Column{Title: "DROPS", Right: true, Drop: 2}, func(b *beat) widget.Cell { return b.drops() })
 	column(widget.Column{Title: "TROUBLE", Flex: true, Min: 20}, func(b *beat) widget.Cell { return widget.Text(b.why) })
 	return t
-}
-
-// nothing is the page of a console that has found nobody.
-func nothing(f *Frame) *Page {
-	t := f.Theme
-	return &Page{Head: []string{
-		"", "  " + t.Title.Render("Nothing to show yet: no daemon's socket was found."), "",
-		"  " + t.Dim.Render("The console is attached to ") + t.Text.Render(f.Fleet.Title) + t.Dim.Render(" and goes on looking."),
-		"  " + t.Dim.Render("Start a lab with ") + t.Accent.Render("getvpn-lab up basic") + t.Dim.Render(", or name a socket: ") + t.Accent.Render("getvpn-tui --socket PATH"),
-	}}
 }
 
 // Data implements View.
