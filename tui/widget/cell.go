@@ -102,15 +102,20 @@ func (c Cell) width() int {
 	return n
 }
 
-// draw renders a cell; plain drops every style, for rows that have one of their own.
-func (c Cell) draw(th *theme.Theme, plain bool) string {
-	switch {
-	case plain:
-		return c.Plain()
-	case c.Glyph && c.Text != "":
+// draw renders a cell.
+func (c Cell) draw(th *theme.Theme) string {
+	if c.Glyph && c.Text != "" {
 		return th.State(c.Level, c.Text)
 	}
 	return c.Text
+}
+
+// drawOld renders a cell of data of the past: what is broken stays in sight.
+func (c Cell) drawOld(th *theme.Theme) string {
+	if c.Glyph && c.Level == theme.Broken && c.Text != "" {
+		return th.State(c.Level, c.Text)
+	}
+	return th.Old.Render(c.Plain())
 }
 
 // compare orders cells: numbers by size, texts as people count them (gm2 before gm10), what is missing last.

@@ -104,7 +104,16 @@ func (l *layout) line(t *Table, cell func(c *Column) string) string {
 // row draws one row: the cursor and what is old have a style of their own, and a sign in the first column of the screen, which tables leave free; so has a mark.
 func (l *layout) row(th *theme.Theme, t *Table, s *Look, i int, cursor bool) string {
 	old := t.Old != nil && t.Old(i)
-	line := l.line(t, func(c *Column) string { return c.Cell(i).draw(th, old || cursor) })
+	line := l.line(t, func(c *Column) string {
+		switch cell := c.Cell(i); {
+		case cursor:
+			return cell.Plain()
+		case old:
+			return cell.drawOld(th)
+		default:
+			return cell.draw(th)
+		}
+	})
 	sign := ""
 	switch marked := l.marks && s.Marks[t.ID(i)]; {
 	case marked && cursor:
@@ -117,11 +126,8 @@ func (l *layout) row(th *theme.Theme, t *Table, s *Look, i int, cursor bool) str
 	if sign != "" {
 		line = sign + ansi.TruncateLeft(line, 1, "")
 	}
-	switch {
-	case cursor:
+	if cursor {
 		return th.Cursor.Render(ansi.Strip(line))
-	case old:
-		return th.Old.Render(line)
 	}
 	return line
 }

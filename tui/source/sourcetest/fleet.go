@@ -37,7 +37,7 @@ func Fleet() *source.Fleet {
 	ks := &control.Snapshot{Name: "ks1", Role: control.RoleKeyServer, PID: 100, Time: Now, Local: "172.16.100.1:848",
 		KS: &control.KeyServer{Sessions: 4, StateFile: "/run/state/ks1/state.db", Groups: []control.KSGroup{{
 			Name: "blue", ID: "1234", Role: "primary", Health: "OK", Policy: rules, KEK: kek(12), TEKs: teks(), NextRekey: Now.Add(53 * time.Second),
-			LastRekey: Now.Add(-7 * time.Second), RekeysSent: 12, RekeyKind: "unicast", SIDBits: 24, SIDsUsed: 5, SIDsTotal: 1 << 24,
+			LastRekey: Now.Add(-7 * time.Second), RekeysSent: 12, RekeyKind: "unicast", Acknowledge: "lkh-sha256", SIDBits: 24, SIDsUsed: 5, SIDsTotal: 1 << 24,
 		}}},
 		Drops: []control.Counter{{Name: "malformed", Count: 3}}}
 	f.Nodes = append(f.Nodes, source.Node{Name: "ks1", Role: control.RoleKeyServer, Connected: true, Operator: true, Seen: Now, Snap: ks})
