@@ -42,6 +42,9 @@ func Describe(i hsm.Info, keys []hsm.KeyInfo) *control.Custody {
 	return c
 }
 
+// NoPhase1 is what a daemon cannot do that has the key of its certificate in a custody that is lost.
+const NoPhase1 = "no new phase 1 with a certificate succeeds: the custody does not sign; keys and traffic go on"
+
 // Degrade says what a key server cannot do while its custody is as it is. keks is control.Custody's.
 func Degrade(c *control.Custody, now time.Time) {
 	if !c.Ready {

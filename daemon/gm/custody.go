@@ -41,7 +41,7 @@ func (d *Daemon) custodySnapshot() *control.Custody {
 	}
 	c := d.custody.Snapshot()
 	if !c.Ready && d.pki.InToken() {
-		c.Degraded = append(c.Degraded, "no new phase 1 succeeds: the custody does not sign; keys and traffic go on")
+		c.Degraded = append(c.Degraded, custody.NoPhase1)
 	}
 	return c
 }

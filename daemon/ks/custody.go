@@ -78,6 +78,9 @@ func (d *Daemon) custodySnapshot(n node.KSSnapshot, now time.Time) *control.Cust
 		c.Signatures = append(c.Signatures, control.CustodySigning{Group: g.Name, Key: g.Signer.Key, Next: g.Signer.Next, Retiring: g.Signer.Retiring})
 	}
 	custody.Degrade(c, now)
+	if !c.Ready && d.pki.InToken() {
+		c.Degraded = append(c.Degraded, custody.NoPhase1)
+	}
 	return c
 }
 

@@ -75,6 +75,57 @@ func TestChangeOfSignature(t *testing.T) {
 	}
 }
 
+// TestECDSAInToken: rekeys are signed with ECDSA in a token, before and after a rotation and a restart.
+func TestECDSAInToken(t *testing.T) {
+	for _, row := range []struct{ signature, says string }{{"ecdsa-256", "ecdsa-256 sha256"}, {"ecdsa-384", "ecdsa-384 sha384"}} {
+		t.Run(row.signature, func(t *testing.T) {
+			w := newWorld(t)
+			w.edit("lifetime: 64s", "lifetime: 640s, signature: "+row.signature, "lifetime: 32s", "lifetime: 320s")
+			w.inToken("")
+			cmd := w.startKS()
+			a, b := w.pair()
+			c := w.ksClient()
+			stop := stream(t, a, b)
+			w.rekeyAll(control.RekeyRequest{Group: "blue"}, a, b)
+			before := rekeys(t, a, b)
+			r, err := c.Rotate(t.Context(), control.RotateRequest{Group: "blue"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := "rekey-blue-" + row.signature + ".2 signs from now on"; !strings.HasPrefix(r.Text, want) {
+				t.Errorf("the operator is told %q, not %q", r.Text, want)
+			}
+			for i, m := range []*gateway{a, b} {
+				await(t, m.client, "the new KEK at "+m.name, func(x control.Watch) bool {
+					return x.Snapshot != nil && x.Snapshot.GM.Groups[0].RekeysReceived > before[i] && x.Snapshot.GM.Groups[0].KEK.SignatureAlg == row.says
+				})
+			}
+			if err := cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			_ = cmd.Wait()
+			w.startKS()
+			before = rekeys(t, a, b)
+			await(t, c, "the next KEK, which the token makes", func(x control.Watch) bool {
+				return x.Snapshot != nil && w.rekey(control.RekeyRequest{Group: "blue", KEK: true}) == nil
+			})
+			for i, m := range []*gateway{a, b} {
+				await(t, m.client, "a rekey after the restart at "+m.name, func(x control.Watch) bool {
+					return x.Snapshot != nil && x.Snapshot.GM.Groups[0].RekeysReceived > before[i]
+				})
+			}
+			if sent, lost := stop(); sent < 20 || lost != 0 {
+				t.Errorf("%d of %d packets lost", lost, sent)
+			}
+			for _, m := range []*gateway{a, b} {
+				if n := registrations(t, m); n != 1 {
+					t.Errorf("%s registered %d times", m.name, n)
+				}
+			}
+		})
+	}
+}
+
 func rekeys(t *testing.T, all ...*gateway) (n []uint64) {
 	t.Helper()
 	for _, m := range all {

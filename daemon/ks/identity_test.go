@@ -210,7 +210,7 @@ func TestMemberLosesItsToken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c := s.Custody; c == nil || c.Ready || len(c.Degraded) == 0 || !strings.Contains(c.Degraded[0], "no new phase 1") {
+	if c := s.Custody; c == nil || c.Ready || len(c.Degraded) == 0 || !strings.Contains(c.Degraded[0], "no new phase 1 ") {
 		t.Errorf("the console is told %+v", c)
 	}
 	sent, lost := stop()
