@@ -17,6 +17,7 @@ import (
 	"github.com/getvpn/getvpn/daemon/process"
 	"github.com/getvpn/getvpn/hsm"
 	"github.com/getvpn/getvpn/hsm/hsmtest"
+	"github.com/getvpn/getvpn/hsm/pkcs11"
 )
 
 const officerPIN, userPIN = "officer-0815", "user-4711"
@@ -46,9 +47,18 @@ groups: [{name: blue, id: 1234, authorise: [{address: 127.0.1.0/24}], policy: ["
 	return b
 }
 
+// softHSM is where a token can be made.
+func softHSM(t *testing.T) *hsmtest.SoftHSM {
+	t.Helper()
+	if !pkcs11.Available {
+		t.Skip("built without cgo")
+	}
+	return hsmtest.NewSoftHSM(t)
+}
+
 func tokenBench(t *testing.T) *bench {
 	t.Helper()
-	s := hsmtest.NewSoftHSM(t)
+	s := softHSM(t)
 	return newBench(t, fmt.Sprintf("custody: {module: %s, token: \"pkcs11:token=ks1\", pin: {file: pin}, allow-oaep-sha1: true}", s.Module))
 }
 

@@ -15,7 +15,6 @@ import (
 	"github.com/getvpn/getvpn/daemon/config"
 	"github.com/getvpn/getvpn/daemon/process"
 	"github.com/getvpn/getvpn/gdoi/pki/pkitest"
-	"github.com/getvpn/getvpn/hsm/hsmtest"
 )
 
 // issue is an authority: it reads a request and writes the certificate.
@@ -64,7 +63,7 @@ func (b *bench) member(args ...string) (out, say string, code int) {
 
 // TestRequestForMember: from a new token to a configuration that loads, without a key outside of the token.
 func TestRequestForMember(t *testing.T) {
-	s := hsmtest.NewSoftHSM(t)
+	s := softHSM(t)
 	b := &bench{t, t.TempDir()}
 	b.write("pin", userPIN)
 	b.write("so", officerPIN)
