@@ -35,8 +35,8 @@ type signatureKey struct {
 	public []byte // DER
 }
 
-// nodeConfig translates the configuration. signer finds the signature key of a group; transport is our transport key, where
-// KEKs are in the custody.
+// nodeConfig translates the configuration. signer finds the signature key of a group. KEKs are in the custody where there is a
+// transport key, whatever the configuration says: that takes a restart.
 func nodeConfig(c *config.KS, local config.Endpoints, transport []byte, signer func(group string, k config.KEK) (signatureKey, error)) (node.KSConfig, error) {
 	out := node.KSConfig{Phase1: translate.Phase1(&c.Common, psks(c.PSKs))}
 	out.Local, out.Other = translate.Locals(local)
@@ -64,9 +64,7 @@ func nodeConfig(c *config.KS, local config.Endpoints, transport []byte, signer f
 		if g.Rekey.Transport == "multicast" {
 			k.Multicast = g.Rekey.Multicast.Address
 		}
-		if c.Custody != nil && c.Custody.KEKInToken {
-			k.Custody, k.Transport = true, transport
-		}
+		k.Custody, k.Transport = transport != nil, transport
 		if k.Retransmits == 0 {
 			k.Retransmits = -1 // the machine's way to say never
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/getvpn/getvpn/hsm"
 	"github.com/getvpn/getvpn/hsm/hsmtest"
 	"github.com/getvpn/getvpn/hsm/pkcs11"
+	"github.com/getvpn/getvpn/hsm/soft"
 )
 
 // inToken gives the key server a SoftHSM token of its own; more are lines of its custody section.
@@ -183,6 +184,39 @@ func TestTokenFaults(t *testing.T) {
 	}
 }
 
+// TestTokenHangs: a token that takes a call and never answers counts as lost; nothing else waits for it, the end neither.
+func TestTokenHangs(t *testing.T) {
+	w := newWorld(t)
+	w.edit("lifetime: 64s", "lifetime: 640s", "lifetime: 32s", "lifetime: 320s")
+	w.inToken("  timeout: 500ms\n")
+	cmd := w.startKS()
+	a, b := w.pair()
+	c := w.ksClient()
+	stop := stream(t, a, b)
+	w.edit("control: ks.sock", "control: ks.sock\nfaults: {token-delay: 1m}")
+	if _, err := c.Apply(t.Context(), control.PlanRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	await(t, c, "the loss", func(x control.Watch) bool { return x.Event != nil && x.Event.Name == gdoi.NoteCustodyLost })
+	from := time.Now()
+	if _, err := c.Snapshot(t.Context()); err != nil || time.Since(from) > time.Second {
+		t.Errorf("a snapshot after %v: %v", time.Since(from), err)
+	}
+	if sent, lost := stop(); sent == 0 || lost != 0 {
+		t.Errorf("%d of %d packets lost", lost, sent)
+	}
+	if _, err := c.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	select {
+	case <-done:
+	case <-time.After(patience):
+		t.Error("the key server does not end")
+	}
+}
+
 // rekey asks for a rekey until there is room for another TEK.
 func (w *world) rekey(r control.RekeyRequest) (err error) {
 	w.t.Helper()
@@ -205,6 +239,37 @@ func (w *world) rekeyAll(r control.RekeyRequest, all ...*gateway) {
 		await(w.t, m.client, "a rekey at "+m.name, func(x control.Watch) bool {
 			return x.Snapshot != nil && x.Snapshot.GM.Groups[0].RekeysReceived > before[i]
 		})
+	}
+}
+
+// TestCustodyNeedsRestart: where keys are kept does not change while the key server runs, and it says so.
+func TestCustodyNeedsRestart(t *testing.T) {
+	w := newWorld(t)
+	w.edit("lifetime: 64s", "lifetime: 640s", "lifetime: 32s", "lifetime: 320s")
+	custodies["files"](w, "  kek: token\n")
+	w.startKS()
+	a, b := w.pair()
+	w.edit("kek: token", "kek: process", "lifetime: 640s", "lifetime: 641s")
+	r, err := w.ksClient().Apply(t.Context(), control.PlanRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := strings.Join(r.Plan.Restart, "\n"); !strings.Contains(text, "kek: token") || !strings.Contains(text, "kek: process") {
+		t.Errorf("a restart is needed for %q", text)
+	}
+	w.rekeyAll(control.RekeyRequest{Group: "blue", KEK: true}, a, b)
+	s, err := w.ksClient().Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	spi := s.KS.Groups[0].KEK.SPI
+	h, err := soft.Open(w.path("ks/keys"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := h.Inventory(t.Context())
+	if err != nil || !slices.ContainsFunc(keys, func(k hsm.KeyInfo) bool { return k.Name == "kek-"+spi }) {
+		t.Errorf("the KEK %s is not in the custody: %v, %v", spi, keys, err)
 	}
 }
 
