@@ -23,6 +23,7 @@ const (
 
 // exclusion is a KEK on its way to everybody but those who were removed.
 type exclusion struct {
+	kek    gdoi.KEKSPI   // the new one, which the arrays lead to; another may have come since
 	under  []gdoi.KEKSPI // the KEKs that those who stay may have
 	arrays []isakmp.LKHUpdate
 	// withdrawn TEKs end with the second PUSH.
@@ -56,6 +57,14 @@ func (g *Group) split() (told, again []netip.AddrPort) {
 // the end of their KEK, which makes them register again while they keep their TEKs.
 func (g *Group) pushExclusion(now machine.Now, out machine.Effects) machine.Effects {
 	x := g.exclusion
+	fresh := g.kekWith(x.kek)
+	if n := len(g.keks); n > 0 && x.kek.IsZero() {
+		fresh = g.keks[n-1]
+	}
+	if fresh == nil {
+		g.endExclusion() // it has ended, and whoever missed it registers again
+		return g.rekey(now, rekeying{}, out)
+	}
 	var under []*kek
 	told, again := g.split()
 	first := map[gdoi.KEKSPI]uint32{}
@@ -74,8 +83,8 @@ func (g *Group) pushExclusion(now machine.Now, out machine.Effects) machine.Effe
 	for _, k := range under {
 		g.cancel(func(o *delivery) bool { return o.kek == k.spi })
 		if len(told) > 0 {
-			o := &pull.Offer{KEK: g.offer(now).KEK, DTD: 4 * g.cfg.ActivationDelay, LKH: &pull.LKHOffer{Updates: x.arrays}}
-			o.KEK.Ack = uint16(g.keks[len(g.keks)-1].asks)
+			o := &pull.Offer{KEK: g.kekOffer(now, fresh), DTD: 4 * g.cfg.ActivationDelay, LKH: &pull.LKHOffer{Updates: x.arrays}}
+			o.KEK.Ack = uint16(fresh.asks)
 			to := told
 			if k.dst.IsValid() {
 				to = g.destinations(k)

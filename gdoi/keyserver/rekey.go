@@ -95,10 +95,7 @@ func (g *Group) offer(now machine.Now) *pull.Offer {
 	if n := len(g.keks); n > 0 {
 		k := g.keks[n-1]
 		o.Seq = k.seq
-		o.KEK = &pull.KEKOffer{
-			SPI: k.spi, Suite: k.suite, Key: k.key, IV: k.iv, Lifetime: seconds(k.expires.Sub(now.Mono)),
-			Signature: k.sign.public.Signature(), SigHash: k.sign.hash, SigKeyDER: k.sign.der, SigKeyBits: k.sign.public.Bits(), Src: g.locals.First, Dst: k.dst,
-		}
+		o.KEK = g.kekOffer(now, k)
 	}
 	for _, t := range g.inOrder() {
 		if g.nearEnd(now, t) {
@@ -111,6 +108,14 @@ func (g *Group) offer(now machine.Now) *pull.Offer {
 		o.ATD = max(o.ATD, t.sendAfter.Sub(now.Mono))
 	}
 	return o
+}
+
+// kekOffer aliases the secrets of the KEK.
+func (g *Group) kekOffer(now machine.Now, k *kek) *pull.KEKOffer {
+	return &pull.KEKOffer{
+		SPI: k.spi, Suite: k.suite, Key: k.key, IV: k.iv, Lifetime: seconds(k.expires.Sub(now.Mono)),
+		Signature: k.sign.public.Signature(), SigHash: k.sign.hash, SigKeyDER: k.sign.der, SigKeyBits: k.sign.public.Bits(), Src: g.locals.First, Dst: k.dst,
+	}
 }
 
 // seconds rounds a lifetime down, so that no member keeps a key longer than we do, but a lifetime of 0 cannot be sent.

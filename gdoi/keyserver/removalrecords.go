@@ -19,6 +19,7 @@ type removalRecord struct {
 }
 
 type exclusionRecord struct {
+	KEK       string `json:",omitempty"` // records of older versions mean the newest one
 	Under     []string
 	Arrays    [][]byte
 	Withdrawn []gdoi.SPI
@@ -36,7 +37,7 @@ func encodeExclusion(now machine.Now, x *exclusion) []byte {
 	if x == nil {
 		return nil
 	}
-	r := exclusionRecord{Withdrawn: x.withdrawn, Until: now.WallAt(x.until)}
+	r := exclusionRecord{KEK: x.kek.String(), Withdrawn: x.withdrawn, Until: now.WallAt(x.until)}
 	for _, s := range x.under {
 		r.Under = append(r.Under, s.String())
 	}
@@ -78,6 +79,13 @@ func (g *Group) restoreExclusion(now machine.Now, b []byte) error {
 			return err
 		}
 		x.arrays = append(x.arrays, u)
+	}
+	if r.KEK != "" {
+		spi, err := hex.DecodeString(r.KEK)
+		if err != nil || len(spi) != len(gdoi.KEKSPI{}) {
+			return errRecord
+		}
+		x.kek = gdoi.KEKSPI(spi)
 	}
 	g.exclusion = x
 	return nil

@@ -124,6 +124,7 @@ func (g *Group) excludeNow(now machine.Now, gone []*member, atOnce bool, out mac
 	out = g.newKEK(now, out)
 	k := g.keks[len(g.keks)-1]
 	g.cut(now, k)
+	x.kek = k.spi
 	// Nothing that is new goes under a KEK that the removed have.
 	k.active = now.Mono
 	for _, o := range g.keks {

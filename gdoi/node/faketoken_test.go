@@ -82,11 +82,13 @@ func (t *fakeToken) call(now machine.Now, c machine.KeyCall) {
 
 func (t *fakeToken) do(c machine.KeyCall) ([]byte, error) {
 	key, ok := t.keys[c.Key]
+	err := t.problem
+	if err == nil && t.refuse != nil {
+		err = t.refuse(c)
+	}
 	switch {
-	case t.problem != nil:
-		return nil, t.problem
-	case t.refuse != nil && t.refuse(c) != nil:
-		return nil, t.refuse(c)
+	case err != nil:
+		return nil, err
 	case c.Op == machine.KeyGenerate:
 		if !ok {
 			key = make([]byte, c.Bits/8)

@@ -425,3 +425,26 @@ func TestSenderIDWidths(t *testing.T) {
 		}
 	}
 }
+
+// TestExclusionAndAnotherKEKSurviveADeath: a new KEK comes while an exclusion may still be told once more, and the key server dies.
+// What the update arrays of the exclusion lead to is its own KEK, and not the newest.
+func TestExclusionAndAnotherKEKSurviveADeath(t *testing.T) {
+	p := newParty(t, 4)
+	p.remove(1)
+	delete(p.gm, 1)
+	p.run(10 * time.Second)
+	p.lose = func(machine.Datagram) bool { return true } // it dies before anybody hears of that
+	p.command(gdoi.CmdRekey{Group: "blue", KEK: true, ID: 8})
+	p.run(10 * time.Millisecond)
+	p.lose = nil
+	p.ks = p.keyServer(Limits{}, blue(t))
+	p.run(10 * time.Second)
+	p.command(gdoi.CmdRekey{Group: "blue", ID: 9})
+	p.run(3 * delay) // the KEK before the newest is not used any more
+	p.wantAll(1)
+	for i := range p.gm {
+		if n := drops(p.gm[i].Snapshot(p.now).Drops, gdoi.DropMalformed); n > 0 {
+			t.Errorf("member %d could not read %d rekeys", i, n)
+		}
+	}
+}
