@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -60,15 +61,20 @@ func secretsIn(dir string, master []byte) (all []remains.Secret, err error) {
 	}
 	for _, file := range files {
 		attrs, err := readObject(file)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // the key was destroyed meanwhile
+		}
 		if err != nil {
 			return nil, err
 		}
 		if filepath.Base(file) == tokenFile || bytes.Equal(attrs[attrPrivate], []byte{0}) {
 			continue
 		}
-		label, err := openCBC(master, attrs[attrLabel])
-		if err != nil {
-			return nil, err
+		label := []byte("half a key") // a crash had left it behind while it was made
+		if sealed := attrs[attrLabel]; sealed != nil {
+			if label, err = openCBC(master, sealed); err != nil {
+				return nil, err
+			}
 		}
 		for what, name := range secretParts {
 			if value, err := openCBC(master, attrs[what]); err == nil && len(value) >= remains.Least {
@@ -121,7 +127,7 @@ func openCBC(key, sealed []byte) ([]byte, error) {
 func readObject(file string) (map[uint64][]byte, error) {
 	const boolean, number, octets, attributes, mechanisms = 1, 2, 3, 4, 5
 	b, err := os.ReadFile(file)
-	if err != nil {
+	if err != nil || len(b) == 0 {
 		return nil, err
 	}
 	bad := fmt.Errorf("softhsm: %s is not an object of SoftHSM", file)

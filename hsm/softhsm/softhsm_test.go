@@ -76,6 +76,16 @@ func TestSecrets(t *testing.T) {
 	if err := d.Import("one", "correct horse", "gm1", file); err != nil {
 		t.Fatal(err)
 	}
+	// What a crash leaves of a key that was being made: a file, or a file with a generation and no attributes.
+	tokens, err := filepath.Glob(filepath.Join(d.tokens(), "*"))
+	if err != nil || len(tokens) != 1 {
+		t.Fatalf("%q, %v", tokens, err)
+	}
+	for name, text := range map[string][]byte{"none.object": nil, "half.object": make([]byte, 8)} {
+		if err := os.WriteFile(filepath.Join(tokens[0], name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	all, err := d.Secrets("one", "correct horse")
 	if err != nil {
 		t.Fatal(err)
