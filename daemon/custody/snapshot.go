@@ -2,7 +2,6 @@ package custody
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/getvpn/getvpn/daemon/control"
 	"github.com/getvpn/getvpn/hsm"
@@ -45,16 +44,12 @@ func Describe(i hsm.Info, keys []hsm.KeyInfo) *control.Custody {
 // NoPhase1 is what a daemon cannot do that has the key of its certificate in a custody that is lost.
 const NoPhase1 = "no new phase 1 with a certificate succeeds: the custody does not sign; keys and traffic go on"
 
-// Degrade says what a key server cannot do while its custody is as it is. keks is control.Custody's.
-func Degrade(c *control.Custody, now time.Time) {
+// Degrade says what a key server cannot do while its custody is as it is.
+func Degrade(c *control.Custody) {
 	if !c.Ready {
-		why := "the custody does not answer"
-		if !c.Since.IsZero() {
-			why += fmt.Sprintf(" for %s", now.Sub(c.Since).Round(time.Second))
-		}
-		c.Degraded = append(c.Degraded, "no rekey is signed: "+why+"; traffic and the keys in force go on")
+		c.Degraded = append(c.Degraded, "no rekey is signed; traffic, and the keys in force, go on")
 		if c.KEKs == control.CustodyToken {
-			c.Degraded = append(c.Degraded, "no member is registered here: the KEK cannot be shown to it; other key servers register it")
+			c.Degraded = append(c.Degraded, "no member registers here; other key servers take those that ask")
 		}
 	}
 	if q := c.Queue; q.Limit > 0 && q.Waiting*2 >= q.Limit {

@@ -78,7 +78,7 @@ func (t *Target) status(ctx context.Context, direct bool) (*Status, error) {
 	}
 	st := &Status{Source: fromToken, Custody: custody.Describe(h.Info(), keys), Missing: []string{}}
 	st.Custody.KeysAt = time.Now().UTC()
-	custody.Degrade(st.Custody, time.Now())
+	custody.Degrade(st.Custody)
 	for _, k := range custody.Lacks(t.Keys, keys) {
 		st.Missing = append(st.Missing, k.Name)
 	}

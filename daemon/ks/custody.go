@@ -3,7 +3,6 @@ package ks
 import (
 	"context"
 	"sync"
-	"time"
 
 	"github.com/getvpn/getvpn/daemon/control"
 	"github.com/getvpn/getvpn/daemon/custody"
@@ -68,7 +67,7 @@ func (d *Daemon) keyCall(ctx context.Context, c machine.KeyCall) ([]byte, error)
 }
 
 // custodySnapshot is the custody for consoles.
-func (d *Daemon) custodySnapshot(n node.KSSnapshot, now time.Time) *control.Custody {
+func (d *Daemon) custodySnapshot(n node.KSSnapshot) *control.Custody {
 	c := d.keys.Snapshot()
 	c.KEKs = control.CustodyProcess
 	if d.cfg.Custody != nil && d.cfg.Custody.KEKInToken {
@@ -77,7 +76,7 @@ func (d *Daemon) custodySnapshot(n node.KSSnapshot, now time.Time) *control.Cust
 	for _, g := range n.Groups {
 		c.Signatures = append(c.Signatures, control.CustodySigning{Group: g.Name, Key: g.Signer.Key, Next: g.Signer.Next, Retiring: g.Signer.Retiring})
 	}
-	custody.Degrade(c, now)
+	custody.Degrade(c)
 	if !c.Ready && d.pki.InToken() {
 		c.Degraded = append(c.Degraded, custody.NoPhase1)
 	}

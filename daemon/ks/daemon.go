@@ -228,7 +228,7 @@ func (d *Daemon) Snapshot(ctx context.Context) (*control.Snapshot, error) {
 		n := d.node.Snapshot(now)
 		s.Warn = slices.Concat(d.notices(), d.cfg.Warnings, d.pki.Warnings(now.Wall))
 		s.Time, s.Drops, s.KS = now.Wall, translate.Drops(n.Drops), keyServer(d.cfg, n, d.store.Path())
-		s.Custody = d.custodySnapshot(n, now.Wall)
+		s.Custody = d.custodySnapshot(n)
 	})
 	return s, err
 }

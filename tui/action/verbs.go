@@ -96,6 +96,20 @@ func groupVerbs() []Verb {
 			}),
 		},
 		{
+			Name: "rotate", Short: "Give a group a new signature key; the old one is destroyed when nothing needs it", Args: []Arg{group},
+			Flags: []Flag{{Name: "at", Help: "the key server whose key it is, by its name here; otherwise the primary", Value: true, Kind: Server}},
+			Ask: func(c Call) (string, string) {
+				at := c.Flags["at"]
+				if at == "" {
+					at = "the primary"
+				}
+				return yes("Replace the key that %s signs rekeys of group %s with? Members learn the new one by a rekey of the KEK; nobody is dropped.", at, c.Arg(0))
+			},
+			Run: said(func(ctx context.Context, f *source.Fleet, c Call) (string, error) {
+				return Rotate(ctx, f, c.Arg(0), c.Flags["at"])
+			}),
+		},
+		{
 			Name: "handover", Short: "Let another key server be primary of a group", Args: []Arg{group},
 			Flags: []Flag{{Name: "to", Help: "which one: its number, its address, or its name if it is attached here; otherwise whom an election would choose", Value: true, Kind: Server}},
 			Ask: func(c Call) (string, string) {

@@ -108,6 +108,17 @@ func (m *Model) handover() tea.Cmd {
 	return m.perform("handover", s.Group, "--to", s.Node)
 }
 
+// rotate replaces the signature key of the key server that is chosen.
+func (m *Model) rotate() tea.Cmd {
+	s := m.subject()
+	n := m.fleet.Node(s.Node)
+	if n == nil || n.Role != control.RoleKeyServer || s.Group == "" {
+		m.say("", errNothing("choose a key of a key server first, in the custody view"))
+		return nil
+	}
+	return m.perform("rotate", s.Group, "--at", s.Node)
+}
+
 // perform does a verb after its question. It says what is wrong before it asks.
 func (m *Model) perform(name string, words ...string) tea.Cmd {
 	v := action.Find(name)

@@ -87,6 +87,7 @@ func TestScreens(t *testing.T) {
 			{"help", []string{"?"}, nil}, {"help-search", []string{"?", "k", "e", "k"}, nil}, {"ask", []string{"R"}, nil}, {"ask-name", []string{"2", "down", "X", "b", "l"}, nil},
 			{"filter", []string{"2", "/", "s", "e", "q", "<", "1", "2", "enter"}, nil}, {"sorted", []string{"2", ">", ">", ">", "o"}, nil},
 			{"palette", []string{":", "r", "e"}, nil}, {"palette-argument", []string{":", "r", "e", "m", "o", "v", "e", "-", "m", "e", "m", "b", "e", "r", "space", "b", "l", "u", "e", "space", "tab", "tab"}, nil},
+			{"custody", []string{"9"}, sourcetest.Custody}, {"custody-ask", []string{"9", "down", "down", "W"}, sourcetest.Custody}, {"custody-none", []string{"9"}, nil},
 			{"coop", []string{"4"}, sourcetest.Coop}, {"coop-pulse", nil, sourcetest.Coop}, {"coop-node", []string{"enter"}, sourcetest.Coop},
 			{"coop-ask", []string{"4", "down", "H"}, sourcetest.Coop},
 			{"gone", []string{"4"}, sourcetest.Gone}, {"gone-pulse", nil, sourcetest.Gone},
@@ -372,7 +373,7 @@ func TestTinyAndEmpty(t *testing.T) {
 	}
 	m = model(t, 80, 24)
 	m.Update(fleetMsg{&source.Fleet{Title: "/run/getvpn"}})
-	for _, tab := range []string{"1", "2", "3", "4", "5", "6", "7", "8"} {
+	for _, tab := range []string{"1", "2", "3", "4", "5", "6", "7", "8", "9"} {
 		press(m, tab, "enter", "down", "r", "X", ">", "v", "D", "esc", "esc")
 		_ = m.View()
 	}

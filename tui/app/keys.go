@@ -132,6 +132,7 @@ func actKeys() []command {
 		{Binding: bind("", "clear member", "C"), block: acting, foot: "clear", act: true, here: inView("members", "rekey"), run: func(m *Model) tea.Cmd { return m.actOnMember("clear-member", false) }},
 		{Binding: bind("", "remove member, or those marked", "X"), block: acting, foot: "remove", act: true, here: inView("members", "rekey"), run: func(m *Model) tea.Cmd { return m.actOnMember("remove-member", true) }},
 		{Binding: bind("", "make it primary", "H"), block: acting, foot: "primary", act: true, here: inView("coop"), run: (*Model).handover},
+		{Binding: bind("", "new signature key", "W"), block: acting, foot: "rotate", act: true, here: inView("custody"), run: (*Model).rotate},
 		{Binding: bind("", "plan: what configuration files would change", "p"), block: acting, foot: "plan", here: inView("policy"), run: func(m *Model) tea.Cmd { return m.actOnGroup("plan") }},
 		{Binding: bind("", "apply the plan", "A"), block: acting, foot: "apply", act: true, here: inView("policy"), run: func(m *Model) tea.Cmd { return m.actOnGroup("apply") }},
 		{Binding: bind("", "cut the marked nodes off from all others", "D"), block: acting, foot: "cut", here: inView("topology"), act: true, lab: true, run: (*Model).cut},

@@ -53,7 +53,7 @@ type View interface {
 
 // All returns the views in the order of their tabs.
 func All() []View {
-	return []View{Pulse{}, Members{}, Rekey{}, Coop{}, SAs{}, Policy{}, Events{}, Topology{}}
+	return []View{Pulse{}, Members{}, Rekey{}, Coop{}, SAs{}, Policy{}, Events{}, Topology{}, Custody{}}
 }
 
 // inner are the views that are entered from others.
