@@ -129,33 +129,44 @@ func (m *Model) places() string {
 		}
 		return widget.Pad(b.String(), m.width, false)
 	}
-	names := m.tabNames()
+	names, tight := m.tabNames()
+	on, off := t.TabOn, t.Tab
+	if tight {
+		on, off = on.Padding(0), off.Padding(0)
+	}
 	for i, name := range names {
+		if tight {
+			b.WriteString(" ")
+		}
 		if i == m.tab() {
-			b.WriteString(t.TabOn.Render(name))
+			b.WriteString(on.Render(name))
 		} else {
-			b.WriteString(t.Tab.Render(name))
+			b.WriteString(off.Render(name))
 		}
 	}
 	return widget.Pad(b.String(), m.width, false)
 }
 
-// tabNames are the views with their numbers; on a narrow screen those that are not shown are numbers.
-func (m *Model) tabNames() []string {
-	var names []string
+// tabNames are the views with their numbers. On a narrow screen they stand closer, and if that is not enough, those that are
+// not shown are numbers.
+func (m *Model) tabNames() (names []string, tight bool) {
 	wide := 0
 	for i, v := range m.views {
 		names = append(names, fmt.Sprintf("%d %s", (i+1)%10, v.Name()))
 		wide += len(names[i]) + 2
 	}
-	if wide > m.width {
-		for i := range names {
-			if i != m.tab() {
-				names[i] = names[i][:1]
-			}
+	if wide <= m.width {
+		return names, false
+	}
+	if wide-len(names) <= m.width {
+		return names, true
+	}
+	for i := range names {
+		if i != m.tab() {
+			names[i] = names[i][:1]
 		}
 	}
-	return names
+	return names, false
 }
 
 // message is the line above the footer: what is being typed, a filter, a frozen screen, or what the last action said.
