@@ -1,6 +1,7 @@
 package ks_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -153,4 +154,51 @@ func TestSignatureKeyOfAnotherKind(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// TestTrioToECDSA: three key servers change from RSA to ECDSA one after the other, each with a key of its own, while packets
+// flow and rekeys go out in between; then the primary is killed, and another goes on. None is lost, and nobody is cut off by a
+// key that it does not know.
+func TestTrioToECDSA(t *testing.T) {
+	w := newTrioWith(t, blue("400s", "1000s", "8s"), func(int) string { return "" })
+	w.lead(0, 0, 1, 2)
+	a, b := w.pair()
+	w.until(2, "the members of all key servers", func(g *control.KSGroup, c *control.Coop) bool { return len(g.Members) == 2 })
+	stop := stream(t, a, b)
+	rekey := func(p int, kek bool) {
+		t.Helper()
+		before := rekeys(t, a, b)
+		await(t, w.clients[p], "room for a rekey", func(x control.Watch) bool {
+			if x.Snapshot == nil {
+				return false
+			}
+			_, err := w.clients[p].Rekey(t.Context(), control.RekeyRequest{Group: "blue", KEK: kek})
+			return err == nil
+		})
+		for i, m := range []*gateway{a, b} {
+			await(t, m.client, "a rekey at "+m.name, func(x control.Watch) bool {
+				return x.Snapshot != nil && x.Snapshot.GM.Groups[0].RekeysReceived > before[i]
+			})
+		}
+	}
+	for _, i := range []int{2, 1, 0} {
+		w.editFile(fmt.Sprintf("ks%d.yml", i+1), "suite: aes-256-cbc", "suite: aes-256-cbc, signature: ecdsa-256")
+		if _, err := w.clients[i].Apply(t.Context(), control.PlanRequest{}); err != nil {
+			t.Fatal(err)
+		}
+		rekey(0, false)
+	}
+	if p := w.agreed(0, 1, 2); p != 0 {
+		t.Fatalf("the primary is ks%d", p+1)
+	}
+	for _, m := range []*gateway{a, b} {
+		await(t, m.client, "a KEK with ECDSA at "+m.name, func(x control.Watch) bool {
+			return x.Snapshot != nil && x.Snapshot.GM.Groups[0].KEK.SignatureAlg == "ecdsa-256 sha256"
+		})
+	}
+	w.kill(0)
+	p := w.agreed(1, 2)
+	rekey(p, false)
+	rekey(p, true)
+	w.nothingLost(stop)
 }

@@ -15,14 +15,19 @@ import (
 // edit changes the key server's configuration file.
 func (w *world) edit(pairs ...string) {
 	w.t.Helper()
-	text, err := os.ReadFile(w.path("ks.yml"))
+	w.editFile("ks.yml", pairs...)
+}
+
+func (w *world) editFile(name string, pairs ...string) {
+	w.t.Helper()
+	text, err := os.ReadFile(w.path(name))
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	if now := strings.NewReplacer(pairs...).Replace(string(text)); now == string(text) {
 		w.t.Fatalf("%q is not in the file", pairs)
 	} else {
-		w.write("ks.yml", now)
+		w.write(name, now)
 	}
 }
 

@@ -125,7 +125,8 @@
 // place in the key tree, which is of the active group alone: they register again when somebody is removed. One that got its
 // keys from a copy which did not have the newest is told of those as soon as it is reported.
 //
-// PUSH messages are signed with the key of whoever sends them. Members know the keys of all key servers (Trust) and take each.
+// PUSH messages are signed with the key of whoever sends them. Members know the keys of all key servers (Trust) and take each,
+// so that these may change from RSA to ECDSA one after the other.
 //
 // A Group is not a machine.Machine but a part of one: node.KeyServer calls it. It belongs to one goroutine.
 package keyserver

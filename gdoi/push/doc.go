@@ -9,6 +9,8 @@
 //
 // in clear. The RFC does not say which Length that HDR holds. The 2011 reference program hashes it with the E flag
 // set and the length of the message without CBC padding, and so do we; Open tries the transmitted length after that.
+// RSA signs in the form of RFC 6407 §5.3.6.1, or in that of older key servers; ECDSA over P-256 and P-384 as r | s of RFC 4754,
+// with the hash of its curve. Keys that are trusted beside the KEK's may be of another algorithm than the SAK names.
 //
 // Key server: Build gives the digest, the key custody signs it (Unsigned.Sign), Finish gives the datagram, or, where the
 // custody keeps the KEK too, AddSignature the plaintext that it encrypts and Datagram the datagram. A
