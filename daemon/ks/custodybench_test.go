@@ -122,6 +122,27 @@ func inSoftHSM(tb testing.TB) string {
 	return fmt.Sprintf("custody: {module: %s, token: 'pkcs11:token=ks1', pin: {file: %s}, allow-oaep-sha1: true}\n", s.Module, s.PINFile())
 }
 
+// BenchmarkRegistrationCustody is 100 registrations at the same time: with the KEK in memory, and with the KEK in a token,
+// which is asked for it, and wiped, for all that wait.
+func BenchmarkRegistrationCustody(b *testing.B) {
+	const members, groups = 100, 6
+	for _, where := range []string{"files", "softhsm"} {
+		b.Run(where, func(b *testing.B) {
+			section := ""
+			if where == "softhsm" {
+				section = inSoftHSM(b)
+			}
+			l := startLocal(b, groups, section)
+			l.register(1, groups-1)
+			b.ResetTimer()
+			for n := range b.N {
+				l.register(members, n%(groups-1)) // a member may not register often
+			}
+			b.ReportMetric(float64(b.N*members)/b.Elapsed().Seconds(), "registrations/s")
+		})
+	}
+}
+
 // BenchmarkRekey is rekeys of many groups that are asked for at the same time, until the last PUSH is sent: with all keys in
 // files, and with signature keys and KEKs in a SoftHSM token. With a new KEK, its value is revealed once for the PUSH that
 // brings it, and the next one is made.
