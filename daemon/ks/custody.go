@@ -9,6 +9,7 @@ import (
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/node"
 	"github.com/getvpn/getvpn/hsm"
+	"github.com/getvpn/getvpn/hsm/wipe"
 )
 
 // openKeys opens what keeps the keys, and returns what seals the state.
@@ -83,12 +84,18 @@ func (d *Daemon) custodySnapshot(n node.KSSnapshot) *control.Custody {
 	return c
 }
 
+// unwiped is what an operator must know of a build that cannot wipe; see package wipe.
+const unwiped = "KEKs are in the token, but this build does not wipe what registrations leave of them in memory: build it by make build, with Go 1.26 for Linux on amd64 or arm64 (GOEXPERIMENT=runtimesecret)"
+
 // notices is what an operator must know of the custody at any time.
-func (d *Daemon) notices() []string {
+func (d *Daemon) notices() (all []string) {
 	if n := d.keys.Info().Notice; n != "" {
-		return []string{n}
+		all = append(all, n)
 	}
-	return nil
+	if c := d.cfg.Custody; c != nil && c.KEKInToken && !c.Files && !wipe.Works {
+		all = append(all, unwiped)
+	}
+	return all
 }
 
 // custodyState tells the machine that the custody was lost or is back.
