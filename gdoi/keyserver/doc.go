@@ -128,5 +128,8 @@
 // PUSH messages are signed with the key of whoever sends them. Members know the keys of all key servers (Trust) and take each,
 // so that these may change from RSA to ECDSA one after the other.
 //
+// KEKs that key custodies keep (Config.Custody, custody.go) go from one custody to the others with their records, wrapped
+// (moving.go).
+//
 // A Group is not a machine.Machine but a part of one: node.KeyServer calls it. It belongs to one goroutine.
 package keyserver

@@ -20,16 +20,17 @@ func simCommand() *cobra.Command {
 		seeds, workers int
 		tries, most    int
 		faults, out    string
-		trace          bool
+		trace, tokens  bool
 	}
 	c := &cobra.Command{
 		Use:   "sim",
 		Short: "Cooperating key servers and members in virtual time, with faults drawn from seeds",
 		Long: "Plays one run for each seed: key servers, members, a network, clocks and disks in virtual time, with crashes,\n" +
-			"pauses, partitions and operators' commands drawn from the seed, and checks every invariant after every step.\n" +
+			"pauses, partitions, lost tokens and operators' commands drawn from the seed, and checks every invariant after every step.\n" +
 			"A run that breaks one is played again with ever fewer faults; what is left is written to a directory with its trace\n" +
 			"and a sequence diagram.",
 		Example: "  getvpn-lab sim --seeds 1000\n" +
+			"  getvpn-lab sim --seeds 1000 --tokens\n" +
 			"  getvpn-lab sim --from 4711 --seeds 1 --trace\n" +
 			"  getvpn-lab sim --from 4711 --seeds 1 --faults sim-out/seed-4711/faults.txt",
 		Args: func(cmd *cobra.Command, args []string) error { // what fails here is a wrong command line
@@ -40,7 +41,11 @@ func simCommand() *cobra.Command {
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			w := cmd.OutOrStdout()
-			draw := sim.Draw
+			drawn := sim.Draw
+			if o.tokens {
+				drawn = sim.DrawCustody
+			}
+			draw := drawn
 			if o.faults != "" {
 				b, err := os.ReadFile(o.faults)
 				if err != nil {
@@ -51,7 +56,7 @@ func simCommand() *cobra.Command {
 					return err
 				}
 				draw = func(seed uint64) sim.Plan {
-					p := sim.Draw(seed)
+					p := drawn(seed)
 					p.Faults = list
 					return p
 				}
@@ -98,6 +103,7 @@ func simCommand() *cobra.Command {
 	f.IntVar(&o.most, "most", 10, "end after that many broken seeds")
 	f.StringVar(&o.faults, "faults", "", "play the faults of this file instead of those of the seed")
 	f.StringVar(&o.out, "out", "sim-out", "the directory for what failed")
+	f.BoolVar(&o.tokens, "tokens", false, "give the key servers of every run tokens, which keep the KEKs; otherwise one run of three has them")
 	f.BoolVar(&o.trace, "trace", false, "write the trace of every seed")
 	return c
 }
