@@ -43,7 +43,7 @@ const (
 	maxSessions   = 64
 	maxTokenQueue = 4096
 	minTokenTime  = 100 * time.Millisecond
-	maxTokenTime  = time.Minute
+	maxTokenTime  = 10 * time.Second // a member that registers does not wait longer
 )
 
 // wordToken is a key of custody, and a value of two others.

@@ -42,6 +42,9 @@ var custodies = map[string]func(w *world, more string){
 func TestCustodyRollover(t *testing.T) {
 	for name, in := range custodies {
 		for _, kek := range []string{"token", "process"} {
+			if name == "files" && kek == "process" {
+				continue // is what there is without a custody section
+			}
 			t.Run(name+" and kek "+kek, func(t *testing.T) {
 				w := newWorld(t)
 				in(w, fmt.Sprintf("  kek: %s\n  tek-random: token\n", kek))
@@ -63,6 +66,18 @@ func TestCustodyRollover(t *testing.T) {
 				}
 				if sent, lost := stop(); sent < 100 || lost != 0 {
 					t.Errorf("%d of %d packets lost", lost, sent)
+				}
+				s, err := c.Snapshot(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				calls := map[string]uint64{}
+				for _, l := range s.Custody.Latency {
+					calls[l.Operation] = l.Count
+				}
+				inside := kek == "token"
+				if s.Custody.KEKs != kek || calls["random"] == 0 || calls["sign"] == 0 || (calls["encrypt"] > 0) != inside || (calls["wrap"] > 0) != inside {
+					t.Errorf("KEKs in %s; calls %v", s.Custody.KEKs, calls)
 				}
 			})
 		}
