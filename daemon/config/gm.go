@@ -71,6 +71,9 @@ func (d *decoder) gm(v *value, c *GM) {
 				d.fail(v, "no group")
 			}
 		}))...)
+	if c.Custody != nil && !c.Certificates.InToken() {
+		d.warn(v, "custody is not used: what a member keeps in a token are keys of certificates; write certificates: {own: [{file: PATH, key: 'pkcs11:object=LABEL'}]}, or remove it")
+	}
 	psk := false
 	for _, g := range c.Groups {
 		for _, k := range g.KeyServers {

@@ -86,6 +86,33 @@ func TestKeyInTokenMistakes(t *testing.T) {
 	}
 }
 
+// TestMemberWithoutUseOfToken: a member whose keys are elsewhere is told that its token has nothing to do.
+func TestMemberWithoutUseOfToken(t *testing.T) {
+	p := newPKIDir(t)
+	text := p.section("pkcs11:token=gm1") + `name: gm1
+control: c
+state: s
+identity: {fqdn: ks1.example}
+local: 10.1.0.1
+certificates: {own: [{file: ec.pem, KEY}], ca: [root.pem]}
+interfaces: {wan: wan0}
+groups: [{name: g, id: 1, key-servers: [{address: 10.0.0.1}], protect: [10.0.0.0/8]}]
+`
+	for key, want := range map[string]bool{"key-file: ec.key": true, "key: 'pkcs11:object=id'": false} {
+		path := filepath.Join(p.dir, "gm.yml")
+		if err := os.WriteFile(path, []byte(strings.Replace(text, "KEY", key, 1)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := LoadGM(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(strings.Join(c.Warnings, "\n"), "custody is not used"); got != want {
+			t.Errorf("%s: warnings %q", key, c.Warnings)
+		}
+	}
+}
+
 // TestLoadRequest: what is needed to make a key is read while the certificate for it is not there.
 func TestLoadRequest(t *testing.T) {
 	p := newPKIDir(t)

@@ -11,7 +11,7 @@ import (
 // openCustody opens the token of the configuration, if there is one, and checks that it has the keys of our certificates.
 func (d *Daemon) openCustody(ctx context.Context) error {
 	c := d.cfg.Custody
-	if c == nil {
+	if c == nil || !d.pki.InToken() { // nothing else of a member is in a token
 		return nil
 	}
 	h, err := custody.OpenToken(ctx, c, d.cfg.State, custody.TokenOptions{Notify: func(error) { d.watch.Hurry() }})

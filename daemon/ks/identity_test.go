@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 
@@ -84,6 +85,25 @@ func (i *identities) issue(node, addr string, kind hsm.Kind) {
 func (i *identities) sections(node string) string {
 	return fmt.Sprintf("custody: {module: %s, token: 'pkcs11:token=%s', pin: {file: %s}, allow-oaep-sha1: true}\ncertificates: {own: [{file: %s.pem, key: 'pkcs11:object=identity'}], ca: [root.pem]}\n",
 		i.soft.Module, node, i.soft.PINFile(), node)
+}
+
+// renewed puts a certificate for a key that nobody has in the place of another, until undo is called.
+func (i *identities) renewed(m *gateway, file, addr string) (undo func()) {
+	i.t.Helper()
+	was, err := os.ReadFile(i.path(file))
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	key, err := pkitest.NewKey("ecdsa256")
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	cert, err := i.root.Issue(i.epoch, pkitest.Request{Subject: pkitest.Name(m.name, "Example", ""), Addresses: []netip.Addr{netip.MustParseAddr(addr)}}, key.Public())
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	i.writePEM(file, cert.Raw)
+	return func() { i.write(file, string(was)) }
 }
 
 // member runs a member with the key of its certificate in its token.
@@ -202,6 +222,14 @@ func TestMemberLosesItsToken(t *testing.T) {
 	await(t, a.client, "word of the lost token", func(x control.Watch) bool {
 		return x.Event != nil && x.Event.Name == gdoi.NoteCustodyLost && strings.Contains(x.Event.Text, "keys and traffic go on")
 	})
+	if _, err := a.daemon.Reload(t.Context()); err != nil {
+		t.Errorf("revocation lists cannot be renewed without the token: %v", err)
+	}
+	renewed := i.renewed(a, "gm1.pem", "127.0.1.1")
+	if _, err := a.daemon.Reload(t.Context()); err == nil || !strings.Contains(err.Error(), "stay in force") {
+		t.Errorf("a certificate for a key that cannot be checked was taken up: %v", err)
+	}
+	renewed()
 	before := rekeys(t, a, b)
 	await(t, a.client, "a rekey without the token", func(x control.Watch) bool {
 		return x.Snapshot != nil && x.Snapshot.GM.Groups[0].RekeysReceived > before[0]+1

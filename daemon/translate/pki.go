@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -52,7 +53,7 @@ func (p *PKI) Renew(ctx context.Context, l *loop.Loop) (*config.Certificates, st
 	}
 	fresh, err := was.Renew(p.id)
 	if err == nil {
-		err = p.check(ctx, fresh)
+		err = p.check(ctx, was, fresh)
 	}
 	if err != nil {
 		return was, "", fmt.Errorf("the old certificates and revocation lists stay in force: %w", err)
@@ -72,10 +73,17 @@ func (p *PKI) Renew(ctx context.Context, l *loop.Loop) (*config.Certificates, st
 	return fresh, text, nil
 }
 
-func (p *PKI) check(ctx context.Context, c *config.Certificates) error {
+// check asks the token for the keys of renewed certificates. While it is gone, revocation lists can still be renewed, and
+// everything else but the certificates whose keys are in it.
+func (p *PKI) check(ctx context.Context, was, c *config.Certificates) error {
 	ctx, cancel := context.WithTimeout(ctx, renewTimeout)
 	defer cancel()
-	return p.keys.Check(ctx, c)
+	err := p.keys.Check(ctx, c)
+	same := func(a, b config.Certificate) bool { return a.KeyFile != "" || a.Chain[0].Equal(b.Chain[0]) }
+	if errors.Is(err, hsm.ErrUnavailable) && slices.EqualFunc(was.Own, c.Own, same) {
+		return nil
+	}
+	return err
 }
 
 // soon is how long before its end a certificate of ours becomes a warning.
