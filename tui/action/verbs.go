@@ -180,7 +180,7 @@ func labVerbs() []Verb {
 				{Name: "only", Help: "control: drop what key servers and members say to each other, and let traffic pass", Value: true, Kind: Time},
 			},
 			Ask: func(c Call) (string, string) {
-				a, b, _ := strings.Cut(c.Arg(0), "/")
+				a, b, _ := strings.Cut(strings.ReplaceAll(c.Arg(0), ",", " "), "/")
 				until := "until :heal"
 				if d := c.Flags["for"]; d != "" {
 					until = "for " + d

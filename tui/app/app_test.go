@@ -353,7 +353,7 @@ func TestCutChoosesSides(t *testing.T) {
 	m := model(t, 100, 40)
 	m.Update(fleetMsg{sourcetest.Lab()})
 	press(m, "8", "/", "=", "backspace", "n", "o", "d", "e", "~", "g", "m", "enter", "v", "v", "D")
-	if m.ask == nil || !strings.Contains(m.ask.text, "between gm1,gm2 and ks1,gm3,gm4 until") {
+	if m.ask == nil || !strings.Contains(m.ask.text, "between gm1 gm2 and ks1 gm3 gm4 until") {
 		t.Fatalf("asked: %+v", m.ask)
 	}
 	press(m, "n")

@@ -48,6 +48,7 @@ func (s *Source) Run(ctx context.Context) {
 	defer wg.Wait()
 	tick := time.NewTicker(scanEvery)
 	defer tick.Stop()
+	s.announce() // that there is nothing yet, too
 	for {
 		s.look()
 		for _, d := range s.discover() {

@@ -166,7 +166,13 @@ func (f *Frame) cutLines(g *graph) []string {
 			if strings.HasSuffix(c.Spec, "only control") {
 				only = " (control only)"
 			}
-			text = fmt.Sprintf("CUT %d%s, %s: a) %s  b) %s", i+1, only, until, strings.Join(a, " "), strings.Join(b, " "))
+			left, right := strings.Join(a, " "), strings.Join(b, " ")
+			if g.allOthers(a, b) {
+				left = "all others"
+			} else if g.allOthers(b, a) {
+				right = "all others"
+			}
+			text = fmt.Sprintf("CUT %d%s, %s: a) %s  b) %s", i+1, only, until, left, right)
 		}
 		out = append(out, " "+f.Theme.State(theme.Broken, ansi.Truncate(text, max(1, f.Width-3), "…")))
 	}

@@ -37,6 +37,9 @@ func (Pulse) Page(f *Frame) *Page {
 	}
 	groups := f.groups()
 	p := &Page{Title: "NODES", Want: 5}
+	if f.Fleet.State != nil { // what is broken on purpose explains much of the rest
+		p.Head = f.cutLines(topology(f.Fleet, ""))
+	}
 	var rows []beat
 	for _, g := range groups {
 		c := f.Fleet.Cooperation(g)
@@ -54,9 +57,6 @@ func (Pulse) Page(f *Frame) *Page {
 			p.Head = append(p.Head, f.coopBanners(c, false)...)
 		}
 		p.Head = append(p.Head, head[1:]...)
-	}
-	if f.Fleet.State != nil {
-		p.Head = append(p.Head, f.cutLines(topology(f.Fleet, ""))...)
 	}
 	if line := f.dropLine(); line != "" && f.Height >= 30 {
 		p.Head = append(p.Head, line)

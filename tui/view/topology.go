@@ -2,6 +2,7 @@ package view
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/getvpn/getvpn/tui/source"
@@ -117,17 +118,30 @@ func (g *graph) hang(hub func(v *vertex) bool) {
 	}
 }
 
-// cut notes who is on which side of a partition.
+// cut notes who is on which side of a partition. A side that is all others needs no notes.
 func (g *graph) cut(f source.LabFault) {
 	g.cuts = append(g.cuts, f)
 	a, b := f.Sides()
 	for k, side := range [][]string{a, b} {
+		if g.allOthers(side, [][]string{b, a}[k]) {
+			continue
+		}
 		for _, name := range side {
 			if v := g.vertex(name); v != nil {
 				v.Cuts = append(v.Cuts, string(rune('0'+len(g.cuts)))+string(rune('a'+k)))
 			}
 		}
 	}
+}
+
+// allOthers says whether a side has every daemon that the other one has not, and they are many.
+func (g *graph) allOthers(side, other []string) bool {
+	for i := range g.vertices {
+		if v := &g.vertices[i]; (v.Kind == "ks" || v.Kind == "gm") && !slices.Contains(side, v.Name) && !slices.Contains(other, v.Name) {
+			return false
+		}
+	}
+	return len(side) > len(other) && len(side) > 4
 }
 
 // ofGroups takes key servers and the members that registered with them.
@@ -187,9 +201,7 @@ func (Topology) Page(f *Frame) *Page {
 		title = "lab " + f.Fleet.Lab + ", scenario " + f.Fleet.State.Scenario
 	}
 	p := &Page{Head: append([]string{f.section("TOPOLOGY", f.Theme.Dim.Render(title))}, f.picture(g)...), Title: "NODES"}
-	if len(g.cuts) > 0 {
-		p.Head = append(p.Head, f.cutLines(g)...)
-	}
+	p.Head = append(p.Head, f.cutLines(g)...)
 	all := g.vertices
 	t := &widget.Table{Len: len(all), ID: func(i int) string { return all[i].Name }, More: func(i int) string { return strings.Join(all[i].Links, " ") }}
 	column := func(c widget.Column, cell func(v *vertex) widget.Cell) {
