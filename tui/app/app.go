@@ -30,6 +30,8 @@ type Options struct {
 	Write bool   // actions are allowed, if daemons take them
 	Mouse bool   // the mouse is caught from the start
 	Start string // the view that is shown first; empty: pulse
+
+	History []string // commands of earlier consoles, oldest first
 }
 
 // Model is the console.
@@ -96,6 +98,7 @@ func New(ctx context.Context, src Source, o Options) *Model {
 	m.keys = keyMap(m.views)
 	m.prompt.input = textinput.New()
 	m.prompt.input.CharLimit = 200
+	m.prompt.history = append([]string{}, o.History...)
 	start := m.views[0].Name()
 	if o.Start != "" {
 		start = o.Start
@@ -103,6 +106,9 @@ func New(ctx context.Context, src Source, o Options) *Model {
 	m.show(view.Place{View: start})
 	return m
 }
+
+// History is what was typed after the colon, in earlier consoles too.
+func (m *Model) History() []string { return m.prompt.history }
 
 // Init implements tea.Model.
 func (m *Model) Init() tea.Cmd { return tea.Batch(m.wait(), tick()) }

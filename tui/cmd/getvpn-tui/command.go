@@ -94,7 +94,7 @@ func command() *cobra.Command {
 	root.Flags().BoolVar(&o.write, "write", false, "allow actions from the screen; what daemons allow is said by their sockets")
 	root.Flags().BoolVar(&o.mouse, "mouse", false, "catch the mouse (m toggles it)")
 	root.Flags().StringVar(&o.view, "view", "", "the view to begin with: "+strings.Join(view.Names(), ", "))
-	root.Flags().IntVar(&o.fps, "fps", 30, "most often that the screen is drawn, in a second")
+	root.Flags().IntVar(&o.fps, "fps", 40, "most often that the screen is drawn, in a second")
 	root.AddCommand(showCommand(o))
 	for _, v := range action.Verbs() {
 		root.AddCommand(verbCommand(o, v))
@@ -132,7 +132,9 @@ func console(ctx context.Context, o *options) error {
 	if o.mouse {
 		screen = append(screen, tea.WithMouseCellMotion())
 	}
-	_, err = tea.NewProgram(app.New(ctx, src, app.Options{Theme: th, Write: o.write, Mouse: o.mouse, Start: o.view}), screen...).Run()
+	m := app.New(ctx, src, app.Options{Theme: th, Write: o.write, Mouse: o.mouse, Start: o.view, History: readHistory()})
+	_, err = tea.NewProgram(m, screen...).Run()
+	writeHistory(m.History())
 	cancel()
 	<-done
 	if err != nil && ctx.Err() == nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"path/filepath"
 	"strings"
@@ -99,5 +100,21 @@ func TestCompletion(t *testing.T) {
 	out, _ := runLine(t, "__complete", "--socket", serve(t), "remove-member", "blue", "172.16.3")
 	if !strings.HasPrefix(out, "172.16.3.2\n") {
 		t.Errorf("completes to %q", out)
+	}
+}
+
+// TestHistory: commands come back in the next console, the newest of them.
+func TestHistory(t *testing.T) {
+	t.Setenv("XDG_STATE_HOME", t.TempDir())
+	if got := readHistory(); got != nil {
+		t.Errorf("a history from nowhere: %q", got)
+	}
+	lines := []string{}
+	for i := range keepHistory + 5 {
+		lines = append(lines, fmt.Sprintf("node gm%d", i))
+	}
+	writeHistory(lines)
+	if got := readHistory(); len(got) != keepHistory || got[0] != "node gm5" || got[len(got)-1] != lines[len(lines)-1] {
+		t.Errorf("%d lines, from %q", len(got), got[0])
 	}
 }
