@@ -23,13 +23,18 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden screens")
 
+// TestMain sets the time zone of the screens before anything runs.
+func TestMain(m *testing.M) {
+	time.Local = time.UTC
+	os.Exit(m.Run())
+}
+
 type noSource struct{}
 
 func (noSource) Next(ctx context.Context) (*source.Fleet, bool) { <-ctx.Done(); return nil, false }
 
 func model(t *testing.T, w, h int) *Model {
 	t.Helper()
-	time.Local = time.UTC
 	th, err := theme.New("dark")
 	if err != nil {
 		t.Fatal(err)
