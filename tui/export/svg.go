@@ -22,9 +22,8 @@ const (
 
 // pen is how text is drawn: colours as #rrggbb, empty for the picture's own.
 type pen struct {
-	fg, bg        string
-	bold, faint   bool
-	reverse, line bool
+	fg, bg               string
+	bold, faint, reverse bool
 }
 
 // SVG draws lines with their styles. Each run of text has its place, so that the picture is the same with any font.

@@ -154,11 +154,3 @@ func dropped(s *control.Snapshot) (n uint64, top string) {
 	}
 	return n, top
 }
-
-// rate prints the newest value, or a dash while there is none.
-func rate(v []float64) string {
-	if len(v) == 0 {
-		return "-"
-	}
-	return widget.Count(v[len(v)-1])
-}
