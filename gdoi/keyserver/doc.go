@@ -131,5 +131,22 @@
 // KEKs that key custodies keep (Config.Custody, custody.go) go from one custody to the others with their records, wrapped
 // (moving.go).
 //
+// # Key custody
+//
+// With Config.Custody KEKs are in the custody that the process has, an HSM say, and a Group knows their names (custody.go). A
+// PUSH is encrypted there, a restarted key server finds the KEK by its name, and a record has no key but only copies that are
+// wrapped for the custodies of other key servers. GDOI puts the KEK in clear into a registration and into the PUSH that brings
+// a new one, so then the custody tells it: for one step, at the end of which it is wiped. While a message waits for its
+// signature the KEK is taken out of it.
+//
+//	registration   asked, authenticated ── reveal ──▶ Register, message 4, wiped
+//	rollover       the spare KEK becomes the newest, the next one is made; PUSH: reveal, sign, reveal, encrypt, sent
+//	removal        the spare KEK is revealed, and then all is done in one step as ever
+//
+// A KEK that members could not be told of yet takes the place of none: rekeys go under its predecessor, which lives on
+// (untold.go). When the custody is gone, keys go on until they end, nobody registers, operators are refused, and whatever was
+// due comes when it is back, with as much time to hear of it as is left. A KEK that the custody has lost is replaced, and
+// members register again, keeping their TEKs.
+//
 // A Group is not a machine.Machine but a part of one: node.KeyServer calls it. It belongs to one goroutine.
 package keyserver

@@ -26,7 +26,7 @@ import (
 //	bucket "group/NAME"   counters          counters
 //	                      policy            policyRecord
 //	                      tek/SPI           tekRecord
-//	                      kek/SPI           kekRecord
+//	                      kek/SPI           kekRecord; without the key if that is in the custody
 //	                      member/KEY        memberRecord
 //	                      removed/KEY       removalRecord
 //	                      lkh/HEIGHT/POS    nodeRecord

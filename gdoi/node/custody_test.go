@@ -645,3 +645,17 @@ func TestCustodyTellsNoKEKButSigns(t *testing.T) {
 	}
 	p.wantTidy()
 }
+
+func TestCustodyAnswersAfterTheEndAreWiped(t *testing.T) {
+	p := newCustodyParty(t, 1).registered()
+	p.gm[2] = p.member(gmAddr(2), rightPSK)
+	p.token.delay = time.Second
+	p.run(500 * time.Millisecond) // the KEK is being told
+	p.step(ksAddr, gdoi.CmdStop{ID: 1})
+	told := len(p.token.told)
+	p.run(3 * time.Second)
+	if len(p.token.told) == told {
+		t.Error("no answer came after the end")
+	}
+	p.wantNoValues()
+}

@@ -98,6 +98,9 @@ func (n *KeyServer) Deadline() (machine.Instant, bool) {
 // Step implements machine.Machine.
 func (n *KeyServer) Step(now machine.Now, ev machine.Event, out machine.Effects) machine.Effects {
 	if n.stopped {
+		if done, ok := ev.(machine.KeyDone); ok {
+			clear(done.Data) // it may be a KEK
+		}
 		return out
 	}
 	if !n.started {
