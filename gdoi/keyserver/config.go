@@ -143,6 +143,9 @@ func (c Config) withDefaults() Config {
 			c.SignForm = public.Scheme(machine.SignRSAPKCS1)
 		}
 	}
+	if c.SignBase == "" {
+		c.SignBase = c.SignKey
+	}
 	if c.SIDBits == 0 {
 		c.SIDBits = DefaultSIDBits
 	}

@@ -76,7 +76,7 @@ func (g *Group) switchSigner(now machine.Now, next *signKey, out machine.Effects
 	s.retiring = append(s.retiring, &signKey{key: g.cfg.SignKey, der: g.cfg.SignPublic})
 	out = append(out, g.note(gdoi.NoteSignKeyRotated, machine.Info, fmt.Sprintf("the key %s signs from now on, in the place of %s", next.key, g.cfg.SignKey)))
 	g.cfg.SignKey, g.cfg.SignPublic, g.public, g.digest = next.key, next.der, public, [32]byte{}
-	s.base, s.key, s.next, s.trustedAt = g.cfg.signBase(), next.key, nil, 0
+	s.base, s.key, s.next, s.trustedAt = g.cfg.SignBase, next.key, nil, 0
 	g.durable.signer = true
 	if c := g.cfg.Coop; c != nil {
 		mark(&g.durable.trust, c.ID, true)

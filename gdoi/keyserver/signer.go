@@ -103,14 +103,6 @@ func (g *Group) signerInfo() SignerInfo {
 	return i
 }
 
-// signBase is the name in the configuration.
-func (c *Config) signBase() string {
-	if c.SignBase != "" {
-		return c.SignBase
-	}
-	return c.SignKey
-}
-
 func (g *Group) signerRecord() machine.Record {
 	s := &g.signer
 	r := signerRecord{Base: s.base, Key: s.key}

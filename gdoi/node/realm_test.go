@@ -37,6 +37,7 @@ type realm struct {
 	told    []string
 	course  []string // what a random play did, which is in told too
 	results []gdoi.CommandResult
+	asked   []string // of key custodies: by whom, what, of which key
 	// excused are pairs that may be apart, because they were on different sides, until they can talk again.
 	excused map[[2]int]bool
 	wrong   []string
@@ -268,6 +269,9 @@ func (r *realm) do(from netip.AddrPort, out machine.Effects) {
 			r.do(from, s.n.Step(r.now, machine.Persisted{ID: e.ID}, nil))
 		case machine.Sign:
 			r.do(from, r.serverAt(from).n.Step(r.now, signRSA(custody(e.Key), e), nil))
+		case machine.KeyCall:
+			r.asked = append(r.asked, fmt.Sprintf("%d %d %s", r.serverAt(from).id, e.Op, e.Key))
+			r.do(from, r.serverAt(from).n.Step(r.now, machine.KeyDone{ID: e.ID}, nil))
 		default:
 			r.dataPlane(from, e)
 		}
