@@ -9,7 +9,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/getvpn/getvpn/daemon/config"
 	"github.com/getvpn/getvpn/daemon/control"
@@ -201,13 +203,20 @@ func TestNoCustodySection(t *testing.T) {
 func TestRunningDaemonIsAsked(t *testing.T) {
 	b := newBench(t, "custody: {backend: files}")
 	c := &control.Custody{
-		Backend: "pkcs11", URI: "pkcs11:token=ks1", Ready: true, KEKs: control.CustodyToken, Degraded: []string{},
+		Backend: "pkcs11", URI: "pkcs11:token=ks1", Ready: true, KEKs: control.CustodyToken, Degraded: []string{}, KeysAt: time.Unix(1, 0),
 		Keys: []control.CustodyKey{{Name: "state"}, {Name: "rekey-blue.2"}},
 	}
-	var rotated []string
+	var (
+		rotated []string
+		asked   atomic.Int32
+	)
 	srv := control.NewServer(control.Handlers{
 		Snapshot: func(context.Context) (*control.Snapshot, error) {
-			return &control.Snapshot{Name: "ks1", Custody: c}, nil
+			s := *c // the first answer has no keys yet
+			if asked.Add(1) == 1 {
+				s.Keys, s.KeysAt = nil, time.Time{}
+			}
+			return &control.Snapshot{Name: "ks1", Custody: &s}, nil
 		},
 		Rotate: func(_ context.Context, r control.RotateRequest) (string, error) {
 			if r.Group != "blue" {
@@ -229,7 +238,7 @@ func TestRunningDaemonIsAsked(t *testing.T) {
 		}
 		<-served
 	}()
-	out := b.wants(process.ExitOK, []string{"keks         in the token"}, "", "status")
+	out := b.wants(process.ExitOK, []string{"keks         in the token", "key          rekey-blue.2"}, "", "status")
 	if strings.Contains(out, "no daemon was asked") || strings.Contains(out, "missing") {
 		t.Errorf("the daemon's status:\n%s", out)
 	}

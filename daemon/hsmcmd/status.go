@@ -53,7 +53,7 @@ func (s Spec) status() *cobra.Command {
 
 func (t *Target) status(ctx context.Context, direct bool) (*Status, error) {
 	if !direct {
-		snap, err := client.New(t.Common.Control).Snapshot(ctx)
+		snap, err := t.listed(ctx)
 		if err == nil && snap.Custody == nil {
 			return nil, errors.New("the running daemon has no custody: it is of another version, or of another configuration; use --direct")
 		}
@@ -83,6 +83,23 @@ func (t *Target) status(ctx context.Context, direct bool) (*Status, error) {
 		st.Missing = append(st.Missing, k.Name)
 	}
 	return st, nil
+}
+
+// A daemon that has just started, or that nobody has asked for its keys, begins to list them when it is asked.
+const (
+	listPatience = 5 * time.Second
+	listPause    = 200 * time.Millisecond
+)
+
+// listed is a snapshot of the daemon with the list of its keys, if that can be had.
+func (t *Target) listed(ctx context.Context) (*control.Snapshot, error) {
+	c := client.New(t.Common.Control)
+	for end := time.Now().Add(listPatience); ; time.Sleep(listPause) {
+		s, err := c.Snapshot(ctx)
+		if err != nil || s.Custody == nil || !s.Custody.KeysAt.IsZero() || s.Custody.KeysProblem != "" || ctx.Err() != nil || time.Now().After(end) {
+			return s, err
+		}
+	}
 }
 
 // has tells whether a key, or one that has taken its place, is in the inventory.

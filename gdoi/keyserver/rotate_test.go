@@ -465,3 +465,22 @@ func TestRotateOnSecondarySurvivesRestart(t *testing.T) {
 		t.Errorf("after a restart in between: %+v", s)
 	}
 }
+
+// TestRotateAndAThirdTakesOver: who becomes primary in between has members trust both keys of the secondary, for a while.
+func TestRotateAndAThirdTakesOver(t *testing.T) {
+	all := newServers(t, 0, nil)
+	p, third := all[0], all[2]
+	old, next := der(t, curveKey(t, elliptic.P256())), der(t, curveKey(t, elliptic.P256()))
+	p.do(p.g.Trust(p.now, 2, old, nil))
+	p.do(p.g.Trust(p.now, 2, next, nil))
+	third.follow(p)
+	third.start(shared(t, 3)) // from what it has written
+	third.g.SetInStep(third.now, 2)
+	third.do(third.g.TakeOver(third.now, 2, nil))
+	if got := third.g.offer(third.now).Trusted; len(got) != 2 || !bytes.Equal(got[0], next) || !bytes.Equal(got[1], old) {
+		t.Fatalf("members are told to trust %d keys beside that of the signer", len(got))
+	}
+	if third.run(9 * 30 * time.Second); len(third.g.offer(third.now).Trusted) != 1 {
+		t.Error("the old key is trusted for ever")
+	}
+}
