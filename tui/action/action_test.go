@@ -31,7 +31,8 @@ func listening(t *testing.T, f *source.Fleet, asked *[]string) *source.Fleet {
 			RemoveMember: func(_ context.Context, r control.RemoveMemberRequest) (string, error) {
 				return note("remove " + r.Members[0])
 			},
-			Rekey: func(context.Context, control.RekeyRequest) (string, error) { return note("rekey") },
+			Rotate: func(context.Context, control.RotateRequest) (string, error) { return note("rotate") },
+			Rekey:  func(context.Context, control.RekeyRequest) (string, error) { return note("rekey") },
 		}, new(control.Journal))
 		done := make(chan error, 1)
 		go func() { done <- s.Serve(l) }()
@@ -45,6 +46,9 @@ func TestWhoIsAsked(t *testing.T) {
 	handover := func(to string) func(context.Context, *source.Fleet) (string, error) {
 		return func(ctx context.Context, f *source.Fleet) (string, error) { return Handover(ctx, f, "blue", to) }
 	}
+	rotate := func(at string) func(context.Context, *source.Fleet) (string, error) {
+		return func(ctx context.Context, f *source.Fleet) (string, error) { return Rotate(ctx, f, "blue", at) }
+	}
 	for _, row := range []struct {
 		name  string
 		fleet func() *source.Fleet
@@ -52,6 +56,9 @@ func TestWhoIsAsked(t *testing.T) {
 		asked string
 	}{
 		{"rekey", sourcetest.Coop, func(ctx context.Context, f *source.Fleet) (string, error) { return Rekey(ctx, f, "blue", false) }, "ks1 rekey"},
+		{"rotation", sourcetest.Coop, rotate(""), "ks1 rotate"},
+		{"rotation at a node", sourcetest.Coop, rotate("ks3"), "ks3 rotate"},
+		{"rotation at an address", sourcetest.Coop, rotate("172.16.101.1"), "ks2 rotate"},
 		{"handover to a node", sourcetest.Coop, handover("ks2"), "ks1 handover 2"},
 		{"handover to an address", sourcetest.Coop, handover("172.16.102.1"), "ks1 handover 3"},
 		{"handover to anybody", sourcetest.Coop, handover(""), "ks1 handover "},
@@ -73,6 +80,9 @@ func TestWhoIsAsked(t *testing.T) {
 	if text, err := Handover(t.Context(), listening(t, sourcetest.Coop(), &asked), "blue", "ks9"); err == nil || !strings.Contains(err.Error(), "name") ||
 		!strings.HasSuffix(err.Error(), ": ks1, ks2, ks3") || asked != nil {
 		t.Errorf("handover to nobody: %q, %v; asked %q", text, err, asked)
+	}
+	if text, err := Rotate(t.Context(), listening(t, sourcetest.Coop(), &asked), "blue", "gm1"); err == nil || !strings.Contains(err.Error(), "gm1 is no key server") || asked != nil {
+		t.Errorf("rotation at a member: %q, %v; asked %q", text, err, asked)
 	}
 	f := listening(t, sourcetest.Split(), &asked)
 	f.Nodes[0].Socket += "-gone"
