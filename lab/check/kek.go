@@ -19,7 +19,7 @@ type kek struct {
 	Group string  `yaml:"group"`
 	Do    actions `yaml:"do"`
 	// Rekey is the key server that an operator then asks for the rekey, of the KEK too where it is to be new, again as long as
-	// it says that it is too early. Empty: the rekey comes by itself.
+	// it says that it is too early; "primary" is whoever is that then. Empty: the rekey comes by itself.
 	Rekey   string        `yaml:"rekey"`
 	Is      string        `yaml:"is"`
 	By      string        `yaml:"by"`      // the key server that the rekey comes from; default: Rekey, or any
@@ -46,26 +46,44 @@ func (c *kek) Validate(s *scenario.Scenario) error {
 		}
 	}
 	for key, n := range map[string]string{"by": c.By, "rekey": c.Rekey} {
-		if n == "" {
+		if n == "" || key == "rekey" && n == control.RolePrimary {
 			continue
 		}
 		if err := hasDaemon(s, n); err != nil {
 			return fmt.Errorf("%s: %w", key, err)
 		}
 	}
-	c.By = cmp.Or(c.By, c.Rekey)
+	if c.Rekey != control.RolePrimary {
+		c.By = cmp.Or(c.By, c.Rekey)
+	}
 	return c.Do.validate(s)
 }
 
 // tooEarly is in what a key server says that refuses a rekey until an old TEK has ended, or the custody has made a KEK.
 const tooEarly = "try again"
 
+// primaryOf is the first key server that says that it is primary, or "".
+func primaryOf(ctx context.Context, env *Env, group string) string {
+	for _, n := range env.Scenario.Named(scenario.KindKeyServer) {
+		if g, err := env.ksGroup(ctx, n, group); err == nil && g.Role == control.RolePrimary {
+			return n
+		}
+	}
+	return ""
+}
+
 // command asks for the rekey.
 func (c *kek) command(ctx context.Context, env *Env) error {
 	if c.Rekey == "" {
 		return nil
 	}
-	ask := actions{fmt.Sprintf("operator %s rekey %s", c.Rekey, c.Group)}
+	node := c.Rekey
+	if node == control.RolePrimary {
+		if node = primaryOf(ctx, env, c.Group); node == "" {
+			return fmt.Errorf("no key server is primary of group %s", c.Group)
+		}
+	}
+	ask := actions{fmt.Sprintf("operator %s rekey %s", node, c.Group)}
 	if c.Is == kekNew {
 		ask[0] += " --kek"
 	}

@@ -100,6 +100,19 @@ func TestKEK(t *testing.T) {
 			t.Errorf("refused %q: %+v, asked %q", c.refuses, r, l.asked)
 		}
 	}
+	// Whoever is primary is asked; nobody may be.
+	for role, want := range map[string]string{control.RolePrimary: "ks2 rekey blue --kek", control.RoleSecondary: ""} {
+		now := says(t, map[string]*control.Snapshot{"gm1": before, "ks1": aKS(control.RoleSecondary, 2, true), "ks2": aKS(role, 2, true)})
+		l := &turning{now: now.Lab, then: says(t, map[string]*control.Snapshot{"gm1": after}).Lab}
+		check := kek{Group: "blue", Is: kekNew, Rekey: "primary", Members: []string{"gm1"}}
+		if err := check.Validate(s); err != nil || check.By != "" {
+			t.Fatalf("by %q, %v", check.By, err)
+		}
+		r := check.Run(context.Background(), &Env{Lab: l, Scenario: s, Log: t.Logf})
+		if len(r) != 1 || r[0].OK != (want != "") || strings.Join(l.asked, ",") != want {
+			t.Errorf("ks2 is %s: %+v, asked %q", role, r, l.asked)
+		}
+	}
 	for _, c := range []struct {
 		check kek
 		want  string
