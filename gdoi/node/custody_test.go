@@ -457,9 +457,9 @@ func TestCustodyCrashesAnywhere(t *testing.T) {
 	if n < 50 {
 		t.Fatalf("%d steps are no course", n)
 	}
-	stride := 2
+	stride := 5
 	if testing.Short() {
-		stride = 7
+		stride = 13
 	}
 	for at := 1; at <= min(n, 110) && !t.Failed(); at += stride {
 		course(at, at%2 == 0)

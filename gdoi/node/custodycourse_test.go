@@ -15,7 +15,7 @@ import (
 // TestCustodyRandomCourses: whatever a token does for a minute, and whoever dies, no member sends with a key that another one
 // lacks, no value stays, and in the end all is well. The seed is the whole course.
 func TestCustodyRandomCourses(t *testing.T) {
-	seeds := 24
+	seeds := 12
 	if testing.Short() {
 		seeds = 4
 	}
