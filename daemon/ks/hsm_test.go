@@ -1,20 +1,14 @@
 package ks_test
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/getvpn/getvpn/daemon/config"
 	"github.com/getvpn/getvpn/daemon/control"
-	"github.com/getvpn/getvpn/daemon/ks"
 	"github.com/getvpn/getvpn/esp/wire/wiretest"
-	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/hsm"
 	"github.com/getvpn/getvpn/hsm/hsmtest"
 	"github.com/getvpn/getvpn/hsm/pkcs11"
@@ -131,107 +125,6 @@ func TestCustodyRestart(t *testing.T) {
 	}
 }
 
-// TestTokenLost: a token that is pulled out stops new keys, and not the traffic; everything goes on when it is back.
-func TestTokenLost(t *testing.T) {
-	w := newWorld(t)
-	w.edit("lifetime: 64s", "lifetime: 640s", "lifetime: 32s", "lifetime: 320s")
-	s := w.inToken("")
-	w.startKS()
-	a, b := w.pair()
-	c := w.ksClient()
-	stop := stream(t, a, b)
-	s.Leave(t)
-	await(t, c, "the loss", func(x control.Watch) bool { return x.Event != nil && x.Event.Name == gdoi.NoteCustodyLost })
-	if _, err := c.Rekey(t.Context(), control.RekeyRequest{Group: "blue", KEK: true}); err == nil {
-		t.Error("a KEK rekey is promised without the token")
-	}
-	s.Return(t)
-	await(t, c, "the return", func(x control.Watch) bool { return x.Event != nil && x.Event.Name == gdoi.NoteCustodyBack })
-	w.rekeyAll(control.RekeyRequest{Group: "blue", KEK: true}, a, b)
-	if sent, lost := stop(); sent == 0 || lost != 0 {
-		t.Errorf("%d of %d packets lost", lost, sent)
-	}
-}
-
-// TestTokenFaults: what the configuration puts in is what a token does, while the key server runs; the token need not answer
-// for it to be taken out again.
-func TestTokenFaults(t *testing.T) {
-	w := newWorld(t)
-	w.edit("lifetime: 64s", "lifetime: 640s", "lifetime: 32s", "lifetime: 320s")
-	w.inToken("")
-	w.edit("control: ks.sock", "control: ks.sock\nfaults: {token-gone: false}")
-	w.startKS()
-	a, b := w.pair()
-	c := w.ksClient()
-	apply := func(was, is string) {
-		t.Helper()
-		w.edit(was, is)
-		if _, err := c.Apply(t.Context(), control.PlanRequest{}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	stop := stream(t, a, b)
-
-	apply("token-gone: false", "token-gone: true")
-	await(t, c, "the loss", func(x control.Watch) bool { return x.Event != nil && x.Event.Name == gdoi.NoteCustodyLost })
-	apply("token-gone: true", "token-delay: 10ms")
-	await(t, c, "the return", func(x control.Watch) bool { return x.Event != nil && x.Event.Name == gdoi.NoteCustodyBack })
-
-	from := time.Now()
-	conn, _ := wiretest.Pair(16, nil)
-	late := w.startGM("gm3", "127.0.1.3", "psk", conn)
-	await(t, late.client, "registration with a slow token", registered)
-	t.Logf("registered in %v of real time with 10 ms for each function of the token", time.Since(from))
-	w.rekeyAll(control.RekeyRequest{Group: "blue", KEK: true}, a, b, late)
-
-	// Full: the next KEK is there already, the one after it is not.
-	apply("token-delay: 10ms", "token-full: true")
-	next := control.RekeyRequest{Group: "blue", KEK: true}
-	w.rekeyAll(next, a, b, late)
-	if err := w.rekey(next); err == nil || !strings.Contains(err.Error(), "next KEK") {
-		t.Errorf("another KEK rekey with a full token: %v", err)
-	}
-	w.rekeyAll(control.RekeyRequest{Group: "blue"}, a, b, late)
-	apply("token-full: true", "token-full: false")
-	await(t, c, "a KEK again", func(control.Watch) bool { return w.rekey(next) == nil })
-	if sent, lost := stop(); sent == 0 || lost != 0 {
-		t.Errorf("%d of %d packets lost", lost, sent)
-	}
-}
-
-// TestTokenHangs: a token that takes a call and never answers counts as lost; nothing else waits for it, the end neither.
-func TestTokenHangs(t *testing.T) {
-	w := newWorld(t)
-	w.edit("lifetime: 64s", "lifetime: 640s", "lifetime: 32s", "lifetime: 320s")
-	w.inToken("  timeout: 500ms\n")
-	cmd := w.startKS()
-	a, b := w.pair()
-	c := w.ksClient()
-	stop := stream(t, a, b)
-	w.edit("control: ks.sock", "control: ks.sock\nfaults: {token-delay: 1m}")
-	if _, err := c.Apply(t.Context(), control.PlanRequest{}); err != nil {
-		t.Fatal(err)
-	}
-	await(t, c, "the loss", func(x control.Watch) bool { return x.Event != nil && x.Event.Name == gdoi.NoteCustodyLost })
-	from := time.Now()
-	if _, err := c.Snapshot(t.Context()); err != nil || time.Since(from) > time.Second {
-		t.Errorf("a snapshot after %v: %v", time.Since(from), err)
-	}
-	if sent, lost := stop(); sent == 0 || lost != 0 {
-		t.Errorf("%d of %d packets lost", lost, sent)
-	}
-	if _, err := c.Stop(t.Context()); err != nil {
-		t.Error(err)
-	}
-	done := make(chan error, 1)
-	go func() { done <- cmd.Wait() }()
-	select {
-	case <-done:
-	case <-time.After(patience):
-		t.Error("the key server does not end")
-	}
-}
-
 // rekey asks for a rekey until there is room for another TEK.
 func (w *world) rekey(r control.RekeyRequest) (err error) {
 	w.t.Helper()
@@ -326,97 +219,4 @@ func TestCustodyRemoval(t *testing.T) {
 			}
 		})
 	}
-}
-
-// TestOrphans: KEKs in the token that no record names are removed at the start, and nothing else is.
-func TestOrphans(t *testing.T) {
-	w := newWorld(t)
-	s := w.inToken("")
-	h, err := pkcs11.Open(t.Context(), pkcs11.Options{Token: s.URI("ks1"), AllowOAEPSHA1: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	kek := hsm.Spec{Kind: hsm.AES256, Use: hsm.Encrypt, Movable: true}
-	for _, name := range []string{"kek-00112233445566778899aabbccddeeff", "somebody's"} {
-		if err := h.Ensure(t.Context(), name, kek); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := h.Close(); err != nil {
-		t.Fatal(err)
-	}
-	w.startKS()
-	w.pair()
-	if h, err = pkcs11.Open(t.Context(), pkcs11.Options{Token: s.URI("ks1"), AllowOAEPSHA1: true}); err != nil {
-		t.Fatal(err)
-	}
-	defer h.Close()
-	keys, err := h.Inventory(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	living := 0
-	for _, k := range keys {
-		if strings.HasPrefix(k.Name, "kek-") {
-			living++
-			if k.Spec != kek {
-				t.Errorf("%+v", k)
-			}
-			continue
-		}
-		names = append(names, k.Name)
-	}
-	slices.Sort(names)
-	if fmt.Sprint(names) != "[rekey-blue somebody's state transport]" || living == 0 {
-		t.Errorf("the token has %q and %d KEKs", names, living)
-	}
-	if _, err := h.Public(t.Context(), "kek-00112233445566778899aabbccddeeff"); !errors.Is(err, hsm.ErrNoKey) {
-		t.Errorf("the orphan: %v", err)
-	}
-}
-
-// TestCustodyStartFailures: a start without what the state needs ends with an error that says what to do.
-func TestCustodyStartFailures(t *testing.T) {
-	w := newWorld(t)
-	s := w.inToken("")
-	start := func() error {
-		t.Helper()
-		c, err := config.LoadKS(w.path("ks.yml"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		d, err := ks.New(c, slog.New(slog.DiscardHandler), ks.Options{Clock: fast{w.epoch}})
-		if err == nil {
-			ctx, cancel := context.WithCancel(t.Context())
-			cancel()
-			err = d.Run(ctx, func() {})
-		}
-		return err
-	}
-	refused := func(want ...string) {
-		t.Helper()
-		err := start()
-		for _, text := range want {
-			if err == nil || !strings.Contains(err.Error(), text) {
-				t.Errorf("%v does not say %q", err, text)
-			}
-		}
-	}
-	s.Leave(t)
-	refused("pkcs11:token=ks1", "is it there")
-	s.Return(t)
-	if err := start(); err != nil {
-		t.Fatal(err)
-	}
-	w.edit("  allow-oaep-sha1: true\n", "")
-	refused("allow-oaep-sha1: true")
-	w.edit("custody:\n  module: "+s.Module+"\n  token: pkcs11:token=ks1\n  pin: {file: "+s.PINFile()+"}\n", "")
-	refused("no custody section", w.path("ks"))
-	w.edit("state: ks\n", "state: ks2\n")
-	if err := start(); err != nil {
-		t.Fatal(err)
-	}
-	w.edit("state: ks2\n", fmt.Sprintf("state: ks2\ncustody: {module: %s, token: pkcs11:token=ks1, pin: {file: %s}, allow-oaep-sha1: true}\n", s.Module, s.PINFile()))
-	refused("sealed by a key in a file", w.path("ks2"))
 }
