@@ -261,6 +261,8 @@ func TestCommands(t *testing.T) {
 		{"exec h9 -- ls", `no node "h9"`},
 		{"kill h1", "has no daemon"},
 		{"partition gm1", "exactly two sides"},
+		{"token lose gm1", "so it has no token"},
+		{"token eject gm1", "write lose or return"},
 		{"up basic --driver compose", "no driver"},
 		{"run nothing", ", basic, "},
 		{"run basic --only nothing", "no step"},
