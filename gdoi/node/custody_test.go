@@ -335,7 +335,7 @@ func TestCustodyFull(t *testing.T) {
 	p.step(ksAddr, gdoi.CmdRekey{Group: "blue", KEK: true, ID: 3})
 	p.wantResult(3, "custody")
 	p.command(gdoi.CmdRekey{Group: "blue", ID: 4}) // TEKs need none
-	p.after = nil // the walk would take long in a day of attempts
+	p.after = nil                                  // the walk would take long in a day of attempts
 	p.run(keyserver.DefaultKEKLifetime - 2*time.Minute)
 	steps := 0
 	p.after = func() { steps++ }
