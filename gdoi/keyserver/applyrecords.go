@@ -180,7 +180,7 @@ func (g *Group) takeRest(now machine.Now, in *received) {
 		g.durable.policy = true
 	}
 	for id, r := range in.replica.sids {
-		g.learnSIDs(now, id, r)
+		g.learnSIDs(now, id, r, true)
 	}
 	for id, der := range in.replica.trust {
 		mark(&g.replica.trust, id, der)

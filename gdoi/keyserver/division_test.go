@@ -166,6 +166,62 @@ func TestLostRecordsFollower(t *testing.T) {
 	}
 }
 
+// TestLostSenderIDsAfterAFreshBeginning: a key server gives sender ids of which nobody hears, loses its records, gives some
+// under keys of its own, and meets the others again: under their keys it gives none of before (simulator seed 1669).
+func TestLostSenderIDsAfterAFreshBeginning(t *testing.T) {
+	for _, bits := range []int{16, 24} {
+		for _, given := range []int{1, 40} { // since
+			all := newServers(t, 0, func(c *Config) { c.SIDBits = bits })
+			cfg := shared(t, 2)
+			cfg.SIDBits = bits
+			p, s := all[0], all[1]
+			s.follow(p)
+			s.report(p)
+			if _, err := s.register(testPeer(1), 1); err != nil {
+				t.Fatal(err)
+			}
+			s.report(p)
+			s.follow(p)
+			s.do(s.g.TakeOver(s.now, 2, nil)) // out of reach
+			for i := range byte(30) {
+				if _, err := s.register(testPeer(10+i), 1); err != nil {
+					t.Fatal(err)
+				}
+			}
+			before := s.g.sidNext
+			s.disk = map[string]machine.Record{}
+			s.run(time.Second)
+			p.run(time.Second)
+			s.shell.start(cfg)
+			s.do(s.g.TakeOver(s.now, 3, nil))
+			for i := range given {
+				if _, err := s.register(testPeer(100+byte(i)), 1); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s.do(s.g.StandDown(s.now, nil))
+			if _, out, err := p.g.Merge(p.now, 0, 2, s.g.Since(s.now, 0), nil); err != nil {
+				t.Fatal(err)
+			} else {
+				p.do(out)
+			}
+			s.has = 0
+			s.follow(p)
+			if s.g.sidNext < before {
+				t.Errorf("%d bits: it gave ids up to %d, lost its records, and goes on at %d", bits, before, s.g.sidNext)
+			}
+			s.report(p)
+			next := s.g.sidNext
+			s.follow(p)
+			s.has = 0
+			s.follow(p)
+			if s.g.sidNext != next {
+				t.Errorf("%d bits: the gap is left again: from %d to %d", bits, next, s.g.sidNext)
+			}
+		}
+	}
+}
+
 // TestLostRecordsOfFewSenderIDs: where ids are few, none are given until nobody has those of before.
 func TestLostRecordsOfFewSenderIDs(t *testing.T) {
 	few := func(c *Config) { c.SIDBits = 8 }

@@ -66,7 +66,7 @@ func (m *merger) numbers(now machine.Now, in *received) {
 	g := m.g
 	for id, r := range in.replica.sids {
 		before := g.replica.sids[id]
-		g.learnSIDs(now, id, r)
+		g.learnSIDs(now, id, r, false)
 		m.news = m.news || g.replica.sids[id] != before
 	}
 	g.epoch = max(g.epoch, in.epoch)

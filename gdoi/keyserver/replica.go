@@ -40,6 +40,8 @@ type replica struct {
 	// anew: this key server began without records, then. KEKs that are older may have been its own before.
 	anew   bool
 	anewAt machine.Instant
+	life   int64  // of our sender ids
+	heard  uint64 // ids of former lives that others have told of are below
 
 	// Sender ids, see division.go.
 	sids       map[coop.ID]sidRecord

@@ -63,7 +63,7 @@ func (g *Group) Adopt(now machine.Now, ahead time.Duration, from coop.ID, record
 	}
 	defer in.forget()
 	if r, ok := in.replica.sids[from]; ok {
-		g.learnSIDs(now, from, r)
+		g.learnSIDs(now, from, r, true)
 	}
 	for _, key := range in.dead {
 		if i, ok := g.members.search(strings.TrimPrefix(key, "member/")); ok && g.members.sorted[i].at == from {

@@ -19,6 +19,8 @@ type sidRecord struct {
 	// Served says that the key server has begun to give ids, Full that it was asked for more than it has.
 	Served bool `json:",omitempty"`
 	Full   bool `json:",omitempty"`
+	// Life names the time since the key server began without records; 0: nobody knows, or what is known is of several lives.
+	Life int64 `json:",omitempty"`
 	// Not before this time does the key server give any: it has lost its records.
 	Not time.Time `json:",omitzero"`
 }
@@ -42,7 +44,7 @@ func (g *Group) sidsOf(now machine.Now, id coop.ID) (sidRecord, bool) {
 		r, ok := g.replica.sids[id]
 		return r, ok
 	}
-	r := sidRecord{Next: g.sidNext, Gen: g.replica.generation, Served: g.replica.ownSIDs, Full: g.replica.full}
+	r := sidRecord{Next: g.sidNext, Gen: g.replica.generation, Served: g.replica.ownSIDs, Full: g.replica.full, Life: g.replica.life}
 	if g.replica.notBefore > now.Mono {
 		r.Not = now.WallAt(g.replica.notBefore)
 	}
@@ -63,7 +65,7 @@ func (g *Group) restoreSIDs(now machine.Now, name string, b []byte) error {
 	}
 	mark(&g.replica.sids, id, r)
 	if c := g.cfg.Coop; c != nil && c.ID == id {
-		g.replica.ownSIDs, g.replica.full = true, r.Full
+		g.replica.ownSIDs, g.replica.full, g.replica.life = true, r.Full, r.Life
 		g.replica.sidSafe = max(g.cfg.SIDFirst, r.Next)
 		g.sidNext, g.replica.generation = max(g.cfg.SIDFirst, r.Next), r.Gen
 		g.replica.notBefore = 0
@@ -93,31 +95,46 @@ func (g *Group) putSIDs(id coop.ID, r sidRecord) {
 }
 
 // learnSIDs takes what another key server knows of ids that were given: of its own, or of ours. Within a generation they
-// only go up; those of an older one are void with its keys.
-func (g *Group) learnSIDs(now machine.Now, id coop.ID, r sidRecord) {
-	own := id == g.cfg.Coop.ID
-	if own && !g.replica.ownSIDs {
-		g.leaveGap(now, r)
-		return
-	}
+// only go up; those of an older one are void with its keys. first says that who gives the ids has heard of all that is known
+// here: its life counts, where several are told of.
+func (g *Group) learnSIDs(now machine.Now, id coop.ID, r sidRecord, first bool) {
 	have, ok := g.sidsOf(now, id)
 	r.Not = time.Time{} // it is for the one who waits
 	switch {
+	case id == g.cfg.Coop.ID && !g.replica.ownSIDs:
+		g.leaveGap(now, r)
+		return
 	case ok && r.Gen < have.Gen:
+		return
+	case id == g.cfg.Coop.ID && r.Served && r.Life != have.Life && r.Next >= g.replica.heard:
+		// We began without records and made keys of our own before we heard of this.
+		g.replica.heard = r.Next + 1
+		if r.Gen == have.Gen {
+			r.Full = r.Full || have.Full
+			g.leaveGap(now, r, have.Next)
+		} else {
+			g.leaveGap(now, r)
+		}
 		return
 	case ok && r.Gen == have.Gen:
 		r.Next, r.Full = max(r.Next, have.Next), r.Full || have.Full
 	}
 	r.Served = r.Served || have.Served
+	switch {
+	case id == g.cfg.Coop.ID:
+		r.Life = have.Life
+	case ok && !first && r.Life != have.Life:
+		r.Life = 0
+	}
 	if have.Not = r.Not; !ok || r != have {
 		g.putSIDs(id, r)
 	}
 }
 
-// leaveGap begins to count without records. r is what another key server knows of us. If it knows nothing, we have given
-// none, because nobody registers members before somebody else knows of his record; but he who knew may be gone too, and
-// so the gap is random in part, and where ids are plenty they begin anywhere.
-func (g *Group) leaveGap(now machine.Now, r sidRecord) {
+// leaveGap begins to count without records. r is what another key server knows of us, own what we have given since. If it
+// knows nothing, we have given none, because nobody registers members before somebody else knows of his record; but he who
+// knew may be gone too, and so the gap is random in part, and where ids are plenty they begin anywhere.
+func (g *Group) leaveGap(now machine.Now, r sidRecord, own ...uint64) {
 	switch {
 	case r.Served && g.cfg.SIDBits >= gapBits:
 		gap := g.cfg.SIDCount / gapPart
@@ -127,7 +144,10 @@ func (g *Group) leaveGap(now machine.Now, r sidRecord) {
 	case g.cfg.SIDBits >= plentyBits:
 		r.Next = max(r.Next, g.cfg.SIDFirst+uint64(g.env.Uint32())%(g.cfg.SIDCount/4+1))
 	}
-	r.Not, r.Served = time.Time{}, true
+	for _, next := range own {
+		r.Next = max(r.Next, next)
+	}
+	r.Not, r.Served, r.Life = time.Time{}, true, g.replica.life
 	g.putSIDs(g.cfg.Coop.ID, r)
 	if g.replica.standby {
 		g.replica.reported++
@@ -175,8 +195,11 @@ func (g *Group) renumber() {
 		gen = max(gen, r.Gen)
 	}
 	for _, id := range g.cfg.Coop.IDs {
-		served := id == g.cfg.Coop.ID || g.replica.sids[id].Served
-		g.putSIDs(id, sidRecord{Next: g.cfg.space.of(id).first, Gen: gen + 1, Served: served})
+		r := g.replica.sids[id]
+		if id == g.cfg.Coop.ID {
+			r.Served, r.Life = true, g.replica.life
+		}
+		g.putSIDs(id, sidRecord{Next: g.cfg.space.of(id).first, Gen: gen + 1, Served: r.Served, Life: r.Life})
 	}
 	g.replica.notBefore = 0
 }

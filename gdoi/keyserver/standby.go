@@ -69,7 +69,7 @@ func (g *Group) startStandby(now machine.Now, found bool, out machine.Effects) m
 	if found {
 		text = fmt.Sprintf("started with stored keys, %d members; it waits for the other key servers", g.members.len())
 	} else {
-		g.replica.anew, g.replica.anewAt = true, now.Mono
+		g.replica.anew, g.replica.anewAt, g.replica.life = true, now.Mono, now.Wall.UnixNano()
 	}
 	out = append(out, g.note(gdoi.NoteKSStarted, machine.Info, text))
 	// Others may have keys that this disk does not: they are told while they are being written.
