@@ -167,7 +167,7 @@ func TestLostRecordsFollower(t *testing.T) {
 }
 
 // TestLostSenderIDsAfterAFreshBeginning: a key server gives sender ids of which nobody hears, loses its records, gives some
-// under keys of its own, and meets the others again: under their keys it gives none of before (simulator seed 1669).
+// under keys of its own, and meets the others again: under their keys it gives none of before (simulator seeds 1669, 2174).
 func TestLostSenderIDsAfterAFreshBeginning(t *testing.T) {
 	for _, bits := range []int{16, 24} {
 		for _, given := range []int{1, 40} { // since
