@@ -200,7 +200,7 @@ func TestCustodyRemoval(t *testing.T) {
 			}
 			was := s.GM.Groups[0].KEK.SPI
 			stop := stream(t, a, b)
-			if _, err := c.RemoveMember(t.Context(), control.RemoveMemberRequest{Group: "blue", Members: []string{"127.0.1.3"}, Now: true}); err != nil {
+			if _, err := c.RemoveMember(t.Context(), control.RemoveMemberRequest{Group: "blue", Members: []string{"127.0.1.3"}}); err != nil {
 				t.Fatal(err)
 			}
 			for _, m := range []*gateway{a, b} {
