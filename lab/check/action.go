@@ -130,7 +130,7 @@ func parseToken(s *scenario.Scenario, w []string) (act, error) {
 		return nil, err
 	}
 	if !s.HasHSM(w[1]) {
-		return nil, fmt.Errorf("node %s has no hsm:", w[1])
+		return nil, fmt.Errorf("node %s has no hsm section", w[1])
 	}
 	return func(_ context.Context, l Lab) (string, error) {
 		if w[0] == "lose" {

@@ -31,7 +31,7 @@ func (c *remainsOf) Validate(s *scenario.Scenario) error {
 			return err
 		}
 		if !s.HasHSM(n) {
-			return fmt.Errorf("node %s has no hsm:", n)
+			return fmt.Errorf("node %s has no hsm section", n)
 		}
 	}
 	if !slices.Contains(s.Secrets, c.Known) {
