@@ -11,7 +11,7 @@ import (
 	"github.com/getvpn/getvpn/hsm"
 )
 
-// kekPrefix begins the names of KEKs in a custody, and of nothing else there.
+// kekPrefix begins the names of KEKs in a custody.
 const kekPrefix = "kek-"
 
 // orphans lists the KEKs of a custody that are not in use: a crash came between the key and its record. A token belongs to
@@ -27,7 +27,8 @@ func orphans(ctx context.Context, h hsm.Informer, used func(context.Context) ([]
 	}
 	var out []string
 	for _, k := range keys {
-		if strings.HasPrefix(k.Name, kekPrefix) && !slices.Contains(names, k.Name) {
+		// An operator may have named a signature key so.
+		if strings.HasPrefix(k.Name, kekPrefix) && k.Spec.Use == hsm.Encrypt && !slices.Contains(names, k.Name) {
 			out = append(out, k.Name)
 		}
 	}

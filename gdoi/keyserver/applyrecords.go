@@ -85,7 +85,7 @@ func (g *Group) takeTEKs(in *received) (news bool) {
 // takeKEKs does the same.
 func (g *Group) takeKEKs(now machine.Now, in *received) (news bool) {
 	for _, k := range in.keks {
-		k.floor = g.floorOf(now, k, in.Group)
+		k.floor = g.floorOf(now, k)
 		if i := slices.IndexFunc(g.keks, func(o *kek) bool { return o.spi == k.spi }); i >= 0 {
 			old := g.keks[i]
 			k.seq, k.floor = max(k.seq, old.seq), old.floor

@@ -93,12 +93,12 @@ func (g *Group) openWindow(k *kek) {
 	g.durable.kek(k)
 }
 
-// floorOf is the window from which this key server has used none under a KEK that it hears of from another one. It is 0
-// where that cannot be otherwise: the KEK is not older than our records, or there were none before. Windows are used one
-// after the other in a KEK's life, and never so many as there are: so what is left out follows from the time, and a key
-// server that loses its records once more goes on above all that it has used since the first loss, too.
-func (g *Group) floorOf(now machine.Now, k *kek, theirs *Group) uint32 {
-	if !g.replica.anew || k.created > g.replica.anewAt || !theirs.replica.sids[g.cfg.Coop.ID].Served {
+// floorOf is the window from which this key server has used none under a KEK that it hears of from another one: 0, unless
+// the KEK is older than our records. Windows are used one after the other in a KEK's life, and never so many as there are:
+// so what is left out follows from the time, and a key server that loses its records once more goes on above all that it
+// has used since the first loss, too.
+func (g *Group) floorOf(now machine.Now, k *kek) uint32 {
+	if !g.replica.anew || k.created > g.replica.anewAt {
 		return 0
 	}
 	const gap = (lastWindow + 1) / gapPart

@@ -100,6 +100,8 @@ func TestLostRecordsOutOfReach(t *testing.T) {
 	s.do(s.g.TakeOver(s.now, 2, nil)) // out of reach
 	used := s.g.keks[0].seq
 	s.disk = map[string]machine.Record{}
+	s.run(time.Minute)
+	p.run(time.Minute)
 	s.shell.start(shared(t, 2))
 	s.do(s.g.TakeOver(s.now, 3, nil))
 	_, out, err := s.g.Merge(s.now, p.skew-s.skew, 1, p.g.Since(p.now, 0), nil)
@@ -126,6 +128,8 @@ func TestLostRecordsFollower(t *testing.T) {
 	s.do(s.g.TakeOver(s.now, 2, nil)) // out of reach
 	used := s.g.keks[0].seq
 	s.disk = map[string]machine.Record{}
+	s.run(time.Minute)
+	p.run(time.Minute)
 	s.shell.start(shared(t, 2))
 	s.do(s.g.TakeOver(s.now, 3, nil))
 	s.do(s.g.StandDown(s.now, nil))

@@ -32,12 +32,10 @@ func (m *merger) takeKEKs(now machine.Now) (dead []*kek) {
 			// Whoever must not have it is shut out by an exclusion.
 		default:
 			c := m.copyKEK(now, k, e)
-			if ours != nil {
-				c.seq = max(c.seq, ours.seq)
-			}
 			// It may have been ours too, before we lost our records, and they need not know how far we were.
-			if ours == nil && !gone {
-				c.floor = g.floorOf(now, k, m.in)
+			c.floor = g.floorOf(now, k)
+			if ours != nil {
+				c.seq, c.floor = max(c.seq, ours.seq), ours.floor
 			}
 			m.ownWindow(c)
 			if m.theirKEKs {

@@ -106,7 +106,7 @@ func (g *Group) learnSIDs(now machine.Now, id coop.ID, r sidRecord, first bool) 
 		return
 	case ok && r.Gen < have.Gen:
 		return
-	case id == g.cfg.Coop.ID && r.Served && r.Life != have.Life && r.Next >= g.replica.heard:
+	case id == g.cfg.Coop.ID && r.Served && r.Life != have.Life && (r.Gen > have.Gen || r.Next >= g.replica.heard):
 		// We began without records and made keys of our own before we heard of this.
 		g.replica.heard = r.Next + 1
 		if r.Gen == have.Gen {

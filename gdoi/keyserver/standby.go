@@ -68,8 +68,12 @@ func (g *Group) startStandby(now machine.Now, found bool, out machine.Effects) m
 	text := "started without state; it waits for the other key servers"
 	if found {
 		text = fmt.Sprintf("started with stored keys, %d members; it waits for the other key servers", g.members.len())
-	} else {
-		g.replica.anew, g.replica.anewAt, g.replica.life = true, now.Mono, now.Wall.UnixNano()
+	}
+	if !g.replica.ownSIDs {
+		g.replica.life = now.Wall.UnixNano()
+		if !g.replica.anew { // an earlier start may have written so much already
+			g.replica.anew, g.replica.anewAt = true, now.Mono
+		}
 	}
 	out = append(out, g.note(gdoi.NoteKSStarted, machine.Info, text))
 	// Others may have keys that this disk does not: they are told while they are being written.
