@@ -7,6 +7,7 @@ const (
 	NoteGMExpired       = "gm-expired"          // KS: a member did not come back in time
 	NoteGMCleared       = "gm-cleared"          // KS: an operator took a member off the list
 	NoteGMRemoved       = "gm-removed"          // KS: a member was removed from the group; it is refused from now on
+	NoteGMRemovalWaits  = "gm-removal-waits"    // KS: one is to be removed, when the key custody gives out a KEK for that
 	NoteGMReadmitted    = "gm-readmitted"       // KS: a removed one may register again
 	NoteGMLeft          = "gm-left"             // KS: a member has stopped in order; it gets no rekeys
 	NoteStopped         = "stopped"             // GM: it has stopped in order and forgotten its keys

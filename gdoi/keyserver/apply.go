@@ -3,6 +3,7 @@ package keyserver
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -111,6 +112,26 @@ func (in *received) takeSIDs(theirs machine.Now, name string, b []byte) error {
 	return nil
 }
 
+// downgrade refuses a KEK in clear that would come after those in the custody. One of before, from a time when the group had no
+// custody, ends by itself.
+func (g *Group) downgrade(in *received) error {
+	if !g.cfg.Custody || !slices.ContainsFunc(g.keks, func(k *kek) bool { return k.name != "" }) {
+		return nil
+	}
+	var newest machine.Instant
+	for _, k := range slices.Concat(g.keks, in.keks) {
+		if k.name != "" {
+			newest = max(newest, k.created)
+		}
+	}
+	for _, k := range in.keks {
+		if k.name == "" && k.created > newest && g.kekWith(k.spi) == nil {
+			return fmt.Errorf("group %s: KEK %v from another key server is in clear, and comes after KEKs in the key custody here: have that key server keep KEKs in its key custody too", g.cfg.Name, k.spi)
+		}
+	}
+	return nil
+}
+
 // Apply takes changes of the primary into a standby group; full replaces all that it has. ahead is the sender's wall
 // clock minus ours, and moves the times in the records. The PersistID is that of the write. Nothing changes after an error.
 func (g *Group) Apply(now machine.Now, ahead time.Duration, records []machine.Record, full bool, out machine.Effects) (machine.Effects, machine.PersistID, error) {
@@ -119,6 +140,10 @@ func (g *Group) Apply(now machine.Now, ahead time.Duration, records []machine.Re
 	}
 	in, err := g.parse(now, ahead, records)
 	if err != nil {
+		return out, 0, err
+	}
+	if err := g.downgrade(in); err != nil {
+		in.forget()
 		return out, 0, err
 	}
 	if full {

@@ -81,7 +81,7 @@ func (g *Group) newCampaign() *campaign {
 func (g *Group) campaignFor(members []*member) *campaign {
 	c := &campaign{byAddr: map[netip.Addr][]*asked{}, parted: !g.whole()}
 	for _, m := range members {
-		if m.left {
+		if m.left || g.shunned(m) {
 			continue
 		}
 		a := &asked{m: m, to: m.peer.Addr}

@@ -31,9 +31,10 @@ type custody struct {
 	// owed: a new KEK is wanted as soon as there is a spare one. lost: since the custody has lost all that there were.
 	owed, lost bool
 	// excluding are those to be excluded as soon as there is a spare KEK; recut: one is wanted for that, whether or not there
-	// is still anybody. asked: its value is being asked for.
+	// is still anybody, since recutAt. asked: its value is being asked for.
 	excluding    []*member
 	recut, asked bool
+	recutAt      machine.Instant
 	// dying are KEKs that have ended here, and are still needed, or are still named by records.
 	dying []dyingKEK
 	// failing: it did not do what it was asked last.
@@ -61,6 +62,7 @@ func (g *Group) CustodyState(now machine.Now, ev machine.CustodyState, out machi
 	if ev.Problem != "" || was == "" || !g.started {
 		return out
 	}
+	g.custody.again.Stop()
 	for _, c := range slices.Clone(g.custody.calls) {
 		if c.op == 0 {
 			out = g.ask(now, c, out)

@@ -214,7 +214,18 @@ func (g *Group) destinations(k *kek) []netip.AddrPort {
 	if k.untold {
 		return g.holders(k)
 	}
-	return g.members.addresses()
+	return g.receivers()
+}
+
+// receivers is where rekeys go.
+func (g *Group) receivers() []netip.AddrPort {
+	out := make([]netip.AddrPort, 0, len(g.members.sorted))
+	for _, m := range g.members.sorted {
+		if !m.left && !g.shunned(m) {
+			out = append(out, m.peer.Addr)
+		}
+	}
+	return out
 }
 
 // cancel ends deliveries that were overtaken.

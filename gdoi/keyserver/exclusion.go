@@ -43,7 +43,7 @@ func arraysLen(arrays []isakmp.LKHUpdate) (n int) {
 func (g *Group) split() (told, again []netip.AddrPort) {
 	for _, m := range g.members.sorted {
 		switch {
-		case m.left:
+		case m.left, g.shunned(m):
 		case m.slot != noSlot && len(g.exclusion.arrays) > 0:
 			told = append(told, m.peer.Addr)
 		default:

@@ -145,7 +145,7 @@ func (g *Group) resume(now machine.Now, out machine.Effects) machine.Effects {
 	var gone []*member
 	for _, m := range g.members.sorted {
 		if !g.cfg.Authorise.Allows(m.peer.policyPeer()) || g.cfg.Custody && g.removalOf(m.key) != nil {
-			n := g.note(gdoi.NoteNotAuthorised, machine.Warning, fmt.Sprintf("%s is no longer authorised and is removed", m.peer.Identity))
+			n := g.note(gdoi.NoteNotAuthorised, machine.Warning, fmt.Sprintf("%s is no longer authorised and must leave the group", m.peer.Identity))
 			n.Peer, n.Reason = m.peer.Addr.String(), "not-authorised"
 			gone, out = append(gone, m), append(out, n)
 		}
@@ -294,6 +294,9 @@ func (g *Group) problems() []string {
 		p = append(p, text)
 	}
 	if text := g.custodyProblem(); text != "" {
+		p = append(p, text)
+	}
+	if text := g.recutProblem(); text != "" {
 		p = append(p, text)
 	}
 	for _, d := range g.deliveries {

@@ -212,7 +212,7 @@ func (s *shell) register(p Peer, sids int) ([]gdoi.SID, error) {
 			given = o.SIDs
 		}
 		return out
-	}, nil))
+	}, nil, nil))
 	return given, err
 }
 

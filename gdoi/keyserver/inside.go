@@ -162,7 +162,7 @@ func (g *Group) encrypt(now machine.Now, d *delivery, out machine.Effects) machi
 	}
 	return g.withKEK(now, brings, func(now machine.Now, err error, out machine.Effects) machine.Effects {
 		switch {
-		case !slices.Contains(g.deliveries, d) || !d.signed || d.encrypt != nil:
+		case !slices.Contains(g.deliveries, d) || !d.signed || d.encrypt != nil || d.datagram != nil:
 			return out
 		case err != nil:
 			return g.revealFailed(now, d, err, out)

@@ -82,7 +82,7 @@ func (l *memberList) remove(m *member) {
 	}
 }
 
-// addresses is where rekeys go.
+// addresses are those of all who have not left.
 func (l *memberList) addresses() []netip.AddrPort {
 	out := make([]netip.AddrPort, 0, len(l.sorted))
 	for _, m := range l.sorted {

@@ -43,7 +43,7 @@ func (g *Group) rekeyUnder(now machine.Now, under []*kek, r rekeying, gone []gdo
 		under = g.keks[len(g.keks)-1:]
 		under[0].active, g.custody.lost = now.Mono, false
 	}
-	if len(under) == 0 || len(g.members.addresses()) == 0 {
+	if len(under) == 0 || len(g.receivers()) == 0 {
 		out, _ = g.persist(now, out)
 		return out
 	}
@@ -176,6 +176,7 @@ func (g *Group) reset(now machine.Now, out machine.Effects) machine.Effects {
 	}
 	g.resets++
 	g.endExclusion()
+	g.endWaiting()
 	out = append(out, g.note(gdoi.NoteGroupReset, machine.Warning, "all keys are withdrawn; all members must register again"))
 	g.cancel(func(*delivery) bool { return true })
 	// What withdraws the keys must not leave before their successors are durable.

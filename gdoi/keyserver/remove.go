@@ -70,19 +70,25 @@ func (g *Group) Exclude(now machine.Now, peers []Peer, out machine.Effects) mach
 		return out // the primary does it
 	}
 	var gone []*member
+	may := g.mayExclude() // else it is said when it has happened
 	for _, p := range peers {
 		if i, ok := g.members.search(p.key()); ok {
-			m := g.members.sorted[i]
-			gone = append(gone, m)
-			n := g.note(gdoi.NoteGMRemoved, machine.Warning, fmt.Sprintf("%s was removed from the group", p.Identity))
-			n.Peer = p.Addr.String()
-			out = append(out, n)
+			gone = append(gone, g.members.sorted[i])
+			if may {
+				out = append(out, g.removedNote(p))
+			}
 		}
 	}
 	if len(gone) > 0 {
 		_, out = g.exclude(now, gone, false, out)
 	}
 	return out
+}
+
+func (g *Group) removedNote(p Peer) machine.Note {
+	n := g.note(gdoi.NoteGMRemoved, machine.Warning, fmt.Sprintf("%s was removed from the group", p.Identity))
+	n.Peer = p.Addr.String()
+	return n
 }
 
 // room says whether a rollover can begin.
@@ -104,9 +110,10 @@ func (g *Group) exclude(now machine.Now, gone []*member, atOnce bool, out machin
 	return g.excludeNow(now, gone, atOnce, out)
 }
 
-// excludeNow does it in this step. If the value of the new KEK is not in the process, nobody is told how to derive it: all
+// excludeNow does it in this step, with those who have waited for it. If the value of the new KEK is not in the process, nobody is told how to derive it: all
 // members register again, and get new places in the key tree.
 func (g *Group) excludeNow(now machine.Now, gone []*member, atOnce bool, out machine.Effects) (string, machine.Effects) {
+	gone, out = g.withWaiting(gone, out)
 	var slots []lkh.Slot
 	for _, m := range gone {
 		if m.slot != noSlot {
@@ -215,6 +222,7 @@ func (g *Group) ClearAll(now machine.Now, atOnce bool, out machine.Effects) (str
 		return "", out, err
 	}
 	out = append(out, g.note(gdoi.NoteGMCleared, machine.Info, fmt.Sprintf("all %d members were cleared; they register again and keep their keys meanwhile", n)))
+	g.endWaiting()
 	id, c := g.durable.reserve(g.env), g.newCampaign()
 	for _, k := range g.announceUnder(now) {
 		g.nextSeq(k)

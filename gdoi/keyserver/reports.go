@@ -138,7 +138,7 @@ func (g *Group) refused(p Peer) bool {
 // they were not on the list when these were announced. While somebody is being excluded they register again by themselves.
 func (g *Group) tellLate(now machine.Now, late []*member, out machine.Effects) machine.Effects {
 	late = slices.DeleteFunc(late, func(m *member) bool {
-		return m.left || m.epoch >= g.epoch || g.members.byAddr[m.peer.Addr] != m
+		return m.left || g.shunned(m) || m.epoch >= g.epoch || g.members.byAddr[m.peer.Addr] != m
 	})
 	if len(late) == 0 || g.exclusion != nil {
 		return out

@@ -17,7 +17,7 @@ import (
 // sign that they have missed something.
 func (g *Group) holders(k *kek) (out []netip.AddrPort) {
 	for _, m := range g.members.sorted {
-		if !m.left && m.registered >= k.created {
+		if !m.left && m.registered >= k.created && !g.shunned(m) {
 			out = append(out, m.peer.Addr)
 		}
 	}
@@ -95,5 +95,5 @@ func (g *Group) retell(now machine.Now, out machine.Effects) machine.Effects {
 			return out
 		}
 		return g.rekey(now, rekeying{}, out)
-	}, out)
+	}, nil, out)
 }

@@ -13,34 +13,60 @@ type kekJob func(now machine.Now, err error, out machine.Effects) machine.Effect
 // window is one question for the value of a KEK, for all that wait for it.
 type window struct {
 	name string
-	jobs []kekJob
+	jobs []parked
+	// sweepAt is with how many jobs those are looked for whose time is over.
+	sweepAt int
+}
+
+// parked is a job that waits. ended says that nobody wants it any more; nil: somebody does.
+type parked struct {
+	run   kekJob
+	ended func() bool
+}
+
+// minSweep is with how many jobs a window looks for those whose time is over first. A member may begin exchanges as fast as it
+// likes, and each gives way to those after it.
+const minSweep = 64
+
+// park adds a job.
+func (w *window) park(p parked) {
+	if len(w.jobs) >= max(w.sweepAt, minSweep) {
+		w.jobs = slices.DeleteFunc(w.jobs, func(o parked) bool { return o.ended != nil && o.ended() })
+		w.sweepAt = 2 * len(w.jobs)
+	}
+	w.jobs = append(w.jobs, p)
 }
 
 // open says whether the value of the KEK is in the process, in this step.
 func (k *kek) open() bool { return k.key.Len() > 0 }
 
 // WithKEK runs the job with the value of the newest KEK in the process: at once, or in the step in which the custody has
-// told it. A registration's last answer is such a job. The error wraps ErrCustody.
-func (g *Group) WithKEK(now machine.Now, job func(now machine.Now, err error, out machine.Effects) machine.Effects, out machine.Effects) machine.Effects {
+// told it. A registration's last answer is such a job. The error wraps ErrCustody. A job that waits may be forgotten once
+// ended says so; nil: never.
+func (g *Group) WithKEK(now machine.Now, job func(now machine.Now, err error, out machine.Effects) machine.Effects, ended func() bool, out machine.Effects) machine.Effects {
 	n := len(g.keks)
 	if n == 0 {
 		return job(now, nil, out) // there is nothing to wait for
 	}
-	return g.withKEK(now, g.keks[n-1], job, out)
+	return g.withKEKUntil(now, g.keks[n-1], parked{job, ended}, out)
 }
 
 func (g *Group) withKEK(now machine.Now, k *kek, job kekJob, out machine.Effects) machine.Effects {
+	return g.withKEKUntil(now, k, parked{run: job}, out)
+}
+
+func (g *Group) withKEKUntil(now machine.Now, k *kek, p parked, out machine.Effects) machine.Effects {
 	if k.open() {
-		return job(now, nil, out)
+		return p.run(now, nil, out)
 	}
-	if p := g.custody.problem; p != "" {
-		return job(now, fmt.Errorf("%w is gone: %s", ErrCustody, p), out)
+	if why := g.custody.problem; why != "" {
+		return p.run(now, fmt.Errorf("%w is gone: %s", ErrCustody, why), out)
 	}
 	if i := slices.IndexFunc(g.custody.windows, func(w *window) bool { return w.name == k.name }); i >= 0 {
-		g.custody.windows[i].jobs = append(g.custody.windows[i].jobs, job)
+		g.custody.windows[i].park(p)
 		return out
 	}
-	w := &window{k.name, []kekJob{job}}
+	w := &window{name: k.name, jobs: []parked{p}}
 	g.custody.windows = append(g.custody.windows, w)
 	return g.call(now, &keyCall{
 		ask: machine.KeyCall{Op: machine.KeyReveal, Key: k.name},
@@ -73,7 +99,7 @@ func (g *Group) openWindowFor(now machine.Now, w *window, data []byte, out machi
 func (g *Group) closeWindow(now machine.Now, w *window, err error, out machine.Effects) machine.Effects {
 	g.custody.windows = slices.DeleteFunc(g.custody.windows, func(o *window) bool { return o == w })
 	for _, job := range w.jobs {
-		out = job(now, err, out)
+		out = job.run(now, err, out)
 	}
 	return out
 }

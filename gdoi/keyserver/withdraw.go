@@ -19,6 +19,7 @@ func (g *Group) Withdraw(now machine.Now, out machine.Effects) machine.Effects {
 	n := len(g.members.addresses())
 	out = append(out, g.note(gdoi.NoteGroupRemoved, machine.Warning, fmt.Sprintf("the group is removed; %d members are told that its keys are void", n)))
 	g.endExclusion()
+	g.endWaiting()
 	g.cancel(func(*delivery) bool { return true })
 	id := g.durable.reserve(g.env)
 	if n > 0 {

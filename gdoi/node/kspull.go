@@ -114,9 +114,10 @@ func (n *KeyServer) answer(now machine.Now, s *session, x *exchange, request pul
 		}
 	case pull.WantKeys:
 		// The answer has the KEK in clear (RFC 6407 §5.6.2), so a custody that keeps it is asked first.
+		ended := func() bool { return !slices.Contains(s.exchanges, x) }
 		return x.group.WithKEK(now, func(now machine.Now, err error, out machine.Effects) machine.Effects {
-			if !slices.Contains(s.exchanges, x) {
-				return out // it has ended meanwhile
+			if ended() {
+				return out
 			}
 			if err == nil {
 				out, err = n.register(now, s, x, r, out)
@@ -124,7 +125,7 @@ func (n *KeyServer) answer(now machine.Now, s *session, x *exchange, request pul
 			out = n.refuse(now, s, x, err, out)
 			n.touch(s)
 			return out
-		}, out)
+		}, ended, out)
 	}
 	return n.refuse(now, s, x, err, out)
 }

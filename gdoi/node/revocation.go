@@ -77,15 +77,15 @@ func (n *KeyServer) trust(now machine.Now, c Recertify, out machine.Effects) mac
 		n.remove(s)
 	}
 	out, members := n.excludeRevoked(now, out)
-	return append(out, gdoi.CommandResult{ID: c.ID, Text: fmt.Sprintf("certificates and revocation lists taken up; %d sessions ended, %d members removed", sessions, members)})
+	return append(out, gdoi.CommandResult{ID: c.ID, Text: fmt.Sprintf("certificates and revocation lists taken up; %d sessions ended, %s", sessions, members)})
 }
 
-// excludeRevoked takes members with revoked certificates out of their groups, and says how many.
-func (n *KeyServer) excludeRevoked(now machine.Now, out machine.Effects) (machine.Effects, int) {
+// excludeRevoked takes members with revoked certificates out of their groups, and says how many, and how many have to wait.
+func (n *KeyServer) excludeRevoked(now machine.Now, out machine.Effects) (machine.Effects, string) {
+	members, waiting := 0, 0
 	if n.cfg.OnRevocation == RevokeRefuse {
-		return out, 0
+		return out, "0 members removed"
 	}
-	members := 0
 	for _, g := range n.groups {
 		var gone []keyserver.Peer
 		for _, p := range g.Peers() {
@@ -96,13 +96,20 @@ func (n *KeyServer) excludeRevoked(now machine.Now, out machine.Effects) (machin
 			gone = append(gone, p)
 			out = append(out, machine.Note{
 				Name: gdoi.NoteRevoked, Severity: machine.Warning, Group: g.Name(), Peer: p.Addr.String(), Reason: ike1.ReasonRevoked,
-				Text: fmt.Sprintf("%s is removed from the group: its certificate is revoked, %s", p.Identity, text),
+				Text: fmt.Sprintf("%s must leave the group: its certificate is revoked, %s", p.Identity, text),
 			})
 		}
-		members += len(gone)
-		out = g.Exclude(now, gone, out)
+		if out = g.Exclude(now, gone, out); g.Excluding() > 0 {
+			waiting += len(gone)
+		} else {
+			members += len(gone)
+		}
 	}
-	return out, members
+	text := fmt.Sprintf("%d members removed", members)
+	if waiting > 0 {
+		text += fmt.Sprintf(", %d more as soon as the key custody gives out a new KEK", waiting)
+	}
+	return out, text
 }
 
 // inOrder is the established sessions by address, then those under way that have shown a certificate.
