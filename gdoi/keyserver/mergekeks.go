@@ -61,7 +61,8 @@ func (m *merger) copyKEK(now machine.Now, k *kek, e ended) *kek {
 	c := *k
 	c.key, c.iv = k.key.Clone(), k.iv.Clone()
 	c.wrapped, c.wraps, c.coming, c.missing, c.fetches = maps.Clone(k.wrapped), nil, nil, false, 0
-	c.sign = g.signingUnder(k.sign.hash)
+	us := g.cfg.Coop.ID
+	c.sign = g.signingTrusted(k.sign, m.in.replica.trust[us], m.in.replica.formers[us]) // as its members know us
 	c.seq, c.floor = max(k.seq, e.seq), 0
 	c.created = min(c.created, now.Mono)
 	c.expires = min(c.expires, now.Mono.Add(4*g.cfg.ActivationDelay))

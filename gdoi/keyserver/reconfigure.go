@@ -62,6 +62,10 @@ func (g *Group) compare(now machine.Now, cfg Config, immediately bool) (ch Chang
 	}
 	cfg = cfg.effective()
 	cfg.SPIInUse = g.cfg.SPIInUse
+	if cfg.SignBase == g.cfg.SignBase && g.signer.base == cfg.SignBase && g.signer.key == g.cfg.SignKey {
+		// The configuration was read before a rotation: it names a key that may be destroyed by now.
+		cfg.SignKey, cfg.SignPublic = g.cfg.SignKey, g.cfg.SignPublic
+	}
 	switch {
 	case cfg.Name != g.cfg.Name || cfg.ID != g.cfg.ID:
 		return ch, cfg, nil, fmt.Errorf("%w %q: its name or id changes: that is another group; restart the key server", ErrConfig, g.cfg.Name)

@@ -19,7 +19,8 @@ import (
 //	2  there is a new KEK, which brings the new key to members. Its PUSH goes out under the old KEK, and the old key signs it.
 //	   The KEK and the name of the new key are durable together (signer.go): after a restart each KEK signs as before.
 //	3  4A later the old KEK has ended; a PUSH says whose keys members trust from now on, the old one not among them
-//	4  the custody destroys the old key; then its name goes off the record. A crash in between: it is asked again.
+//	4  when all key servers are there, the custody destroys the old key; then its name goes off the record. A crash in between:
+//	   it is asked again.
 //
 // A secondary has no KEK of its own to bring the key. It tells the other key servers, the primary tells members, who trust
 // the old key and the new one for a while (trust.go), and the secondary goes over to the new key when it has seen that the
@@ -59,7 +60,7 @@ func (g *Group) Rotatable() error {
 	case s.next != nil:
 		return fmt.Errorf("group %s: the key %s has not taken the place of %s yet; wait until it has", g.cfg.Name, s.next.key, g.cfg.SignKey)
 	case len(s.retiring) > 0:
-		return fmt.Errorf("group %s: the key %s is not destroyed yet, as KEKs that it signs are alive, or the custody does not answer; wait until it is", g.cfg.Name, s.retiring[0].key)
+		return fmt.Errorf("group %s: the key %s is not destroyed yet, as KEKs that it signs are alive, a key server is out of reach, or the custody does not answer; wait until it is", g.cfg.Name, s.retiring[0].key)
 	case !g.Active():
 		return nil
 	}
@@ -129,7 +130,9 @@ func (g *Group) followRotation(now machine.Now, out machine.Effects) machine.Eff
 		}
 		switch {
 		case r.dying:
-		case !g.settled() || g.withdrawn:
+		case !g.settled() || !g.whole() || g.withdrawn:
+			// Members of a key server that is out of reach trust the old key alone: what they are told when it is back is signed
+			// with it (signingTrusted).
 			s.again.Set(now.Mono.Add(rotateRetry))
 		case g.cfg.SignKeyInUse != nil && g.cfg.SignKeyInUse(r.key):
 			out = g.forgetSigner(r, fmt.Sprintf("the key %s stays: another group signs with it", r.key), out)

@@ -348,6 +348,7 @@ func rotatingPair(t *testing.T) (p, q *server, keys map[string]*ecdsa.PrivateKey
 		c.SignBase = name
 	})
 	p, q = all[0], all[1]
+	q.g.SetInStep(q.now, 2)
 	for _, s := range all {
 		(&rotating{shell: s.shell}).custodyOf(maps.Clone(keys))
 	}
@@ -455,6 +456,7 @@ func TestRotateOnSecondarySurvivesRestart(t *testing.T) {
 		t.Fatalf("a restart would sign with %s", name)
 	}
 	q.start(cfg)
+	q.g.SetInStep(q.now, 2)
 	q.has = 0
 	if !bytes.Equal(q.g.AnnouncedKey(), der(t, keys["q.2"])) {
 		t.Fatal("the other key servers are told the old key after a restart")
@@ -482,5 +484,114 @@ func TestRotateAndAThirdTakesOver(t *testing.T) {
 	}
 	if third.run(9 * 30 * time.Second); len(third.g.offer(third.now).Trusted) != 1 {
 		t.Error("the old key is trusted for ever")
+	}
+}
+
+// TestRotateCutShort: the primary has written a rotation, and ends before its PUSH has left. Elected again, it says so with the
+// old key, which is all that members trust, and keeps that until its KEK has ended.
+func TestRotateCutShort(t *testing.T) {
+	p, _, keys, m := rotatingPair(t)
+	p.mute = true
+	_, out, err := p.g.Rotate(p.now, "p.2", der(t, keys["p.2"]), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.do(out)
+	cfg := signedBy(t, shared(t, 1), SignerOf(slices.Collect(maps.Values(p.disk)), "blue", "p"), keys["p.2"])
+	if cfg.SignBase = "p"; cfg.SignKey != "p.2" {
+		t.Fatalf("a restart would sign with %s", cfg.SignKey)
+	}
+	p.mute, m.at = false, len(p.out)
+	p.start(cfg)
+	p.g.SetInStep(p.now, 2)
+	p.do(p.g.TakeOver(p.now, 2, nil))
+	p.run(10 * time.Second)
+	if m.read(p.shell); len(m.keks) != 2 || !bytes.Equal(p.g.keks[0].sign.der, der(t, keys["p"])) {
+		t.Fatalf("the new KEK is not announced by the old key: %d KEKs", len(m.keks))
+	}
+	if p.keys["p"] == nil {
+		t.Fatal("the old key is destroyed while its KEK is alive")
+	}
+	p.run(3 * time.Minute)
+	if m.read(p.shell); !m.last(der(t, keys["p.2"])) || p.keys["p"] != nil {
+		t.Error("in the end the old key still signs, or is not destroyed")
+	}
+}
+
+// TestRotateInASplit: members of the other side trust the old key alone. It is there until they can be told, and tells them.
+func TestRotateInASplit(t *testing.T) {
+	p, q, keys, _ := rotatingPair(t)
+	p.g.SetInStep(p.now, 1)
+	q.g.SetInStep(q.now, 1)
+	q.do(q.g.TakeOver(q.now, 2, nil))
+	theirs := newReader(t, q.shell)
+	q.shell.rekeyNow(true)
+	_, out, err := p.g.Rotate(p.now, "p.2", der(t, keys["p.2"]), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.do(out)
+	p.run(10 * time.Minute)
+	q.run(10 * time.Minute)
+	theirs.read(q.shell)
+	if p.keys["p"] == nil {
+		t.Fatal("the old key is destroyed, and others trust no other one of this key server")
+	}
+	if err := p.g.Rotatable(); err == nil || !strings.Contains(err.Error(), "out of reach") {
+		t.Errorf("another rotation: %v", err)
+	}
+	theirs.at = len(p.out)
+	mine := newReader(t, p.shell)
+	if news, err := p.merge(q, nil); !news || err != nil {
+		t.Fatalf("%v, %v", news, err)
+	}
+	p.g.SetInStep(p.now, 2)
+	heard := len(theirs.sigs)
+	for _, e := range p.sends(mine.at) {
+		var spi gdoi.KEKSPI
+		copy(spi[:], e.Bytes)
+		if k := theirs.keks[spi]; k != nil {
+			msg, err := push.Open(k, theirs.seqs[spi], e.Bytes)
+			if err != nil {
+				t.Fatalf("a member of the other side cannot read what it is told: %v", err)
+			}
+			theirs.sigs = append(theirs.sigs, msg.Signer)
+		}
+	}
+	if len(theirs.sigs) == heard || !theirs.last(der(t, keys["p"])) {
+		t.Error("members of the other side are not told by the key that they trust")
+	}
+	if p.run(3 * time.Minute); p.keys["p"] != nil {
+		t.Error("all are one again, and the old key is not destroyed")
+	}
+}
+
+// TestReloadAfterRotation: a configuration that was read before a rotation, and comes into force after it, brings no old key back.
+func TestReloadAfterRotation(t *testing.T) {
+	r := newRotating(t, nil)
+	all := maps.Clone(r.keys)
+	reload := func(cfg Config) {
+		t.Helper()
+		cfg.TEKLifetime = r.g.cfg.TEKLifetime * 2
+		_, out, err := r.g.Reconfigure(r.now, cfg, false, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.do(out)
+	}
+	before := r.cfg
+	r.rotate(t, "one.2")
+	r.run(3 * time.Minute)
+	if r.keys["one"] != nil {
+		t.Fatal("the old key is there")
+	}
+	if reload(before); r.g.cfg.SignKey != "one.2" || !bytes.Equal(r.g.cfg.SignPublic, der(t, all["one.2"])) || r.notes(gdoi.NoteKEKCreated) != 2 {
+		t.Errorf("after a reload %s signs, and there were %d KEKs", r.g.cfg.SignKey, r.notes(gdoi.NoteKEKCreated))
+	}
+	// Another key that the operator names is another key.
+	other := signedBy(t, before, "three", curveKey(t, elliptic.P256()))
+	other.SignBase = "three"
+	if reload(other); r.g.cfg.SignKey != "three" {
+		t.Errorf("the operator has named another key, and %s signs", r.g.cfg.SignKey)
 	}
 }

@@ -1,7 +1,9 @@
 package keyserver
 
 import (
+	"bytes"
 	"encoding/json"
+	"slices"
 
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/suite"
@@ -101,6 +103,20 @@ func (g *Group) signerInfo() SignerInfo {
 		i.Retiring = append(i.Retiring, r.key)
 	}
 	return i
+}
+
+// signingTrusted is how we sign in the place of others, where members trust the keys ders of ours: with one of them that was
+// rotated out, while there is one, and else with the key that signs now.
+func (g *Group) signingTrusted(was signing, ders ...[]byte) signing {
+	for _, r := range g.signer.retiring {
+		if r.dying || !slices.ContainsFunc(ders, func(der []byte) bool { return bytes.Equal(der, r.der) }) {
+			continue
+		}
+		if public, err := suite.ParseSignatureKey(r.der); err == nil {
+			return signing{r.key, public.Hash(was.hash), r.der, public}
+		}
+	}
+	return g.signingUnder(was.hash)
 }
 
 func (g *Group) signerRecord() machine.Record {

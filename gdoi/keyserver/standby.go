@@ -118,7 +118,7 @@ func (g *Group) TakeOver(now machine.Now, term uint64, out machine.Effects) mach
 	}
 	for _, k := range g.keks {
 		g.openWindow(k)
-		k.sign = g.signingUnder(k.sign.hash)
+		k.sign = g.signingTrusted(k.sign, k.sign.der)
 	}
 	for _, m := range g.members.sorted {
 		m.missed = 0

@@ -2,6 +2,7 @@ package node
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/x509"
 	"fmt"
 	"slices"
@@ -43,8 +44,21 @@ func TestFleetRotates(t *testing.T) {
 				f.run(7 * time.Minute)
 				f.settled()
 				f.wantTogether()
-				if s.dead {
-					return
+				restart := func(o *realmServer) {
+					base := cmp.Or(o.cfg.SignBase, o.cfg.SignKey)
+					if name := keyserver.SignerOf(stored(o.disk), "blue", base); name != base {
+						o.cfg.SignBase, o.cfg.SignKey, o.cfg.SignPublic = base, name, public
+					}
+					f.boot(o)
+				}
+				if dies > 0 {
+					if dies < 40*time.Second && len(f.asked) > 0 {
+						t.Errorf("a key server is out of reach, and the custodies were asked for %q", f.asked)
+					}
+					restart(primary)
+					f.run(4 * time.Minute)
+					f.settled()
+					f.wantTogether()
 				}
 				old := fmt.Sprintf("%d %d sig%d", s.id, machine.KeyDestroy, at+1)
 				if !slices.Equal(f.asked, []string{old}) {
@@ -54,11 +68,9 @@ func TestFleetRotates(t *testing.T) {
 					t.Errorf("in the end it signs with %+v", i)
 				}
 				// A restart goes on with the new key, and the others know it.
-				s.cfg.SignBase = s.cfg.SignKey
-				if s.cfg.SignKey, s.cfg.SignPublic = keyserver.SignerOf(stored(s.disk), "blue", s.cfg.SignBase), public; s.cfg.SignKey != "rotated" {
-					t.Fatalf("a restart would sign with %s", s.cfg.SignKey)
+				if restart(s); s.cfg.SignKey != "rotated" {
+					t.Fatalf("a restart signs with %s", s.cfg.SignKey)
 				}
-				f.boot(s)
 				f.run(time.Minute)
 				f.settled()
 				f.wantTogether()
@@ -67,5 +79,41 @@ func TestFleetRotates(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestFleetRotatesInASplit replaces a signature key on one side of a split, whose primary goes on as primary or not: when all
+// meet again nobody has to register again, not even when the key server that has the new key takes over.
+func TestFleetRotatesInASplit(t *testing.T) {
+	public, err := x509.MarshalPKIXPublicKey(&rsaKey().PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := range 2 {
+		t.Run(fmt.Sprintf("key server %d", at+1), func(t *testing.T) {
+			f := newFleet(t, 6, calm, ownKeys(t, short))
+			s := f.servers[at]
+			f.run(time.Minute)
+			f.cut(0, 1, 1)
+			f.run(10 * time.Second)
+			f.wantAnswer(s, gdoi.CmdRotate{Group: "blue", Key: "rotated", Public: public, ID: 1}, "rotated")
+			f.run(8 * time.Minute) // each side has keys of its own
+			if len(f.asked) > 0 {
+				t.Errorf("key servers are out of reach, and the custodies were asked for %q", f.asked)
+			}
+			before := f.notes[gdoi.NoteGMRegistered]
+			f.heal()
+			f.run(2 * time.Minute)
+			f.settled()
+			f.wantAnswer(f.servers[0], gdoi.CmdHandover{Group: "blue", To: "2", ID: 2}, "key server 2 is primary")
+			f.run(2 * time.Minute)
+			f.settled()
+			if n := f.notes[gdoi.NoteGMRegistered]; n != before {
+				f.fatal("%d registrations after the split", n-before)
+			}
+			if old := fmt.Sprintf("%d %d sig%d", s.id, machine.KeyDestroy, at+1); !slices.Equal(f.asked, []string{old}) {
+				t.Errorf("the custodies were asked for %q, not %q alone", f.asked, old)
+			}
+		})
 	}
 }
