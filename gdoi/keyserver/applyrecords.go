@@ -185,6 +185,10 @@ func (g *Group) takeRest(now machine.Now, in *received) {
 	for id, der := range in.replica.trust {
 		mark(&g.replica.trust, id, der)
 		delete(g.replica.formers, id)
+		delete(g.replica.untold, id)
+		if in.replica.untold[id] {
+			mark(&g.replica.untold, id, true)
+		}
 		if former := in.replica.formers[id]; former != nil {
 			mark(&g.replica.formers, id, former)
 		}

@@ -40,6 +40,7 @@ type delivery struct {
 	// multicast: to is the address of a multicast group.
 	multicast bool
 	what      string
+	trusts    uint64 // the last change of trust that it tells; 0: none
 	// change is the one that other key servers must have first; hold is how long that may take.
 	change   uint64
 	hold     machine.Timer
@@ -112,6 +113,10 @@ func (g *Group) launch(now machine.Now, d *delivery, out machine.Effects) machin
 	}
 	d.campaign.end.Set(end)
 	g.nowTold(now, d)
+	if d.trusts > 0 && d.trusts == g.replica.trusts {
+		g.trustTold(now)
+		out = g.flush(now, out)
+	}
 	g.rekeysSent++
 	g.lastRekey = now.Mono
 	return append(out, g.note(gdoi.NoteRekeySent, machine.Info, fmt.Sprintf("rekey %d to %d members: %s", d.seq, len(d.campaign.asked), d.what),

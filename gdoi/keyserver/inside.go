@@ -35,6 +35,9 @@ func (g *Group) build(d *delivery, k *kek, m push.Message) error {
 		return err
 	}
 	d.key, d.unsigned = key, u
+	if d.trusts = 0; m.Offer != nil && m.Offer.Trusted != nil {
+		d.trusts = g.replica.trusts
+	}
 	return nil
 }
 

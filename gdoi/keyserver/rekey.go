@@ -44,6 +44,7 @@ func (g *Group) rekeyUnder(now machine.Now, under []*kek, r rekeying, gone []gdo
 		under[0].active, g.custody.lost = now.Mono, false
 	}
 	if len(under) == 0 || len(g.receivers()) == 0 {
+		g.trustTold(now) // by registrations
 		out, _ = g.persist(now, out)
 		return out
 	}
@@ -80,7 +81,7 @@ func (g *Group) announcement(now machine.Now, k *kek) *pull.Offer {
 	if g.keks[len(g.keks)-1] == k {
 		// Everybody who can read this has it.
 		o.KEK = nil
-		if r := &g.replica; r.trustAt == 0 || now.Mono >= r.trustAt.Add(4*g.cfg.ActivationDelay) {
+		if r := &g.replica; len(r.untold) == 0 && (r.trustAt == 0 || now.Mono >= r.trustAt.Add(4*g.cfg.ActivationDelay)) {
 			o.Trusted = nil // everybody has heard of them
 		}
 	} else {
@@ -196,6 +197,7 @@ func (g *Group) reset(now machine.Now, out machine.Effects) machine.Effects {
 	}
 	out = g.dropAllMembers(out)
 	g.renumber()
+	g.trustTold(now) // by registrations
 	g.breakSchedule()
 	out = g.newKEK(now, out)
 	for _, c := range g.chains {

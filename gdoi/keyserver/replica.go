@@ -54,7 +54,10 @@ type replica struct {
 	sidMark    struct{ n, next uint64 }
 
 	trust   map[coop.ID][]byte
-	trustAt machine.Instant // when it changed; 0: it did not
+	trustAt machine.Instant // when it changed, and members were told; 0: it did not
+	// untold are those in trust that no message to members has named yet; trusts is the number of the last change of trust.
+	untold map[coop.ID]bool
+	trusts uint64
 	// formers are the keys before those in trust, until formersEnd.
 	formers    map[coop.ID][]byte
 	formersEnd machine.Timer

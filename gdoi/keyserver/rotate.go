@@ -24,7 +24,7 @@ import (
 //
 // A secondary has no KEK of its own to bring the key. It tells the other key servers, the primary tells members, who trust
 // the old key and the new one for a while (trust.go), and the secondary goes over to the new key when it has seen that the
-// primary knows it, and 4A have passed. If it becomes primary before that, it signs with the old key and goes on at 2.
+// primary has told them, and 4A have passed. If it becomes primary before that, it signs with the old key and goes on at 2.
 
 // Rotate has a key of that name, whose public half is der (SubjectPublicKeyInfo), sign for the group from now on, and the old
 // one destroyed when nothing needs it. The key is in the custody. After an error nothing has changed.
@@ -81,6 +81,7 @@ func (g *Group) switchSigner(now machine.Now, next *signKey, out machine.Effects
 	g.durable.signer = true
 	if c := g.cfg.Coop; c != nil {
 		mark(&g.durable.trust, c.ID, true)
+		delete(g.replica.untold, c.ID)
 	}
 	if !g.Active() {
 		return g.flush(now, out)
@@ -152,9 +153,10 @@ func (g *Group) takesKEK() bool {
 // trustDelay is the time until members that are there have heard whom to trust.
 func (g *Group) trustDelay() time.Duration { return 4 * g.cfg.ActivationDelay }
 
-// trustedNext says whether the primary has told members of our next key: it is in the record that it wrote of us.
+// trustedNext says whether the primary has told members of our next key: the record that it wrote of us says so.
 func (g *Group) trustedNext() bool {
-	return g.signer.next != nil && bytes.Equal(g.replica.trust[g.cfg.Coop.ID], g.signer.next.der)
+	us := g.cfg.Coop.ID
+	return g.signer.next != nil && bytes.Equal(g.replica.trust[us], g.signer.next.der) && !g.replica.untold[us]
 }
 
 // signedUntilSome says whether anything is signed, or to be signed, by a key that was rotated out.

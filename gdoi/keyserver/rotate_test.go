@@ -595,3 +595,65 @@ func TestReloadAfterRotation(t *testing.T) {
 		t.Errorf("the operator has named another key, and %s signs", r.g.cfg.SignKey)
 	}
 }
+
+// TestRotateWaitsForThePush: the primary knows the new key of the secondary, but cannot sign what tells members of it. Until it
+// does, the secondary goes on with the old key, which members trust, and keeps it.
+func TestRotateWaitsForThePush(t *testing.T) {
+	for _, takes := range []bool{false, true} {
+		p, q, keys, m := rotatingPair(t)
+		p.mute = true
+		_, out, err := q.g.Rotate(q.now, "q.2", der(t, keys["q.2"]), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.do(out)
+		p.do(p.g.Trust(p.now, 2, q.g.AnnouncedKey(), nil))
+		both(p, q, m, 10*time.Minute)
+		if s := q.g.Snapshot(q.now).Signer; s.Key != "q" || s.Next != "q.2" || q.keys["q"] == nil {
+			t.Fatalf("members have not been told, and the secondary signs: %+v", s)
+		}
+		if takes {
+			takeOver(q, m, 2)
+			q.run(5 * time.Minute)
+			if m.read(q.shell); !m.last(der(t, keys["q.2"])) {
+				t.Error("as primary it does not go over to the new key")
+			}
+			continue
+		}
+		p.mute = false
+		both(p, q, m, 15*time.Second)
+		if m.trusted != 2 {
+			t.Errorf("members are told to trust %d keys of the secondary; want both", m.trusted)
+		}
+		both(p, q, m, 90*time.Second)
+		if s := q.g.Snapshot(q.now).Signer; s.Key != "q" {
+			t.Errorf("members were told just now, and the secondary signs: %+v", s)
+		}
+		both(p, q, m, 40*time.Second)
+		if s := q.g.Snapshot(q.now).Signer; s.Key != "q.2" || q.keys["q"] != nil {
+			t.Errorf("in the end the secondary signs: %+v", s)
+		}
+	}
+}
+
+// TestRotateUntoldIsTold: the primary ends before it has told members of a key; whoever takes over does.
+func TestRotateUntoldIsTold(t *testing.T) {
+	all := newServers(t, 0, nil)
+	p, third := all[0], all[2]
+	p.mustRegister(testPeer(1))
+	third.follow(p)
+	m := newReader(t, p.shell)
+	p.mute = true
+	p.do(p.g.Trust(p.now, 2, der(t, curveKey(t, elliptic.P256())), nil))
+	third.follow(p)
+	third.start(shared(t, 3)) // from what it has written
+	m.at = len(third.out)
+	third.g.SetInStep(third.now, 2)
+	third.do(third.g.TakeOver(third.now, 2, nil))
+	if third.run(5 * time.Second); len(third.g.replica.untold) > 0 {
+		t.Error("members are told, and the records say that they are not")
+	}
+	if m.read(third.shell); m.trusted != 1 {
+		t.Errorf("the member is told to trust %d keys; want that of key server 2", m.trusted)
+	}
+}

@@ -107,6 +107,7 @@ func (g *Group) TakeOver(now machine.Now, term uint64, out machine.Effects) mach
 		g.newReign()
 	}
 	if g.epoch == 0 {
+		r.untold = nil
 		if !r.ownSIDs {
 			g.leaveGap(now, sidRecord{Next: g.cfg.SIDFirst})
 		}
@@ -115,6 +116,10 @@ func (g *Group) TakeOver(now machine.Now, term uint64, out machine.Effects) mach
 	if was {
 		g.wakeTree()
 		g.restorePolicyAgain(now)
+	}
+	if len(r.untold) > 0 { // the last primary has not, as far as we know
+		r.trustAt = now.Mono
+		r.trusts++
 	}
 	for _, k := range g.keks {
 		g.openWindow(k)

@@ -34,10 +34,15 @@ func (g *Group) Trust(now machine.Now, id coop.ID, der []byte, out machine.Effec
 	}
 	mark(&g.replica.trust, id, bytes.Clone(der))
 	mark(&g.durable.trust, id, true)
-	if !g.Active() || !g.started || g.withdrawn || len(g.keks) == 0 || slices.EqualFunc(before, g.trusted(), bytes.Equal) {
+	if len(g.keks) == 0 || slices.EqualFunc(before, g.trusted(), bytes.Equal) {
+		return g.flush(now, out)
+	}
+	mark(&g.replica.untold, id, true)
+	if !g.Active() || !g.started || g.withdrawn {
 		return g.flush(now, out)
 	}
 	g.replica.trustAt = now.Mono
+	g.replica.trusts++
 	g.version++
 	return g.rekey(now, rekeying{}, out)
 }
@@ -71,10 +76,30 @@ func (g *Group) trusted() [][]byte {
 	return out
 }
 
+// trustTold notes that members are told whom to trust, now and not when that was to be signed, and has the key servers
+// know that. The caller writes it.
+func (g *Group) trustTold(now machine.Now) {
+	r := &g.replica
+	if len(r.untold) == 0 {
+		return
+	}
+	for id := range r.untold {
+		mark(&g.durable.trust, id, true)
+	}
+	r.untold, r.trustAt = nil, now.Mono
+	if len(r.formers) > 0 {
+		r.formersEnd.Set(now.Mono.Add(2 * g.trustDelay()))
+	}
+}
+
 // endFormers has members forget the keys that other key servers have replaced.
 func (g *Group) endFormers(now machine.Now, out machine.Effects) machine.Effects {
 	r := &g.replica
 	if !r.formersEnd.Due(now.Mono) {
+		return out
+	}
+	if len(r.untold) > 0 {
+		r.formersEnd.Set(now.Mono.Add(2 * g.trustDelay())) // from when the successors are told
 		return out
 	}
 	r.formersEnd.Stop()
@@ -93,10 +118,18 @@ func (g *Group) encodeTrust(id coop.ID) []byte {
 	if der == nil {
 		return nil
 	}
-	if former := g.replica.formers[id]; former != nil {
-		return encode([][]byte{der, former})
+	if r := (trustRecord{der, g.replica.formers[id], g.replica.untold[id]}); r.Former != nil || r.Untold {
+		return encode(r)
 	}
 	return encode(der)
+}
+
+// trustRecord is the record of a key server whose key has changed; otherwise it is the key alone.
+type trustRecord struct {
+	Key    []byte
+	Former []byte `json:",omitempty"`
+	// Untold: no message to members has named Key yet.
+	Untold bool `json:",omitempty"`
 }
 
 func (g *Group) restoreTrust(name string, b []byte) error {
@@ -104,23 +137,25 @@ func (g *Group) restoreTrust(name string, b []byte) error {
 	if err != nil {
 		return err
 	}
-	keys := [][]byte{nil}
-	if json.Unmarshal(b, &keys[0]) != nil {
-		if err := json.Unmarshal(b, &keys); err != nil {
+	var r trustRecord
+	if json.Unmarshal(b, &r.Key) != nil {
+		if err := json.Unmarshal(b, &r); err != nil {
 			return err
 		}
 	}
-	if len(keys) < 1 || len(keys) > 2 {
-		return errRecord
+	if _, err := suite.ParseSignatureKey(r.Key); err != nil {
+		return err
 	}
-	for _, der := range keys {
-		if _, err := suite.ParseSignatureKey(der); err != nil {
-			return err
-		}
+	mark(&g.replica.trust, id, r.Key)
+	if r.Untold {
+		mark(&g.replica.untold, id, true)
 	}
-	mark(&g.replica.trust, id, keys[0])
-	if len(keys) > 1 {
-		mark(&g.replica.formers, id, keys[1])
+	if r.Former == nil {
+		return nil
 	}
+	if _, err := suite.ParseSignatureKey(r.Former); err != nil {
+		return err
+	}
+	mark(&g.replica.formers, id, r.Former)
 	return nil
 }
