@@ -21,7 +21,7 @@ CGO       ?= 1
 # Wiping of what cryptography leaves in registers, stacks and garbage (hsm/wipe): an experiment of Go 1.26 on Linux.
 GOEXPERIMENT ?= $(shell GOEXPERIMENT=runtimesecret $(GO) env GOVERSION >/dev/null 2>&1 && echo runtimesecret)
 export GOEXPERIMENT
-RACE      := ./gdoi/... ./esp/... ./daemon/... ./hsm/... ./tui/...
+RACE      := ./esp/... ./daemon/... ./hsm/... ./tui/...
 FUZZTIME  ?= 5s
 SEEDS     ?= 1000
 FROM      ?= 0
@@ -66,6 +66,7 @@ lint:
 race:
 	@.ci/need go gcc softhsm
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m $(RACE)
+	CGO_ENABLED=1 $(GO) test -race -short -timeout 20m ./gdoi/... # machines have no goroutines
 
 fuzz:
 	@.ci/fuzz $(FUZZTIME)
