@@ -578,3 +578,25 @@ func TestSequenceOfAnEndedKEK(t *testing.T) {
 		t.Errorf("a copy believes in %x after %x", got, high*2)
 	}
 }
+
+// TestSequenceOfAKEKThatEndedElsewhere: a key server has used higher numbers of a KEK than its primary knows, for which the
+// KEK has ended. It does not forget them when it follows (simulator seed 2582).
+func TestSequenceOfAKEKThatEndedElsewhere(t *testing.T) {
+	all := newServers(t, 0, nil)
+	p, s := all[0], all[1]
+	s.follow(p)
+	key, high := kekKey(p.g.keks[0].spi), uint32(700<<windowBits+5)
+	until := s.now.Mono.Add(time.Hour)
+	s.g.remember(key, until, high)
+	p.g.remember(key, until, 3)
+	p.do(p.g.flush(p.now, nil))
+	for _, how := range []string{"a change", "everything"} {
+		if how == "everything" {
+			s.has = 0
+		}
+		s.follow(p)
+		if got := s.g.past.ended[key].seq; got != high {
+			t.Errorf("%s: it believes in %d after %d", how, got, high)
+		}
+	}
+}

@@ -77,6 +77,10 @@ func (m *merger) numbers(now machine.Now, in *received) {
 			g.openWindow(ours)
 			m.news = true
 		}
+		if e, gone := g.past.ended[kekKey(k.spi)]; gone && k.seq > e.seq {
+			g.remember(kekKey(k.spi), 0, k.seq) // it may come again
+			m.news = true
+		}
 	}
 	for _, k := range g.keks {
 		if e := in.past.ended[kekKey(k.spi)]; e.seq > k.seq {

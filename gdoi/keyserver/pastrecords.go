@@ -207,7 +207,8 @@ func (g *Group) takePast(in *Group) {
 		p.reign = in.past.reign
 	}
 	for key, e := range in.past.ended {
-		mark(&p.ended, key, e)
+		was := p.ended[key] // of a KEK, what was used here last need not be known there
+		mark(&p.ended, key, ended{max(e.until, was.until), max(e.seq, was.seq)})
 	}
 	for spi, at := range in.past.cuts {
 		mark(&p.cuts, spi, at)

@@ -44,7 +44,8 @@ func (c *Checker) kekNote(n *Node, e machine.Note) {
 		}
 		c.keks.made[spi] = n.Name
 	case gdoi.NoteKEKLost:
-		if !c.keks.wiped {
+		// A full token cannot take the KEK of another side, whose members then register again.
+		if !c.keks.wiped && !n.token.full {
 			c.violate(n, "kek-lost", "has lost KEK %s, and no token was replaced", field(e, "spi"))
 		}
 	}
