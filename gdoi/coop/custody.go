@@ -29,6 +29,7 @@ type custody struct {
 	unusable, unrenewable string
 	// look is when a primary with a weak custody looks for a successor, steady when a custody that came back is trusted.
 	look, steady machine.Timer
+	tried        ID // the last that should have become primary, and did not
 }
 
 // Custody says that the key custody was lost, and why, or is there again ("").
@@ -79,6 +80,7 @@ func (c *Cell) armCustody(now machine.Now, was string) {
 	switch is := c.weak(); {
 	case is == "":
 		c.custody.look.Stop()
+		c.custody.tried = 0
 	case was == "":
 		c.custody.look.Set(now.Mono.Add(custodyGrace))
 	}
@@ -92,10 +94,14 @@ func (c *Cell) watchCustody(now machine.Now, out machine.Effects) machine.Effect
 		return out
 	}
 	k.look.Set(now.Mono.Add(custodyRetry))
-	p := c.successor()
+	p := c.successor(k.tried) // a process that hangs looks fit until it has been missed
+	if p == nil {
+		p = c.successor()
+	}
 	if c.role != Primary || c.handover != nil || p == nil {
 		return out
 	}
+	k.tried = p.ID
 	c.handover = &handover{to: p.ID, until: now.Mono.Add(handoverPatience)}
 	return append(out, c.peerNote(p, gdoi.NoteCoopHandover, machine.Warning, fmt.Sprintf("key server %d shall be primary: %s", p.ID, c.weak())))
 }

@@ -92,6 +92,24 @@ func TestCustodyLost(t *testing.T) {
 	}
 }
 
+// TestCustodyLostBesideAHungKeyServer: the next in order hangs, and is not missed yet; the one after it becomes primary.
+func TestCustodyLostBesideAHungKeyServer(t *testing.T) {
+	w := newCells(t, 1, DefaultTimers, 3, 2, 1)
+	w.bootAll()
+	w.run(2 * time.Minute)
+	w.wantPrimary(1)
+	w.nodes[1].crash()
+	w.nodes[0].change("a") // which it does not confirm
+	w.nodes[0].custody("pulled out")
+	w.run(custodyGrace + handoverPatience + 6*custodyRetry)
+	if w.nodes[0].cell.peers[0].live != true {
+		t.Fatal("the dead one was missed already: the test shows nothing")
+	}
+	if w.nodes[2].cell.Role() != Primary {
+		t.Error("nobody has taken over")
+	}
+}
+
 // Whoever does not have the keys in its custody yet is in step, but of no use to members, nor as primary.
 func TestKeysThatCannotBeUsed(t *testing.T) {
 	w := newCells(t, 1, FastTimers, 3, 2, 1)

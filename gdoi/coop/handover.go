@@ -2,6 +2,7 @@ package coop
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -88,10 +89,10 @@ func (c *Cell) Resign(now machine.Now, out machine.Effects) machine.Effects {
 	return c.announceTo(now, nil, false, out)
 }
 
-// successor is the one that an election would choose of those that can be primary; nil: none.
-func (c *Cell) successor() (p *peer) {
+// successor is the one that an election would choose of those that can be primary, but for some; nil: none.
+func (c *Cell) successor(not ...ID) (p *peer) {
 	for _, o := range c.peers {
-		if c.fit(o) == "" && (p == nil || before(int(o.status.Priority), int(p.status.Priority), &o.Peer, &p.Peer)) {
+		if c.fit(o) == "" && !slices.Contains(not, o.ID) && (p == nil || before(int(o.status.Priority), int(p.status.Priority), &o.Peer, &p.Peer)) {
 			p = o
 		}
 	}
