@@ -29,19 +29,15 @@ import (
 
 // withPIN runs a function of the library that takes a PIN, and wipes the copy on the C heap that the binding makes and frees.
 func (a *api) withPIN(function string, pin []byte, f func(text string) error) error {
-	if err := a.before(function); err != nil {
-		return err
-	}
 	var text string
 	if len(pin) > 0 {
 		text = unsafe.String(&pin[0], len(pin)) // no copy that nobody could wipe; it does not outlive this function
 	}
-	var err error
-	onThread(func() {
-		err = f(text)
+	return a.do(function, func() error {
+		err := f(text)
 		C.scrub(C.size_t(len(pin) + 1))
+		return err
 	})
-	return in(function, err)
 }
 
 // wrapKey wraps a key, and wipes the copy that the binding makes on the C heap and frees: what is wrapped for a window of
