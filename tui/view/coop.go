@@ -124,10 +124,7 @@ func (f *Frame) coopTable(seats []seat) *widget.Table {
 		Len: len(seats), ID: func(i int) string { return seats[i].of.Group + "/" + seats[i].Name },
 		Old: func(i int) bool { return !seats[i].Lives() },
 	}
-	column := func(c widget.Column, cell func(s *seat) widget.Cell) {
-		c.Cell = func(i int) widget.Cell { return cell(&seats[i]) }
-		t.Columns = append(t.Columns, c)
-	}
+	column := columns(t, seats)
 	column(widget.Column{Title: " KEY SERVER", Key: "ks"}, func(s *seat) widget.Cell { return widget.Text(" " + s.Name) })
 	if len(seats) > 0 && seats[0].of.Group != seats[len(seats)-1].of.Group {
 		column(widget.Column{Title: "GROUP"}, func(s *seat) widget.Cell { return widget.Text(s.of.Group) })

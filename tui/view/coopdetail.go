@@ -72,10 +72,7 @@ func follows(c *source.Cooperation, self *control.Coop) string {
 // linkTable lists the links of a key server.
 func (f *Frame) linkTable(c *source.Cooperation, self *control.Coop) *widget.Table {
 	t := &widget.Table{Len: len(self.Peers), ID: func(i int) string { return c.Name(self.Peers[i].ID) }}
-	column := func(col widget.Column, cell func(p *control.CoopPeer) widget.Cell) {
-		col.Cell = func(i int) widget.Cell { return cell(&self.Peers[i]) }
-		t.Columns = append(t.Columns, col)
-	}
+	column := columns(t, self.Peers)
 	column(widget.Column{Title: " PEER"}, func(p *control.CoopPeer) widget.Cell { return widget.Text(" " + c.Name(p.ID)) })
 	column(widget.Column{Title: "LINK"}, func(p *control.CoopPeer) widget.Cell { return widget.State(linkLevel(p.Link), p.Link) })
 	column(widget.Column{Title: "IKE", Drop: 2}, func(p *control.CoopPeer) widget.Cell { return widget.Text(p.IKE) })

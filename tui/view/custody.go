@@ -252,10 +252,7 @@ func (f *Frame) custodyTable(keys []custodyKey, several bool) *widget.Table {
 		Old:  func(i int) bool { return !keys[i].of.Ready || !keys[i].of.Answers },
 		More: func(i int) string { return keys[i].URI },
 	}
-	column := func(c widget.Column, cell func(k *custodyKey) widget.Cell) {
-		c.Cell = func(i int) widget.Cell { return cell(&keys[i]) }
-		t.Columns = append(t.Columns, c)
-	}
+	column := columns(t, keys)
 	if several {
 		column(widget.Column{Title: " NODE"}, func(k *custodyKey) widget.Cell { return widget.Text(" " + k.of.Node) })
 		column(widget.Column{Title: "KEY", Flex: true, Min: 16}, func(k *custodyKey) widget.Cell { return widget.Text(k.Name) })

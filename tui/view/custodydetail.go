@@ -52,10 +52,7 @@ func (f *Frame) latencyTable(all []control.CustodyLatency) *widget.Table {
 	all = slices.Clone(all)
 	slices.SortStableFunc(all, func(a, b control.CustodyLatency) int { return cmp.Compare(b.Count+b.Failed, a.Count+a.Failed) })
 	t := &widget.Table{Len: len(all), ID: func(i int) string { return all[i].Operation }}
-	column := func(c widget.Column, cell func(l *control.CustodyLatency) widget.Cell) {
-		c.Cell = func(i int) widget.Cell { return cell(&all[i]) }
-		t.Columns = append(t.Columns, c)
-	}
+	column := columns(t, all)
 	ms := func(v float64) widget.Cell { return widget.Num(v, milliseconds(v)) }
 	column(widget.Column{Title: " CALL"}, func(l *control.CustodyLatency) widget.Cell { return widget.Text(" " + l.Operation) })
 	column(widget.Column{Title: "DONE", Right: true}, func(l *control.CustodyLatency) widget.Cell { return widget.Short(l.Count) })

@@ -31,10 +31,7 @@ func (Members) Page(f *Frame) *Page {
 			return all[i].Identity + " " + all[i].Certificate + " " + all[i].Reason
 		},
 	}
-	column := func(c widget.Column, cell func(m *Member) widget.Cell) {
-		c.Cell = func(i int) widget.Cell { return cell(&all[i]) }
-		t.Columns = append(t.Columns, c)
-	}
+	column := columns(t, all)
 	column(widget.Column{Title: " MEMBER"}, func(m *Member) widget.Cell { return widget.Text(" " + m.Name) })
 	column(widget.Column{Title: "GROUP", Drop: 3}, func(m *Member) widget.Cell { return widget.Text(m.Group) })
 	column(widget.Column{Title: "STATE"}, func(m *Member) widget.Cell { return m.state() })

@@ -105,10 +105,7 @@ func (f *Frame) heldTable(n *source.Node) *widget.Table {
 		Len: len(keys), ID: func(i int) string { return keys[i].group + "/" + keys[i].spi() },
 		Old: func(int) bool { return !n.Connected },
 	}
-	column := func(c widget.Column, cell func(k *held) widget.Cell) {
-		c.Cell = func(i int) widget.Cell { return cell(&keys[i]) }
-		t.Columns = append(t.Columns, c)
-	}
+	column := columns(t, keys)
 	traffic := func(get func(k *control.TEK) uint64) func(k *held) widget.Cell {
 		return func(k *held) widget.Cell {
 			if k.tek == nil || n.Snap.GM == nil {

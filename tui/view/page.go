@@ -29,6 +29,14 @@ type Subject struct {
 	Peer  string // what a key server knows a member by: an address or an identity
 }
 
+// columns returns what adds columns to a table, with cells that are made of its rows.
+func columns[T any](t *widget.Table, rows []T) func(c widget.Column, cell func(row *T) widget.Cell) {
+	return func(c widget.Column, cell func(row *T) widget.Cell) {
+		c.Cell = func(i int) widget.Cell { return cell(&rows[i]) }
+		t.Columns = append(t.Columns, c)
+	}
+}
+
 // leastTable is how many lines of a table stay, header included, when a page has more than its screen.
 const leastTable = 6
 

@@ -110,10 +110,7 @@ func (Policy) Page(f *Frame) *Page {
 		}
 	}
 	t := &widget.Table{Len: len(rows), ID: func(i int) string { return rows[i].group + "/" + rows[i].Owner + "/" + rows[i].Text }}
-	column := func(c widget.Column, cell func(r *row) widget.Cell) {
-		c.Cell = func(i int) widget.Cell { return cell(&rows[i]) }
-		t.Columns = append(t.Columns, c)
-	}
+	column := columns(t, rows)
 	column(widget.Column{Title: "   #", Key: "n", Right: true}, func(r *row) widget.Cell { return widget.Int(r.n) })
 	if len(all) > 1 {
 		column(widget.Column{Title: "GROUP"}, func(r *row) widget.Cell { return widget.Text(r.group) })

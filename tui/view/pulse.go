@@ -198,10 +198,7 @@ func (f *Frame) beatTable(rows []beat, groups bool) *widget.Table {
 			return rows[i].node.Role + " " + rows[i].group
 		},
 	}
-	column := func(c widget.Column, cell func(b *beat) widget.Cell) {
-		c.Cell = func(i int) widget.Cell { return cell(&rows[i]) }
-		t.Columns = append(t.Columns, c)
-	}
+	column := columns(t, rows)
 	column(widget.Column{Title: " NODE"}, func(b *beat) widget.Cell {
 		if b.node == nil {
 			return widget.Text(" group " + b.group)

@@ -39,10 +39,7 @@ func (SA) Page(f *Frame) *Page {
 	}
 	h := key.Holders
 	t := &widget.Table{Len: len(h), ID: func(i int) string { return h[i].Node }, Old: func(i int) bool { return h[i].Phase == stateDown }}
-	column := func(c widget.Column, cell func(h *Holding) widget.Cell) {
-		c.Cell = func(i int) widget.Cell { return cell(&h[i]) }
-		t.Columns = append(t.Columns, c)
-	}
+	column := columns(t, h)
 	column(widget.Column{Title: " MEMBER"}, func(h *Holding) widget.Cell { return widget.Text(" " + h.Node) })
 	column(widget.Column{Title: "PHASE"}, func(h *Holding) widget.Cell { return widget.State(h.word(key)) })
 	column(widget.Column{Title: "OUT PKT", Key: "out", Right: true}, func(h *Holding) widget.Cell { return widget.Short(h.OutPackets) })

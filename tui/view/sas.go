@@ -187,10 +187,7 @@ func (f *Frame) nextRekey(group string) string {
 // keyTable lists keys.
 func (f *Frame) keyTable(keys []Key) *widget.Table {
 	t := &widget.Table{Len: len(keys), ID: func(i int) string { return keys[i].Group + "/" + keys[i].SPI }}
-	column := func(c widget.Column, cell func(k *Key) widget.Cell) {
-		c.Cell = func(i int) widget.Cell { return cell(&keys[i]) }
-		t.Columns = append(t.Columns, c)
-	}
+	column := columns(t, keys)
 	column(widget.Column{Title: " KEY"}, func(k *Key) widget.Cell { return widget.Text(" " + k.Kind) })
 	column(widget.Column{Title: "SPI"}, func(k *Key) widget.Cell { return widget.Text(short(k.SPI)) })
 	column(widget.Column{Title: "GROUP", Drop: 1}, func(k *Key) widget.Cell { return widget.Text(k.Group) })

@@ -204,10 +204,7 @@ func (Topology) Page(f *Frame) *Page {
 	p.Head = append(p.Head, f.cutLines(g)...)
 	all := g.vertices
 	t := &widget.Table{Len: len(all), ID: func(i int) string { return all[i].Name }, More: func(i int) string { return strings.Join(all[i].Links, " ") }}
-	column := func(c widget.Column, cell func(v *vertex) widget.Cell) {
-		c.Cell = func(i int) widget.Cell { return cell(&all[i]) }
-		t.Columns = append(t.Columns, c)
-	}
+	column := columns(t, all)
 	column(widget.Column{Title: " NODE"}, func(v *vertex) widget.Cell { return widget.Text(" " + v.Name) })
 	column(widget.Column{Title: "KIND"}, func(v *vertex) widget.Cell { return widget.Text(v.Kind) })
 	column(widget.Column{Title: "STATE"}, func(v *vertex) widget.Cell {
