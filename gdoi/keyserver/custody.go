@@ -27,7 +27,6 @@ type custody struct {
 	windows []*window
 	spare   *kek // the next KEK; see ready
 	made    bool // the custody has it
-	ready   bool // and it is wrapped for all other key servers
 	// owed: a new KEK is wanted as soon as there is a spare one. lost: since the custody has lost all that there were.
 	owed, lost bool
 	// excluding are those to be excluded as soon as there is a spare KEK; recut: one is wanted for that, whether or not there

@@ -111,9 +111,7 @@ func (g *Group) wrap(now machine.Now, name string, id coop.ID, transport []byte,
 		// A map of its own: records that are under way, and other structs of the same KEK, keep theirs.
 		k.wrapped = maps.Clone(k.wrapped)
 		mark(&k.wrapped, id, slices.Concat(transportMark(transport), data))
-		if delete(k.wraps, id); k == g.custody.spare {
-			g.judgeSpare()
-		} else if g.Active() {
+		if delete(k.wraps, id); k != g.custody.spare && g.Active() {
 			g.durable.kek(k)
 		}
 		return out
@@ -128,7 +126,6 @@ func (g *Group) wrap(now machine.Now, name string, id coop.ID, transport []byte,
 			out, _ = g.noKey(now, name, err, out)
 			return out, false
 		}
-		g.judgeSpare()
 		return out, true
 	}
 	mark(&k.wraps, id, c)
@@ -146,7 +143,6 @@ func (g *Group) wrapEverything(now machine.Now, out machine.Effects) machine.Eff
 	}
 	if s := g.custody.spare; s != nil && g.custody.made {
 		out = g.wrapAll(now, s, out)
-		g.judgeSpare()
 	}
 	return out
 }
@@ -161,17 +157,18 @@ func (g *Group) stopWrapping() {
 	}
 }
 
-// judgeSpare says whether the spare KEK can be taken into use: it is made, and wrapped for everybody. Whom it could not be
+// ready says whether the spare KEK can be taken into use: it is made, and wrapped for everybody. Whom it could not be
 // wrapped for has to do without: one custody that takes nothing must not keep all others from new keys.
-func (g *Group) judgeSpare() {
-	c := &g.custody
-	c.ready = c.spare != nil && c.made
-	if c.spare == nil {
-		return
+func (c *custody) ready() bool {
+	if !c.made {
+		return false
 	}
 	for _, w := range c.spare.wraps {
-		c.ready = c.ready && w.failures > 0
+		if w.failures == 0 {
+			return false
+		}
 	}
+	return true
 }
 
 // usable says that the custody has the KEK, as far as we know, or needs none.

@@ -14,7 +14,7 @@ var errNoSpare = fmt.Errorf("%w has not made the next KEK yet; see the group's p
 
 // spareReady says whether there is a KEK that can be taken into use now.
 func (g *Group) spareReady() bool {
-	return !g.cfg.Custody || g.custody.ready && g.custody.problem == "" && g.custody.spare.suite == g.cfg.KEK
+	return !g.cfg.Custody || g.custody.ready() && g.custody.problem == "" && g.custody.spare.suite == g.cfg.KEK
 }
 
 // custodyGone says that nothing can be encrypted, and nobody told a KEK.
@@ -66,9 +66,7 @@ func (g *Group) prepareSpare(now machine.Now, out machine.Effects) machine.Effec
 				return out
 			}
 			c.made = true
-			out = g.wrapAll(now, k, out)
-			g.judgeSpare()
-			return out
+			return g.wrapAll(now, k, out)
 		},
 	}, out)
 }
@@ -87,7 +85,7 @@ func (g *Group) dropSpare(now machine.Now, out machine.Effects) machine.Effects 
 		g.uncall(w)
 	}
 	c.spare.iv.Destroy()
-	c.spare, c.made, c.ready = nil, false, false
+	c.spare, c.made = nil, false
 	return g.bury(now, out)
 }
 
@@ -97,7 +95,7 @@ func (g *Group) takeSpare(now machine.Now, out machine.Effects) (*kek, machine.E
 		return nil, out
 	}
 	k := g.custody.spare
-	g.custody.spare, g.custody.made, g.custody.ready, g.custody.owed = nil, false, false, false
+	g.custody.spare, g.custody.made, g.custody.owed = nil, false, false
 	return k, g.prepareSpare(now, out)
 }
 
