@@ -320,16 +320,8 @@ func (c *Checker) note(n *Node, e machine.Note) {
 	if e.Name != gdoi.NoteRekeySent && e.Name != gdoi.NoteRekeyReceived {
 		return
 	}
-	var r rekey
-	for _, f := range e.Fields {
-		switch f.Key {
-		case "kek":
-			r.kek = f.Value
-		case "seq":
-			seq, _ := strconv.ParseUint(f.Value, 10, 32)
-			r.seq = uint32(seq)
-		}
-	}
+	seq, _ := strconv.ParseUint(field(e, "seq"), 10, 32)
+	r := rekey{field(e, "kek"), uint32(seq)}
 	if e.Name == gdoi.NoteRekeySent {
 		c.announced = r
 		return
@@ -339,6 +331,15 @@ func (c *Checker) note(n *Node, e machine.Note) {
 		c.violate(n, "seq", "accepts rekey %d under KEK %s after %d", r.seq, r.kek, last[r.kek])
 	}
 	last[r.kek] = r.seq
+}
+
+func field(e machine.Note, key string) string {
+	for _, f := range e.Fields {
+		if f.Key == key {
+			return f.Value
+		}
+	}
+	return ""
 }
 
 // pushed learns which datagram has which number, when the machine asks for it.

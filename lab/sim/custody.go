@@ -51,15 +51,6 @@ func (c *Checker) kekNote(n *Node, e machine.Note) {
 	}
 }
 
-func field(e machine.Note, key string) string {
-	for _, f := range e.Fields {
-		if f.Key == key {
-			return f.Value
-		}
-	}
-	return ""
-}
-
 // kekRecords looks for values of KEKs in what a store is asked to write: as they are, and in the forms that text has.
 func (c *Checker) kekRecords(n *Node, e machine.Persist) {
 	if n.token == nil {

@@ -88,11 +88,9 @@ func (c *Checker) made(by *Node, e machine.Note) {
 		return
 	}
 	var spi gdoi.SPI
-	for _, f := range e.Fields {
-		if f.Key == "spi" {
-			if _, err := fmt.Sscanf(f.Value, "%x", &spi); err != nil {
-				panic("sim: SPI " + f.Value)
-			}
+	if text := field(e, "spi"); text != "" {
+		if _, err := fmt.Sscanf(text, "%x", &spi); err != nil {
+			panic("sim: SPI " + text)
 		}
 	}
 	for _, r := range ks.Snapshot(by.clock()).Groups[0].Removed {
