@@ -29,7 +29,6 @@ type token struct {
 	number int
 
 	lost     bool
-	lostAt   machine.Instant
 	notice   time.Duration // how long after a loss, or a call, the process is told
 	full     bool
 	slow     time.Duration
@@ -49,16 +48,12 @@ var (
 	errWrapped   = errors.New("sim: not wrapped for this token")
 )
 
-func newToken(s *Sim, name string) *token {
-	return &token{s: s, name: name, keys: map[string][]byte{}}
-}
-
-// tokenOf is the token of a key server that starts; nil: it has none.
+// tokenOf is a new token for a key server; nil: it has none.
 func (s *Sim) tokenOf(n *Node) *token {
 	if !s.cfg.Custody {
 		return nil
 	}
-	return newToken(s, n.Name)
+	return &token{s: s, name: n.Name, keys: map[string][]byte{}}
 }
 
 // keyServerConfig is that of a key server, with the transport key of the token that is in.
@@ -218,14 +213,14 @@ func (n *Node) tidy() {
 	}
 }
 
-// lose takes the token away. The process is told after a while, and calls of before that fail only then.
+// loseToken takes the token away. The process is told after a while, and calls of before that fail only then.
 func (n *Node) loseToken(notice time.Duration) {
 	t := n.token
 	t.problems++
 	if t.lost {
 		return
 	}
-	t.lost, t.lostAt, t.notice = true, n.s.now, notice
+	t.lost, t.notice = true, notice
 	n.later(notice, n.tellToken)
 }
 
@@ -248,7 +243,7 @@ func (n *Node) tellToken() {
 	n.Do(ev)
 }
 
-// replaceToken puts an empty token in.
+// replace puts an empty token in.
 func (t *token) replace() {
 	clear(t.keys)
 	t.number++
@@ -260,9 +255,6 @@ func (n *Node) mendToken() {
 	if t == nil {
 		return
 	}
-	t.full, t.slow = false, 0
-	if t.problems = 0; t.lost {
-		t.lost = false
-		n.tellToken()
-	}
+	t.full, t.slow, t.problems = false, 0, 0
+	n.returnToken()
 }
