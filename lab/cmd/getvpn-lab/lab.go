@@ -97,20 +97,25 @@ func daemonCommands(lab *string) []*cobra.Command {
 	} {
 		out = append(out, &cobra.Command{Use: v.name + " NODE...", Short: v.short, Args: cobra.MinimumNArgs(1),
 			RunE: func(cmd *cobra.Command, args []string) error {
-				l, err := netns.Open(*lab)
-				if err != nil {
-					return err
-				}
-				for _, node := range args {
-					if err := v.do(cmd, l, node); err != nil {
-						return err
-					}
-					fmt.Fprintf(cmd.OutOrStdout(), "%s: %s done\n", node, v.name)
-				}
-				return nil
+				return atNodes(cmd, *lab, args, v.name, func(l *netns.Lab, node string) error { return v.do(cmd, l, node) })
 			}})
 	}
 	return out
+}
+
+// atNodes does something at each of the nodes, up to the first where it fails, and says so.
+func atNodes(cmd *cobra.Command, lab string, nodes []string, what string, do func(l *netns.Lab, node string) error) error {
+	l, err := netns.Open(lab)
+	if err != nil {
+		return err
+	}
+	for _, node := range nodes {
+		if err := do(l, node); err != nil {
+			return err
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "%s: %s done\n", node, what)
+	}
+	return nil
 }
 
 func partitionCommand(lab *string) *cobra.Command {

@@ -19,16 +19,6 @@ func tokenCommand(lab *string) *cobra.Command {
 			if do == nil {
 				return fmt.Errorf("token %s: write lose or return", args[0])
 			}
-			l, err := netns.Open(*lab)
-			if err != nil {
-				return err
-			}
-			for _, node := range args[1:] {
-				if err := do(l, node); err != nil {
-					return err
-				}
-				fmt.Fprintf(cmd.OutOrStdout(), "%s: token %s done\n", node, args[0])
-			}
-			return nil
+			return atNodes(cmd, *lab, args[1:], "token "+args[0], do)
 		}}
 }
