@@ -42,6 +42,9 @@ func makePlace(dir string) error {
 // names too; then keys of certificates move into it.
 func (l *Lab) makeToken(n scenario.Node, program, config, secrets string) error {
 	dir := hsmDir(l.name, n.Name)
+	if err := makePlace(dir); err != nil {
+		return err
+	}
 	d := softhsm.Dir(dir)
 	pin, err := l.pin(n.Name, userPIN)
 	if err != nil {

@@ -125,11 +125,6 @@ func (l *Lab) prepare(n scenario.Node, programs map[string]string) (NodeState, e
 	if err != nil {
 		return out, err
 	}
-	if n.HSM != nil {
-		if err := makePlace(hsmDir(l.name, n.Name)); err != nil {
-			return out, fmt.Errorf("token of %s: %w", n.Name, err)
-		}
-	}
 	if err := os.MkdirAll(at.State, 0o700); err != nil {
 		return out, fmt.Errorf("state directory: %w", err)
 	}
