@@ -3,7 +3,6 @@ package remains
 import (
 	"encoding/binary"
 	"io"
-	"slices"
 	"strings"
 )
 
@@ -107,19 +106,4 @@ func words(mem io.ReaderAt, at uint64, n int) []uint64 {
 		out[i] = binary.LittleEndian.Uint64(b[8*i:])
 	}
 	return out
-}
-
-// Libraries are the libraries that a process has, by path.
-func Libraries(pid int) ([]string, error) {
-	regions, err := maps(pid)
-	if err != nil {
-		return nil, err
-	}
-	var all []string
-	for _, r := range regions {
-		if strings.Contains(r.path, ".so") && !slices.Contains(all, r.path) {
-			all = append(all, r.path)
-		}
-	}
-	return all, nil
 }
