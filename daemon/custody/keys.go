@@ -19,7 +19,7 @@ type Key struct {
 // Successor is the name of the key that takes the place of inUse, where base is the one in the configuration: base,
 // base.2, base.3 and so on.
 func Successor(base, inUse string) (string, error) {
-	n, ok := Generation(base, inUse)
+	n, ok := generation(base, inUse)
 	if !ok {
 		return "", fmt.Errorf("custody: %s is no successor of %s", inUse, base)
 	}
@@ -35,8 +35,8 @@ func Successor(base, inUse string) (string, error) {
 	return u.Object, nil
 }
 
-// Generation is the number of a key among those that have taken the place of base; 1: it is base itself.
-func Generation(base, name string) (int, bool) {
+// generation is the number of a key among those that have taken the place of base; 1: it is base itself.
+func generation(base, name string) (int, bool) {
 	if name == base {
 		return 1, true
 	}
@@ -53,21 +53,20 @@ func Generation(base, name string) (int, bool) {
 	return n, true
 }
 
-// Same tells whether two names are of one key: a label, or a URI that has it.
-func Same(a, b string) bool {
-	ua, erra := hsm.ParseKey(a)
-	ub, errb := hsm.ParseKey(b)
-	return erra == nil && errb == nil && ua.Object == ub.Object
+// Serves tells whether name is that of the key base, by its label or by a URI that has it, or of one that has taken its place.
+func Serves(base, name string) bool {
+	if _, is := generation(base, name); is {
+		return true
+	}
+	b, errb := hsm.ParseKey(base)
+	k, errk := hsm.ParseKey(name)
+	return errb == nil && errk == nil && b.Object == k.Object
 }
 
 // Lacks lists the keys that are wanted and neither there nor succeeded by one that is.
 func Lacks(want []Key, there []hsm.KeyInfo) (out []Key) {
 	for _, k := range want {
-		found := slices.ContainsFunc(there, func(t hsm.KeyInfo) bool {
-			_, is := Generation(k.Name, t.Name)
-			return is || Same(k.Name, t.Name)
-		})
-		if !found {
+		if !slices.ContainsFunc(there, func(t hsm.KeyInfo) bool { return Serves(k.Name, t.Name) }) {
 			out = append(out, k)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -104,12 +105,7 @@ func (t *Target) listed(ctx context.Context) (*control.Snapshot, error) {
 
 // has tells whether a key, or one that has taken its place, is in the inventory.
 func (s *Status) has(name string) bool {
-	for _, k := range s.Custody.Keys {
-		if _, is := custody.Generation(name, k.Name); is || custody.Same(name, k.Name) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(s.Custody.Keys, func(k control.CustodyKey) bool { return custody.Serves(name, k.Name) })
 }
 
 func (s *Status) String() string {
