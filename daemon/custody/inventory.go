@@ -31,8 +31,8 @@ type inventory struct {
 	closed  bool
 }
 
-// get returns what is known, and has it read anew if it is old. done is called when that is over.
-func (v *inventory) get(now time.Time, done func()) (keys []hsm.KeyInfo, at time.Time, problem string) {
+// get returns what is known, and has it read anew if it is old.
+func (v *inventory) get(now time.Time) (keys []hsm.KeyInfo, at time.Time, problem string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	age := inventoryAge
@@ -41,12 +41,12 @@ func (v *inventory) get(now time.Time, done func()) (keys []hsm.KeyInfo, at time
 	}
 	if !v.reading && !v.closed && (v.tried.IsZero() || now.Sub(v.tried) >= age) {
 		v.reading, v.tried = true, now
-		go v.read(now, done)
+		go v.read(now)
 	}
 	return v.keys, v.at, v.problem
 }
 
-func (v *inventory) read(now time.Time, done func()) {
+func (v *inventory) read(now time.Time) {
 	ctx, cancel := context.WithTimeout(context.Background(), inventoryTimeout)
 	defer cancel()
 	v.stale.Store(false) // what changes from here on may be missed
@@ -58,9 +58,6 @@ func (v *inventory) read(now time.Time, done func()) {
 		v.problem = err.Error()
 	} else {
 		v.keys, v.at = keys, now
-	}
-	if done != nil {
-		done()
 	}
 }
 

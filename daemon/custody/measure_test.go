@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/getvpn/getvpn/daemon/control"
@@ -95,28 +96,26 @@ func TestCallsAreMeasured(t *testing.T) {
 }
 
 func TestInventoryIsReadWhileSomebodyLooks(t *testing.T) {
+	synctest.Test(t, testInventoryIsRead)
+}
+
+func testInventoryIsRead(t *testing.T) {
 	m, _, now := measuredStore(t)
 	ctx := t.Context()
 	if err := m.Ensure(ctx, "one", hsm.Spec{Kind: hsm.AES256, Use: hsm.Encrypt, Movable: true}); err != nil {
 		t.Fatal(err)
 	}
+	reads, list := 0, m.keys.list
+	m.keys.list = func(ctx context.Context) ([]hsm.KeyInfo, error) {
+		reads++
+		return list(ctx)
+	}
 	// look has a snapshot taken, and waits for the reading that it began, if it did.
 	look := func() bool {
-		done := make(chan struct{})
-		m.keys.get(m.now(), func() { close(done) })
-		m.keys.mu.Lock()
-		reading := m.keys.reading
-		m.keys.mu.Unlock()
-		if !reading {
-			select {
-			case <-done:
-				return true
-			default:
-				return false
-			}
-		}
-		<-done
-		return true
+		before := reads
+		m.Snapshot()
+		synctest.Wait()
+		return reads > before
 	}
 	if !look() {
 		t.Fatal("the first look reads nothing")

@@ -9,7 +9,7 @@ import (
 
 // Snapshot is the custody for consoles. It asks the token nothing: what is old is read in the background.
 func (m *Measured) Snapshot() *control.Custody {
-	keys, at, problem := m.keys.get(m.now(), nil)
+	keys, at, problem := m.keys.get(m.now())
 	c := Describe(m.Info(), keys)
 	c.Latency, c.KeysProblem = m.meter.list(), problem
 	if !at.IsZero() {
