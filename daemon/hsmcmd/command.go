@@ -5,10 +5,8 @@ package hsmcmd
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
 
@@ -81,12 +79,6 @@ func (t *Target) open(ctx context.Context) (hsm.Token, error) {
 
 // there is the token of the configuration; nil: none that is initialised.
 func (t *Target) there() *pkcs11.TokenState { return custody.Initialised(t.Common.Custody) }
-
-func printJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
-}
 
 // plural is "1 key", "2 keys".
 func plural(n int, what string) string {

@@ -25,7 +25,7 @@ func (s Spec) rotate() *cobra.Command {
 			fmt.Fprintln(cmd.ErrOrStderr(), "error:", err)
 			return process.Checked(false)
 		case asJSON:
-			return printJSON(cmd.OutOrStdout(), r)
+			return process.PrintJSON(cmd.OutOrStdout(), r)
 		}
 		_, err = fmt.Fprintln(cmd.OutOrStdout(), r.Text)
 		return err

@@ -55,7 +55,7 @@ func (s Spec) selftest() *cobra.Command {
 			}
 		})
 		if r.OK = err == nil; asJSON {
-			if err := printJSON(out, r); err != nil {
+			if err := process.PrintJSON(out, r); err != nil {
 				return err
 			}
 		}

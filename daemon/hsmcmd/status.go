@@ -37,7 +37,7 @@ func (s Spec) status() *cobra.Command {
 			return err
 		}
 		if asJSON {
-			err = printJSON(cmd.OutOrStdout(), st)
+			err = process.PrintJSON(cmd.OutOrStdout(), st)
 		} else {
 			_, err = fmt.Fprint(cmd.OutOrStdout(), st)
 		}

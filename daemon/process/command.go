@@ -133,9 +133,14 @@ func (s Spec[C]) explain(w io.Writer, file, packet string, asJSON bool) error {
 		_, err = fmt.Fprint(w, e)
 		return err
 	}
+	return PrintJSON(w, e)
+}
+
+// PrintJSON prints for programs what a command else prints for people.
+func PrintJSON(w io.Writer, v any) error {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
-	return enc.Encode(e)
+	return enc.Encode(v)
 }
 
 func (s Spec[C]) load(file string) (*C, error) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -46,9 +45,7 @@ func onDaemon(name, short string, ask func(*client.Client, context.Context, cont
 				return process.Checked(false)
 			}
 			if asJSON {
-				enc := json.NewEncoder(cmd.OutOrStdout())
-				enc.SetIndent("", "  ")
-				return enc.Encode(r.Plan)
+				return process.PrintJSON(cmd.OutOrStdout(), r.Plan)
 			}
 			_, err = fmt.Fprint(cmd.OutOrStdout(), r.Plan)
 			return err
