@@ -30,12 +30,13 @@ func LabDir() string {
 
 // Lab watches the nodes of a running lab.
 func Lab(name string) *Source {
-	return newSource("lab "+name, name, func() []target { return labSockets(name) })
+	s := newSource("lab "+name, name, nil)
+	s.discover = func() []target { return labSockets(name, s.state) } // which look has just read
+	return s
 }
 
 // labSockets lists the daemons that a lab has, those that do not run too, but not what only some checks start.
-func labSockets(name string) []target {
-	state := readLab(name, nil)
+func labSockets(name string, state *LabState) []target {
 	if state == nil {
 		return sockets(filepath.Join(LabDir(), name, "sockets")) // a lab that is just coming up, or going
 	}
