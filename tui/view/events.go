@@ -47,7 +47,7 @@ func (Events) Page(f *Frame) *Page {
 	column(widget.Column{Title: "WHAT", Flex: true, Min: 30}, func(e *control.Event) widget.Cell { return widget.Text(eventText(e)) })
 	return &Page{
 		Title: "EVENTS", Right: f.Group, Table: t,
-		Subject: func(i int) Subject { return Subject{Group: all[i].Group, Node: all[i].Node, Peer: all[i].Peer} },
+		Subject: func(i int) Subject { return Subject{Group: all[i].Group, Node: all[i].Node} },
 	}
 }
 

@@ -50,7 +50,7 @@ func (Members) Page(f *Frame) *Page {
 	column(widget.Column{Title: "TROUBLE", Flex: true, Min: 12, Drop: 11}, func(m *Member) widget.Cell { return widget.Text(m.why()) })
 	return &Page{
 		Title: "MEMBERS", Right: f.Group, Table: t, Want: 9,
-		Subject: func(i int) Subject { return Subject{Group: all[i].Group, Node: all[i].Name, Peer: all[i].Address} },
+		Subject: func(i int) Subject { return Subject{Group: all[i].Group, Node: all[i].Name} },
 		Foot: func(i, room int) []string {
 			if i < 0 || room < 3 {
 				return nil

@@ -62,9 +62,7 @@ func (Node) Page(f *Frame) *Page {
 	}
 	p.Title, p.Table, p.Want = "KEYS of "+n.Name, f.heldTable(n), 6
 	keys := keysHeld(n.Snap)
-	p.Subject = func(i int) Subject {
-		return Subject{Group: keys[i].group, Node: n.Name, Peer: n.Snap.MemberAddress(keys[i].group)}
-	}
+	p.Subject = func(i int) Subject { return Subject{Group: keys[i].group, Node: n.Name} }
 	p.Enter = func(i int) Place {
 		if keys[i].tek == nil {
 			return Place{}

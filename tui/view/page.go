@@ -26,7 +26,6 @@ type Page struct {
 type Subject struct {
 	Group string
 	Node  string // a node's name, or the address of one that is not attached
-	Peer  string // what a key server knows a member by: an address or an identity
 }
 
 // columns returns what adds columns to a table, with cells that are made of its rows.

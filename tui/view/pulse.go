@@ -70,9 +70,6 @@ func (Pulse) Page(f *Frame) *Page {
 		s := Subject{Group: rows[i].group}
 		if n := rows[i].node; n != nil {
 			s.Node = n.Name
-			if n.Snap != nil {
-				s.Peer = n.Snap.MemberAddress(s.Group)
-			}
 		}
 		return s
 	}

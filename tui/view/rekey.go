@@ -43,9 +43,7 @@ func (Rekey) Page(f *Frame) *Page {
 		}
 	}
 	p.Table = f.rekeyTable(members, len(groups) > 1)
-	p.Subject = func(i int) Subject {
-		return Subject{Group: members[i].group, Node: members[i].Name, Peer: members[i].Address}
-	}
+	p.Subject = func(i int) Subject { return Subject{Group: members[i].group, Node: members[i].Name} }
 	p.Foot = func(_, room int) []string {
 		if room < 3 {
 			return nil

@@ -224,7 +224,7 @@ func (Topology) Page(f *Frame) *Page {
 	}
 	column(widget.Column{Title: "LINKS", Flex: true, Min: 12}, func(v *vertex) widget.Cell { return widget.Text(some(v.Links, 12)) })
 	p.Table = t
-	p.Subject = func(i int) Subject { return Subject{Node: all[i].Name, Peer: all[i].Address} }
+	p.Subject = func(i int) Subject { return Subject{Node: all[i].Name} }
 	p.Enter = func(i int) Place {
 		if f.Fleet.Node(all[i].Name) == nil && f.Fleet.State != nil {
 			return Place{} // a host or a router has no page
