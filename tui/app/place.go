@@ -84,7 +84,7 @@ func (m *Model) current() *view.Page {
 	return d.page
 }
 
-// look is how the table of the page is looked at; both are nil on a page without one.
+// table is the table of the page and how it is looked at; both are nil on a page without one.
 func (m *Model) table() (*widget.Table, *widget.Look) {
 	if p := m.current(); p.Table != nil {
 		return p.Table, &m.top().look

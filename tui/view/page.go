@@ -39,7 +39,7 @@ func columns[T any](t *widget.Table, rows []T) func(c widget.Column, cell func(r
 // leastTable is how many lines of a table stay, header included, when a page has more than its screen.
 const leastTable = 6
 
-// Draw lays a page out on a frame, in at most f.Height lines. A nil look prints all of it.
+// Draw lays a page out on a frame, in at most f.Height lines.
 func (p *Page) Draw(f *Frame, s *widget.Look) []string {
 	if p.Table == nil {
 		out := append([]string{}, p.Head...)
@@ -52,19 +52,12 @@ func (p *Page) Draw(f *Frame, s *widget.Look) []string {
 	body := p.Table.View(f.Theme, s, f.Width, height) // which says what part of it is seen
 	out := append([]string{}, p.Head[:head]...)
 	out = append(append(out, f.section(p.Title, f.Theme.Dim.Render(p.position(s, height)))), body...)
-	row := -1
-	if s != nil {
-		row = s.Row(p.Table)
-	}
-	return f.clip(append(out, p.foot(row, f.Height-len(out))...))
+	return f.clip(append(out, p.foot(s.Row(p.Table), f.Height-len(out))...))
 }
 
 // layout says how many lines the head and the table have, the line between them not counted.
 func (p *Page) layout(f *Frame, s *widget.Look) (head, height int) {
-	rows := p.Table.Len
-	if s != nil {
-		rows = len(s.Rows(p.Table))
-	}
+	rows := len(s.Rows(p.Table))
 	head = len(p.Head) // the table needs some lines, whatever is said above it
 	if over := head + 1 + min(rows+1, leastTable) - f.Height; over > 0 {
 		head = max(0, head-over)
@@ -107,9 +100,6 @@ func (p *Page) position(s *widget.Look, height int) string {
 	var parts []string
 	if p.Right != "" {
 		parts = append(parts, p.Right)
-	}
-	if s == nil {
-		return strings.Join(append(parts, fmt.Sprintf("%d shown", p.Table.Len)), " · ")
 	}
 	if s.Sort != "" {
 		order := "by " + s.Sort

@@ -95,13 +95,10 @@ func Pad(s string, w int, right bool) string {
 // View returns at most height lines, header included, each exactly width cells wide, around the cursor. A nil look is that
 // of a table that is printed: all rows in their order, and no cursor.
 func (t *Table) View(th *theme.Theme, s *Look, width, height int) []string {
-	cursor := -1
 	if s == nil {
-		s = &Look{}
-	} else {
-		cursor = s.Cursor(t)
+		s = &Look{Still: true}
 	}
-	rows := s.Rows(t)
+	rows, cursor := s.Rows(t), s.Cursor(t)
 	room := max(height-1, 0)
 	if cursor >= 0 {
 		s.offset = min(s.offset, cursor)
@@ -118,7 +115,7 @@ func (t *Table) View(th *theme.Theme, s *Look, width, height int) []string {
 	return out
 }
 
-// Visible says which rows of how many View last showed, and how many columns found no room.
+// Visible says which rows of how many View last showed.
 func (s *Look) Visible(t *Table, height int) (first, last, all int) {
 	rows := s.Rows(t)
 	return s.offset + 1, min(s.offset+max(height-1, 0), len(rows)), len(rows)
