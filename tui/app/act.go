@@ -24,10 +24,8 @@ func (m *Model) actOnGroup(verb string, flags ...string) tea.Cmd {
 func (m *Model) marked() (nodes []string) {
 	t, look := m.table()
 	if t != nil && len(look.Marks) > 0 && m.current().Subject != nil {
-		for i := range t.Len {
-			if look.Marks[t.ID(i)] {
-				nodes = append(nodes, m.current().Subject(i).Node)
-			}
+		for _, i := range look.Marked(t) {
+			nodes = append(nodes, m.current().Subject(i).Node)
 		}
 		return nodes
 	}

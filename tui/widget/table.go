@@ -122,15 +122,14 @@ func (s *Look) Visible(t *Table, height int) (first, last, all int) {
 }
 
 // Marked lists the marked rows that the table still has, in its order.
-func (s *Look) Marked(t *Table) []string {
-	var out []string
+func (s *Look) Marked(t *Table) (rows []int) {
 	if len(s.Marks) == 0 {
 		return nil
 	}
 	for i := range t.Len {
-		if id := t.ID(i); s.Marks[id] {
-			out = append(out, id)
+		if s.Marks[t.ID(i)] {
+			rows = append(rows, i)
 		}
 	}
-	return out
+	return rows
 }
