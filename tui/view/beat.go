@@ -101,9 +101,7 @@ func (b *beat) drops() widget.Cell {
 	}
 	n := uint64(0)
 	for _, c := range drops(b.node.Snap) {
-		if !copies(c.Name) {
-			n += c.Count
-		}
+		n += c.Count
 	}
 	return widget.Short(n)
 }

@@ -146,9 +146,7 @@ func (f *Frame) dropLine() string {
 	for i := range f.Fleet.Nodes {
 		if s := f.Fleet.Nodes[i].Snap; s != nil {
 			for _, c := range drops(s) {
-				if !copies(c.Name) {
-					sum[c.Name] += c.Count
-				}
+				sum[c.Name] += c.Count
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package view
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/getvpn/getvpn/daemon/control"
@@ -115,15 +116,12 @@ func clock(t time.Time) string {
 // worst returns the largest counter.
 func worst(counters []control.Counter) (best control.Counter) {
 	for _, c := range counters {
-		if !copies(c.Name) && c.Count > best.Count {
+		if c.Count > best.Count {
 			best = c
 		}
 	}
 	return best
 }
-
-// copies says whether a counter is of rekeys or answers that came twice: they are repeated on purpose, and no fault.
-func copies(name string) bool { return name == "duplicate" || name == "ack-duplicate" }
 
 // reason prints a counter, "replay 12", or a dash.
 func reason(c control.Counter) string {
@@ -133,13 +131,14 @@ func reason(c control.Counter) string {
 	return fmt.Sprintf("%s %s", c.Name, widget.Count(float64(c.Count)))
 }
 
-// drops lists what a daemon has dropped, of its control and its data plane.
+// drops lists what a daemon has dropped, of its control and its data plane, but for rekeys and answers that came twice: they
+// are repeated on purpose, and no fault.
 func drops(s *control.Snapshot) []control.Counter {
-	out := append([]control.Counter{}, s.Drops...)
+	out := slices.Clone(s.Drops)
 	if s.GM != nil {
 		out = append(out, s.GM.DataPath.Drops...)
 	}
-	return out
+	return slices.DeleteFunc(out, func(c control.Counter) bool { return c.Name == "duplicate" || c.Name == "ack-duplicate" })
 }
 
 // dropped sums up what a member's data path has dropped, and names the first reason of all.
