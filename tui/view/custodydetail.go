@@ -100,12 +100,11 @@ func histogram(buckets []uint64) string {
 	for _, n := range buckets {
 		top = max(top, n)
 	}
-	blocks := []rune("▁▂▃▄▅▆▇█")
 	var b strings.Builder
 	for _, n := range buckets {
 		r := '·'
 		if n > 0 {
-			r = blocks[int(float64(n)/float64(top)*float64(len(blocks)-1)+0.5)]
+			r = widget.Block(float64(n) / float64(top))
 		}
 		b.WriteString(strings.Repeat(string(r), histogramCell))
 	}

@@ -22,7 +22,12 @@ func Bar(th *theme.Theme, l theme.Level, part float64, width int) string {
 	return style.Render(strings.Repeat("━", full)) + th.BarEmpty.Render(strings.Repeat("╌", width-full))
 }
 
-var sparks = []rune("▁▂▃▄▅▆▇█")
+var blocks = []rune("▁▂▃▄▅▆▇█")
+
+// Block is a block as high as a part of a whole.
+func Block(part float64) rune {
+	return blocks[min(len(blocks)-1, int(part*float64(len(blocks)-1)+0.5))]
+}
 
 // Spark draws the newest width values, scaled to the largest.
 func Spark(values []float64, width int) string {
@@ -37,10 +42,10 @@ func Spark(values []float64, width int) string {
 	b.WriteString(strings.Repeat(" ", width-len(values)))
 	for _, v := range values {
 		if top == 0 {
-			b.WriteRune(sparks[0])
+			b.WriteRune(Block(0))
 			continue
 		}
-		b.WriteRune(sparks[min(len(sparks)-1, int(v/top*float64(len(sparks)-1)+0.5))])
+		b.WriteRune(Block(v / top))
 	}
 	return b.String()
 }
