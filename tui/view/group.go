@@ -56,7 +56,7 @@ func (f *Frame) groupHead(group string) []string {
 	if here < all {
 		count = t.State(theme.Caution, members)
 	}
-	right := count + t.Dim.Render("  next rekey ") + t.Text.Render(until(g.NextRekey, f.Fleet.Time)) + "  " + rekey + t.State(level, word)
+	right := count + t.Dim.Render("  next rekey ") + t.Text.Render(widget.Left(g.NextRekey, f.Fleet.Time).Text) + "  " + rekey + t.State(level, word)
 	out := []string{f.section("GROUP "+group, right)}
 	return append(out, f.groupKeys(g.TEKs, g.KEK, stale(ks, f.Fleet.Time))...)
 }

@@ -33,19 +33,12 @@ const phaseWidth = 15
 // keyLine draws one key's life: name, phase, bar, remaining of lifetime.
 func (f *Frame) keyLine(kind, spi string, l theme.Level, phase string, remaining, lifetime int) string {
 	t := f.Theme
-	if len(spi) > 8 {
-		spi = spi[:8]
-	}
 	remaining = max(remaining, 0)
-	left := fmt.Sprintf(" %s %s  %s  ", t.Dim.Render(kind), t.Text.Render(spi), widget.Pad(t.State(l, phase), max(phaseWidth, width(t.State(l, phase))), false))
+	left := fmt.Sprintf(" %s %s  %s  ", t.Dim.Render(kind), t.Text.Render(short(spi)), widget.Pad(t.State(l, phase), max(phaseWidth, width(t.State(l, phase))), false))
 	right := t.Text.Render(widget.Clock(time.Duration(remaining)*time.Second)) + t.Dim.Render(" of "+widget.Clock(time.Duration(lifetime)*time.Second))
 	right = widget.Pad(right, max(width(right)+1, 22), true) // TEKs and KEKs in one column
 	room := f.Width - width(left) - width(right)
-	part := 0.0
-	if lifetime > 0 {
-		part = float64(remaining) / float64(lifetime)
-	}
-	return left + widget.Bar(t, lifeLevel(remaining, lifetime), part, max(room, 5)) + right
+	return left + f.lifeBar(remaining, lifetime, max(room, 5)).Text + right
 }
 
 // groupKeys draws the keys of a group: TEKs by age, then the KEK.

@@ -179,7 +179,7 @@ func (SAs) Page(f *Frame) *Page {
 // nextRekey is when keys of a group are made next.
 func (f *Frame) nextRekey(group string) string {
 	if n, g := f.Fleet.KSOf(group); g != nil && n.Connected {
-		return f.Theme.Text.Render(until(g.NextRekey, f.Fleet.Time))
+		return f.Theme.Text.Render(widget.Left(g.NextRekey, f.Fleet.Time).Text)
 	}
 	return ""
 }

@@ -94,17 +94,6 @@ func stale(n *source.Node, now time.Time) int {
 	return int(now.Sub(n.Snap.Time) / time.Second)
 }
 
-// until prints a countdown to t, or a dash.
-func until(t, now time.Time) string {
-	if t.IsZero() {
-		return "-"
-	}
-	if d := t.Sub(now); d > 0 {
-		return widget.Clock(d)
-	}
-	return "now"
-}
-
 // clock prints a time of day, or a dash.
 func clock(t time.Time) string {
 	if t.IsZero() {
