@@ -29,11 +29,11 @@ type custody struct {
 	made    bool // the custody has it
 	// owed: a new KEK is wanted as soon as there is a spare one. lost: since the custody has lost all that there were.
 	owed, lost bool
-	// excluding are those to be excluded as soon as there is a spare KEK; recut: one is wanted for that, whether or not there
-	// is still anybody, since recutAt. asked: its value is being asked for.
-	excluding    []*member
-	recut, asked bool
-	recutAt      machine.Instant
+	// excluding are those to be excluded as soon as there is a spare KEK, which is wanted since recutAt, whether or not they are
+	// still on the list. asked: its value is being asked for.
+	excluding []*member
+	recutAt   machine.Instant
+	asked     bool
 	// dying are KEKs that have ended here, and are still needed, or are still named by records.
 	dying []dyingKEK
 	// failing: it did not do what it was asked last.

@@ -29,7 +29,7 @@ func (g *Group) excludeLater(now machine.Now, gone []*member, out machine.Effect
 		}
 		g.stopSending(m.peer.Addr)
 	}
-	c.recut, c.recutAt = true, now.Mono
+	c.recutAt = now.Mono
 	if n := len(names); n > 0 {
 		text := fmt.Sprintf("%d members are removed as soon as the key custody gives out a new KEK: %s", n, strings.Join(names[:min(n, namedSilent)], ", "))
 		if n > namedSilent {
@@ -45,13 +45,13 @@ func (g *Group) excludeLater(now machine.Now, gone []*member, out machine.Effect
 // excludePending tries it, but for a while after a failure.
 func (g *Group) excludePending(now machine.Now, out machine.Effects) machine.Effects {
 	c := &g.custody
-	if _, on := c.again.Deadline(); on || !c.recut || c.asked || !g.Active() || g.withdrawn || !g.spareReady() {
+	if _, on := c.again.Deadline(); on || len(c.excluding) == 0 || c.asked || !g.Active() || g.withdrawn || !g.spareReady() {
 		return out
 	}
 	c.asked = true
 	return g.WithNextKEK(now, func(now machine.Now, err error, out machine.Effects) machine.Effects {
 		c.asked = false
-		if err != nil || !c.recut || !g.Active() || g.withdrawn {
+		if err != nil || len(c.excluding) == 0 || !g.Active() || g.withdrawn {
 			c.again.Set(now.Mono.Add(maxMakeRetry))
 			return out
 		}
@@ -74,8 +74,9 @@ func (g *Group) withWaiting(gone []*member, out machine.Effects) ([]*member, mac
 	return gone, out
 }
 
-// endWaiting is for those who end all members' keys: nobody is to be excluded from what comes after.
-func (g *Group) endWaiting() { g.custody.excluding, g.custody.recut = nil, false }
+// endWaiting is for those who end all members' keys, so that nobody is to be excluded from what comes after, or leave it to
+// another key server.
+func (g *Group) endWaiting() { g.custody.excluding = nil }
 
 // Excluding is how many members wait to be excluded.
 func (g *Group) Excluding() (n int) {
@@ -90,12 +91,12 @@ func (g *Group) Excluding() (n int) {
 // shunned says whether a member waits to be excluded, and has not been let in again since. Nothing is sent to it.
 func (g *Group) shunned(m *member) bool {
 	c := &g.custody
-	return c.recut && m.registered <= c.recutAt && slices.Contains(c.excluding, m)
+	return m.registered <= c.recutAt && slices.Contains(c.excluding, m)
 }
 
 // recutProblem says that an exclusion waits; empty: none does.
 func (g *Group) recutProblem() string {
-	if !g.custody.recut {
+	if len(g.custody.excluding) == 0 {
 		return ""
 	}
 	text := fmt.Sprintf("%d members wait to be excluded until the key custody gives out a new KEK; no rekeys go to them", g.Excluding())

@@ -174,7 +174,8 @@ func (g *Group) StandDown(now machine.Now, out machine.Effects) machine.Effects 
 	g.campaigns = nil
 	g.again.Stop()
 	g.time.again.Stop()
-	g.custody.excluding, g.custody.recut, g.custody.owed = nil, false, false // the next primary sees to it
+	g.endWaiting()
+	g.custody.owed = false // the next primary sees to it
 	out = g.flush(now, out)
 	p := g.policyState(now)
 	r.policy, r.policyAt = &p, g.policyAt
