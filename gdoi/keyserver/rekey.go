@@ -81,7 +81,7 @@ func (g *Group) announcement(now machine.Now, k *kek) *pull.Offer {
 	if g.keks[len(g.keks)-1] == k {
 		// Everybody who can read this has it.
 		o.KEK = nil
-		if r := &g.replica; len(r.untold) == 0 && (r.trustAt == 0 || now.Mono >= r.trustAt.Add(4*g.cfg.ActivationDelay)) {
+		if r := &g.replica; len(r.untold) == 0 && (r.trustAt == 0 || now.Mono >= r.trustAt.Add(g.trustDelay())) {
 			o.Trusted = nil // everybody has heard of them
 		}
 	} else {

@@ -127,7 +127,7 @@ func (g *Group) followRotation(now machine.Now, out machine.Effects) machine.Eff
 		}
 		if !r.told {
 			r.told = true
-			out = g.untrust(now, out)
+			out = g.announceTrust(now, out)
 		}
 		switch {
 		case r.dying:
@@ -172,8 +172,8 @@ func (g *Group) settled() bool {
 	return !g.durable.failing && len(g.durable.waiting) == 0 && !g.durable.dirty()
 }
 
-// untrust has members forget the keys that nobody signs with any more.
-func (g *Group) untrust(now machine.Now, out machine.Effects) machine.Effects {
+// announceTrust has members hear whom to trust from now on, and forget all other keys.
+func (g *Group) announceTrust(now machine.Now, out machine.Effects) machine.Effects {
 	if !g.Active() || g.withdrawn || len(g.keks) == 0 {
 		return out
 	}

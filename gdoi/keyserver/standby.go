@@ -136,7 +136,7 @@ func (g *Group) TakeOver(now machine.Now, term uint64, out machine.Effects) mach
 		}
 	}
 	if len(r.formers) > 0 {
-		r.formersEnd.Set(now.Mono.Add(2 * g.trustDelay()))
+		g.keepFormers(now)
 	}
 	g.beginSchedule()
 	return g.wrapEverything(now, g.resume(now, out))

@@ -30,7 +30,7 @@ func (g *Group) Trust(now machine.Now, id coop.ID, der []byte, out machine.Effec
 	if old := g.replica.trust[id]; old != nil && g.Active() {
 		// It may sign with the old key until it has seen that members know the new one.
 		mark(&g.replica.formers, id, old)
-		g.replica.formersEnd.Set(now.Mono.Add(2 * g.trustDelay()))
+		g.keepFormers(now)
 	}
 	mark(&g.replica.trust, id, bytes.Clone(der))
 	mark(&g.durable.trust, id, true)
@@ -41,10 +41,8 @@ func (g *Group) Trust(now machine.Now, id coop.ID, der []byte, out machine.Effec
 	if !g.Active() || !g.started || g.withdrawn {
 		return g.flush(now, out)
 	}
-	g.replica.trustAt = now.Mono
 	g.replica.trusts++
-	g.version++
-	return g.rekey(now, rekeying{}, out)
+	return g.announceTrust(now, out)
 }
 
 // trusted lists the keys of others that members should trust beside the one that comes with the KEK, by id. It is empty
@@ -88,8 +86,13 @@ func (g *Group) trustTold(now machine.Now) {
 	}
 	r.untold, r.trustAt = nil, now.Mono
 	if len(r.formers) > 0 {
-		r.formersEnd.Set(now.Mono.Add(2 * g.trustDelay()))
+		g.keepFormers(now)
 	}
+}
+
+// keepFormers has members trust the keys that other key servers have replaced for a while from now.
+func (g *Group) keepFormers(now machine.Now) {
+	g.replica.formersEnd.Set(now.Mono.Add(2 * g.trustDelay()))
 }
 
 // endFormers has members forget the keys that other key servers have replaced.
@@ -99,7 +102,7 @@ func (g *Group) endFormers(now machine.Now, out machine.Effects) machine.Effects
 		return out
 	}
 	if len(r.untold) > 0 {
-		r.formersEnd.Set(now.Mono.Add(2 * g.trustDelay())) // from when the successors are told
+		g.keepFormers(now) // from when the successors are told
 		return out
 	}
 	r.formersEnd.Stop()
@@ -107,7 +110,7 @@ func (g *Group) endFormers(now machine.Now, out machine.Effects) machine.Effects
 		mark(&g.durable.trust, id, true)
 	}
 	r.formers = nil
-	return g.untrust(now, out)
+	return g.announceTrust(now, out)
 }
 
 func (g *Group) encodeTrust(id coop.ID) []byte {
