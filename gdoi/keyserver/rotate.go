@@ -64,7 +64,7 @@ func (g *Group) Rotatable() error {
 	case !g.Active():
 		return nil
 	}
-	return cmp.Or(g.onSchedule(), g.tellable(), g.renewable())
+	return cmp.Or(g.onSchedule(), g.renewable())
 }
 
 // switchSigner takes a key into use: on an active group with a new KEK.
@@ -147,7 +147,7 @@ func (g *Group) followRotation(now machine.Now, out machine.Effects) machine.Eff
 
 // takesKEK says whether a new KEK can be made at once.
 func (g *Group) takesKEK() bool {
-	return len(g.keks) > 0 && g.onSchedule() == nil && g.tellable() == nil && g.renewable() == nil
+	return len(g.keks) > 0 && g.onSchedule() == nil && g.renewable() == nil
 }
 
 // trustDelay is the time until members that are there have heard whom to trust.
