@@ -36,10 +36,9 @@ type merger struct {
 	void               bool      // their TEKs are not to be told to anybody
 	gone               []*member // of ours, whom they removed
 	foreign            merging
-	roll               []*chain      // whose newest TEK has ended on the other side
-	arrived            map[*kek]bool // of theirs, in custodies
-	news               bool          // anything
-	keys               bool          // members have to hear of something
+	roll               []*chain // whose newest TEK has ended on the other side
+	news               bool     // anything
+	keys               bool     // members have to hear of something
 }
 
 // Merge takes all that another key server has (its Since(now, 0)) into the active group, which may have gone a way of its
@@ -86,10 +85,8 @@ func (m *merger) act(now machine.Now, out machine.Effects) machine.Effects {
 		m.news, m.keys, m.roll = true, true, nil
 	}
 	dead := m.takeKEKs(now)
-	for _, k := range g.keks {
-		if m.arrived[k] {
-			out = g.fetch(now, k, out)
-		}
+	for _, spi := range m.foreign.keks { // they may be in their custodies only
+		out = g.fetch(now, g.kekWith(spi), out)
 	}
 	if len(m.foreign.teks)+len(m.foreign.keks) > 0 || m.keys || len(dead) > 0 {
 		m.news = true

@@ -43,7 +43,6 @@ func (m *merger) takeKEKs(now machine.Now) (dead []*kek) {
 				dead = append(dead, c)
 				continue
 			}
-			mark(&m.arrived, c, ours == nil)
 			under = append(under, c)
 			m.foreign.keks = append(m.foreign.keks, c.spi)
 			m.keys = true
