@@ -178,12 +178,7 @@ func (g *Group) encrypt(now machine.Now, d *delivery, out machine.Effects) machi
 func (g *Group) encryptWith(now machine.Now, d *delivery, value []byte, out machine.Effects) machine.Effects {
 	if d.unsigned.Show(value); d.name == "" { // its own KEK is in the process
 		datagram, err := d.unsigned.Encrypt()
-		if err != nil {
-			return g.dropDelivery(d, err, out)
-		}
-		d.destroy()
-		d.failed, d.datagram = "", datagram
-		return out // deliver follows
+		return g.encrypted(d, datagram, err, out)
 	}
 	d.encrypt = &keyCall{
 		ask: machine.KeyCall{Op: machine.KeyEncrypt, Key: d.name, IV: slices.Clone(d.key.IV.Bytes())},
@@ -192,12 +187,7 @@ func (g *Group) encryptWith(now machine.Now, d *delivery, value []byte, out mach
 				return out
 			}
 			datagram, err := d.unsigned.Datagram(body)
-			if err != nil {
-				return g.dropDelivery(d, err, out)
-			}
-			d.destroy()
-			d.failed, d.datagram = "", datagram
-			return out // deliver follows
+			return g.encrypted(d, datagram, err, out)
 		},
 		failed: func(now machine.Now, err error, out machine.Effects) (machine.Effects, bool) {
 			d.encrypt = nil
@@ -215,6 +205,16 @@ func (g *Group) encryptWith(now machine.Now, d *delivery, value []byte, out mach
 	d.encrypt.data = d.unsigned.Plain
 	out = g.call(now, d.encrypt, out)
 	d.unsigned.Hide(value)
+	return out
+}
+
+// encrypted takes the datagram; deliver follows.
+func (g *Group) encrypted(d *delivery, datagram []byte, err error, out machine.Effects) machine.Effects {
+	if err != nil {
+		return g.dropDelivery(d, err, out)
+	}
+	d.destroy()
+	d.failed, d.datagram = "", datagram
 	return out
 }
 
