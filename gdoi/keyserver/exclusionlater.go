@@ -65,7 +65,7 @@ func (g *Group) withWaiting(gone []*member, out machine.Effects) ([]*member, mac
 	c := &g.custody
 	gone = slices.Clone(gone)
 	for _, m := range c.excluding {
-		if i, ok := g.members.search(m.key); !ok || g.members.sorted[i] != m || slices.Contains(gone, m) {
+		if !g.members.has(m) || slices.Contains(gone, m) {
 			continue
 		}
 		gone, out = append(gone, m), append(out, g.removedNote(m.peer))
@@ -81,7 +81,7 @@ func (g *Group) endWaiting() { g.custody.excluding = nil }
 // Excluding is how many members wait to be excluded.
 func (g *Group) Excluding() (n int) {
 	for _, m := range g.custody.excluding {
-		if i, ok := g.members.search(m.key); ok && g.members.sorted[i] == m {
+		if g.members.has(m) {
 			n++
 		}
 	}

@@ -49,6 +49,12 @@ func (l *memberList) search(key string) (int, bool) {
 	return slices.BinarySearchFunc(l.sorted, key, func(m *member, k string) int { return strings.Compare(m.key, k) })
 }
 
+// has says whether this record is still on the list.
+func (l *memberList) has(m *member) bool {
+	i, ok := l.search(m.key)
+	return ok && l.sorted[i] == m
+}
+
 // put finds or adds the record of a peer.
 func (l *memberList) put(p Peer) *member {
 	key := p.key()
