@@ -2,7 +2,6 @@ package scenario
 
 import (
 	"regexp"
-	"slices"
 
 	"github.com/getvpn/getvpn/hsm"
 )
@@ -48,7 +47,8 @@ func (s *Scenario) validateHSM(bad func(line int, format string, args ...any)) {
 
 // HasHSM says whether a node has a token.
 func (s *Scenario) HasHSM(node string) bool {
-	return slices.ContainsFunc(s.Nodes, func(n Node) bool { return n.Name == node && n.HSM != nil })
+	n := s.Node(node)
+	return n != nil && n.HSM != nil
 }
 
 // uri names the token.
