@@ -124,12 +124,10 @@ func (c *kek) Run(ctx context.Context, env *Env) []scenario.Result {
 	if err := c.command(ctx, env); err != nil {
 		return failed(err)
 	}
-	by := ""
-	if c.By != "" {
-		by = env.Scenario.Address(c.By).String()
-	}
 	want := fmt.Sprintf("a rekey at %d members, KEK %s, within %s", len(c.Members), c.Is, c.Within)
+	var by netip.Addr
 	if c.By != "" {
+		by = env.Scenario.Address(c.By)
 		want += ", from " + c.By
 	}
 	return await(ctx, env, c.Within, want, func(ctx context.Context) (string, bool) {
@@ -165,13 +163,13 @@ func kekText(sums map[string][]string) string {
 }
 
 // from says whether an address and port have this address.
-func from(rekeyedBy, by string) bool {
+func from(rekeyedBy string, by netip.Addr) bool {
 	a, err := netip.ParseAddrPort(rekeyedBy)
-	return err == nil && a.Addr().String() == by
+	return err == nil && a.Addr() == by
 }
 
 // differs says what is not yet, or never will be, as it should.
-func (c *kek) differs(was, is *control.GMGroup, by string) string {
+func (c *kek) differs(was, is *control.GMGroup, by netip.Addr) string {
 	switch {
 	case is.KEK == nil:
 		return "has no KEK any more"
@@ -183,7 +181,7 @@ func (c *kek) differs(was, is *control.GMGroup, by string) string {
 		return fmt.Sprintf("its KEK was %.8s and is %.8s", was.KEK.SPI, is.KEK.SPI)
 	case c.Is == kekKept && is.KEK.Seq <= was.KEK.Seq:
 		return fmt.Sprintf("its KEK was at %d and is at %d", was.KEK.Seq, is.KEK.Seq)
-	case by != "" && !from(is.RekeyedBy, by):
+	case c.By != "" && !from(is.RekeyedBy, by):
 		return fmt.Sprintf("the rekey came from %s, not from %s", is.RekeyedBy, by)
 	}
 	return ""
