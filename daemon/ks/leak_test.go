@@ -1,7 +1,6 @@
 package ks_test
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -9,7 +8,6 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -21,6 +19,7 @@ import (
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/suite"
 	"github.com/getvpn/getvpn/hsm/remains"
+	"github.com/getvpn/getvpn/hsm/remains/remainstest"
 	"github.com/getvpn/getvpn/hsm/wipe"
 )
 
@@ -77,9 +76,7 @@ func (l *leaks) finder() *remains.Finder {
 // TestNothingLeaks: of the keys in the token, and of its PIN, nothing is in the memory of the key server, but for the KEK
 // while a message carries it; and nothing ever is in its state, its log or what its control socket says.
 func TestNothingLeaks(t *testing.T) {
-	if remains.Raced {
-		t.Skip("the race detector's own memory takes too long to look through; other builds prove this")
-	}
+	remainstest.SkipRaced(t)
 	w := newWorld(t)
 	w.edit("lifetime: 64s", "lifetime: 6400s", "lifetime: 32s", "lifetime: 3200s")
 	s := w.inToken("  tek-random: token\n")
@@ -102,25 +99,10 @@ func TestNothingLeaks(t *testing.T) {
 // controls: a member has the KEK, and it is found there; the key server has the pre-shared key, and it is found there.
 func (l *leaks) controls() {
 	l.t.Helper()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), "GETVPN_TEST_MEMBER="+l.ks.String())
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		l.t.Fatal(err)
-	}
-	defer func() {
-		_ = in.Close()
-		_ = cmd.Wait()
-	}()
-	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "registered\n" {
-		l.t.Fatalf("the member says %q (%v)", line, err)
+	member := remainstest.Start(l.t, "GETVPN_TEST_MEMBER="+l.ks.String())
+	defer member.Close()
+	if line := member.Line(); line != "registered" {
+		l.t.Fatalf("the member says %q", line)
 	}
 	find := func(f *remains.Finder, pid int, ok func(remains.Find) bool, what string) {
 		l.t.Helper()
@@ -132,7 +114,7 @@ func (l *leaks) controls() {
 			l.t.Fatalf("%s is not found, so that looking proves nothing: %v", what, all)
 		}
 	}
-	find(l.finder(), cmd.Process.Pid, func(x remains.Find) bool { return strings.HasPrefix(x.Secret, "kek-") }, "the KEK that a member has")
+	find(l.finder(), member.PID, func(x remains.Find) bool { return strings.HasPrefix(x.Secret, "kek-") }, "the KEK that a member has")
 	psk, err := remains.NewFinder(remains.Secret{Name: "pre-shared key", Value: []byte(testPSK)})
 	if err != nil {
 		l.t.Fatal(err)

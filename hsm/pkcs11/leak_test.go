@@ -11,7 +11,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -19,6 +18,7 @@ import (
 	"github.com/getvpn/getvpn/hsm"
 	"github.com/getvpn/getvpn/hsm/hsmtest"
 	"github.com/getvpn/getvpn/hsm/remains"
+	"github.com/getvpn/getvpn/hsm/remains/remainstest"
 )
 
 // TestMain lets the test binary be a process that uses a token, for others to look into.
@@ -167,58 +167,37 @@ func wrapForUs(ctx context.Context, h hsm.Token) error {
 
 // process is a user in a process of its own.
 type process struct {
-	t   *testing.T
-	cmd *exec.Cmd
-	out *bufio.Scanner
-	in  *os.File
+	*remainstest.Process
+	t *testing.T
 }
 
 func startUser(t *testing.T, s *hsmtest.SoftHSM) *process {
 	t.Helper()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), "GETVPN_TEST_TOKEN="+s.URI("one").String())
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	cmd.Stdin, cmd.Stderr = r, os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = w.Close()
-		_ = cmd.Wait()
-	})
-	p := &process{t, cmd, bufio.NewScanner(out), w}
+	p := &process{remainstest.Start(t, "GETVPN_TEST_TOKEN="+s.URI("one").String()), t}
 	p.answer("open")
 	return p
 }
 
 func (p *process) answer(want string) {
 	p.t.Helper()
-	if !p.out.Scan() || p.out.Text() != want {
-		p.t.Fatalf("the process says %q, want %q", p.out.Text(), want)
+	if got := p.Line(); got != want {
+		p.t.Fatalf("the process says %q, want %q", got, want)
 	}
 }
 
 func (p *process) do(what string) {
 	p.t.Helper()
-	_, _ = fmt.Fprintln(p.in, what)
+	p.Tell(what)
 	p.answer("done")
 }
 
 func (p *process) wrapped() []byte {
 	p.t.Helper()
-	_, _ = fmt.Fprintln(p.in, "wrap")
-	p.out.Scan()
-	b, err := hex.DecodeString(p.out.Text())
+	p.Tell("wrap")
+	line := p.Line()
+	b, err := hex.DecodeString(line)
 	if err != nil || len(b) == 0 {
-		p.t.Fatalf("the process says %q", p.out.Text())
+		p.t.Fatalf("the process says %q", line)
 	}
 	p.answer("done")
 	for i := range b {
@@ -229,7 +208,7 @@ func (p *process) wrapped() []byte {
 
 func (p *process) memory(f *remains.Finder) []remains.Find {
 	p.t.Helper()
-	all, err := f.Memory(p.cmd.Process.Pid)
+	all, err := f.Memory(p.PID)
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -238,9 +217,7 @@ func (p *process) memory(f *remains.Finder) []remains.Find {
 
 // TestLeak: what a process has of the token's secrets in memory, with controls that the scan finds what is there.
 func TestLeak(t *testing.T) {
-	if remains.Raced {
-		t.Skip("the race detector's own memory takes too long to look through; other builds prove this")
-	}
+	remainstest.SkipRaced(t)
 	s := hsmtest.NewSoftHSM(t, "one")
 	p := startUser(t, s)
 	push := make([]byte, 512)

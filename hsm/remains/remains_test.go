@@ -8,11 +8,12 @@ import (
 	"encoding/hex"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/getvpn/getvpn/hsm/remains/remainstest"
 )
 
 // value is a secret that the child makes for itself, so that it is in no argument, no environment and no binary.
@@ -54,33 +55,12 @@ func finder(t *testing.T, secrets ...Secret) *Finder {
 }
 
 func TestMemory(t *testing.T) {
-	if Raced {
-		t.Skip("the race detector's own memory takes too long to look through; other builds prove this")
-	}
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), "REMAINS_SEED="+t.Name())
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	pipe, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		_ = in.Close()
-		_ = cmd.Wait()
-	}()
-	out := bufio.NewReader(pipe)
+	remainstest.SkipRaced(t)
+	p := remainstest.Start(t, "REMAINS_SEED="+t.Name())
 	f := finder(t, Secret{"secret", value(t.Name())})
 	for _, want := range []bool{true, false} {
-		if _, err := out.ReadString('\n'); err != nil {
-			t.Fatal(err)
-		}
-		all, err := f.Memory(cmd.Process.Pid)
+		p.Line()
+		all, err := f.Memory(p.PID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -94,7 +74,7 @@ func TestMemory(t *testing.T) {
 		if want != (whole > 0) {
 			t.Errorf("found whole %d times in %v, want any: %t", whole, all, want)
 		}
-		_, _ = fmt.Fprintln(in)
+		p.Tell("")
 	}
 }
 

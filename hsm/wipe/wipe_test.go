@@ -1,16 +1,15 @@
 package wipe
 
 import (
-	"bufio"
 	"crypto/hmac"
 	"crypto/sha256"
 	"fmt"
 	"os"
-	"os/exec"
 	"testing"
 	"time"
 
 	"github.com/getvpn/getvpn/hsm/remains"
+	"github.com/getvpn/getvpn/hsm/remains/remainstest"
 )
 
 func value(seed string) []byte {
@@ -55,37 +54,17 @@ func onStack(b []byte) byte {
 
 // TestAfter: what a careless computation leaves is found, and with After it is gone soon.
 func TestAfter(t *testing.T) {
-	if remains.Raced {
-		t.Skip("the race detector's own memory takes too long to look through; other builds prove this")
-	}
-	cmd := exec.Command(os.Args[0])
+	remainstest.SkipRaced(t)
 	// The collector of the process runs only when it is asked to.
-	cmd.Env = append(os.Environ(), "WIPE_SEED="+t.Name(), "GOGC=off")
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		_ = in.Close()
-		_ = cmd.Wait()
-	}()
-	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil {
-		t.Fatal(line, err)
-	}
+	p := remainstest.Start(t, "WIPE_SEED="+t.Name(), "GOGC=off")
+	p.Line()
 	look := func(name string) int {
 		t.Helper()
 		f, err := remains.NewFinder(remains.Secret{Name: name, Value: value(t.Name() + name)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		all, err := f.Memory(cmd.Process.Pid)
+		all, err := f.Memory(p.PID)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,34 +4,44 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/getvpn/getvpn/hsm/remains"
+	"github.com/getvpn/getvpn/hsm/remains/remainstest"
 	"github.com/getvpn/getvpn/lab/scenario"
 	"github.com/getvpn/getvpn/lab/topologies"
 )
 
 const holdVariable = "GETVPN_TEST_HOLD"
 
-// TestHold is the daemon of TestRemains: it keeps what it reads, until its input ends.
-func TestHold(t *testing.T) {
-	if os.Getenv(holdVariable) == "" {
-		t.Skip("this is a part of TestRemains")
+// TestMain lets the test binary be the daemon of TestRemains.
+func TestMain(m *testing.M) {
+	if os.Getenv(holdVariable) != "" {
+		if err := keep(); err != nil {
+			fmt.Println(err)
+		}
+		return
 	}
+	os.Exit(m.Run())
+}
+
+// keep keeps what it reads, until its input ends.
+func keep() error {
 	held := make([]byte, 128)
 	n, err := io.ReadAtLeast(os.Stdin, held, 32)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	_, _ = os.Stdout.WriteString("held")
+	fmt.Println("held")
 	_, _ = os.Stdin.Read(make([]byte, 1))
 	runtime.KeepAlive(held[:n])
+	return nil
 }
 
 // holding is a lab with one daemon.
@@ -51,31 +61,14 @@ func (l *holding) Written(string) []string                       { return []stri
 // hold starts the daemon.
 func hold(t *testing.T, what []byte) int {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestHold$") //nolint:gosec // this test
-	cmd.Env = append(os.Environ(), holdVariable+"=1")
-	in, err := cmd.StdinPipe()
-	if err != nil {
+	p := remainstest.Start(t, holdVariable+"=1")
+	if _, err := p.In.Write(what); err != nil {
 		t.Fatal(err)
 	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
+	if line := p.Line(); line != "held" {
+		t.Fatalf("the daemon says %q", line)
 	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = in.Close()
-		_ = cmd.Wait()
-	})
-	if _, err := in.Write(what); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.ReadFull(out, make([]byte, len("held"))); err != nil {
-		t.Fatal(err)
-	}
-	go func() { _, _ = io.Copy(io.Discard, out) }()
-	return cmd.Process.Pid
+	return p.PID
 }
 
 func TestRemains(t *testing.T) {

@@ -1,7 +1,0 @@
-//go:build race
-
-package remains
-
-// Raced tells that this build has the race detector. It has terabytes of memory of its own mapped, which take long to look
-// through, and it delays what it watches.
-const Raced = true
