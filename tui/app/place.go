@@ -125,12 +125,9 @@ func (m *Model) subject() view.Subject {
 
 // groupOf is the first group of a node, or the first of all.
 func (m *Model) groupOf(node string) string {
-	if n := m.fleet.Node(node); n != nil && n.Snap != nil {
-		if n.Snap.GM != nil && len(n.Snap.GM.Groups) > 0 {
-			return n.Snap.GM.Groups[0].Name
-		}
-		if n.Snap.KS != nil && len(n.Snap.KS.Groups) > 0 {
-			return n.Snap.KS.Groups[0].Name
+	if n := m.fleet.Node(node); n != nil {
+		if own := n.Groups(); len(own) > 0 {
+			return own[0]
 		}
 	}
 	if all := m.fleet.Groups(); len(all) > 0 {

@@ -32,6 +32,24 @@ func (n *Node) Age(now time.Time) time.Duration {
 	return now.Sub(n.Seen)
 }
 
+// Groups lists the names of a node's groups.
+func (n *Node) Groups() (names []string) {
+	if n.Snap == nil {
+		return nil
+	}
+	if n.Snap.GM != nil {
+		for i := range n.Snap.GM.Groups {
+			names = append(names, n.Snap.GM.Groups[i].Name)
+		}
+	}
+	if n.Snap.KS != nil {
+		for i := range n.Snap.KS.Groups {
+			names = append(names, n.Snap.KS.Groups[i].Name)
+		}
+	}
+	return names
+}
+
 // Fleet is everything the console knows at one moment. It is a value: views only read it.
 type Fleet struct {
 	Title  string    // what the console is attached to
@@ -71,19 +89,9 @@ func (f *Fleet) Node(name string) *Node {
 // Groups lists the names of all groups that any node has, sorted.
 func (f *Fleet) Groups() []string {
 	set := map[string]bool{}
-	for _, n := range f.Nodes {
-		if n.Snap == nil {
-			continue
-		}
-		if n.Snap.KS != nil {
-			for _, g := range n.Snap.KS.Groups {
-				set[g.Name] = true
-			}
-		}
-		if n.Snap.GM != nil {
-			for _, g := range n.Snap.GM.Groups {
-				set[g.Name] = true
-			}
+	for i := range f.Nodes {
+		for _, g := range f.Nodes[i].Groups() {
+			set[g] = true
 		}
 	}
 	var out []string

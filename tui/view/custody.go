@@ -2,6 +2,7 @@ package view
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/charmbracelet/x/ansi"
@@ -33,32 +34,11 @@ func custodies(fleet *source.Fleet, group string) []NodeCustody {
 	out := []NodeCustody{}
 	for i := range fleet.Nodes {
 		n := &fleet.Nodes[i]
-		if n.Snap != nil && n.Snap.Custody != nil && inGroup(n, group) {
+		if n.Snap != nil && n.Snap.Custody != nil && (group == "" || slices.Contains(n.Groups(), group)) {
 			out = append(out, NodeCustody{n.Name, n.Role, n.Connected && !fleet.Hangs(n), n.Snap.Custody})
 		}
 	}
 	return out
-}
-
-func inGroup(n *source.Node, group string) bool {
-	if group == "" {
-		return true
-	}
-	if ks := n.Snap.KS; ks != nil {
-		for i := range ks.Groups {
-			if ks.Groups[i].Name == group {
-				return true
-			}
-		}
-	}
-	if gm := n.Snap.GM; gm != nil {
-		for i := range gm.Groups {
-			if gm.Groups[i].Name == group {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // custodyKey is a row: a key in a custody.

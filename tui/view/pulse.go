@@ -106,8 +106,10 @@ func (f *Frame) nodeBeats() []beat {
 		n := &f.Fleet.Nodes[i]
 		b := beat{node: n}
 		b.level, b.word = nodeState(f.Fleet, n)
+		if own := n.Groups(); len(own) > 0 {
+			b.group = own[0]
+		}
 		if n.Snap != nil && n.Snap.GM != nil {
-			b.group = firstGroup(n.Snap.GM.Groups)
 			for _, g := range n.Snap.GM.Groups {
 				if g.Name == f.Group {
 					b.group = f.Group
@@ -116,9 +118,6 @@ func (f *Frame) nodeBeats() []beat {
 					b.why = g.StateReason
 				}
 			}
-		}
-		if n.Snap != nil && n.Snap.KS != nil && len(n.Snap.KS.Groups) > 0 {
-			b.group = n.Snap.KS.Groups[0].Name
 		}
 		switch {
 		case !n.Connected && n.Snap != nil:
@@ -166,13 +165,6 @@ func (f *Frame) dropLine() string {
 		return ""
 	}
 	return " " + f.field("DROPS", counters(all[:min(len(all), 6)]))
-}
-
-func firstGroup(groups []control.GMGroup) string {
-	if len(groups) == 0 {
-		return ""
-	}
-	return groups[0].Name
 }
 
 // beatTable lists groups and nodes.
