@@ -39,11 +39,7 @@ type seat struct {
 func (Coop) Page(f *Frame) *Page {
 	groups := shared(f.Fleet, f.Group)
 	if len(groups) == 0 {
-		return &Page{Head: []string{
-			"", "  " + f.Theme.Title.Render("Every key server here is alone."), "",
-			"  " + f.Theme.Dim.Render("Several that run a group together are named"),
-			"  " + f.Theme.Dim.Render("in each other's configuration: cooperation."),
-		}}
+		return f.empty("Every key server here is alone.", "Several that run a group together are named", "in each other's configuration: cooperation.")
 	}
 	p := &Page{Title: "KEY SERVERS", Want: 8}
 	var seats []seat

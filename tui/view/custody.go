@@ -54,11 +54,8 @@ const leastDetail = 4
 func (Custody) Page(f *Frame) *Page {
 	all := custodies(f.Fleet, f.Group)
 	if len(all) == 0 {
-		return &Page{Head: []string{
-			"", "  " + f.Theme.Title.Render("No daemon here says who keeps its keys."), "",
-			"  " + f.Theme.Dim.Render("custody: {module, token, pin} in its configuration keeps them in an HSM;"),
-			"  " + f.Theme.Dim.Render("'getvpn-ks hsm init' sets the token up."),
-		}}
+		return f.empty("No daemon here says who keeps its keys.",
+			"custody: {module, token, pin} in its configuration keeps them in an HSM;", "'getvpn-ks hsm init' sets the token up.")
 	}
 	good := 0
 	var keys []custodyKey

@@ -1,5 +1,14 @@
 package view
 
+// empty is a page that says why it has nothing to show, and what would change that.
+func (f *Frame) empty(title string, more ...string) *Page {
+	p := &Page{Head: []string{"", "  " + f.Theme.Title.Render(title), ""}}
+	for _, l := range more {
+		p.Head = append(p.Head, "  "+f.Theme.Dim.Render(l))
+	}
+	return p
+}
+
 // nothing is the page of a console that has found nobody.
 func nothing(f *Frame) *Page {
 	t := f.Theme
