@@ -122,12 +122,11 @@ func (f *Frame) coopBanners(c *source.Cooperation, all bool) []string {
 		if !all && b.Kind == "blocked" {
 			continue // its state says so
 		}
-		width := max(1, f.Width-3)
 		if !all {
-			out = append(out, " "+f.Theme.State(b.level, ansi.Truncate(b.Text, width, "…")))
+			out = append(out, f.sentence(b.level, b.Text))
 			continue
 		}
-		text := strings.Split(ansi.Wrap(b.Text, width, ""), "\n")
+		text := strings.Split(ansi.Wrap(b.Text, max(1, f.Width-3), ""), "\n")
 		out = append(out, " "+f.Theme.State(b.level, text[0]))
 		for _, l := range text[1:] {
 			out = append(out, "   "+f.Theme.Level(b.level).Render(l))

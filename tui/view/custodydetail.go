@@ -19,7 +19,7 @@ func (f *Frame) custodyDetail(n *NodeCustody) []string {
 	out := []string{"", f.section("CALLS of "+n.Node, t.Dim.Render(fmt.Sprintf("%s since its start, in milliseconds", widget.Count(float64(n.Queue.Calls)))))}
 	for _, s := range n.Signatures {
 		if text := rotation(&s); text != "" {
-			out = append(out, " "+t.State(theme.Caution, ansi.Truncate(text, f.Width-3, "…")))
+			out = append(out, f.sentence(theme.Caution, text))
 		}
 	}
 	if len(n.Latency) == 0 {
@@ -129,12 +129,12 @@ func (f *Frame) probe(findings []control.CustodyFinding) (out []string) {
 		}
 	}
 	if len(work) > 0 {
-		out = append(out, " "+f.Theme.State(theme.Good, ansi.Truncate("probe works: "+strings.Join(work, ", "), f.Width-3, "…")))
+		out = append(out, f.sentence(theme.Good, "probe works: "+strings.Join(work, ", ")))
 	}
 	for _, x := range findings {
 		level := map[string]theme.Level{"wrong": theme.Broken, "missing": theme.Caution, "unproven": theme.Neutral}[x.Verdict]
 		if x.Verdict != "works" {
-			out = append(out, " "+f.Theme.State(level, ansi.Truncate(fmt.Sprintf("probe %s: %s: %s", x.Verdict, short.Replace(x.Mechanism), x.Detail), f.Width-3, "…")))
+			out = append(out, f.sentence(level, fmt.Sprintf("probe %s: %s: %s", x.Verdict, short.Replace(x.Mechanism), x.Detail)))
 		}
 	}
 	return out

@@ -113,6 +113,11 @@ func (f *Frame) banner(n *source.Node) string {
 	return f.Theme.Bad.Render(ansi.Truncate(fmt.Sprintf(" × %s is down, data is %s old: %s", n.Name, widget.Clock(n.Age(f.Fleet.Time)), n.Problem), f.Width, "…"))
 }
 
+// sentence is a line that says how something is, cut where the screen ends.
+func (f *Frame) sentence(l theme.Level, text string) string {
+	return " " + f.Theme.State(l, ansi.Truncate(text, max(1, f.Width-3), "…"))
+}
+
 // clip cuts a screen to its height.
 func (f *Frame) clip(lines []string) []string {
 	if len(lines) > f.Height {

@@ -174,7 +174,7 @@ func (f *Frame) cutLines(g *graph) []string {
 			}
 			text = fmt.Sprintf("CUT %d%s, %s: a) %s  b) %s", i+1, only, until, left, right)
 		}
-		out = append(out, " "+f.Theme.State(theme.Broken, ansi.Truncate(text, max(1, f.Width-3), "…")))
+		out = append(out, f.sentence(theme.Broken, text))
 	}
 	return out
 }

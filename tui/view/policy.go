@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/charmbracelet/x/ansi"
-
 	"github.com/getvpn/getvpn/daemon/control"
 	"github.com/getvpn/getvpn/tui/source"
 	"github.com/getvpn/getvpn/tui/theme"
@@ -103,7 +101,7 @@ func (Policy) Page(f *Frame) *Page {
 			if o.Digest == "" {
 				text = fmt.Sprintf("%s has none", o.Node)
 			}
-			p.Head = append(p.Head, " "+f.Theme.State(theme.Caution, ansi.Truncate(text, max(1, f.Width-3), "…")))
+			p.Head = append(p.Head, f.sentence(theme.Caution, text))
 		}
 		for i := range g.Rules {
 			rows = append(rows, row{g.Group, i + 1, &g.Rules[i]})

@@ -149,7 +149,6 @@ func (f *Frame) ackStrip(g *RekeyGroup, lines int) []string {
 
 // lostLine says who would be lost if the old TEK ended now.
 func (f *Frame) lostLine(g *RekeyGroup) string {
-	t := f.Theme
 	when := "if the old TEK ended now"
 	if !g.Rollover {
 		when = "without the TEK of now"
@@ -159,20 +158,20 @@ func (f *Frame) lostLine(g *RekeyGroup) string {
 		unknown = fmt.Sprintf("; of %d that are not attached and do not acknowledge nobody knows", g.Unknown)
 	}
 	if len(g.group.TEKs) == 0 {
-		return " " + t.State(theme.Neutral, "there are no keys yet")
+		return f.sentence(theme.Neutral, "there are no keys yet")
 	}
 	if len(g.Lost) == 0 {
 		if !g.Rollover {
-			return " " + t.State(theme.Good, ansi.Truncate("everybody has the TEK of now"+unknown, max(1, f.Width-3), "…"))
+			return f.sentence(theme.Good, "everybody has the TEK of now"+unknown)
 		}
-		return " " + t.State(theme.Good, ansi.Truncate("nobody would be lost "+when+unknown, max(1, f.Width-3), "…"))
+		return f.sentence(theme.Good, "nobody would be lost "+when+unknown)
 	}
 	level := theme.Broken
 	if g.group.Transmitting > 0 {
 		level = theme.Caution // it is still being sent to them
 		when += ", rekey on its way"
 	}
-	return " " + t.State(level, ansi.Truncate(fmt.Sprintf("LOST %s: %s%s", when, some(g.Lost, 12), unknown), max(1, f.Width-3), "…"))
+	return f.sentence(level, fmt.Sprintf("LOST %s: %s%s", when, some(g.Lost, 12), unknown))
 }
 
 // rekeyTable lists members by what they have answered.
