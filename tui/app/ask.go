@@ -54,7 +54,7 @@ func (m *Model) answer(msg tea.KeyMsg) tea.Cmd {
 }
 
 // dialog lays a question over the middle of the body.
-func (m *Model) dialog(body []string) []string {
+func (m *Model) dialog(body []string) {
 	t, q := m.theme, m.ask
 	w := min(m.width-8, 64)
 	how := t.Key.Render("y") + " " + t.KeyText.Render("yes, do it") + "    " + t.KeyText.Render("any other key: no")
@@ -64,9 +64,6 @@ func (m *Model) dialog(body []string) []string {
 	}
 	text := lipgloss.NewStyle().Width(w - 6).Render(t.Text.Render(q.text) + "\n\n" + how)
 	box := strings.Split(t.Box.Render(text), "\n")
-	for len(body) < m.bodyHeight() {
-		body = append(body, "")
-	}
 	topLine := max((m.bodyHeight()-len(box))/2, 0)
 	left := max((m.width-ansi.StringWidth(box[0]))/2, 0)
 	for i, l := range box {
@@ -75,7 +72,6 @@ func (m *Model) dialog(body []string) []string {
 			body[topLine+i] = ansi.Truncate(row, left, "") + l + ansi.TruncateLeft(row, left+ansi.StringWidth(l), "")
 		}
 	}
-	return body
 }
 
 // planLines colours a plan: what comes and what goes.

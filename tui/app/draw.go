@@ -26,33 +26,25 @@ func (m *Model) View() string {
 	if m.help != nil {
 		body = m.helpScreen()
 	} else {
-		f := m.frame()
-		body = m.current().Draw(f, &m.top().look)
+		body = m.current().Draw(m.frame(), &m.top().look)
 	}
+	for len(body) < m.bodyHeight() {
+		body = append(body, "")
+	}
+	body = body[:m.bodyHeight()]
 	if m.ask != nil {
-		body = m.dialog(body)
+		m.dialog(body)
 	}
 	if m.prompt.mode == commandPrompt {
-		body = overlay(body, m.suggestions(), m.bodyHeight())
+		over := m.suggestions()
+		over = over[:min(len(over), len(body))]
+		copy(body[len(body)-len(over):], over)
 	}
-	for i := range m.bodyHeight() {
-		l := ""
-		if i < len(body) {
-			l = body[i]
-		}
+	for _, l := range body {
 		lines = append(lines, widget.Pad(l, m.width, false))
 	}
 	lines = append(lines, m.message(), m.footer())
 	return strings.Join(lines, "\n")
-}
-
-// overlay puts lines over the end of the body.
-func overlay(body, over []string, height int) []string {
-	for len(body) < height {
-		body = append(body, "")
-	}
-	at := max(0, height-len(over))
-	return append(append([]string{}, body[:at]...), over...)
 }
 
 // title says what the console looks at, how all of it is, and whether it may act.
