@@ -71,11 +71,12 @@ func (m *Model) typed(msg tea.KeyMsg) tea.Cmd {
 		}
 		return nil
 	case "up", "down":
+		step := map[string]int{"up": -1, "down": 1}[msg.String()]
 		if p.mode == commandPrompt {
-			p.walk(map[string]int{"up": -1, "down": 1}[msg.String()])
-			return nil
+			p.walk(step)
+		} else {
+			m.move(step) // of the rows that the filter leaves
 		}
-		m.move(map[string]int{"up": -1, "down": 1}[msg.String()]) // of the rows that the filter leaves
 		return nil
 	case "backspace":
 		if p.mode == commandPrompt && p.input.Value() == "" {

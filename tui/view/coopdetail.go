@@ -29,7 +29,7 @@ func (f *Frame) coopDetail(c *source.Cooperation, s *source.Server) []string {
 		}
 		return out
 	}
-	field := func(k, v string) string { return t.Dim.Render(k+" ") + t.Text.Render(v) + "   " }
+	field := func(k, v string) string { return f.field(k, v) + "   " }
 	next := field("next announcement", fmt.Sprintf("%.1fs", self.NextAnn))
 	if self.Role != control.RolePrimary {
 		next = field("asks the primary in", fmt.Sprintf("%.1fs", self.NextCheck)) + field("unanswered", fmt.Sprint(self.Retries))
