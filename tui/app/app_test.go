@@ -46,29 +46,19 @@ func model(t *testing.T, w, h int) *Model {
 	return m
 }
 
+// named are the keys that write nothing.
+var named = map[string]tea.KeyType{
+	"enter": tea.KeyEnter, "esc": tea.KeyEsc, "pgdown": tea.KeyPgDown, "pgup": tea.KeyPgUp, "backspace": tea.KeyBackspace, "up": tea.KeyUp, "down": tea.KeyDown, "tab": tea.KeyTab,
+}
+
 func press(m *Model, keys ...string) tea.Cmd {
 	var cmd tea.Cmd
 	for _, k := range keys {
 		msg := tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune(k)}
-		switch k {
-		case "enter":
-			msg = tea.KeyMsg{Type: tea.KeyEnter}
-		case "esc":
-			msg = tea.KeyMsg{Type: tea.KeyEsc}
-		case "pgdown":
-			msg = tea.KeyMsg{Type: tea.KeyPgDown}
-		case "pgup":
-			msg = tea.KeyMsg{Type: tea.KeyPgUp}
-		case "backspace":
-			msg = tea.KeyMsg{Type: tea.KeyBackspace}
-		case "up":
-			msg = tea.KeyMsg{Type: tea.KeyUp}
-		case "down":
-			msg = tea.KeyMsg{Type: tea.KeyDown}
-		case "tab":
-			msg = tea.KeyMsg{Type: tea.KeyTab}
-		case "space":
+		if k == "space" {
 			msg = tea.KeyMsg{Type: tea.KeySpace, Runes: []rune{' '}}
+		} else if t, ok := named[k]; ok {
+			msg = tea.KeyMsg{Type: t}
 		}
 		_, cmd = m.Update(msg)
 	}
