@@ -1,6 +1,7 @@
 package action
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -99,10 +100,7 @@ func groupVerbs() []Verb {
 			Name: "rotate", Short: "Give a group a new signature key; the old one is destroyed when nothing needs it", Args: []Arg{group},
 			Flags: []Flag{{Name: "at", Help: "the key server whose key it is, by its name here; otherwise the primary", Value: true, Kind: Server}},
 			Ask: func(c Call) (string, string) {
-				at := c.Flags["at"]
-				if at == "" {
-					at = "the primary"
-				}
+				at := cmp.Or(c.Flags["at"], "the primary")
 				return yes("Replace the key that %s signs rekeys of group %s with? Members learn the new one by a rekey of the KEK; nobody is dropped.", at, c.Arg(0))
 			},
 			Run: said(func(ctx context.Context, f *source.Fleet, c Call) (string, error) {
@@ -113,10 +111,7 @@ func groupVerbs() []Verb {
 			Name: "handover", Short: "Let another key server be primary of a group", Args: []Arg{group},
 			Flags: []Flag{{Name: "to", Help: "which one: its number, its address, or its name if it is attached here; otherwise whom an election would choose", Value: true, Kind: Server}},
 			Ask: func(c Call) (string, string) {
-				to := c.Flags["to"]
-				if to == "" {
-					to = "the one that an election would choose"
-				}
+				to := cmp.Or(c.Flags["to"], "the one that an election would choose")
 				return yes("Make %s primary of group %s? The primary of now hands over when it has all that it has.", to, c.Arg(0))
 			},
 			Run: said(func(ctx context.Context, f *source.Fleet, c Call) (string, error) {
