@@ -67,13 +67,7 @@ func keyMap(views []view.View) []command {
 	all = append(all, actKeys()...)
 	for i, v := range views {
 		name := v.Name()
-		all = append(all, command{Binding: bind("", "view "+name, fmt.Sprint((i+1)%10)), block: "Views", run: do(func(m *Model) {
-			p := view.Place{View: name}
-			if l := m.roots[name]; l != nil && m.stack[0] != l {
-				p = l.place
-			}
-			m.show(p)
-		})})
+		all = append(all, command{Binding: bind("", "view "+name, fmt.Sprint((i+1)%10)), block: "Views", run: do(func(m *Model) { m.visit(name) })})
 	}
 	return all
 }

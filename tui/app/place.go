@@ -20,6 +20,15 @@ func (m *Model) show(p view.Place) {
 	m.stack = []*level{l}
 }
 
+// visit shows a view of what it was left at; of all if it is on the screen already.
+func (m *Model) visit(name string) {
+	p := view.Place{View: name}
+	if l := m.roots[name]; l != nil && m.stack[0] != l {
+		p = l.place
+	}
+	m.show(p)
+}
+
 // enter goes deeper.
 func (m *Model) enter(p view.Place) {
 	if p.View != "" {
@@ -53,13 +62,7 @@ func (m *Model) tab() int {
 
 // turn shows the next view, or the previous with -1.
 func (m *Model) turn(step int) {
-	at := (m.tab() + step + len(m.views)) % len(m.views)
-	name := m.views[at].Name()
-	p := view.Place{View: name}
-	if l := m.roots[name]; l != nil {
-		p = l.place
-	}
-	m.show(p)
+	m.visit(m.views[(m.tab()+step+len(m.views))%len(m.views)].Name())
 }
 
 // frame is what the page of the top level is drawn on.
