@@ -55,6 +55,7 @@ type Fleet struct {
 	Title  string    // what the console is attached to
 	Lab    string    // name of the lab, or ""
 	State  *LabState // what getvpn-lab says of it; nil: no lab
+	Course *Course   // what that lab is for; nil: it does not say
 	Nodes  []Node    // sorted: key servers first, then by name
 	Events []control.Event
 	Time   time.Time

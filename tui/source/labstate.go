@@ -16,7 +16,7 @@ type LabState struct {
 	Links    []LabLink  `json:"links"`
 	Faults   []LabFault `json:"faults"`
 
-	changed time.Time // of the file
+	file os.FileInfo
 }
 
 // LabNode is a node of a lab. Its Kind is ks, gm, core or host.
@@ -72,6 +72,11 @@ func (s *LabState) Node(name string) *LabNode {
 	return nil
 }
 
+// unchanged says whether a file that is replaced whenever it changes is still the same one.
+func unchanged(older, now os.FileInfo) bool {
+	return os.SameFile(older, now) && now.ModTime().Equal(older.ModTime()) && now.Size() == older.Size()
+}
+
 // readLab reads what a lab has. Given an older state it returns that one while nothing has changed; nil: there is none.
 func readLab(name string, older *LabState) *LabState {
 	path := filepath.Join(LabDir(), name, "lab.json")
@@ -79,26 +84,26 @@ func readLab(name string, older *LabState) *LabState {
 	if err != nil {
 		return nil
 	}
-	if older != nil && info.ModTime().Equal(older.changed) {
+	if older != nil && unchanged(older.file, info) {
 		return older
 	}
 	b, err := os.ReadFile(path)
-	s := &LabState{changed: info.ModTime()}
+	s := &LabState{file: info}
 	if err != nil || json.Unmarshal(b, s) != nil {
 		return older
 	}
 	return s
 }
 
-// look takes up what has become of the lab.
+// look takes up what has become of the lab, and of what it is for.
 func (s *Source) look() {
 	if s.lab == "" {
 		return
 	}
 	s.mu.Lock()
-	state := readLab(s.lab, s.state)
-	changed := state != s.state
-	s.state = state
+	state, course := readLab(s.lab, s.state), readCourse(s.lab, s.course)
+	changed := state != s.state || course != s.course
+	s.state, s.course = state, course
 	s.mu.Unlock()
 	if changed {
 		s.announce()

@@ -29,6 +29,7 @@ type Source struct {
 
 	mu      sync.Mutex
 	state   *LabState
+	course  *Course
 	nodes   map[string]*Node
 	events  []control.Event
 	seen    map[string]uint64 // node -> newest event kept
@@ -220,7 +221,7 @@ func (s *Source) Next(ctx context.Context) (*Fleet, bool) {
 func (s *Source) Fleet() *Fleet {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f := &Fleet{Title: s.title, Lab: s.lab, State: s.state, Time: time.Now(), Events: slices.Clone(s.events)}
+	f := &Fleet{Title: s.title, Lab: s.lab, State: s.state, Course: s.course, Time: time.Now(), Events: slices.Clone(s.events)}
 	for _, n := range s.nodes {
 		f.Nodes = append(f.Nodes, *n)
 	}
