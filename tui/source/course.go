@@ -21,7 +21,9 @@ type Course struct {
 	Most     int          `json:"most"`   // points that can be earned
 	Graded   time.Time    `json:"graded"` // when the tasks were looked at last; zero: never
 	Solution string       `json:"solution,omitempty"`
+	Over     string       `json:"over,omitempty"` // TaskPassed: all are; OverSolution: it was asked for; empty: the exercise goes on
 
+	raw  json.RawMessage // as it was read
 	file os.FileInfo
 }
 
@@ -47,6 +49,9 @@ const (
 	TaskPassed = "passed"
 	TaskFailed = "failed"
 )
+
+// OverSolution is how an exercise ended whose solution was asked for.
+const OverSolution = "solution"
 
 // CourseStep is a check or an action of a run.
 type CourseStep struct {
@@ -81,7 +86,7 @@ func (c *Course) Task(name string) *CourseTask {
 
 // ParseCourse reads a course.json.
 func ParseCourse(text []byte) (*Course, error) {
-	c := &Course{}
+	c := &Course{raw: text}
 	if err := json.Unmarshal(text, c); err != nil {
 		return nil, fmt.Errorf("course.json: %w", err)
 	}

@@ -2,6 +2,7 @@ package source
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,6 +17,7 @@ type LabState struct {
 	Links    []LabLink  `json:"links"`
 	Faults   []LabFault `json:"faults"`
 
+	raw  json.RawMessage // as it was read
 	file os.FileInfo
 }
 
@@ -72,6 +74,15 @@ func (s *LabState) Node(name string) *LabNode {
 	return nil
 }
 
+// ParseLab reads a lab.json.
+func ParseLab(text []byte) (*LabState, error) {
+	s := &LabState{raw: text}
+	if err := json.Unmarshal(text, s); err != nil {
+		return nil, fmt.Errorf("lab.json: %w", err)
+	}
+	return s, nil
+}
+
 // unchanged says whether a file that is replaced whenever it changes is still the same one.
 func unchanged(older, now os.FileInfo) bool {
 	return os.SameFile(older, now) && now.ModTime().Equal(older.ModTime()) && now.Size() == older.Size()
@@ -88,10 +99,14 @@ func readLab(name string, older *LabState) *LabState {
 		return older
 	}
 	b, err := os.ReadFile(path)
-	s := &LabState{file: info}
-	if err != nil || json.Unmarshal(b, s) != nil {
+	if err != nil {
 		return older
 	}
+	s, err := ParseLab(b)
+	if err != nil {
+		return older
+	}
+	s.file = info
 	return s
 }
 
