@@ -1,26 +1,16 @@
 // Package control is what a daemon tells its operators and what they may ask of it: HTTP with JSON over a unix
 // socket, so that curl --unix-socket works.
 //
-//	GET  /v1/snapshot                    one Snapshot
-//	GET  /v1/watch                       newline-delimited Watch values: a snapshot first, then events as they happen and
-//	                                     a fresh snapshot at most once a second, when something changed
-//	GET  /v1/events?since=N              the journal's tail, []Event
-//	POST /v1/rekey        RekeyRequest         (key server)
-//	POST /v1/clear-member ClearMemberRequest   (key server)
-//	POST /v1/clear-members ClearMembersRequest (key server)
-//	POST /v1/remove-member RemoveMemberRequest (key server)
-//	POST /v1/readmit      ReadmitRequest       (key server)
-//	POST /v1/handover     HandoverRequest      (key server) let another key server be primary of a group
-//	POST /v1/rotate       RotateRequest        (key server) a new signature key for a group
-//	POST /v1/reregister   ReregisterRequest    (group member)
-//	POST /v1/plan         PlanRequest          (key server) what the configuration file, read again, would change
-//	POST /v1/apply        PlanRequest          (key server) and change it
-//	POST /v1/stop                              orderly stop
+// All that can be asked for is in one table, Routes. The server, openapi.json (which GET /v1/openapi.json answers with) and
+// whoami are made from it, and from the types here: after a change of either, `go generate ./daemon/control`.
 //
 // A failure is {"error": "what, where, what to do"} with a 4xx or 5xx status. The role comes from the peer's
 // credentials: root and the daemon's own user are operators, everybody else who can open the socket is a viewer and may
-// only GET. Nothing here ever holds key material.
+// only GET; whoami says which. A change with ?dry_run=true is refused or foreseen, and not done. With the header
+// Idempotency-Key it is done once, however often it is asked for. Nothing here ever holds key material.
 package control
+
+//go:generate go test -run TestDocument -update .
 
 import "time"
 
@@ -374,9 +364,36 @@ type ReregisterRequest struct {
 	Group string `json:"group"`
 }
 
-// Reply answers a POST: Text says what was done, Error what went wrong.
+// StopRequest asks a daemon to end in order.
+type StopRequest struct{}
+
+// Reply answers a POST: Text says what was done, or would be, and Error what went wrong.
 type Reply struct {
-	Text  string `json:"text,omitempty"`
-	Error string `json:"error,omitempty"`
-	Plan  *Plan  `json:"plan,omitempty"` // of plan and apply
+	Text       string `json:"text,omitempty"`
+	Error      string `json:"error,omitempty"`
+	Plan       *Plan  `json:"plan,omitempty"`       // of plan and apply
+	DryRun     bool   `json:"dry_run,omitempty"`    // nothing was done
+	Unforeseen string `json:"unforeseen,omitempty"` // of a dry run: why the change itself may be refused all the same
+}
+
+// Versions of a daemon.
+type Versions struct {
+	API     string `json:"api"`     // of this interface; what is added raises the number after the dot, what breaks clients the one before it, which is in the paths
+	Program string `json:"program"` // of the daemon
+}
+
+// Who may do what.
+const (
+	CallerOperator = "operator"
+	CallerViewer   = "viewer"
+)
+
+// Whoami is the caller as the daemon sees it.
+type Whoami struct {
+	Name    string   `json:"name"` // of the daemon
+	Role    string   `json:"role"` // of the daemon: "ks" or "gm"
+	Version Versions `json:"version"`
+	Caller  string   `json:"caller"` // "operator" may look on and change, "viewer" look on
+	UID     int      `json:"uid"`    // of the calling process; -1: not known
+	May     []string `json:"may"`    // what the caller may POST to this daemon: rekey is /v1/rekey
 }

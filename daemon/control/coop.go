@@ -101,6 +101,6 @@ type CoopElection struct {
 	At      time.Time `json:"at"`
 	Term    uint64    `json:"term"`
 	Primary int       `json:"primary"`
-	Reason  string    `json:"reason"` // elected, follows, dead, handover, split, merge or policy
+	Reason  string    `json:"reason"` // elected, follows, dead, handover, left, paused, split or merge
 	Text    string    `json:"text"`
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"runtime/metrics"
@@ -53,6 +52,9 @@ type Handlers struct {
 	Handover     func(context.Context, HandoverRequest) (string, error)
 	Rotate       func(context.Context, RotateRequest) (string, error)
 	Stop         func(context.Context) (string, error)
+	// DryRun gets the request of any of the changes above, and says what would be done, or refuses it as the change would.
+	// It changes nothing.
+	DryRun func(ctx context.Context, request any) (Reply, error)
 }
 
 // Server answers on the control socket.
@@ -61,6 +63,7 @@ type Server struct {
 	journal *Journal
 	http    http.Server
 	closing chan struct{}
+	done    answers
 
 	mu   sync.Mutex
 	snap *Snapshot
@@ -72,26 +75,11 @@ type Server struct {
 func NewServer(h Handlers, j *Journal) *Server {
 	s := &Server{h: h, journal: j, closing: make(chan struct{})}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/snapshot", s.getSnapshot)
-	mux.HandleFunc("GET /v1/events", s.getEvents)
-	mux.HandleFunc("GET /v1/watch", s.getWatch)
-	mux.HandleFunc("POST /v1/rekey", post(h.Rekey))
-	mux.HandleFunc("POST /v1/clear-member", post(h.ClearMember))
-	mux.HandleFunc("POST /v1/clear-members", post(h.ClearMembers))
-	mux.HandleFunc("POST /v1/remove-member", post(h.RemoveMember))
-	mux.HandleFunc("POST /v1/readmit", post(h.Readmit))
-	mux.HandleFunc("POST /v1/handover", post(h.Handover))
-	mux.HandleFunc("POST /v1/rotate", post(h.Rotate))
-	mux.HandleFunc("POST /v1/reregister", post(h.Reregister))
-	mux.HandleFunc("POST /v1/plan", command(planned(h.Plan)))
-	mux.HandleFunc("POST /v1/apply", command(planned(h.Apply)))
-	var stop func(context.Context, struct{}) (string, error)
-	if h.Stop != nil {
-		stop = func(ctx context.Context, _ struct{}) (string, error) { return h.Stop(ctx) }
+	for _, r := range Routes() {
+		mux.HandleFunc(r.Method+" "+r.Path, r.handler(s))
 	}
-	mux.HandleFunc("POST /v1/stop", post(stop))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		fail(w, http.StatusNotFound, fmt.Sprintf("no %s %s here; the control API is described in daemon/control/api.go", r.Method, r.URL.Path))
+		fail(w, http.StatusNotFound, fmt.Sprintf("no %s %s here; GET /v1/openapi.json describes what there is", r.Method, r.URL.Path))
 	})
 	s.http = http.Server{
 		Handler: mux, ConnContext: withPeer, MaxHeaderBytes: maxHeader,
@@ -124,74 +112,6 @@ func answer(w http.ResponseWriter, status int, v any) {
 }
 
 func fail(w http.ResponseWriter, status int, text string) { answer(w, status, Reply{Error: text}) }
-
-// post makes the handler of a command that answers with a sentence.
-func post[T any](f func(context.Context, T) (string, error)) http.HandlerFunc {
-	if f == nil {
-		return command[T](nil)
-	}
-	return command(func(ctx context.Context, req T) (Reply, error) {
-		text, err := f(ctx, req)
-		return Reply{Text: text}, err
-	})
-}
-
-// planned makes a reply of a plan.
-func planned(f func(context.Context, PlanRequest) (*Plan, error)) func(context.Context, PlanRequest) (Reply, error) {
-	if f == nil {
-		return nil
-	}
-	return func(ctx context.Context, req PlanRequest) (Reply, error) {
-		p, err := f(ctx, req)
-		if err != nil {
-			return Reply{}, err
-		}
-		return Reply{Text: p.Summary(), Plan: p}, nil
-	}
-}
-
-// command makes the handler of one command.
-func command[T any](f func(context.Context, T) (Reply, error)) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		if !operator(r.Context()) {
-			fail(w, http.StatusForbidden, "only root and the daemon's own user may command; you may look on")
-			return
-		}
-		if f == nil {
-			fail(w, http.StatusNotFound, r.URL.Path+" is not for this kind of daemon: rekey, clear-member, clear-members, remove-member, readmit, handover, rotate, plan and apply go to a key server, reregister to a group member")
-			return
-		}
-		var req T
-		if err := readBody(w, r, &req); err != nil {
-			fail(w, http.StatusBadRequest, "request: "+err.Error())
-			return
-		}
-		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
-		defer cancel()
-		reply, err := f(ctx, req)
-		switch {
-		case errors.Is(err, ErrRefused):
-			fail(w, http.StatusBadRequest, err.Error())
-		case err != nil:
-			fail(w, http.StatusInternalServerError, err.Error())
-		default:
-			answer(w, http.StatusOK, reply)
-		}
-	}
-}
-
-// readBody reads one JSON value; an empty body is an empty request.
-func readBody(w http.ResponseWriter, r *http.Request, into any) error {
-	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(into); err != nil && !errors.Is(err, io.EOF) {
-		return err
-	}
-	if dec.More() {
-		return errors.New("something follows the JSON value")
-	}
-	return nil
-}
 
 // snapshot returns a snapshot that is not older than snapshotAge nor than the last event, as JSON too: who has seen an event
 // sees what it speaks of.

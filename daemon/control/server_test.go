@@ -132,7 +132,16 @@ func TestRaw(t *testing.T) {
 		{"GET", "/v1/snapshot", "", 200, `"name":"ks1"`},
 		{"GET", "/v1/events", "", 200, `[]`},
 		{"GET", "/v1/events?since=x", "", 400, `since must be a number`},
-		{"GET", "/v1/secrets", "", 404, `no GET /v1/secrets here`},
+		{"GET", "/v1/secrets", "", 404, `no GET /v1/secrets here; GET /v1/openapi.json describes what there is`},
+		{"GET", "/v1/version", "", 200, `{"api":"1.1","program":"development"}`},
+		{"GET", "/v1/whoami", "", 200, `"caller":"operator"`},
+		{"GET", "/v1/whoami", "", 200, `"may":["rekey","stop"]`},
+		{"GET", "/v1/snapshot?since=1", "", 400, `it takes none`},
+		{"POST", "/v1/readmit", `{"group":"blue"}`, 404, `readmit, handover, rotate, plan, apply go to a key server, reregister to a group member`},
+		{"POST", "/v1/rekey?dry-run=true", `{"group":"blue"}`, 400, `it takes dry_run`},
+		{"POST", "/v1/rekey?dry_run=yes", `{"group":"blue"}`, 400, `true or false`},
+		{"POST", "/v1/rekey?dry_run=true", `{"group":"blue"}`, 501, `nothing was done`},
+		{"POST", "/v1/rekey?dry_run=false", `{"group":"blue"}`, 200, `rekeyed`},
 		{"GET", "/v1/rekey", "", 404, `{"error"`},
 		{"POST", "/v1/rekey", `{"group":"blue"}`, 200, `{"text":"rekeyed blue (KEK false)"}`},
 		{"POST", "/v1/rekey", `{"grp":"blue"}`, 400, `unknown field`},
@@ -178,10 +187,18 @@ func TestViewer(t *testing.T) {
 		}
 		return strings.TrimSpace(line)
 	}
-	if got := ask("GET", "/v1/snapshot"); got != "HTTP/1.1 200 OK" {
-		t.Errorf("viewer looks: %s", got)
+	for _, path := range []string{"snapshot", "version", "openapi.json"} {
+		if got := ask("GET", "/v1/"+path); got != "HTTP/1.1 200 OK" {
+			t.Errorf("viewer looks at %s: %s", path, got)
+		}
 	}
-	for _, cmd := range []string{"rekey", "clear-member", "reregister", "stop"} {
+	conn := dialAs(t, d.path, 65534)
+	defer conn.Close()
+	fmt.Fprint(conn, "GET /v1/whoami HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+	if text, err := io.ReadAll(conn); err != nil || !strings.Contains(string(text), `"caller":"viewer","uid":65534,"may":[]`) {
+		t.Errorf("viewer asks who it is: %s %v", text, err)
+	}
+	for _, cmd := range []string{"rekey", "rekey?dry_run=true", "clear-member", "reregister", "plan", "stop"} {
 		if got := ask("POST", "/v1/"+cmd); got != "HTTP/1.1 403 Forbidden" {
 			t.Errorf("viewer's %s: %s", cmd, got)
 		}

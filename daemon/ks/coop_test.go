@@ -163,6 +163,7 @@ func TestTrio(t *testing.T) {
 	for i := range 3 {
 		w.until(i, "the next keys", func(g *control.KSGroup, c *control.Coop) bool { return c.Epoch > epoch })
 	}
+	w.described("ks1", "ks2", "ks3")
 	w.nothingLost(stop)
 }
 

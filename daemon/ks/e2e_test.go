@@ -58,6 +58,7 @@ func TestRollover(t *testing.T) {
 	if d := s.GM.DataPath; d.OutPackets != uint64(sent) || d.MTU >= 1500 || d.MTU < 1400 {
 		t.Errorf("data path %+v", d)
 	}
+	w.described("ks", "gm1", "gm2")
 	text, _ := json.Marshal(s)
 	for _, secret := range []string{"0123456789abcdef", "secret"} {
 		if strings.Contains(string(text), secret) {

@@ -20,6 +20,7 @@ import (
 	"github.com/getvpn/getvpn/daemon/config"
 	"github.com/getvpn/getvpn/daemon/control"
 	"github.com/getvpn/getvpn/daemon/control/client"
+	"github.com/getvpn/getvpn/daemon/control/controltest"
 	"github.com/getvpn/getvpn/daemon/gm"
 	"github.com/getvpn/getvpn/daemon/ks"
 	"github.com/getvpn/getvpn/daemon/loop"
@@ -332,6 +333,14 @@ func await(t *testing.T, c *client.Client, what string, cond func(control.Watch)
 
 func registered(w control.Watch) bool {
 	return w.Snapshot != nil && w.Snapshot.GM != nil && w.Snapshot.GM.Groups[0].State == control.StateRegistered
+}
+
+// described holds all that daemons say of themselves against the description that they serve.
+func (w *world) described(names ...string) {
+	w.t.Helper()
+	for _, name := range names {
+		controltest.New(w.t, w.path(name+".sock")).Look()
+	}
 }
 
 func (w *world) ksClient() *client.Client { return client.New(w.path("ks.sock")) }

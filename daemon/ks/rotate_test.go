@@ -137,4 +137,5 @@ func TestCustodySnapshot(t *testing.T) {
 	if !seen["wrap"] || !seen["make"] {
 		t.Errorf("calls are counted of %v", seen)
 	}
+	w.described("ks")
 }

@@ -154,6 +154,6 @@ type Election struct {
 	At      time.Time
 	Term    uint64
 	Primary ID
-	Reason  string // "elected", "follows", "dead", "handover", "split", "merge", "policy"
+	Reason  string // "elected", "follows", "dead", "handover", "left", "paused", "split", "merge"
 	Text    string
 }

@@ -81,6 +81,9 @@ func (s *Source) watch(ctx context.Context, name, path string) {
 	for ctx.Err() == nil {
 		err := c.Watch(ctx, func(w control.Watch) {
 			first := !s.connected(name)
+			if first {
+				s.recognise(ctx, name, c)
+			}
 			s.take(name, w)
 			if first { // the journal's past; what the stream repeats of it is dropped by its number
 				s.history(ctx, name, c)
@@ -117,9 +120,6 @@ func (s *Source) history(ctx context.Context, name string, c *client.Client) {
 func (s *Source) take(name string, w control.Watch) {
 	s.mu.Lock()
 	n := s.nodes[name]
-	if !n.Connected {
-		n.Operator = operates(n.Socket)
-	}
 	n.Connected, n.Problem, n.Seen = true, "", time.Now()
 	if w.Snapshot != nil {
 		if n.Snap != nil && n.Snap.PID != w.Snapshot.PID {
@@ -142,18 +142,14 @@ func (s *Source) take(name string, w control.Watch) {
 	s.announce()
 }
 
-// operates says whether a daemon takes commands from this process, by the rule that it goes by itself: root and its own user,
-// who owns its socket, may command. What it refuses all the same it says.
-func operates(socket string) bool {
-	if os.Geteuid() == 0 {
-		return true
-	}
-	info, err := os.Stat(socket)
-	if err != nil {
-		return false
-	}
-	st, ok := info.Sys().(*syscall.Stat_t)
-	return ok && int(st.Uid) == os.Geteuid()
+// recognise asks a daemon whether it takes commands from this process.
+func (s *Source) recognise(ctx context.Context, name string, c *client.Client) {
+	ctx, cancel := context.WithTimeout(ctx, dialBound)
+	defer cancel()
+	me, err := c.Whoami(ctx)
+	s.mu.Lock()
+	s.nodes[name].Operator = err == nil && me.Caller == control.CallerOperator
+	s.mu.Unlock()
 }
 
 // rate adds the packet rates between the old snapshot and the new one.
@@ -246,6 +242,7 @@ func (s *Source) Once(ctx context.Context) *Fleet {
 				s.lost(d.name, err)
 				return
 			}
+			s.recognise(ctx, d.name, c)
 			s.take(d.name, control.Watch{Snapshot: snap})
 			s.history(ctx, d.name, c)
 		})

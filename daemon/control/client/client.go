@@ -5,6 +5,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -28,6 +29,7 @@ const (
 // Client talks to one control socket. It is safe for concurrent use and keeps no connection between calls.
 type Client struct {
 	path string
+	dry  bool
 	http *http.Client
 }
 
@@ -59,6 +61,20 @@ func (c *Client) Events(ctx context.Context, since uint64) ([]control.Event, err
 	var ev []control.Event
 	err := c.call(ctx, http.MethodGet, "/v1/events?since="+strconv.FormatUint(since, 10), nil, &ev)
 	return ev, err
+}
+
+// Whoami asks who the daemon takes this process for.
+func (c *Client) Whoami(ctx context.Context) (control.Whoami, error) {
+	var me control.Whoami
+	err := c.call(ctx, http.MethodGet, "/v1/whoami", nil, &me)
+	return me, err
+}
+
+// DryRun returns a client whose changes are only checked: the answer says what would be done, or the error why not.
+func (c *Client) DryRun() *Client {
+	d := *c
+	d.dry = true
+	return &d
 }
 
 // Rekey asks a key server for new keys.
@@ -103,7 +119,7 @@ func (c *Client) Reregister(ctx context.Context, req control.ReregisterRequest) 
 
 // Plan asks a key server what its configuration file, read again, would change.
 func (c *Client) Plan(ctx context.Context, req control.PlanRequest) (control.Reply, error) {
-	return c.post(ctx, "/v1/plan", req)
+	return c.ask(ctx, "/v1/plan", req)
 }
 
 // Apply has a key server read its configuration file again and change what it can.
@@ -136,7 +152,19 @@ func (c *Client) Watch(ctx context.Context, f func(control.Watch)) error {
 	}
 }
 
+// post asks for a change.
 func (c *Client) post(ctx context.Context, url string, req any) (control.Reply, error) {
+	if c.dry {
+		var v control.Versions
+		if err := c.call(ctx, http.MethodGet, "/v1/version", nil, &v); err != nil { // a daemon of before dry runs would do it
+			return control.Reply{}, fmt.Errorf("not done: the daemon knows no dry runs: %w", err)
+		}
+		url += "?dry_run=true"
+	}
+	return c.ask(ctx, url, req)
+}
+
+func (c *Client) ask(ctx context.Context, url string, req any) (control.Reply, error) {
 	var r control.Reply
 	body, err := json.Marshal(req)
 	if err != nil {
@@ -168,6 +196,7 @@ func (c *Client) do(ctx context.Context, method, url string, body []byte) (*http
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set(control.IdempotencyKey, rand.Text()) // whoever sends it on, twice perhaps, does it once
 	}
 	res, err := c.http.Do(req)
 	if err != nil {

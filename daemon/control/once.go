@@ -1,0 +1,152 @@
+package control
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// IdempotencyKey is the header by which a change is done once: whoever does not know whether a request has arrived repeats it
+// with the same key, and gets the answer of the first.
+const IdempotencyKey = "Idempotency-Key"
+
+// Replayed is set on an answer that was given before.
+const Replayed = "Idempotency-Replayed"
+
+// Limits of what is remembered for it. Only operators can change anything, and there are at most two of them, root and the
+// daemon's user; so this is some 16 MiB, if all answers were long ones, and some hundred kilobytes as they are.
+const (
+	keepAnswers = 10 * time.Minute
+	maxKeys     = 1024 // of one caller; more are refused: to forget one would be to do it twice
+	maxKey      = 128
+	maxAnswer   = 16 << 10 // of a longer one, its plan is not kept
+)
+
+// answers are those of changes that came with a key.
+type answers struct {
+	mu    sync.Mutex
+	by    map[askedKey]*answered
+	order []*answered // oldest first
+}
+
+// askedKey is a caller and the caller's key.
+type askedKey struct {
+	uid uint32
+	key string
+}
+
+type answered struct {
+	askedKey
+	what   [sha256.Size]byte // the request
+	at     time.Time
+	done   chan struct{} // closed when status and body are there
+	status int
+	body   []byte
+}
+
+// keyOf is the key of a request; empty: it has none.
+func keyOf(r *http.Request) (string, error) {
+	given, ok := r.Header[IdempotencyKey]
+	if !ok {
+		return "", nil
+	}
+	valid := len(given) == 1 && given[0] != "" && len(given[0]) <= maxKey
+	for i := 0; valid && i < len(given[0]); i++ {
+		valid = given[0][i] > ' ' && given[0][i] < 0x7f
+	}
+	if !valid {
+		return "", fmt.Errorf("%s must be one word of 1 to %d printable ASCII characters, as a UUID; nothing was done", IdempotencyKey, maxKey)
+	}
+	return given[0], nil
+}
+
+// once carries a request out if its key is new. If not, it waits for the answer of the first and gives that.
+func (s *Server) once(w http.ResponseWriter, r *http.Request, key string, req any, do func(context.Context) (int, Reply)) {
+	cred, _ := r.Context().Value(peerKey{}).(syscall.Ucred)
+	canonical, err := json.Marshal(req)
+	if err != nil {
+		fail(w, http.StatusInternalServerError, err.Error())
+		return
+	}
+	what := sha256.Sum256(append([]byte(r.URL.Path+"\n"), canonical...))
+	a, first := s.done.take(askedKey{cred.Uid, key}, what, time.Now())
+	switch {
+	case a == nil:
+		fail(w, http.StatusTooManyRequests, fmt.Sprintf("%d changes came with an %s in %v, and no more can be remembered; wait, or ask without a key; nothing was done", maxKeys, IdempotencyKey, keepAnswers))
+		return
+	case first:
+		// Carried out to its end even if the caller goes away: the answer is for whoever asks again.
+		status, reply := http.StatusInternalServerError, Reply{Error: "the daemon failed to carry it out; see its log"}
+		defer func() { a.finish(status, reply) }() // after a panic, too: others wait for it
+		status, reply = do(context.WithoutCancel(r.Context()))
+		answer(w, status, reply)
+		return
+	case a.what != what:
+		fail(w, http.StatusUnprocessableEntity, fmt.Sprintf("the %s %s was sent with another request in the last %v; use a new key for each change; nothing was done", IdempotencyKey, key, keepAnswers))
+		return
+	}
+	select {
+	case <-a.done:
+	case <-r.Context().Done():
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set(Replayed, "true")
+	w.WriteHeader(a.status)
+	_, _ = w.Write(a.body)
+}
+
+// take finds what was asked for under a key, or makes a place for it; nil: there is no more room.
+func (l *answers) take(k askedKey, what [sha256.Size]byte, now time.Time) (a *answered, first bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.by == nil {
+		l.by = map[askedKey]*answered{}
+	}
+	l.forget(now)
+	if a = l.by[k]; a != nil {
+		return a, false
+	}
+	n := 0
+	for _, o := range l.order {
+		if o.uid == k.uid {
+			n++
+		}
+	}
+	if n >= maxKeys {
+		return nil, false
+	}
+	a = &answered{askedKey: k, what: what, at: now, done: make(chan struct{})}
+	l.by[k], l.order = a, append(l.order, a)
+	return a, true
+}
+
+// forget drops what is old. What is under way is never so old.
+func (l *answers) forget(now time.Time) {
+	n := 0
+	for n < len(l.order) && now.Sub(l.order[n].at) >= keepAnswers {
+		delete(l.by, l.order[n].askedKey)
+		n++
+	}
+	if n > 0 {
+		l.order = slices.Clone(l.order[n:])
+	}
+}
+
+// finish keeps the answer, as far as it is short.
+func (a *answered) finish(status int, reply Reply) {
+	text, err := json.Marshal(reply)
+	if err != nil || len(text) > maxAnswer {
+		const rest = maxAnswer / 16 // JSON writes an octet as six at most
+		reply.Text, reply.Error, reply.Plan = reply.Text[:min(len(reply.Text), rest)], reply.Error[:min(len(reply.Error), rest)], nil
+		text, _ = json.Marshal(reply)
+	}
+	a.status, a.body = status, append(text, '\n')
+	close(a.done)
+}
