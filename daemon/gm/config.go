@@ -1,7 +1,6 @@
 package gm
 
 import (
-	"net/netip"
 	"path/filepath"
 
 	"github.com/getvpn/getvpn/daemon/config"
@@ -12,40 +11,16 @@ import (
 	"github.com/getvpn/getvpn/esp/engine"
 	"github.com/getvpn/getvpn/esp/spd"
 	"github.com/getvpn/getvpn/gdoi"
-	"github.com/getvpn/getvpn/gdoi/machine"
-	"github.com/getvpn/getvpn/gdoi/member"
-	"github.com/getvpn/getvpn/gdoi/node"
 	"github.com/getvpn/getvpn/gdoi/policy"
 	"github.com/getvpn/getvpn/gdoi/suite"
 )
-
-// nodeConfig translates the configuration for the machine.
-func nodeConfig(c *config.GM, local config.Endpoints) (node.GMConfig, error) {
-	secrets := map[netip.Addr]*machine.Secret{}
-	var out node.GMConfig
-	out.Local, out.Other = translate.Locals(local)
-	for i := range c.Groups {
-		g := &c.Groups[i]
-		m := member.Config{Name: g.Name, ID: gdoi.GroupID(g.ID.Octets), LocalPolicy: g.Clear, DestinationOnly: g.DestinationOnly, Mode: g.Mode, Suites: g.Suites}
-		for _, k := range g.KeyServers {
-			m.KeyServers = append(m.KeyServers, k.Address)
-			if k.Secret != nil {
-				secrets[k.Address.Addr()] = k.Secret
-			}
-		}
-		m.KeyServers = member.Order(m.KeyServers, func(i int) bool { return g.KeyServers[i].Preferred }, g.Spread, c.Identity.String())
-		out.Groups = append(out.Groups, m)
-	}
-	out.Phase1 = translate.Phase1(&c.Common, func(peer netip.Addr) *machine.Secret { return secrets[peer.Unmap()] })
-	return out, out.Validate()
-}
 
 // Check finds what is wrong with a configuration beyond what package config knows.
 func Check(c *config.GM) error {
 	if err := custody.Loadable(c.Custody); err != nil {
 		return err
 	}
-	if _, err := nodeConfig(c, c.Local); err != nil {
+	if _, err := translate.GroupMemberNode(c, c.Local); err != nil {
 		return err
 	}
 	if _, err := engine.New(engineConfig(c)); err != nil {

@@ -102,7 +102,7 @@ func New(cfg *config.GM, log *slog.Logger, opts Options) (_ *Daemon, err error) 
 	if d.conn, err = transport.Open(cfg.Local, transport.Options{Mark: d.system.Mark}); err != nil {
 		return nil, err
 	}
-	mc, err := nodeConfig(cfg, d.conn.Local())
+	mc, err := translate.GroupMemberNode(cfg, d.conn.Local())
 	if err != nil {
 		return nil, err
 	}
@@ -252,7 +252,7 @@ func (d *Daemon) Snapshot(ctx context.Context) (*control.Snapshot, error) {
 	err := d.loop.Do(ctx, func(now machine.Now) { // the engine as well: not between two effects of one step
 		n := d.node.Snapshot(now)
 		e = d.engine.Stats()
-		s.Time, s.Drops, s.GM = now.Wall, translate.Drops(n.Drops), groupMember(d.cfg, n, e, d.engine.TimeStats(engine.Instant(now.Mono)))
+		s.Time, s.Drops, s.GM = now.Wall, translate.Drops(n.Drops), translate.GroupMember(d.cfg, n, e, d.engine.TimeStats(engine.Instant(now.Mono)))
 	})
 	if err == nil {
 		s.Custody = d.custodySnapshot()

@@ -17,6 +17,7 @@ import (
 
 	"github.com/getvpn/getvpn/daemon/config"
 	"github.com/getvpn/getvpn/daemon/netcfg"
+	"github.com/getvpn/getvpn/daemon/translate"
 	"github.com/getvpn/getvpn/esp/engine"
 	"github.com/getvpn/getvpn/esp/spd"
 	"github.com/getvpn/getvpn/gdoi"
@@ -223,7 +224,7 @@ func TestCheckExample(t *testing.T) {
 	if err := Check(c); err != nil {
 		t.Error(err)
 	}
-	n, err := nodeConfig(c, c.Local)
+	n, err := translate.GroupMemberNode(c, c.Local)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,7 +233,7 @@ func TestCheckExample(t *testing.T) {
 	}
 	first := n.Groups[0].KeyServers[0]
 	c.Groups[0].KeyServers[0].Preferred, c.Groups[0].KeyServers[1].Preferred = false, true
-	if n, err = nodeConfig(c, c.Local); err != nil || n.Groups[0].KeyServers[1] != first {
+	if n, err = translate.GroupMemberNode(c, c.Local); err != nil || n.Groups[0].KeyServers[1] != first {
 		t.Errorf("the other key server is preferred, and the order is %v (%v)", n.Groups[0].KeyServers, err)
 	}
 	if n.Groups[0].ID != gdoi.GroupIDFromUint32(1234) {

@@ -4,12 +4,10 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/getvpn/getvpn/daemon/control"
 	"github.com/getvpn/getvpn/esp/engine"
 	"github.com/getvpn/getvpn/esp/replay"
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/machine"
-	"github.com/getvpn/getvpn/gdoi/member"
 )
 
 // setTime gives the data path the group's time.
@@ -78,22 +76,3 @@ func lateNote(group string, l engine.LatePacket) machine.Note {
 }
 
 func seconds(t time.Duration) string { return fmt.Sprintf("%.3f", t.Seconds()) }
-
-// antiReplay is what operators see of a group's windows.
-func antiReplay(window int, t member.TimeInfo, s engine.TimeStats) control.AntiReplay {
-	out := control.AntiReplay{
-		ReplayWindow: window, Value: t.Window.Seconds(), On: t.On, Pseudotime: t.Now.Seconds(), Offset: t.Offset.Seconds(), Drift: float64(t.Drift) / 1000,
-		InPackets: s.In, OutPackets: s.Out, InErrors: s.Stale, Unstamped: s.Unstamped,
-		SyncErrors: t.Errors, Syncs: t.Syncs, LateSyncs: t.Late, LastCorrection: t.Last.Seconds(), MaxCorrection: t.MaxDelta.Seconds(), MaxDelta: s.MaxDelta.Seconds(),
-		SyncedAt: t.SyncedAt, Demand: []string{}, History: []control.LatePacket{},
-	}
-	for _, spi := range t.Demand {
-		out.Demand = append(out.Demand, spi.String())
-	}
-	for _, l := range s.Recent {
-		out.History = append(out.History, control.LatePacket{
-			Source: l.Source.String(), SPI: gdoi.SPI(l.SPI).String(), Mine: l.Mine.Seconds(), Peer: (l.Mine - l.Age).Seconds(), Window: l.Window.Seconds(),
-		})
-	}
-	return out
-}

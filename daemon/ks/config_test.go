@@ -14,6 +14,7 @@ import (
 
 	"github.com/getvpn/getvpn/daemon/config"
 	"github.com/getvpn/getvpn/daemon/control"
+	"github.com/getvpn/getvpn/daemon/translate"
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/coop"
 	"github.com/getvpn/getvpn/gdoi/keyserver"
@@ -57,9 +58,9 @@ func TestCheckExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := nodeConfig(c, c.Listen, nil, func(_ string, k config.KEK) (signatureKey, error) {
+	n, err := translate.KeyServerNode(c, c.Listen, nil, func(_ string, k config.KEK) (translate.SignatureKey, error) {
 		der, err := newPublicKeys(keys).ensure(t.Context(), k)
-		return signatureKey{k.SignatureKey, der}, err
+		return translate.SignatureKey{Name: k.SignatureKey, Public: der}, err
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +85,7 @@ func TestCooperation(t *testing.T) {
 		ID: 1, Split: coop.Continue, Priority: 1, Priorities: map[string]int{"blue": 200, "green": 1}, Timers: coop.DefaultTimers, Software: control.Version,
 		Peers: []node.CoopPeer{{ID: 2, Addr: netip.MustParseAddrPort("10.0.0.2:848")}, {ID: 3, Addr: netip.MustParseAddrPort("10.0.0.3:848")}},
 	}
-	if got := cooperation(c); !reflect.DeepEqual(got, want) {
+	if got := translate.Cooperation(c); !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 	next := *c
@@ -93,7 +94,7 @@ func TestCooperation(t *testing.T) {
 	if r := restarts(c, &next); r != nil {
 		t.Errorf("another priority needs a restart: %q", r)
 	}
-	if got := cooperation(merged(c, &next, "green")).Priorities; got["green"] != 7 || got["blue"] != 200 {
+	if got := translate.Cooperation(merged(c, &next, "green")).Priorities; got["green"] != 7 || got["blue"] != 200 {
 		t.Errorf("priorities %v", got)
 	}
 	other := *c.Cooperation
@@ -102,17 +103,17 @@ func TestCooperation(t *testing.T) {
 	if r := restarts(c, &next); len(r) != 1 || !strings.Contains(r[0], "split: fork") {
 		t.Errorf("another way to split: %q", r)
 	}
-	if cooperation(merged(c, &next, "")).Split != coop.Continue {
+	if translate.Cooperation(merged(c, &next, "")).Split != coop.Continue {
 		t.Error("what takes a restart changed without one")
 	}
-	if cooperation(example(t, "ks.yml")) != nil {
+	if translate.Cooperation(example(t, "ks.yml")) != nil {
 		t.Error("a key server that is alone cooperates")
 	}
 }
 
 func TestMostSpecificSecret(t *testing.T) {
 	secret := func(s string) *machine.Secret { return machine.NewSecret([]byte(s)) }
-	find := psks([]config.PSK{
+	find := translate.PSKs([]config.PSK{
 		{Peer: netip.MustParsePrefix("10.1.0.1/32"), Secret: secret("one")},
 		{Peer: netip.MustParsePrefix("10.1.0.0/16"), Secret: secret("many")},
 	})
@@ -160,29 +161,6 @@ func TestSignTranslation(t *testing.T) {
 		}
 		if err != nil {
 			t.Errorf("%v: %v", row.kind, err)
-		}
-	}
-}
-
-func TestHealth(t *testing.T) {
-	tek := func(left time.Duration) []gdoi.TEKInfo { return []gdoi.TEKInfo{{Remaining: left}} }
-	for _, row := range []struct {
-		name   string
-		s      keyserver.Snapshot
-		want   string
-		reason string
-	}{
-		{"well", keyserver.Snapshot{TEKs: tek(time.Hour), Least: time.Hour, ActivationDelay: time.Minute}, healthOK, ""},
-		{"in a rollover", keyserver.Snapshot{TEKs: append(tek(time.Minute), tek(time.Hour)...), Least: time.Hour, ActivationDelay: time.Minute}, healthOK, ""},
-		{"no new key", keyserver.Snapshot{TEKs: tek(90 * time.Second), Least: 90 * time.Second, ActivationDelay: time.Minute, Problems: []string{"the token is gone"}}, healthExpiring, "1m30s; the token is gone"},
-		{"no token", keyserver.Snapshot{TEKs: tek(time.Hour), Least: time.Hour, ActivationDelay: time.Minute, Problems: []string{"the token is gone"}}, healthDegraded, "the token is gone"},
-		{"not begun", keyserver.Snapshot{}, healthOK, ""},
-		{"all together", keyserver.Snapshot{Coop: &coop.Info{Ready: true}}, healthOK, ""},
-		{"no primary", keyserver.Snapshot{Coop: &coop.Info{Why: "no primary yet"}}, healthDegraded, "registers no members: no primary yet"},
-		{"split", keyserver.Snapshot{Coop: &coop.Info{Ready: true, Unreachable: []coop.ID{2, 3}, Rivals: []coop.ID{4}}}, healthDegraded, "out of reach: key server 2, 3; primary too: key server 4"},
-	} {
-		if got, reason := health(row.s); got != row.want || !strings.HasSuffix(reason, row.reason) {
-			t.Errorf("%s: %s %q, want %s %q", row.name, got, reason, row.want, row.reason)
 		}
 	}
 }

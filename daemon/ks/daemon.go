@@ -107,10 +107,10 @@ func New(cfg *config.KS, log *slog.Logger, opts Options) (_ *Daemon, err error) 
 	if err = d.ensureTransport(ctx); err != nil {
 		return nil, err
 	}
-	nc, err := nodeConfig(cfg, d.sources(), d.transport, func(group string, k config.KEK) (signatureKey, error) {
+	nc, err := translate.KeyServerNode(cfg, d.sources(), d.transport, func(group string, k config.KEK) (translate.SignatureKey, error) {
 		k.SignatureKey = keyserver.SignerOf(records, group, k.SignatureKey)
 		der, err := d.public.ensure(ctx, k)
-		return signatureKey{k.SignatureKey, der}, err
+		return translate.SignatureKey{Name: k.SignatureKey, Public: der}, err
 	})
 	if err != nil {
 		return nil, err
@@ -227,7 +227,7 @@ func (d *Daemon) Snapshot(ctx context.Context) (*control.Snapshot, error) {
 	err := d.loop.Do(ctx, func(now machine.Now) {
 		n := d.node.Snapshot(now)
 		s.Warn = slices.Concat(d.notices(), d.cfg.Warnings, d.pki.Warnings(now.Wall))
-		s.Time, s.Drops, s.KS = now.Wall, translate.Drops(n.Drops), keyServer(d.cfg, n, d.store.Path())
+		s.Time, s.Drops, s.KS = now.Wall, translate.Drops(n.Drops), translate.KeyServer(d.cfg, n, d.store.Path())
 		s.Custody = d.custodySnapshot(n)
 	})
 	return s, err

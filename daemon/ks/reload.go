@@ -12,6 +12,7 @@ import (
 	"github.com/getvpn/getvpn/daemon/control"
 	"github.com/getvpn/getvpn/daemon/loop"
 	"github.com/getvpn/getvpn/daemon/process"
+	"github.com/getvpn/getvpn/daemon/translate"
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/keyserver"
 	"github.com/getvpn/getvpn/gdoi/machine"
@@ -21,7 +22,9 @@ import (
 )
 
 // secret is the pre-shared key of a peer, of the configuration that is in force now.
-func (d *Daemon) secret(peer netip.Addr) *machine.Secret { return psks(*d.secrets.Load())(peer) }
+func (d *Daemon) secret(peer netip.Addr) *machine.Secret {
+	return translate.PSKs(*d.secrets.Load())(peer)
+}
 
 // Reconfigure implements process.Reconfigurer: what can change of the configuration file changes. What cannot, and a file
 // that is not valid, is said in the journal.
@@ -40,10 +43,10 @@ func (d *Daemon) read(ctx context.Context, create bool) (*config.KS, node.KSConf
 		return nil, node.KSConfig{}, fmt.Errorf("%s: %w", d.cfg.File, err)
 	}
 	var absent standIns
-	nc, err := nodeConfig(c, d.sources(), d.transport, func(group string, k config.KEK) (signatureKey, error) {
+	nc, err := translate.KeyServerNode(c, d.sources(), d.transport, func(group string, k config.KEK) (translate.SignatureKey, error) {
 		name, err := d.signingKey(ctx, group, k.SignatureKey)
 		if err != nil {
-			return signatureKey{}, err
+			return translate.SignatureKey{}, err
 		}
 		k.SignatureKey = name
 		var der []byte
@@ -52,7 +55,7 @@ func (d *Daemon) read(ctx context.Context, create bool) (*config.KS, node.KSConf
 		} else if der, err = d.public.get(ctx, k); errors.Is(err, hsm.ErrNoKey) {
 			der, err = absent.of(k)
 		}
-		return signatureKey{name, der}, err
+		return translate.SignatureKey{Name: name, Public: der}, err
 	})
 	return c, nc, err
 }
@@ -100,7 +103,7 @@ func (d *Daemon) apply(ctx context.Context, r control.PlanRequest) (*control.Pla
 	// Whoever sees the machine's events, or has our answer, sees the new configuration in the next snapshot.
 	known, next := d.cfg.Warnings, merged(d.cfg, c, r.Group)
 	_, err = d.loop.CommandThen(context.WithoutCancel(ctx), func(id uint64) machine.Event {
-		return node.Reconfigure{Groups: nc.Groups, Only: r.Group, Now: r.Now, Coop: cooperation(next), ID: id}
+		return node.Reconfigure{Groups: nc.Groups, Only: r.Group, Now: r.Now, Coop: translate.Cooperation(next), ID: id}
 	}, func() {
 		d.cfg = next
 		if r.Group == "" {
@@ -147,7 +150,7 @@ func (d *Daemon) planned(ctx context.Context, r control.PlanRequest, c *config.K
 	}
 	for _, p := range plans {
 		g := groupPlan(p)
-		if was, is := groupNamed(d.cfg, p.Group).Priority, groupNamed(c, p.Group).Priority; was != is && was != 0 && is != 0 {
+		if was, is := translate.GroupNamed(d.cfg, p.Group).Priority, translate.GroupNamed(c, p.Group).Priority; was != is && was != 0 && is != 0 {
 			if g.Action == control.PlanUnchanged {
 				g.Action = control.PlanChange
 			}

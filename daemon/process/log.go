@@ -9,6 +9,7 @@ import (
 
 	"github.com/getvpn/getvpn/daemon/config"
 	"github.com/getvpn/getvpn/daemon/control"
+	"github.com/getvpn/getvpn/daemon/translate"
 	"github.com/getvpn/getvpn/gdoi/machine"
 )
 
@@ -35,21 +36,14 @@ type Sink struct {
 
 // Note takes an event of a machine, or of the daemon itself.
 func (s *Sink) Note(now machine.Now, n machine.Note) {
-	e := control.Event{
-		Time: now.Wall, Node: s.Node, Name: n.Name, Severity: n.Severity.String(),
-		Group: n.Group, Peer: n.Peer, Reason: n.Reason, Text: n.Text,
-	}
+	e := translate.Event(s.Node, now, n)
 	attrs := []slog.Attr{slog.String("event", n.Name)}
 	for _, f := range []machine.Field{{Key: "group", Value: n.Group}, {Key: "peer", Value: n.Peer}, {Key: "reason", Value: n.Reason}} {
 		if f.Value != "" {
 			attrs = append(attrs, slog.String(f.Key, f.Value))
 		}
 	}
-	if len(n.Fields) > 0 {
-		e.Fields = make(map[string]string, len(n.Fields))
-	}
 	for _, f := range n.Fields {
-		e.Fields[f.Key] = f.Value
 		attrs = append(attrs, slog.String(f.Key, f.Value))
 	}
 	if n.Severity > machine.Debug {

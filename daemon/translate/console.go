@@ -55,6 +55,21 @@ func Drops(list []node.Drop) []control.Counter {
 	return out
 }
 
+// Event shows an event of a machine's journal; its number is the journal's to give.
+func Event(node string, now machine.Now, n machine.Note) control.Event {
+	e := control.Event{
+		Time: now.Wall, Node: node, Name: n.Name, Severity: n.Severity.String(),
+		Group: n.Group, Peer: n.Peer, Reason: n.Reason, Text: n.Text,
+	}
+	if len(n.Fields) > 0 {
+		e.Fields = make(map[string]string, len(n.Fields))
+	}
+	for _, f := range n.Fields {
+		e.Fields[f.Key] = f.Value
+	}
+	return e
+}
+
 func seconds(d time.Duration) int { return int(d.Round(time.Second) / time.Second) }
 
 // Command runs an operator's command and marks refusals as the operator's fault.

@@ -1,35 +1,32 @@
-package gm
+package translate
 
 import (
-	"slices"
-	"strings"
-
 	"github.com/getvpn/getvpn/daemon/config"
 	"github.com/getvpn/getvpn/daemon/control"
-	"github.com/getvpn/getvpn/daemon/translate"
 	"github.com/getvpn/getvpn/esp/engine"
+	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/member"
 	"github.com/getvpn/getvpn/gdoi/node"
 )
 
-// groupMember merges what the machine knows with the counters of the data path.
-func groupMember(c *config.GM, s node.GMSnapshot, e engine.Stats, t []engine.TimeStats) *control.GroupMember {
+// GroupMember merges what a member's machine knows with the counters of its data path: t is of the groups in their order.
+func GroupMember(c *config.GM, s node.GMSnapshot, e engine.Stats, t []engine.TimeStats) *control.GroupMember {
 	g := &control.GroupMember{Groups: []control.GMGroup{}}
 	for i, m := range s.Groups {
-		one := group(&c.Groups[i], m, e)
+		one := gmGroup(&c.Groups[i], m, e)
 		one.AntiReplay = antiReplay(c.Groups[i].ReplayWindow, m.Time, t[i])
 		g.Groups = append(g.Groups, one)
 	}
 	return g
 }
 
-func group(c *config.GMGroup, s member.Snapshot, e engine.Stats) control.GMGroup {
+func gmGroup(c *config.GMGroup, s member.Snapshot, e engine.Stats) control.GMGroup {
 	g := control.GMGroup{
 		Name: s.Name, ID: c.ID.Text, State: s.State.String(), StateReason: s.Reason, FailMode: "closed", Mode: s.Mode.String(),
 		KeyServers: []string{}, RegisteredAt: s.RegisteredAt, ReregisterAt: s.ReregisterAt,
 		Registrations: s.Registrations, Attempts: s.Attempts, RekeysReceived: s.RekeysReceived, LastRekey: s.LastRekey,
-		Policy: []control.Rule{}, KEK: translate.KEK(s.KEKs), TEKs: []control.TEK{}, SIDBits: s.SIDBits,
-		SIDs: translate.SIDs(s.SIDs), ReplayWindow: c.ReplayWindow, AuthFailureText: s.AuthFailure,
+		Policy: []control.Rule{}, KEK: KEK(s.KEKs), TEKs: []control.TEK{}, SIDBits: s.SIDBits,
+		SIDs: SIDs(s.SIDs), ReplayWindow: c.ReplayWindow, AuthFailureText: s.AuthFailure,
 	}
 	g.Multicast, g.Acknowledge, g.AcksSent = []string{}, s.Ack.String(), s.AcksSent
 	for _, a := range s.Multicast {
@@ -63,7 +60,7 @@ func group(c *config.GMGroup, s member.Snapshot, e engine.Stats) control.GMGroup
 		g.Policy = append(g.Policy, rule)
 	}
 	for _, t := range s.TEKs {
-		tek := translate.TEK(t)
+		tek := TEK(t)
 		for _, sa := range e.SAs {
 			if sa.SPI == uint32(t.SPI) && sa.Group == s.Name {
 				tek.InPackets, tek.InBytes, tek.OutPackets, tek.OutBytes = sa.InPackets, sa.InBytes, sa.OutPackets, sa.OutBytes
@@ -83,35 +80,21 @@ func hits(e engine.Stats, group string, local bool, index int) uint64 {
 	return 0
 }
 
-// dataPath is the traffic.
-func (d *Daemon) dataPath(e engine.Stats) control.DataPath {
-	out := control.DataPath{
-		TUN: d.cfg.Interfaces.TUN, LAN: append([]string{}, d.cfg.Interfaces.LAN...), WAN: d.cfg.Interfaces.WAN,
-		InPackets: e.InPackets, InBytes: e.InBytes, OutPackets: e.OutPackets, OutBytes: e.OutBytes,
-		Clear: e.Clear, Drops: []control.Counter{},
+// antiReplay is what operators see of a group's windows.
+func antiReplay(window int, t member.TimeInfo, s engine.TimeStats) control.AntiReplay {
+	out := control.AntiReplay{
+		ReplayWindow: window, Value: t.Window.Seconds(), On: t.On, Pseudotime: t.Now.Seconds(), Offset: t.Offset.Seconds(), Drift: float64(t.Drift) / 1000,
+		InPackets: s.In, OutPackets: s.Out, InErrors: s.Stale, Unstamped: s.Unstamped,
+		SyncErrors: t.Errors, Syncs: t.Syncs, LateSyncs: t.Late, LastCorrection: t.Last.Seconds(), MaxCorrection: t.MaxDelta.Seconds(), MaxDelta: s.MaxDelta.Seconds(),
+		SyncedAt: t.SyncedAt, Demand: []string{}, History: []control.LatePacket{},
 	}
-	if p := d.path.Load(); p != nil {
-		out.Backend, out.Slower = p.Name, p.Notes
+	for _, spi := range t.Demand {
+		out.Demand = append(out.Demand, spi.String())
 	}
-	_, out.MTU = d.kernel.kernel.MTU()
-	r := d.engine.ICMPStats(engine.Instant(d.clock.Now().Mono))
-	out.Routers = control.Routers{Translated: r.Translated, Lowered: r.PathMTU, Paths: r.Paths, Narrowest: r.Narrowest}
-	out.Down, out.Restarts = d.traffic.state()
-	for _, c := range e.Drops {
-		out.Drops = append(out.Drops, control.Counter(c))
-	}
-	kernel, err := d.kernel.kernel.Drops()
-	if err != nil {
-		d.log.Debug("the guard's counters", "error", err)
-	}
-	for name, count := range kernel {
-		if count > 0 {
-			out.Drops = append(out.Drops, control.Counter{Name: name, Count: count})
-		}
-	}
-	slices.SortFunc(out.Drops, func(a, b control.Counter) int { return strings.Compare(a.Name, b.Name) })
-	for _, sa := range e.SAs {
-		out.Senders += sa.Senders
+	for _, l := range s.Recent {
+		out.History = append(out.History, control.LatePacket{
+			Source: l.Source.String(), SPI: gdoi.SPI(l.SPI).String(), Mine: l.Mine.Seconds(), Peer: (l.Mine - l.Age).Seconds(), Window: l.Window.Seconds(),
+		})
 	}
 	return out
 }

@@ -1,4 +1,4 @@
-package ks
+package translate
 
 import (
 	"fmt"
@@ -7,7 +7,6 @@ import (
 
 	"github.com/getvpn/getvpn/daemon/config"
 	"github.com/getvpn/getvpn/daemon/control"
-	"github.com/getvpn/getvpn/daemon/translate"
 	"github.com/getvpn/getvpn/gdoi/coop"
 	"github.com/getvpn/getvpn/gdoi/keyserver"
 	"github.com/getvpn/getvpn/gdoi/node"
@@ -20,16 +19,18 @@ const (
 	healthExpiring = "EXPIRING"
 )
 
-func keyServer(c *config.KS, s node.KSSnapshot, stateFile string) *control.KeyServer {
+// KeyServer shows what a key server's machine knows. Its counters and times are the machine's; the configuration gives what that
+// does not keep.
+func KeyServer(c *config.KS, s node.KSSnapshot, stateFile string) *control.KeyServer {
 	k := &control.KeyServer{Groups: []control.KSGroup{}, Sessions: s.Sessions, HalfOpen: s.HalfOpen, StateFile: stateFile}
 	for _, g := range s.Groups {
-		k.Groups = append(k.Groups, group(groupNamed(c, g.Name), g))
+		k.Groups = append(k.Groups, ksGroup(GroupNamed(c, g.Name), g))
 	}
 	return k
 }
 
-// groupNamed finds a group's configuration. One that was added or removed in this very moment may have none.
-func groupNamed(c *config.KS, name string) *config.KSGroup {
+// GroupNamed finds a group's configuration. One that was added or removed in this very moment may have none.
+func GroupNamed(c *config.KS, name string) *config.KSGroup {
 	for i := range c.Groups {
 		if c.Groups[i].Name == name {
 			return &c.Groups[i]
@@ -38,7 +39,7 @@ func groupNamed(c *config.KS, name string) *config.KSGroup {
 	return new(config.KSGroup)
 }
 
-func group(c *config.KSGroup, s keyserver.Snapshot) control.KSGroup {
+func ksGroup(c *config.KSGroup, s keyserver.Snapshot) control.KSGroup {
 	g := control.KSGroup{
 		Name: s.Name, ID: c.ID.Text, Role: control.RolePrimary, Mode: s.Mode.String(),
 		Policy: []control.Rule{}, TEKs: []control.TEK{}, Members: []control.KSMember{},
@@ -46,7 +47,7 @@ func group(c *config.KSGroup, s keyserver.Snapshot) control.KSGroup {
 		PolicyDigest: s.Policy.Digest(), SIDBits: s.SIDBits, SIDsUsed: s.SIDsUsed, SIDsTotal: s.SIDsTotal,
 	}
 	if s.Coop != nil {
-		g.Coop, g.Role = translate.Coop(s.Coop), s.Coop.Role.String()
+		g.Coop, g.Role = Coop(s.Coop), s.Coop.Role.String()
 	}
 	g.Acknowledge, g.Ejected = s.Ack.String(), s.Ejected
 	if g.RekeyKind = "unicast"; s.Multicast.IsValid() {
@@ -60,9 +61,9 @@ func group(c *config.KSGroup, s keyserver.Snapshot) control.KSGroup {
 	for _, r := range s.Policy {
 		g.Policy = append(g.Policy, control.Rule{Text: r.String(), Owner: "group"})
 	}
-	g.KEK = translate.KEK(s.KEKs)
+	g.KEK = KEK(s.KEKs)
 	for _, t := range s.TEKs {
-		g.TEKs = append(g.TEKs, translate.TEK(t))
+		g.TEKs = append(g.TEKs, TEK(t))
 	}
 	g.KeyTree = s.KeyTree.Members
 	for _, r := range s.Removed {
@@ -76,10 +77,10 @@ func group(c *config.KSGroup, s keyserver.Snapshot) control.KSGroup {
 		g.Members = append(g.Members, control.KSMember{
 			Address: m.Addr.Addr().String(), Identity: m.Identity, Certificate: m.Certificate, State: state,
 			RegisteredAt: m.RegisteredAt, Registrations: m.Registrations, RekeysSent: m.RekeysSent,
-			LastSeq: m.LastSeq, SIDs: translate.SIDs(m.SIDs), KeyTree: m.KeyTree, KeyServer: int(m.KeyServer),
+			LastSeq: m.LastSeq, SIDs: SIDs(m.SIDs), KeyTree: m.KeyTree, KeyServer: int(m.KeyServer),
 			Rekey: control.RekeyState{
 				Acks: m.Acks, Acked: m.AckedSeq, AckCount: m.AckCount, Missed: m.Missed, MissedTotal: m.MissedTotal,
-				RTT: translate.Milliseconds(m.RTT),
+				RTT: Milliseconds(m.RTT),
 			},
 		})
 	}
@@ -108,10 +109,10 @@ func coopProblems(i *coop.Info) (out []string) {
 		out = append(out, "registers no members: "+i.Why)
 	}
 	if len(i.Unreachable) > 0 {
-		out = append(out, fmt.Sprintf("out of reach: key server %s", ids(i.Unreachable)))
+		out = append(out, fmt.Sprintf("out of reach: key server %s", idText(i.Unreachable)))
 	}
 	if len(i.Rivals) > 0 {
-		out = append(out, fmt.Sprintf("primary too: key server %s", ids(i.Rivals)))
+		out = append(out, fmt.Sprintf("primary too: key server %s", idText(i.Rivals)))
 	}
 	if len(i.Diff) > 0 {
 		out = append(out, "its policy is not that of the primary")
@@ -119,8 +120,8 @@ func coopProblems(i *coop.Info) (out []string) {
 	return out
 }
 
-// ids is "1, 2".
-func ids(list []coop.ID) string {
+// idText is "1, 2".
+func idText(list []coop.ID) string {
 	var s []string
 	for _, id := range list {
 		s = append(s, fmt.Sprint(id))
