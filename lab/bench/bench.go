@@ -11,7 +11,7 @@ import (
 	"slices"
 
 	"github.com/getvpn/getvpn/daemon/control"
-	"github.com/getvpn/getvpn/lab/netns"
+	"github.com/getvpn/getvpn/lab/driver"
 )
 
 // Config says what to measure.
@@ -38,7 +38,7 @@ type Result struct {
 }
 
 // Run measures. It stops both members for the plain rounds and starts them again.
-func Run(ctx context.Context, l *netns.Lab, c Config, log io.Writer) (*Result, error) {
+func Run(ctx context.Context, l driver.Lab, c Config, log io.Writer) (*Result, error) {
 	s := l.Scenario()
 	gates := []string{s.MemberOf(c.From), s.MemberOf(c.To)}
 	for i, g := range gates {
@@ -80,7 +80,7 @@ func Run(ctx context.Context, l *netns.Lab, c Config, log io.Writer) (*Result, e
 }
 
 // sealed is the number of packets that a member has sent through ESP.
-func sealed(ctx context.Context, l *netns.Lab, member string) (uint64, error) {
+func sealed(ctx context.Context, l driver.Lab, member string) (uint64, error) {
 	snap, err := l.Control(member).Snapshot(ctx)
 	if err != nil {
 		return 0, err
@@ -91,7 +91,7 @@ func sealed(ctx context.Context, l *netns.Lab, member string) (uint64, error) {
 	return snap.GM.DataPath.OutPackets, nil
 }
 
-func measure(ctx context.Context, l *netns.Lab, c Config, s *Series, log io.Writer) error {
+func measure(ctx context.Context, l driver.Lab, c Config, s *Series, log io.Writer) error {
 	for i := range c.Rounds {
 		f, err := Iperf(ctx, l, c.From, c.To, c.Seconds, 1)
 		if err != nil {

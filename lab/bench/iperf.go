@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/getvpn/getvpn/lab/netns"
+	"github.com/getvpn/getvpn/lab/driver"
 )
 
 // Flow is what a receiver got.
@@ -22,7 +22,7 @@ type Flow struct {
 
 // Iperf runs one iperf3 server and client between two hosts and returns what the server received in seconds of so many TCP
 // flows.
-func Iperf(ctx context.Context, l *netns.Lab, from, to string, seconds, flows int) (Flow, error) {
+func Iperf(ctx context.Context, l driver.Lab, from, to string, seconds, flows int) (Flow, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(seconds+20)*time.Second)
 	defer cancel()
 	server := exec.CommandContext(ctx, "iperf3", "-s", "-1", "--forceflush")

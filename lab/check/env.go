@@ -12,36 +12,12 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/getvpn/getvpn/daemon/control"
-	"github.com/getvpn/getvpn/daemon/control/client"
-	"github.com/getvpn/getvpn/hsm/remains"
+	"github.com/getvpn/getvpn/lab/driver"
 	"github.com/getvpn/getvpn/lab/scenario"
 )
 
 // Lab is what a check needs of a driver.
-type Lab interface {
-	Scenario() *scenario.Scenario
-	Inside(node string, fn func() error) error // fn opens sockets in the node's network
-	Control(node string) *client.Client
-	Start(ctx context.Context, node string) error
-	Stop(node string) error
-	Kill(node string) error
-	Pause(node string) error // SIGSTOP
-	Resume(node string) error
-	Wipe(node string, only ...string) error // its state directory
-	PID(node string) (int, error)
-	Partition(p scenario.Partition, d time.Duration) error
-	Heal() error
-	LoseToken(node string) error // of its HSM
-	ReturnToken(node string) error
-	TokenSecrets(node string) ([]remains.Secret, error)
-	Secret(name string) ([]byte, error)                                             // of the scenario's secrets
-	Written(node string) []string                                                   // files and directories that the daemon writes
-	Reload(node string) error                                                       // SIGHUP
-	Revoke(certificate string) error                                                // onto its authority's list
-	Configure(node, program string, vars map[string]string) error                   // writes the daemon's file anew
-	Operate(ctx context.Context, node string, args []string) (string, error)        // getvpn-tui VERB at the node's daemon
-	Run(ctx context.Context, node string, argv []string) (output string, err error) // a program inside the node
-}
+type Lab = driver.Subject
 
 // Env is what a check runs in.
 type Env struct {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/getvpn/getvpn/lab/driver"
 	"github.com/getvpn/getvpn/lab/netns"
 	"github.com/getvpn/getvpn/lab/scenario"
 )
@@ -27,7 +28,7 @@ func bareLab(t *testing.T, steps string) *Env {
 		}
 	})
 	var c *Capture
-	l, err := netns.Up(context.Background(), s.Name, s, func(l *netns.Lab) (err error) { c, err = StartCapture(l); return err })
+	l, err := netns.Up(context.Background(), s.Name, s, func(l driver.Lab) (err error) { c, err = StartCapture(l); return err })
 	if err != nil {
 		t.Fatal(err)
 	}

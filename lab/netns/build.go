@@ -12,6 +12,7 @@ import (
 	vns "github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
+	"github.com/getvpn/getvpn/lab/driver"
 	"github.com/getvpn/getvpn/lab/scenario"
 )
 
@@ -69,7 +70,7 @@ func buildNetwork(lab string, s *scenario.Scenario) error {
 		if err := createNamespace(prefix(lab) + n.Name); err != nil {
 			return err
 		}
-		err := inside(prefix(lab)+n.Name, func() error {
+		err := driver.Enter(place(lab, n.Name), func() error {
 			for _, set := range nodeSysctls(s, &n) {
 				for name, value := range set {
 					if err := setSysctl(name, value); err != nil {
@@ -98,7 +99,7 @@ func buildNetwork(lab string, s *scenario.Scenario) error {
 
 // at opens rtnetlink in the namespace of a node.
 func at(lab, node string) (*netlink.Handle, vns.NsHandle, error) {
-	ns, err := vns.GetFromPath(filepath.Join(bindDir, prefix(lab)+node))
+	ns, err := vns.GetFromPath(place(lab, node))
 	if err != nil {
 		return nil, ns, fmt.Errorf("namespace of %s: %w", node, err)
 	}

@@ -3,19 +3,14 @@ package netns
 import (
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
-	"github.com/getvpn/getvpn/lab/scenario"
+	"github.com/getvpn/getvpn/lab/driver"
 )
 
-// Down takes a lab away, whatever state it is in: processes in its namespaces (daemons in order, then by force), the
-// namespaces with all that is in them, the run directory. It is no error when there is nothing. Afterwards it looks
-// whether anything is left.
-func Down(name string) error {
-	if !scenario.ValidName(name) {
-		return fmt.Errorf("lab name %q is not valid", name)
-	}
+// clear takes away processes in the lab's namespaces (daemons in order, then by force), and the namespaces with all that is in
+// them. Afterwards it looks whether anything is left.
+func clear(name string) error {
 	names, err := namespaces(name)
 	if err != nil {
 		return err
@@ -24,38 +19,32 @@ func Down(name string) error {
 	for _, ns := range names {
 		errs = append(errs, deleteNamespace(ns))
 	}
-	if err := os.RemoveAll(Dir(name)); err != nil {
-		errs = append(errs, fmt.Errorf("run directory: %w", err))
-	}
-	if os.Getenv("GETVPN_LAB_DIR") == "" {
-		_ = os.Remove(Base()) // succeeds with the last lab
-	}
 	return errors.Join(append(errs, left(name))...)
 }
 
 // endAll ends every process in the namespaces: all are asked, then those that stay are killed.
 func endAll(names []string) error {
 	const grace = 3 * time.Second
-	var procs []process
+	var procs []driver.Process
 	for _, pid := range processesIn(names) {
-		if _, start, err := statOf(pid); err == nil {
-			procs = append(procs, process{pid, start})
+		if _, start, err := driver.Stat(pid); err == nil {
+			procs = append(procs, driver.Process{PID: pid, Start: start})
 		}
 	}
 	var errs []error
 	for _, p := range procs {
-		errs = append(errs, p.ask())
+		errs = append(errs, p.Ask())
 	}
 	end := time.Now().Add(grace)
 	for _, p := range procs {
-		if !p.waitGone(time.Until(end)) {
-			errs = append(errs, p.kill())
+		if !p.WaitGone(time.Until(end)) {
+			errs = append(errs, p.Kill())
 		}
 	}
 	// What was started meanwhile inside the namespaces gets no second chance to be asked.
 	for _, pid := range processesIn(names) {
-		if state, start, err := statOf(pid); err == nil && state != 'Z' {
-			errs = append(errs, process{pid, start}.kill())
+		if state, start, err := driver.Stat(pid); err == nil && state != 'Z' {
+			errs = append(errs, driver.Process{PID: pid, Start: start}.Kill())
 		}
 	}
 	return errors.Join(errs...)
@@ -69,9 +58,6 @@ func left(name string) error {
 	}
 	if len(names) > 0 {
 		return fmt.Errorf("lab %s: namespaces are left: %v; see 'ip netns pids NAME' for who holds them", name, names)
-	}
-	if _, err := os.Lstat(Dir(name)); err == nil {
-		return fmt.Errorf("lab %s: %s is left", name, Dir(name))
 	}
 	return nil
 }

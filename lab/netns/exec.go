@@ -1,29 +1,32 @@
 package netns
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"syscall"
 
 	vns "github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
+
+	"github.com/getvpn/getvpn/lab/driver"
 )
 
 // Exec replaces this process by a program inside a node. Like ip-netns(8) it gives the program a /sys of its namespace,
 // so that tools which read /sys/class/net see the right interfaces. It returns only when it failed.
 func (l *Lab) Exec(node string, argv []string) error {
 	if l.s.Node(node) == nil {
-		return unknownNode(node)
+		return driver.UnknownNode(node)
 	}
 	path, err := exec.LookPath(argv[0])
 	if err != nil {
 		return fmt.Errorf("in node %s: %w", node, err)
 	}
 	runtime.LockOSThread() // for good: this thread becomes the program
-	ns, err := vns.GetFromPath(filepath.Join(bindDir, prefix(l.name)+node))
+	ns, err := vns.GetFromPath(place(l.name, node))
 	if err != nil {
 		return fmt.Errorf("namespace of %s: %w", node, err)
 	}
@@ -40,12 +43,21 @@ func (l *Lab) Exec(node string, argv []string) error {
 	if unix.Unmount("/sys", unix.MNT_DETACH) == nil {
 		_ = unix.Mount("sysfs", "/sys", "sysfs", 0, "")
 	}
-	return fmt.Errorf("executing %s: %w", path, syscall.Exec(path, argv, append(os.Environ(), l.environment(node)...))) //nolint:gosec // what the user asked for
+	return fmt.Errorf("executing %s: %w", path, syscall.Exec(path, argv, append(os.Environ(), l.Environment(node)...))) //nolint:gosec // what the user asked for
+}
+
+// Run runs a program inside a node and returns what it printed.
+func (l *Lab) Run(ctx context.Context, node string, argv []string) (string, error) {
+	if len(argv) == 0 {
+		return "", errors.New("no command")
+	}
+	return driver.Output(exec.CommandContext(ctx, argv[0], argv[1:]...), //nolint:gosec // from the scenario
+		func(cmd *exec.Cmd) error { return l.StartCommand(node, cmd) })
 }
 
 // StartCommand starts a program inside a node, with the streams of cmd; the caller waits for it.
 func (l *Lab) StartCommand(node string, cmd *exec.Cmd) error {
-	cmd.Env = append(cmd.Environ(), l.environment(node)...)
+	cmd.Env = append(cmd.Environ(), l.Environment(node)...)
 	if err := l.Inside(node, cmd.Start); err != nil {
 		return fmt.Errorf("%s in %s: %w", cmd.Path, node, err)
 	}

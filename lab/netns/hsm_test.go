@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/getvpn/getvpn/hsm/softhsm"
+	"github.com/getvpn/getvpn/lab/driver"
 )
 
 // A node's programs see the node's token and no other; it is lost and returns.
@@ -26,11 +27,11 @@ func TestToken(t *testing.T) {
 	if !sees("g2") || sees("g1") {
 		t.Error("g2 does not see its token, or g1 sees it")
 	}
-	dir := hsmDir(l.name, "g2")
+	dir := filepath.Join(driver.Dir(l.name), "hsm", "g2")
 	if st, err := os.Stat(filepath.Join(dir, "pin")); err != nil || st.Mode().Perm() != 0o600 {
 		t.Errorf("the PIN: %v %v", st, err)
 	}
-	if _, err := os.Stat(filepath.Join(Dir(l.name), "secrets", "c1.key")); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(filepath.Join(driver.Dir(l.name), "secrets", "c1.key")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the key of c1 is in a file as well: %v", err)
 	}
 	if err := l.LoseToken("g1"); err == nil || !strings.Contains(err.Error(), "no token") {

@@ -3,6 +3,7 @@ package netns
 import (
 	"path/filepath"
 
+	"github.com/getvpn/getvpn/lab/driver"
 	"github.com/getvpn/getvpn/lab/scenario"
 )
 
@@ -12,7 +13,7 @@ func (l *Lab) routeMulticast() error {
 	if !l.s.Multicast {
 		return nil
 	}
-	program, err := findProgram("getvpn-lab")
+	program, err := driver.FindProgram("getvpn-lab")
 	if err != nil {
 		return err
 	}
@@ -20,7 +21,7 @@ func (l *Lab) routeMulticast() error {
 		if n.Kind != scenario.KindCore {
 			continue
 		}
-		log := filepath.Join(Dir(l.name), "logs", n.Name+"-multicast.log")
+		log := filepath.Join(driver.Dir(l.name), "logs", n.Name+"-multicast.log")
 		if _, err := launch(prefix(l.name)+n.Name, log, nil, program, "mroute"); err != nil {
 			return err
 		}

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/getvpn/getvpn/lab/driver"
 	"github.com/getvpn/getvpn/lab/scenario"
 )
 
@@ -135,7 +136,7 @@ func TestRoutingPartitionAndDown(t *testing.T) {
 	}
 	// What is cut of control alone is the port of GDOI.
 	part("g1/g2 only control", 0)
-	if arrivesAt(t, l, "g1", "g2", portGDOI, 200*time.Millisecond) {
+	if arrivesAt(t, l, "g1", "g2", driver.PortGDOI, 200*time.Millisecond) {
 		t.Error("control is cut, but g1 still reaches port 848 of g2")
 	}
 	if !arrives(t, l, "h1", "h2", patience) || !arrives(t, l, "g1", "g2", patience) {
@@ -144,7 +145,7 @@ func TestRoutingPartitionAndDown(t *testing.T) {
 	if err := l.Heal(); err != nil {
 		t.Fatal(err)
 	}
-	if !arrivesAt(t, l, "g1", "g2", portGDOI, patience) {
+	if !arrivesAt(t, l, "g1", "g2", driver.PortGDOI, patience) {
 		t.Error("control is not healed")
 	}
 	for _, spec := range []string{"g1/g2", "p1/p2"} {
@@ -165,8 +166,8 @@ func TestRoutingPartitionAndDown(t *testing.T) {
 	if _, err := Up(context.Background(), l.name, l.s, nil); err == nil || !strings.Contains(err.Error(), "already up") {
 		t.Errorf("second up: %v", err)
 	}
-	reopened, err := Open("")
-	if err != nil || reopened.name != l.name {
+	reopened, err := driver.Set{Name: Driver{}}.Open("")
+	if err != nil || reopened.Name() != l.name {
 		t.Errorf("Open: %v", err)
 	}
 	if err := Down(l.name); err != nil {
@@ -184,7 +185,7 @@ func TestDownAfterCrashHalfWay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.RemoveAll(Dir(l.name)); err != nil {
+	if err := os.RemoveAll(driver.Dir(l.name)); err != nil {
 		t.Fatal(err)
 	}
 	if err := unix.Unmount(filepath.Join(bindDir, prefix(l.name)+"p2"), unix.MNT_DETACH); err != nil {
@@ -196,7 +197,7 @@ func TestDownAfterCrashHalfWay(t *testing.T) {
 	if err := Down(l.name); err != nil {
 		t.Error(err)
 	}
-	if p.alive() {
+	if p.Alive() {
 		t.Error("the process is still there")
 	}
 }
@@ -226,18 +227,13 @@ func TestPauseAndWipe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = l.change(func(st *State) error {
-		n := st.node("g2")
-		n.PID, n.PIDStart, n.Wanted = p.pid, p.start, WantedRunning
-		return nil
-	})
-	if err != nil {
+	if err := l.Adopt("g2", p); err != nil {
 		t.Fatal(err)
 	}
 	letter := func(want byte) {
 		t.Helper()
 		for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-			state, _, err := statOf(p.pid)
+			state, _, err := driver.Stat(p.PID)
 			if err == nil && state == want {
 				return
 			}
@@ -250,14 +246,14 @@ func TestPauseAndWipe(t *testing.T) {
 		t.Fatal(err)
 	}
 	letter('T')
-	if st, err := l.Status(context.Background()); err != nil || st.Nodes[3].Detail != WantedPaused || !st.Nodes[3].Running {
+	if st, err := l.Status(context.Background()); err != nil || st.Nodes[3].Detail != driver.WantedPaused || !st.Nodes[3].Running {
 		t.Errorf("status of a paused daemon: %+v, %v", st.Nodes[3], err)
 	}
 	if err := l.Resume("g2"); err != nil {
 		t.Fatal(err)
 	}
 	letter('S')
-	dir := l.state("g2")
+	dir := filepath.Join(driver.Dir(l.name), "state", "g2")
 	for _, name := range []string{"state.db", "keys"} {
 		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
 			t.Fatal(err)
@@ -283,23 +279,6 @@ func TestPauseAndWipe(t *testing.T) {
 	}
 }
 
-func TestSignalNeverReachesARecycledPid(t *testing.T) {
-	_, start, err := statOf(os.Getpid())
-	if err != nil {
-		t.Fatal(err)
-	}
-	other := process{os.Getpid(), start + 1} // our pid, but not us
-	if other.alive() {
-		t.Error("a process with another start time passes for ours")
-	}
-	if err := other.signal(unix.SIGKILL); err != nil {
-		t.Error(err)
-	}
-	if !(process{os.Getpid(), start}).alive() {
-		t.Error("we are not alive")
-	}
-}
-
 func TestMissingProgram(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("says that it needs root first")
@@ -312,7 +291,7 @@ func TestMissingProgram(t *testing.T) {
 	if _, err := Up(context.Background(), s.Name, s, nil); err == nil || !strings.Contains(err.Error(), "make build") {
 		t.Errorf("got %v", err)
 	}
-	if _, err := Open(s.Name); !errors.Is(err, ErrNotUp) {
+	if _, err := driver.ReadState(s.Name); !errors.Is(err, driver.ErrNotUp) {
 		t.Errorf("open: %v", err)
 	}
 }

@@ -6,13 +6,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 
 	vns "github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
+
+	"github.com/getvpn/getvpn/lab/driver"
 )
 
 // bindDir is where ip-netns(8) keeps named namespaces; ours are visible to it on purpose.
@@ -21,45 +22,11 @@ const bindDir = "/run/netns"
 // prefix begins the name of every namespace of a lab.
 func prefix(lab string) string { return "gvl-" + lab + "-" }
 
-// inside runs fn on a thread that is in the named namespace. Sockets that fn opens and processes that it starts belong
-// to that namespace for good; fn must not start goroutines that expect it.
-func inside(name string, fn func() error) error {
-	target, err := vns.GetFromPath(filepath.Join(bindDir, name))
-	if err != nil {
-		return fmt.Errorf("namespace %s: %w", name, err)
-	}
-	defer target.Close()
-	return onOwnThread(func() error {
-		if err := vns.Set(target); err != nil {
-			return fmt.Errorf("entering namespace %s: %w", name, err)
-		}
-		return fn()
-	})
-}
-
-// onOwnThread runs fn on a thread that may change its namespace and is brought back afterwards. When the way back fails
-// the thread dies with its goroutine, which is never unlocked.
-func onOwnThread(fn func() error) error {
-	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
-		home, err := vns.Get()
-		if err != nil {
-			done <- fmt.Errorf("own network namespace: %w", err)
-			return
-		}
-		defer home.Close()
-		err = fn()
-		if vns.Set(home) == nil {
-			runtime.UnlockOSThread()
-		}
-		done <- err
-	}()
-	return <-done
-}
+// place is the file of a node's namespace.
+func place(lab, node string) string { return filepath.Join(bindDir, prefix(lab)+node) }
 
 func createNamespace(name string) error {
-	return onOwnThread(func() error {
+	return driver.OnOwnThread(func() error {
 		h, err := vns.NewNamed(name)
 		if err != nil {
 			return fmt.Errorf("creating namespace %s: %w", name, err)

@@ -24,7 +24,7 @@ func benchCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			l, err := netns.Up(cmd.Context(), o.name, s, nil)
+			l, err := drivers.Up(cmd.Context(), netns.Name, o.name, s, nil)
 			if err != nil {
 				return err
 			}
@@ -32,7 +32,7 @@ func benchCommand() *cobra.Command {
 			if err = l.WaitRegistered(cmd.Context(), time.Minute); err == nil {
 				r, err = bench.Run(cmd.Context(), l, c, cmd.ErrOrStderr())
 			}
-			if err = errors.Join(err, netns.Down(o.name)); err != nil {
+			if err = errors.Join(err, drivers.Down(o.name)); err != nil {
 				return err
 			}
 			if asJSON {

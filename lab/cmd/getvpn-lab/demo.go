@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/getvpn/getvpn/lab/netns"
+	"github.com/getvpn/getvpn/lab/driver"
 )
 
 func demoCommand() *cobra.Command {
@@ -35,11 +35,11 @@ func (r *runner) console(cmd *cobra.Command, scenarioName string) error {
 	if err != nil {
 		return err
 	}
-	l, err := netns.Open(r.name)
+	l, err := drivers.Open(r.name)
 	switch {
-	case errors.Is(err, netns.ErrNotUp):
+	case errors.Is(err, driver.ErrNotUp):
 		fmt.Fprintf(cmd.OutOrStdout(), "bringing up %s: %s\n", s.Name, s.Title)
-		if l, err = netns.Up(cmd.Context(), r.name, s, nil); err != nil {
+		if l, err = drivers.Up(cmd.Context(), r.driver, r.name, s, nil); err != nil {
 			return err
 		}
 		if err := l.WaitRegistered(cmd.Context(), r.wait); err != nil {

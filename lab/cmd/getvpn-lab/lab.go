@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"github.com/getvpn/getvpn/lab/netns"
+	"github.com/getvpn/getvpn/lab/driver"
 )
 
 func isTerminal() bool {
@@ -28,7 +28,7 @@ func upCommand() *cobra.Command {
 				return err
 			}
 			ctx, w := cmd.Context(), cmd.OutOrStdout()
-			l, err := netns.Up(ctx, o.name, s, nil)
+			l, err := drivers.Up(ctx, o.driver, o.name, s, nil)
 			if err != nil {
 				return err
 			}
@@ -53,7 +53,7 @@ func downCommand(lab *string) *cobra.Command {
 	var all bool
 	c := &cobra.Command{Use: "down [NAME]", Short: "Take a lab away, also half of one; nothing is left", Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			names := netns.Labs()
+			names := driver.Labs()
 			switch {
 			case len(args) == 1:
 				names = args
@@ -63,7 +63,7 @@ func downCommand(lab *string) *cobra.Command {
 				return fmt.Errorf("several labs are up: %v; name one, or --all", names)
 			}
 			for _, n := range names {
-				if err := netns.Down(n); err != nil {
+				if err := drivers.Down(n); err != nil {
 					return err
 				}
 				fmt.Fprintf(cmd.OutOrStdout(), "%s is down\n", n)
@@ -78,34 +78,34 @@ func downCommand(lab *string) *cobra.Command {
 func daemonCommands(lab *string) []*cobra.Command {
 	type verb struct {
 		name, short string
-		do          func(cmd *cobra.Command, l *netns.Lab, node string) error
+		do          func(cmd *cobra.Command, l driver.Lab, node string) error
 	}
 	var out []*cobra.Command
 	for _, v := range []verb{
 		{"kill", "End the daemon of a node with SIGKILL, as a crash would",
-			func(_ *cobra.Command, l *netns.Lab, node string) error { return l.Kill(node) }},
+			func(_ *cobra.Command, l driver.Lab, node string) error { return l.Kill(node) }},
 		{"start", "Start the daemon of a node again",
-			func(cmd *cobra.Command, l *netns.Lab, node string) error { return l.Start(cmd.Context(), node) }},
+			func(cmd *cobra.Command, l driver.Lab, node string) error { return l.Start(cmd.Context(), node) }},
 		{"stop", "End the daemon of a node in order",
-			func(_ *cobra.Command, l *netns.Lab, node string) error { return l.Stop(node) }},
+			func(_ *cobra.Command, l driver.Lab, node string) error { return l.Stop(node) }},
 		{"pause", "Stop the daemon of a node where it stands (SIGSTOP), as a machine that hangs would",
-			func(_ *cobra.Command, l *netns.Lab, node string) error { return l.Pause(node) }},
+			func(_ *cobra.Command, l driver.Lab, node string) error { return l.Pause(node) }},
 		{"resume", "Let a paused daemon go on",
-			func(_ *cobra.Command, l *netns.Lab, node string) error { return l.Resume(node) }},
+			func(_ *cobra.Command, l driver.Lab, node string) error { return l.Resume(node) }},
 		{"wipe", "Empty the state directory of a daemon that does not run",
-			func(_ *cobra.Command, l *netns.Lab, node string) error { return l.Wipe(node) }},
+			func(_ *cobra.Command, l driver.Lab, node string) error { return l.Wipe(node) }},
 	} {
 		out = append(out, &cobra.Command{Use: v.name + " NODE...", Short: v.short, Args: cobra.MinimumNArgs(1),
 			RunE: func(cmd *cobra.Command, args []string) error {
-				return atNodes(cmd, *lab, args, v.name, func(l *netns.Lab, node string) error { return v.do(cmd, l, node) })
+				return atNodes(cmd, *lab, args, v.name, func(l driver.Lab, node string) error { return v.do(cmd, l, node) })
 			}})
 	}
 	return out
 }
 
 // atNodes does something at each of the nodes, up to the first where it fails, and says so.
-func atNodes(cmd *cobra.Command, lab string, nodes []string, what string, do func(l *netns.Lab, node string) error) error {
-	l, err := netns.Open(lab)
+func atNodes(cmd *cobra.Command, lab string, nodes []string, what string, do func(l driver.Lab, node string) error) error {
+	l, err := drivers.Open(lab)
 	if err != nil {
 		return err
 	}
@@ -124,7 +124,7 @@ func partitionCommand(lab *string) *cobra.Command {
 	c := &cobra.Command{Use: "partition A,B/C,D", Short: "Make the network drop everything between two sides; a member brings its LAN", Args: cobra.ExactArgs(1),
 		Example: "  getvpn-lab partition ks1/gm1,gm2 --for 30s\n  getvpn-lab partition p1/p2\n  getvpn-lab partition ks1,gm1/ks2,gm2 --only control",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			l, err := netns.Open(*lab)
+			l, err := drivers.Open(*lab)
 			if err != nil {
 				return err
 			}
@@ -153,7 +153,7 @@ func partitionCommand(lab *string) *cobra.Command {
 func healCommand(lab *string) *cobra.Command {
 	return &cobra.Command{Use: "heal", Short: "Lift all partitions, and put lost tokens back", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			l, err := netns.Open(*lab)
+			l, err := drivers.Open(*lab)
 			if err != nil {
 				return err
 			}
@@ -169,7 +169,7 @@ func execCommand(lab *string) *cobra.Command {
 	c := &cobra.Command{Use: "exec NODE -- COMMAND...", Short: "Run anything inside a node: tcpdump, ping, iperf3, a shell", Args: cobra.MinimumNArgs(2),
 		Example: "  getvpn-lab exec p1 -- tcpdump -ni any esp",
 		RunE: func(_ *cobra.Command, args []string) error {
-			l, err := netns.Open(*lab)
+			l, err := drivers.Open(*lab)
 			if err != nil {
 				return err
 			}
@@ -190,7 +190,7 @@ func logsCommand(lab *string) *cobra.Command {
 	var follow bool
 	c := &cobra.Command{Use: "logs NODE", Short: "Show what the daemon of a node has written", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			l, err := netns.Open(*lab)
+			l, err := drivers.Open(*lab)
 			if err != nil {
 				return err
 			}

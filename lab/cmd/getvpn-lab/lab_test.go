@@ -13,7 +13,7 @@ import (
 	"testing"
 
 	"github.com/getvpn/getvpn/hsm/softhsm"
-	"github.com/getvpn/getvpn/lab/netns"
+	"github.com/getvpn/getvpn/lab/driver"
 	"github.com/getvpn/getvpn/lab/scenario"
 	"github.com/getvpn/getvpn/lab/topologies"
 )
@@ -45,7 +45,7 @@ func build(t *testing.T) *bin {
 	t.Setenv("GETVPN_LAB_DIR", t.TempDir())
 	t.Setenv("GETVPN_BIN", b.dir)
 	t.Cleanup(func() {
-		if err := netns.Down(b.name); err != nil {
+		if err := drivers.Down(b.name); err != nil {
 			t.Error(err)
 		}
 	})
@@ -134,7 +134,7 @@ func (b *bin) scenario(t *testing.T, name, profile, lab string) {
 		one := *b
 		one.t, one.name = t, lab
 		t.Cleanup(func() {
-			if err := netns.Down(one.name); err != nil {
+			if err := drivers.Down(one.name); err != nil {
 				t.Error(err)
 			}
 		})
@@ -200,8 +200,8 @@ func TestFailOpenIsCaught(t *testing.T) {
 func TestCommands(t *testing.T) {
 	b := build(t)
 	b.must("up", "basic", "--name", b.name)
-	var labs []netns.Status
-	status := func(node string) netns.NodeStatus {
+	var labs []driver.Status
+	status := func(node string) driver.NodeStatus {
 		t.Helper()
 		if err := json.Unmarshal([]byte(b.must("status", "--json")), &labs); err != nil || len(labs) != 1 {
 			t.Fatalf("status: %v, %d labs", err, len(labs))
@@ -212,14 +212,14 @@ func TestCommands(t *testing.T) {
 			}
 		}
 		t.Fatalf("no node %s", node)
-		return netns.NodeStatus{}
+		return driver.NodeStatus{}
 	}
 	first := status("gm1")
 	if !first.Running || !strings.Contains(first.Detail, "registered") {
 		t.Errorf("gm1 after up: %+v", first)
 	}
 	b.must("kill", "gm1")
-	if n := status("gm1"); n.Running || n.Wanted != netns.WantedKilled {
+	if n := status("gm1"); n.Running || n.Wanted != driver.WantedKilled {
 		t.Errorf("gm1 after kill: %+v", n)
 	}
 	if _, errs, ok := b.run("kill", "gm1"); ok || !strings.Contains(errs, "not running") {
@@ -230,7 +230,7 @@ func TestCommands(t *testing.T) {
 		t.Errorf("gm1 after start: %+v", n)
 	}
 	b.must("pause", "gm2")
-	if n := status("gm2"); !n.Running || n.Detail != netns.WantedPaused {
+	if n := status("gm2"); !n.Running || n.Detail != driver.WantedPaused {
 		t.Errorf("gm2 after pause: %+v", n)
 	}
 	if _, errs, ok := b.run("wipe", "gm2"); ok || !strings.Contains(errs, "is running") {
@@ -263,7 +263,7 @@ func TestCommands(t *testing.T) {
 		{"partition gm1", "exactly two sides"},
 		{"token lose gm1", "so it has no token"},
 		{"token eject gm1", "write lose or return"},
-		{"up basic --driver compose", "no driver"},
+		{"up basic --driver paper", "no driver"},
 		{"run nothing", ", basic, "},
 		{"run basic --only nothing", "no step"},
 		{"run", "name one scenario"},

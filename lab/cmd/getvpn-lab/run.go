@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/getvpn/getvpn/lab/check"
-	"github.com/getvpn/getvpn/lab/netns"
+	"github.com/getvpn/getvpn/lab/driver"
 	"github.com/getvpn/getvpn/lab/scenario"
 	"github.com/getvpn/getvpn/lab/topologies"
 )
@@ -105,7 +105,7 @@ func (r *runner) run(cmd *cobra.Command, scenarioName string, progress io.Writer
 	}
 	say("bringing up %s as lab %s", s.Name, o.name)
 	var capture *check.Capture
-	l, err := netns.Up(cmd.Context(), o.name, s, func(l *netns.Lab) (err error) {
+	l, err := drivers.Up(cmd.Context(), o.driver, o.name, s, func(l driver.Lab) (err error) {
 		capture, err = check.StartCapture(l) // before the first daemon: the core must be clean from the beginning
 		return err
 	})
@@ -122,7 +122,7 @@ func (r *runner) run(cmd *cobra.Command, scenarioName string, progress io.Writer
 	if r.keep {
 		say("lab %s stays up; getvpn-lab down %s ends it", o.name, o.name)
 	} else {
-		err = errors.Join(err, netns.Down(o.name))
+		err = errors.Join(err, drivers.Down(o.name))
 	}
 	if err != nil {
 		rep.Error = err.Error()
@@ -131,7 +131,7 @@ func (r *runner) run(cmd *cobra.Command, scenarioName string, progress io.Writer
 	return rep, nil
 }
 
-func (r *runner) steps(cmd *cobra.Command, l *netns.Lab, capture *check.Capture, rep *scenario.Report, progress io.Writer,
+func (r *runner) steps(cmd *cobra.Command, l driver.Lab, capture *check.Capture, rep *scenario.Report, progress io.Writer,
 	say func(string, ...any)) error {
 	ctx := cmd.Context()
 	if err := l.WaitRegistered(ctx, r.wait); err != nil {
@@ -170,7 +170,7 @@ func selectSteps(steps []scenario.Step, only []string) ([]scenario.Step, error) 
 	return out, nil
 }
 
-func copyLogs(l *netns.Lab, dir string) error {
+func copyLogs(l driver.Lab, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // logs hold no secrets
 		return fmt.Errorf("copying logs: %w", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/getvpn/getvpn/lab/check"
+	"github.com/getvpn/getvpn/lab/netns"
 	"github.com/getvpn/getvpn/lab/scenario"
 	"github.com/getvpn/getvpn/lab/topologies"
 )
@@ -21,15 +22,15 @@ type choice struct {
 }
 
 func (o *choice) flags(c *cobra.Command) {
-	c.Flags().StringVar(&o.driver, "driver", "netns", "what nodes are made of: netns")
+	c.Flags().StringVar(&o.driver, "driver", netns.Name, "what nodes are made of: "+drivers.Names())
 	c.Flags().StringVar(&o.Profile, "profile", "", "a set of values that the scenario brings, as in --profile quick")
 	c.Flags().StringToStringVar(&o.Set, "set", nil, "a variable of the scenario, as in --set tek_lifetime=24s")
 	c.Flags().StringVar(&o.name, "name", "", "name of the lab (default: that of the scenario)")
 }
 
 func (o *choice) load(name string) (*scenario.Scenario, error) {
-	if o.driver != "netns" {
-		return nil, fmt.Errorf("there is no driver %q; there is: netns", o.driver)
+	if _, err := drivers.Driver(o.driver); err != nil {
+		return nil, err
 	}
 	s, err := topologies.Load(name, o.Options)
 	if err != nil {

@@ -5,12 +5,14 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/getvpn/getvpn/lab/netns"
 )
 
 // soakCommand is the scenario soak with its length as a flag.
 func soakCommand() *cobra.Command {
 	var r runner
-	r.driver, r.wait = "netns", time.Minute
+	r.driver, r.wait = netns.Name, time.Minute
 	length := 30 * time.Minute
 	c := &cobra.Command{Use: "soak", Short: "Full rate through two members for a long time while keys roll: nothing lost to a rekey, no growth", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

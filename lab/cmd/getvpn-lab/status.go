@@ -9,21 +9,21 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/getvpn/getvpn/lab/netns"
+	"github.com/getvpn/getvpn/lab/driver"
 )
 
 func statusCommand(lab *string) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{Use: "status", Short: "Show what is up: nodes, daemons, faults", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			names := netns.Labs()
+			names := driver.Labs()
 			if *lab != "" {
 				names = []string{*lab}
 			}
 			if asJSON {
-				all := []*netns.Status{}
+				all := []*driver.Status{}
 				for _, n := range names {
-					l, err := netns.Open(n)
+					l, err := drivers.Open(n)
 					if err != nil {
 						return err
 					}
@@ -40,7 +40,7 @@ func statusCommand(lab *string) *cobra.Command {
 			}
 			var errs []error
 			for _, n := range names {
-				l, err := netns.Open(n)
+				l, err := drivers.Open(n)
 				if err == nil {
 					err = printStatus(cmd, l, len(names) > 1)
 				}
@@ -52,7 +52,7 @@ func statusCommand(lab *string) *cobra.Command {
 	return c
 }
 
-func printStatus(cmd *cobra.Command, l *netns.Lab, gap bool) error {
+func printStatus(cmd *cobra.Command, l driver.Lab, gap bool) error {
 	st, err := l.Status(cmd.Context())
 	if err != nil {
 		return err

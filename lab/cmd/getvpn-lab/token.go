@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/getvpn/getvpn/lab/netns"
+	"github.com/getvpn/getvpn/lab/driver"
 )
 
 func tokenCommand(lab *string) *cobra.Command {
@@ -15,7 +15,7 @@ func tokenCommand(lab *string) *cobra.Command {
 		Example:   "  getvpn-lab token lose ks1\n  getvpn-tui --lab hsm\n  getvpn-lab token return ks1",
 		ValidArgs: []string{"lose", "return"},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			do := map[string]func(*netns.Lab, string) error{"lose": (*netns.Lab).LoseToken, "return": (*netns.Lab).ReturnToken}[args[0]]
+			do := map[string]func(driver.Lab, string) error{"lose": driver.Lab.LoseToken, "return": driver.Lab.ReturnToken}[args[0]]
 			if do == nil {
 				return fmt.Errorf("token %s: write lose or return", args[0])
 			}

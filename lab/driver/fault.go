@@ -1,4 +1,4 @@
-package netns
+package driver
 
 import (
 	"fmt"
@@ -18,8 +18,8 @@ import (
 // faultTable begins the name of the nftables tables that hold faults; a node's own tables are never touched.
 const faultTable = "gvl_fault_"
 
-// portGDOI is what key servers and members speak at (RFC 6407 §3).
-const portGDOI = 848
+// PortGDOI is what key servers and members speak at (RFC 6407 §3).
+const PortGDOI = 848
 
 // family is where an IP header has its addresses (RFC 791 §3.1, RFC 8200 §3).
 type family struct {
@@ -41,20 +41,20 @@ var families = []family{
 //
 // With a duration the kernel itself lifts the fault: the rules match through sets whose elements time out, so a fault
 // ends also when nobody is left to end it.
-func (l *Lab) Partition(p scenario.Partition, d time.Duration) error {
-	return l.change(func(st *State) error {
+func (c *Common) Partition(p scenario.Partition, d time.Duration) error {
+	return c.change(func(st *State) error {
 		table := fmt.Sprintf("%s%d", faultTable, time.Now().UnixNano())
-		for _, n := range l.s.Nodes {
-			cut := l.cutInterfaces(n, p)
+		for _, n := range c.s.Nodes {
+			cut := c.cutInterfaces(n, p)
 			byAddress := n.Kind == scenario.KindCore
 			if !byAddress && len(cut) == 0 {
 				continue
 			}
 			f := &filter{table: table, timeout: d, interfaces: cut, control: p.Control}
 			if byAddress {
-				f.a, f.b = l.territory(p.A), l.territory(p.B)
+				f.a, f.b = c.territory(p.A), c.territory(p.B)
 			}
-			if err := l.nft(n.Name, f.install); err != nil {
+			if err := c.nft(n.Name, f.install); err != nil {
 				return fmt.Errorf("partition at %s: %w", n.Name, err)
 			}
 		}
@@ -69,10 +69,10 @@ func (l *Lab) Partition(p scenario.Partition, d time.Duration) error {
 }
 
 // Heal lifts all faults.
-func (l *Lab) Heal() error {
-	return l.change(func(st *State) error {
-		for _, n := range l.s.Nodes {
-			err := l.nft(n.Name, func(c *nftables.Conn) error {
+func (c *Common) Heal() error {
+	return c.change(func(st *State) error {
+		for _, n := range c.s.Nodes {
+			err := c.nft(n.Name, func(c *nftables.Conn) error {
 				tables, err := c.ListTables()
 				if err != nil {
 					return err
@@ -89,7 +89,7 @@ func (l *Lab) Heal() error {
 			}
 		}
 		st.Faults = []Fault{}
-		return l.returnTokens()
+		return c.returnTokens()
 	})
 }
 
@@ -97,32 +97,36 @@ func activeFaults(all []Fault) []Fault {
 	return slices.DeleteFunc(slices.Clone(all), func(f Fault) bool { return f.Until != nil && time.Now().After(*f.Until) })
 }
 
-func (l *Lab) nft(node string, fn func(*nftables.Conn) error) error {
-	ns, err := vns.GetFromPath(bindDir + "/" + prefix(l.name) + node)
+func (c *Common) nft(node string, fn func(*nftables.Conn) error) error {
+	path, err := c.m.Namespace(node)
+	if err != nil {
+		return err
+	}
+	ns, err := vns.GetFromPath(path)
 	if err != nil {
 		return err
 	}
 	defer ns.Close()
-	c, err := nftables.New(nftables.WithNetNSFd(int(ns)))
+	conn, err := nftables.New(nftables.WithNetNSFd(int(ns)))
 	if err != nil {
 		return err
 	}
-	if err := fn(c); err != nil {
+	if err := fn(conn); err != nil {
 		return err
 	}
-	return c.Flush()
+	return conn.Flush()
 }
 
-func (l *Lab) territory(nodes []string) []netip.Prefix {
+func (c *Common) territory(nodes []string) []netip.Prefix {
 	var out []netip.Prefix
 	for _, n := range nodes {
-		out = append(out, l.s.Territory(n)...)
+		out = append(out, c.s.Territory(n)...)
 	}
 	return out
 }
 
 // cutInterfaces are those of n whose neighbour is on the other side.
-func (l *Lab) cutInterfaces(n scenario.Node, p scenario.Partition) []string {
+func (c *Common) cutInterfaces(n scenario.Node, p scenario.Partition) []string {
 	other := p.B
 	if slices.Contains(p.B, n.Name) {
 		other = p.A
@@ -157,7 +161,7 @@ func (f *filter) only() [][]expr.Any {
 		out = append(out, []expr.Any{
 			&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1}, &expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{unix.IPPROTO_UDP}},
 			&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: offset, Len: 2},
-			&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{portGDOI >> 8, portGDOI & 0xff}},
+			&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{PortGDOI >> 8, PortGDOI & 0xff}},
 		})
 	}
 	return out

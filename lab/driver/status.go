@@ -1,4 +1,4 @@
-package netns
+package driver
 
 import (
 	"context"
@@ -28,8 +28,8 @@ type NodeStatus struct {
 }
 
 // Status asks all daemons.
-func (l *Lab) Status(ctx context.Context) (*Status, error) {
-	st, err := l.State()
+func (c *Common) Status(ctx context.Context) (*Status, error) {
+	st, err := c.State()
 	if err != nil {
 		return nil, err
 	}
@@ -39,14 +39,14 @@ func (l *Lab) Status(ctx context.Context) (*Status, error) {
 		ns := NodeStatus{NodeState: n}
 		switch {
 		case n.Program == "":
-		case n.process().alive():
+		case n.Process().Alive():
 			ns.Running = true
 			if n.Wanted == WantedPaused {
 				ns.Detail = n.Wanted
 				break
 			}
 			ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-			if snap, err := l.Control(n.Name).Snapshot(ctx); err != nil {
+			if snap, err := c.Control(n.Name).Snapshot(ctx); err != nil {
 				ns.Detail = "does not answer: " + err.Error()
 			} else {
 				ns.Detail = describe(snap)

@@ -1,4 +1,4 @@
-package netns
+package driver
 
 import (
 	"bytes"
@@ -40,24 +40,24 @@ func makePlace(dir string) error {
 
 // makeToken makes the token, as an operator does with the daemon's program, which makes the keys that the configuration
 // names too; then keys of certificates move into it.
-func (l *Lab) makeToken(n scenario.Node, program, config, secrets string) error {
-	dir := hsmDir(l.name, n.Name)
+func (c *Common) makeToken(n scenario.Node, program, config, secrets string) error {
+	dir := hsmDir(c.name, n.Name)
 	if err := makePlace(dir); err != nil {
 		return err
 	}
 	d := softhsm.Dir(dir)
-	pin, err := l.pin(n.Name, userPIN)
+	pin, err := c.pin(n.Name, userPIN)
 	if err != nil {
 		return err
 	}
 	if ours(filepath.Base(program)) {
 		cmd := exec.Command(program, "hsm", "init", "--config", config, "--so-pin-file", filepath.Join(dir, officerPIN)) //nolint:gosec // our own program
-		cmd.Env = append(os.Environ(), l.environment(n.Name)...)
-		if _, err := output(cmd, (*exec.Cmd).Start); err != nil {
+		cmd.Env = append(os.Environ(), c.Environment(n.Name)...)
+		if _, err := Output(cmd, (*exec.Cmd).Start); err != nil {
 			return err
 		}
 	} else {
-		officer, err := l.pin(n.Name, officerPIN)
+		officer, err := c.pin(n.Name, officerPIN)
 		if err != nil {
 			return err
 		}
@@ -83,14 +83,14 @@ const (
 	officerPIN = "so-pin"
 )
 
-func (l *Lab) pin(node, name string) (string, error) {
-	b, err := os.ReadFile(filepath.Join(hsmDir(l.name, node), name))
+func (c *Common) pin(node, name string) (string, error) {
+	b, err := os.ReadFile(filepath.Join(hsmDir(c.name, node), name))
 	return strings.TrimSpace(string(b)), err
 }
 
 // LoseToken takes the token of a node away, as if it were pulled out of the machine; ReturnToken puts it back.
-func (l *Lab) LoseToken(node string) error {
-	return l.token(node, func(st *State, d softhsm.Dir) error {
+func (c *Common) LoseToken(node string) error {
+	return c.token(node, func(st *State, d softhsm.Dir) error {
 		if err := d.Lose(); err != nil {
 			return err
 		}
@@ -100,8 +100,8 @@ func (l *Lab) LoseToken(node string) error {
 }
 
 // ReturnToken ends LoseToken.
-func (l *Lab) ReturnToken(node string) error {
-	return l.token(node, func(st *State, d softhsm.Dir) error {
+func (c *Common) ReturnToken(node string) error {
+	return c.token(node, func(st *State, d softhsm.Dir) error {
 		if err := d.Return(); err != nil {
 			return err
 		}
@@ -110,15 +110,15 @@ func (l *Lab) ReturnToken(node string) error {
 	})
 }
 
-func (l *Lab) token(node string, do func(*State, softhsm.Dir) error) error {
-	if l.s.Node(node) == nil {
-		return unknownNode(node)
+func (c *Common) token(node string, do func(*State, softhsm.Dir) error) error {
+	if c.s.Node(node) == nil {
+		return UnknownNode(node)
 	}
-	if !l.s.HasHSM(node) {
+	if !c.s.HasHSM(node) {
 		return fmt.Errorf("node %s has no hsm: in the scenario, so it has no token", node)
 	}
-	return l.change(func(st *State) error {
-		if err := do(st, softhsm.Dir(hsmDir(l.name, node))); err != nil {
+	return c.change(func(st *State) error {
+		if err := do(st, softhsm.Dir(hsmDir(c.name, node))); err != nil {
 			return fmt.Errorf("%s: %w", node, err)
 		}
 		return nil
@@ -126,42 +126,42 @@ func (l *Lab) token(node string, do func(*State, softhsm.Dir) error) error {
 }
 
 // returnTokens puts back all that are lost.
-func (l *Lab) returnTokens() error {
+func (c *Common) returnTokens() error {
 	var errs []error
-	for _, n := range l.s.Nodes {
-		if d := softhsm.Dir(hsmDir(l.name, n.Name)); n.HSM != nil && d.Lost() {
+	for _, n := range c.s.Nodes {
+		if d := softhsm.Dir(hsmDir(c.name, n.Name)); n.HSM != nil && d.Lost() {
 			errs = append(errs, d.Return())
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// environment is what a program needs to use the token of its node.
-func (l *Lab) environment(node string) []string {
-	if !l.s.HasHSM(node) {
+// Environment is what a program needs to use the token of its node.
+func (c *Common) Environment(node string) []string {
+	if !c.s.HasHSM(node) {
 		return nil
 	}
-	return []string{softhsm.Variable + "=" + softhsm.Dir(hsmDir(l.name, node)).Config()}
+	return []string{softhsm.Variable + "=" + softhsm.Dir(hsmDir(c.name, node)).Config()}
 }
 
 // TokenSecrets is everything that is secret in the token of a node: values of keys, and the PIN.
-func (l *Lab) TokenSecrets(node string) ([]remains.Secret, error) {
-	n := l.s.Node(node)
+func (c *Common) TokenSecrets(node string) ([]remains.Secret, error) {
+	n := c.s.Node(node)
 	if n == nil || n.HSM == nil {
 		return nil, fmt.Errorf("node %s has no token", node)
 	}
-	pin, err := l.pin(node, userPIN)
+	pin, err := c.pin(node, userPIN)
 	if err != nil {
 		return nil, err
 	}
-	return softhsm.Dir(hsmDir(l.name, node)).Secrets(n.HSM.Token, pin)
+	return softhsm.Dir(hsmDir(c.name, node)).Secrets(n.HSM.Token, pin)
 }
 
 // Secret is one of the secrets of the lab, without the newline of its file.
-func (l *Lab) Secret(name string) ([]byte, error) {
-	b, err := os.ReadFile(filepath.Join(Dir(l.name), "secrets", name))
+func (c *Common) Secret(name string) ([]byte, error) {
+	b, err := os.ReadFile(filepath.Join(Dir(c.name), "secrets", name))
 	return bytes.TrimSpace(b), err
 }
 
 // Written is what the daemon of a node writes: its state directory and its log.
-func (l *Lab) Written(node string) []string { return []string{l.state(node), l.LogFile(node)} }
+func (c *Common) Written(node string) []string { return []string{c.state(node), c.LogFile(node)} }

@@ -1,4 +1,4 @@
-package netns
+package driver
 
 import (
 	"encoding/json"
@@ -33,7 +33,8 @@ type State struct {
 type NodeState struct {
 	Name      string         `json:"name"`
 	Kind      scenario.Kind  `json:"kind"`
-	Namespace string         `json:"namespace"`
+	Namespace string         `json:"namespace,omitempty"` // of netns
+	Container string         `json:"container,omitempty"` // of compose; the daemon has another one
 	Addresses []netip.Prefix `json:"addresses"`
 	Outsider  bool           `json:"outsider"`
 	Program   string         `json:"program,omitempty"`
@@ -69,7 +70,8 @@ type Fault struct {
 	Until *time.Time `json:"until,omitempty"` // the kernel lifts it by itself then
 }
 
-func (n *NodeState) process() process { return process{n.PID, n.PIDStart} }
+// Process is the daemon of the node, which may have ended.
+func (n *NodeState) Process() Process { return Process{n.PID, n.PIDStart} }
 
 // Base is the directory below which all labs have their run directories.
 func Base() string {
@@ -85,7 +87,8 @@ func Dir(lab string) string { return filepath.Join(Base(), lab) }
 // ErrNotUp says that there is no such lab.
 var ErrNotUp = errors.New("lab is not up")
 
-func readState(lab string) (*State, error) {
+// ReadState reads lab.json.
+func ReadState(lab string) (*State, error) {
 	b, err := os.ReadFile(filepath.Join(Dir(lab), "lab.json"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: %s; getvpn-lab up %s brings it up", ErrNotUp, lab, lab)

@@ -1,0 +1,109 @@
+package driver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/getvpn/getvpn/lab/scenario"
+)
+
+// Set is the drivers that there are, by the names that lab.json and users have for them.
+type Set map[string]Driver
+
+// Names lists them.
+func (set Set) Names() string { return strings.Join(slices.Sorted(maps.Keys(set)), ", ") }
+
+// Driver finds one.
+func (set Set) Driver(name string) (Driver, error) {
+	d, ok := set[name]
+	if !ok {
+		return nil, fmt.Errorf("there is no driver %q; there are: %s", name, set.Names())
+	}
+	return d, nil
+}
+
+// Open finds a lab that is up. An empty name means the only one.
+func (set Set) Open(name string) (Lab, error) {
+	if name == "" {
+		switch labs := Labs(); len(labs) {
+		case 0:
+			return nil, fmt.Errorf("%w: there is none; getvpn-lab up basic brings one up", ErrNotUp)
+		case 1:
+			name = labs[0]
+		default:
+			return nil, fmt.Errorf("several labs are up (%s): choose one with --lab", strings.Join(labs, ", "))
+		}
+	}
+	st, err := ReadState(name)
+	if err != nil {
+		return nil, err
+	}
+	d, err := set.Driver(st.Driver)
+	if err != nil {
+		return nil, fmt.Errorf("lab %s: %w", name, err)
+	}
+	file := filepath.Join(st.Dir, "scenario.yaml")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("lab %s: %w", name, err)
+	}
+	s, err := scenario.Parse(file, text, scenario.Options{Set: st.Vars})
+	if err != nil {
+		return nil, err
+	}
+	return d.Open(name, s), nil
+}
+
+// Up brings a lab up with the driver of that name; what it does is what the driver's Up does.
+func (set Set) Up(ctx context.Context, driver, name string, s *scenario.Scenario, ready func(Lab) error) (Lab, error) {
+	d, err := set.Driver(driver)
+	if err != nil {
+		return nil, err
+	}
+	if !scenario.ValidName(name) {
+		return nil, fmt.Errorf("lab name %q: a letter and up to 15 more letters, digits or underscores, in lower case", name)
+	}
+	if _, err := os.Stat(Dir(name)); err == nil {
+		return nil, AlreadyUp(name)
+	}
+	return d.Up(ctx, name, s, ready)
+}
+
+// AlreadyUp says that a lab of that name is in the way.
+func AlreadyUp(name string) error {
+	return fmt.Errorf("lab %s is already up, or half of it; getvpn-lab down %s clears it", name, name)
+}
+
+// Down takes a lab away, whatever state it is in. It is no error when there is nothing. A lab whose lab.json is not there, or
+// not to be read, may be of any driver: all of them clear what bears its name.
+func (set Set) Down(name string) error {
+	if !scenario.ValidName(name) {
+		return fmt.Errorf("lab name %q is not valid", name)
+	}
+	drivers := slices.Sorted(maps.Keys(set))
+	if st, err := ReadState(name); err == nil && set[st.Driver] != nil {
+		drivers = []string{st.Driver}
+	}
+	var errs []error
+	for _, d := range drivers {
+		errs = append(errs, set[d].Clear(name))
+	}
+	return errors.Join(append(errs, RemoveDir(name))...)
+}
+
+// RemoveDir takes the run directory of a lab away, which is the last of it, and sees that it has gone.
+func RemoveDir(name string) error {
+	if err := os.RemoveAll(Dir(name)); err != nil {
+		return fmt.Errorf("run directory: %w", err)
+	}
+	if os.Getenv("GETVPN_LAB_DIR") == "" {
+		_ = os.Remove(Base()) // succeeds with the last lab
+	}
+	return nil
+}
