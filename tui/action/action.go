@@ -4,14 +4,10 @@
 package action
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -204,42 +200,4 @@ func told(node string, r control.Reply, err error) (string, error) {
 		return "", fmt.Errorf("%s: %s", node, r.Error)
 	}
 	return node + ": " + r.Text, nil
-}
-
-// ErrNoLab is returned for lab actions on a console that is not attached to a lab.
-var ErrNoLab = errors.New("only the nodes and the network of a lab can be handled from here: attach with --lab NAME")
-
-// Lab has getvpn-lab do something to a running lab, and returns what it said.
-func Lab(ctx context.Context, lab string, args ...string) (string, error) {
-	if lab == "" {
-		return "", ErrNoLab
-	}
-	ctx, cancel := context.WithTimeout(ctx, bound)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, labBinary(), append(args, "--lab", lab)...) //nolint:gosec // our own program, and what an operator has named
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	err := cmd.Run()
-	text := strings.Join(strings.Split(strings.TrimSpace(out.String()), "\n"), "; ")
-	if err != nil {
-		if text == "" {
-			text = err.Error()
-		}
-		return "", fmt.Errorf("getvpn-lab %s: %s", strings.Join(args, " "), text)
-	}
-	return text, nil
-}
-
-// labBinary finds getvpn-lab: where GETVPN_LAB says, else beside this program, else on the PATH.
-func labBinary() string {
-	if p := os.Getenv("GETVPN_LAB"); p != "" {
-		return p
-	}
-	if self, err := os.Executable(); err == nil {
-		p := filepath.Join(filepath.Dir(self), "getvpn-lab")
-		if _, err := os.Stat(p); err == nil {
-			return p
-		}
-	}
-	return "getvpn-lab"
 }

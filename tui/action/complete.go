@@ -15,6 +15,9 @@ func (v *Verb) Complete(fleet *source.Fleet, words []string) []string {
 		words = []string{""}
 	}
 	last, before := words[len(words)-1], words[:len(words)-1]
+	if v.about(Sides) && !strings.HasPrefix(last, "-") {
+		return sides(fleet, last)
+	}
 	if strings.HasPrefix(last, "-") {
 		var out []string
 		for _, f := range v.Flags {
@@ -75,9 +78,21 @@ func candidates(fleet *source.Fleet, k Kind, group string) (out []string) {
 		}
 	case Member:
 		out = membersOf(fleet, group)
-	case Node, Sides:
+	case Node:
 		for i := range fleet.Nodes {
 			out = append(out, fleet.Nodes[i].Name)
+		}
+	case Token:
+		for i := range fleet.Nodes {
+			if s := fleet.Nodes[i].Snap; s != nil && s.Custody != nil && s.Custody.Backend == "pkcs11" {
+				out = append(out, fleet.Nodes[i].Name)
+			}
+		}
+	case Task:
+		if fleet.Course != nil {
+			for i := range fleet.Course.Tasks {
+				out = append(out, fleet.Course.Tasks[i].Name)
+			}
 		}
 	case Time:
 		return []string{"10s", "30s", "2m"}
@@ -118,4 +133,22 @@ func membersOf(fleet *source.Fleet, group string) []string {
 	}
 	sort.Strings(names)
 	return names
+}
+
+// about says whether the verb's argument is of a kind.
+func (v *Verb) about(k Kind) bool { return len(v.Args) > 0 && v.Args[0].Kind == k }
+
+// sides completes the last name of A,B/C: any node of the lab that is not there yet, routers and hosts too.
+func sides(fleet *source.Fleet, word string) (out []string) {
+	head := word[:strings.LastIndexAny(word, ",/")+1]
+	if fleet.State == nil {
+		return nil
+	}
+	taken := strings.FieldsFunc(head, func(r rune) bool { return r == ',' || r == '/' })
+	for i := range fleet.State.Nodes {
+		if n := &fleet.State.Nodes[i]; !n.Outsider && !slices.Contains(taken, n.Name) {
+			out = append(out, head+n.Name)
+		}
+	}
+	return beginning(out, word)
 }

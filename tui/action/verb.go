@@ -43,6 +43,8 @@ const (
 	Node        // of the lab
 	Sides       // A,B/C
 	Time        // 30s
+	Task        // of the lab
+	Token       // a node whose keys are in an HSM
 )
 
 // Flag of a verb; without a kind's completion it is a switch.
@@ -72,6 +74,7 @@ func (c Call) On(flag string) bool { return c.Flags[flag] == "true" }
 // Result is what a verb has done.
 type Result struct {
 	Text  string
+	Brief string          // what a screen says of it that shows the rest already; empty: Text
 	Plans []*control.Plan // of plan and apply
 }
 

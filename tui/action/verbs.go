@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/getvpn/getvpn/tui/source"
@@ -28,7 +29,7 @@ func said(f func(ctx context.Context, fleet *source.Fleet, c Call) (string, erro
 func yes(format string, args ...any) (string, string) { return fmt.Sprintf(format, args...), "" }
 
 // Verbs lists all that can be done.
-func Verbs() []Verb { return append(groupVerbs(), labVerbs()...) }
+func Verbs() []Verb { return slices.Concat(groupVerbs(), labVerbs(), courseVerbs()) }
 
 // groupVerbs are asked of daemons.
 func groupVerbs() []Verb {
@@ -149,53 +150,4 @@ func planVerb(name, short string, apply bool) Verb {
 		}
 	}
 	return v
-}
-
-// labVerbs are done by getvpn-lab, which owns the nodes and the network.
-func labVerbs() []Verb {
-	onNodes := func(name, short, question string) Verb {
-		return Verb{
-			Name: name, Short: short, Args: []Arg{nodes}, Lab: true,
-			Ask: func(c Call) (string, string) { return yes(question, strings.Join(c.Args, ", ")) },
-			Run: said(func(ctx context.Context, f *source.Fleet, c Call) (string, error) {
-				return Lab(ctx, f.Lab, append([]string{name}, c.Args...)...)
-			}),
-		}
-	}
-	return []Verb{
-		onNodes("kill", "Kill nodes of the lab (SIGKILL)", "Kill %s (SIGKILL)? It stays dead until it is started."),
-		onNodes("start", "Start nodes of the lab", "Start %s?"),
-		onNodes("stop", "End daemons of the lab in order", "Stop %s in order?"),
-		onNodes("pause", "Stop nodes of the lab where they stand, as a machine that hangs would", "Pause %s (SIGSTOP)? It hangs until it is resumed."),
-		onNodes("resume", "Let paused nodes of the lab go on", "Let %s go on?"),
-		{
-			Name: "partition", Short: "Make the lab's network drop everything between two sides: ks1/gm1,gm2", Args: []Arg{{Name: "SIDES", Kind: Sides}}, Lab: true,
-			Flags: []Flag{
-				{Name: "for", Help: "lift it by itself after this time, 30s; otherwise heal does", Value: true, Kind: Time},
-				{Name: "only", Help: "control: drop what key servers and members say to each other, and let traffic pass", Value: true, Kind: Time},
-			},
-			Ask: func(c Call) (string, string) {
-				a, b, _ := strings.Cut(strings.ReplaceAll(c.Arg(0), ",", " "), "/")
-				until := "until :heal"
-				if d := c.Flags["for"]; d != "" {
-					until = "for " + d
-				}
-				return yes("Cut the network between %s and %s %s?", a, b, until)
-			},
-			Run: said(func(ctx context.Context, f *source.Fleet, c Call) (string, error) {
-				args := []string{"partition", c.Arg(0)}
-				for _, flag := range []string{"for", "only"} {
-					if v := c.Flags[flag]; v != "" {
-						args = append(args, "--"+flag, v)
-					}
-				}
-				return Lab(ctx, f.Lab, args...)
-			}),
-		},
-		{
-			Name: "heal", Short: "Lift all partitions of the lab's network", Lab: true,
-			Ask: func(Call) (string, string) { return yes("Lift all partitions?") },
-			Run: said(func(ctx context.Context, f *source.Fleet, _ Call) (string, error) { return Lab(ctx, f.Lab, "heal") }),
-		},
-	}
 }

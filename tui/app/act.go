@@ -2,7 +2,9 @@ package app
 
 import (
 	"context"
+	"slices"
 	"strings"
+	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
 
@@ -24,15 +26,20 @@ func (m *Model) actOnGroup(verb string, flags ...string) tea.Cmd {
 func (m *Model) marked() (nodes []string) {
 	t, look := m.table()
 	if t != nil && len(look.Marks) > 0 && m.current().Subject != nil {
-		for _, i := range look.Marked(t) {
-			nodes = append(nodes, m.current().Subject(i).Node)
-		}
-		return nodes
+		return m.nodesOf(look.Marked(t))
 	}
 	if n := m.subject().Node; n != "" {
 		return []string{n}
 	}
 	return nil
+}
+
+// nodesOf are the subjects of rows.
+func (m *Model) nodesOf(rows []int) (nodes []string) {
+	for _, i := range rows {
+		nodes = append(nodes, m.current().Subject(i).Node)
+	}
+	return nodes
 }
 
 // actOnMember does something to the member under the cursor, or to those that are marked.
@@ -58,18 +65,67 @@ func (m *Model) actOnNodes(verb string) tea.Cmd {
 	return m.perform(verb, nodes...)
 }
 
-// pause stops a node where it stands, or lets it go on if it was stopped.
+// pause stops nodes where they stand. If the one under the cursor was stopped, it goes on, and so do all that are marked if
+// all of them were.
 func (m *Model) pause() tea.Cmd {
-	name := m.subject().Node
-	if n := m.fleet.State.Node(name); n != nil && n.Paused() {
-		return m.perform("resume", name)
+	runs := func(name string) bool {
+		n := m.fleet.State.Node(name)
+		return n == nil || !n.Paused()
+	}
+	nodes, here := m.marked(), m.subject().Node
+	switch {
+	case len(nodes) > 0 && !slices.ContainsFunc(nodes, runs):
+		return m.perform("resume", nodes...)
+	case here != "" && !runs(here):
+		return m.perform("resume", here)
 	}
 	return m.actOnNodes("pause")
 }
 
-// cut divides the network between what is marked and all other daemons; the other routers, too, if a router is marked.
+// token pulls the HSM token of a node out, or puts it back if it is lost.
+func (m *Model) token() tea.Cmd {
+	name := m.subject().Node
+	if name == "" {
+		m.say("", errNothing("choose a key of a node first, in the custody view"))
+		return nil
+	}
+	if m.fleet.State.TokenLost(name, m.fleet.Time) {
+		return m.perform("token-return", name)
+	}
+	return m.perform("token-lose", name)
+}
+
+// hint asks for the next hint of the task that is chosen.
+func (m *Model) hint() tea.Cmd {
+	task := m.subject().Task
+	if task == "" {
+		m.say("", errNothing("choose a task first, in the lab view"))
+		return nil
+	}
+	return m.perform("hint", task)
+}
+
+// rowCommand is the line for the palette that goes with the row under the cursor, or with the page.
+func (m *Model) rowCommand() string {
+	if p := m.current(); p.Command != nil {
+		return p.Command(m.row())
+	}
+	return ""
+}
+
+// cut divides the network between the two sides that are marked. With one it is divided between that and all other daemons;
+// the other routers, too, if a router is marked.
 func (m *Model) cut() tea.Cmd {
 	nodes := m.marked()
+	if t, look := m.table(); t != nil {
+		if far := m.nodesOf(look.MarkedFar(t)); len(far) > 0 {
+			if len(look.Marked(t)) == 0 {
+				m.say("", errNothing("mark the nodes of the first side as well (v)"))
+				return nil
+			}
+			return m.perform("partition", strings.Join(nodes, ",")+"/"+strings.Join(far, ","))
+		}
+	}
 	in, core := map[string]bool{}, false
 	for _, n := range nodes {
 		in[n] = true
@@ -161,9 +217,13 @@ func (m *Model) allowed(v *action.Verb, c action.Call) error {
 // run does a verb without holding up the screen. What is more than a sentence is shown to be read.
 func (m *Model) run(name string, do func(context.Context) (action.Result, error)) tea.Cmd {
 	m.say("working…", nil)
+	m.flash.until = m.now().Add(time.Hour) // until it has ended
 	return func() tea.Msg {
 		r, err := do(m.ctx)
 		text := strings.TrimSpace(r.Text)
+		if r.Brief != "" {
+			return doneMsg{text: r.Brief, err: err}
+		}
 		if lines := strings.Split(text, "\n"); len(lines) > 1 {
 			return doneMsg{lines[0], err, func(m *Model) { m.read(name, planLines(m.theme, lines)) }}
 		}

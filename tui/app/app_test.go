@@ -83,6 +83,8 @@ func TestScreens(t *testing.T) {
 			{"filter", []string{"2", "/", "s", "e", "q", "<", "1", "2", "enter"}, nil}, {"sorted", []string{"2", ">", ">", ">", "o"}, nil},
 			{"palette", []string{":", "r", "e"}, nil}, {"palette-argument", []string{":", "r", "e", "m", "o", "v", "e", "-", "m", "e", "m", "b", "e", "r", "space", "b", "l", "u", "e", "space", "tab", "tab"}, nil},
 			{"custody", []string{"9"}, sourcetest.Custody}, {"custody-ask", []string{"9", "down", "down", "W"}, sourcetest.Custody}, {"custody-none", []string{"9"}, nil},
+			{"lab", []string{"0"}, sourcetest.Lab}, {"lab-try", []string{"0", "down", "down", "down", "enter"}, sourcetest.Lab}, {"lab-none", []string{"0"}, outside}, {"lab-tasks", []string{"0", "down", "down"}, sourcetest.Exercise},
+			{"lab-task", []string{"0", "down", "down", "enter"}, sourcetest.Exercise}, {"lab-steps", []string{"0", "down", "down", "down"}, sourcetest.Running}, {"lab-sides", []string{"8", "v", "b"}, sourcetest.Lab},
 			{"coop", []string{"4"}, sourcetest.Coop}, {"coop-pulse", nil, sourcetest.Coop}, {"coop-node", []string{"enter"}, sourcetest.Coop},
 			{"coop-ask", []string{"4", "down", "H"}, sourcetest.Coop},
 			{"gone", []string{"4"}, sourcetest.Gone}, {"gone-pulse", nil, sourcetest.Gone},
@@ -130,6 +132,13 @@ func trimmed(s string) string {
 		lines[i] = strings.TrimRight(lines[i], " ")
 	}
 	return strings.Join(lines, "\n") + "\n"
+}
+
+// outside is a console that is not attached to a lab.
+func outside() *source.Fleet {
+	f := sourcetest.Fleet()
+	f.Lab, f.Title = "", "/run/getvpn"
+	return f
 }
 
 func groups() *source.Fleet { return sourcetest.Groups(6) }
@@ -336,7 +345,9 @@ func TestHelpHasEveryKey(t *testing.T) {
 	}
 	press(m, "?")
 	text := ansi.Strip(m.View())
-	for _, want := range []string{"remove member, or those marked", "ctrl+s", ":partition SIDES", "view events"} {
+	press(m, "pgdown")
+	text += ansi.Strip(m.View())
+	for _, want := range []string{"remove member, or those marked", "ctrl+s", ":partition SIDES", "view events", ":hint TASK"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in the help:\n%s", want, text)
 		}
@@ -361,6 +372,62 @@ func TestCutChoosesSides(t *testing.T) {
 	}
 }
 
+// TestCutBetweenTwoSides: what is marked for either side is cut, routers and hosts as well, and nothing else is.
+func TestCutBetweenTwoSides(t *testing.T) {
+	m := model(t, 100, 40)
+	m.Update(fleetMsg{sourcetest.Lab()})
+	press(m, "8", "b", "D")
+	if m.ask != nil || !strings.Contains(m.flash.text, "first side") {
+		t.Errorf("a cut with one side: asked %+v, said %q", m.ask, m.flash.text)
+	}
+	press(m, "b", "up", "v", "/", "h", "3", "enter", "b", "D") // p2 changes sides
+	if m.ask == nil || !strings.Contains(m.ask.text, "between p2 and p1 h3 until") {
+		t.Errorf("asked: %+v", m.ask)
+	}
+}
+
+// TestExercise: the keys of a lab that sets tasks, and what they ask.
+func TestExercise(t *testing.T) {
+	m := model(t, 100, 40)
+	m.Update(fleetMsg{sourcetest.Lab()})
+	press(m, "0", "i")
+	if m.ask != nil || !strings.Contains(m.flash.text, "choose a task") {
+		t.Errorf("a hint for nothing: %q", m.flash.text)
+	}
+	press(m, "down", "down", "t")
+	if got := m.prompt.input.Value(); m.prompt.mode != commandPrompt || got != "rekey blue" {
+		t.Errorf("t typed %q", got)
+	}
+	press(m, "enter")
+	if m.ask == nil || m.ask.verb != "rekey" {
+		t.Errorf("what was typed asked %+v", m.ask)
+	}
+	press(m, "n")
+	m.Update(fleetMsg{sourcetest.Exercise()})
+	for _, row := range []struct {
+		keys []string
+		want string
+	}{
+		{[]string{"down", "i"}, "next hint of task registered"},
+		{[]string{"down", "down", "enter", "i"}, "next hint of task traffic"}, // on its page, too
+		{[]string{"esc", "Y"}, "ends the exercise"},
+		{[]string{"B"}, "Begin again"},
+		{[]string{":", "h", "i", "n", "t", "space", "r", "e", "k", "tab", "enter"}, "task rekeys"},
+	} {
+		press(m, "g")
+		press(m, row.keys...)
+		if m.ask == nil || !strings.Contains(m.ask.text, row.want) {
+			t.Errorf("%v asked %+v, want %q", row.keys, m.ask, row.want)
+		}
+		press(m, "n")
+	}
+	m.write = false
+	press(m, "c")
+	if !strings.Contains(m.flash.text, "--write") {
+		t.Errorf("a console that looks on was not refused: %q", m.flash.text)
+	}
+}
+
 func TestTinyAndEmpty(t *testing.T) {
 	m := model(t, 20, 5)
 	if !strings.Contains(m.View(), "40x10") {
@@ -368,7 +435,7 @@ func TestTinyAndEmpty(t *testing.T) {
 	}
 	m = model(t, 80, 24)
 	m.Update(fleetMsg{&source.Fleet{Title: "/run/getvpn"}})
-	for _, tab := range []string{"1", "2", "3", "4", "5", "6", "7", "8", "9"} {
+	for _, tab := range []string{"1", "2", "3", "4", "5", "6", "7", "8", "9", "0"} {
 		press(m, tab, "enter", "down", "r", "X", ">", "v", "D", "esc", "esc")
 		_ = m.View()
 	}

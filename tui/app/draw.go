@@ -139,8 +139,8 @@ func (m *Model) places() string {
 	return widget.Pad(b.String(), m.width, false)
 }
 
-// tabNames are the views with their numbers. On a narrow screen they stand closer, and if that is not enough, those that are
-// not shown are numbers.
+// tabNames are the views with their numbers. On a narrow screen they stand closer, then the longest is cut, and if that is not enough,
+// those that are not shown are numbers.
 func (m *Model) tabNames() (names []string, tight bool) {
 	wide := 0
 	for i, v := range m.views {
@@ -151,6 +151,13 @@ func (m *Model) tabNames() (names []string, tight bool) {
 		return names, false
 	}
 	if wide-len(names) <= m.width {
+		return names, true
+	}
+	const long, short = "topology", "topo"
+	if wide-len(names)-len(long)+len(short) <= m.width {
+		for i := range names {
+			names[i] = strings.ReplaceAll(names[i], long, short)
+		}
 		return names, true
 	}
 	for i := range names {

@@ -55,6 +55,16 @@ func isDeep(m *Model) bool {
 }
 func leads(m *Model) bool   { i := m.row(); return i >= 0 && m.current().Place(i).View != "" }
 func hasNode(m *Model) bool { return m.subject().Node != "" }
+func hasTask(m *Model) bool { return m.subject().Task != "" }
+func hasCourse(m *Model) bool {
+	return inView("lab", "task")(m) && m.fleet.Course != nil && len(m.fleet.Course.Tasks) > 0
+}
+func hasCommand(m *Model) bool { return m.rowCommand() != "" }
+
+// hasMark says whether a side of a cut has been begun.
+func hasMark(m *Model) bool {
+	return inView("topology")(m) && len(m.top().look.Marks) > 0
+}
 func inView(names ...string) func(m *Model) bool {
 	return func(m *Model) bool {
 		return strings.Contains(" "+strings.Join(names, " ")+" ", " "+m.top().place.View+" ")
@@ -89,7 +99,7 @@ func moveKeys() []command {
 
 func lookKeys() []command {
 	return []command{
-		{Binding: bind("", "filter: text !text state=down drops>10", "/"), block: finding, foot: "filter", here: hasTable, run: func(m *Model) tea.Cmd { return m.openPrompt(filterPrompt, m.top().look.Filter) }},
+		{Binding: bind("", "filter: text !text state=down drops>10", "/"), block: finding, foot: "filter", here: func(m *Model) bool { return hasTable(m) && !hasMark(m) }, run: func(m *Model) tea.Cmd { return m.openPrompt(filterPrompt, m.top().look.Filter) }},
 		{Binding: bind("", "command; tab completes", ":"), block: finding, foot: "command", run: func(m *Model) tea.Cmd { return m.openPrompt(commandPrompt, "") }},
 		{Binding: bind("< >", "sort by the column left and right", ">"), block: finding, here: hasTable, run: do(func(m *Model) { m.sortBy(1) })},
 		{Binding: bind("", "", "<"), run: do(func(m *Model) { m.sortBy(-1) })},
@@ -104,6 +114,18 @@ func lookKeys() []command {
 				look.Move(t, 1)
 			}
 		})},
+		{Binding: bind("", "mark for the other side of a cut", "b"), block: finding, foot: "other", lab: true, here: hasMark, run: do(func(m *Model) {
+			if t, look := m.table(); t != nil && inView("topology")(m) {
+				look.MarkFar(t)
+				look.Move(t, 1)
+			}
+		})},
+		{Binding: bind("", "write the command that goes with this row", "t"), block: finding, foot: "try it", here: hasCommand, run: func(m *Model) tea.Cmd {
+			if line := m.rowCommand(); line != "" {
+				return m.openPrompt(commandPrompt, line)
+			}
+			return nil
+		}},
 		{Binding: bind("space", "freeze the screen", " "), block: looking, foot: "freeze", run: do(func(m *Model) {
 			if m.frozen == nil {
 				m.frozen = m.fleet
@@ -129,7 +151,12 @@ func actKeys() []command {
 		{Binding: bind("", "new signature key", "W"), block: acting, foot: "rotate", act: true, here: inView("custody"), run: (*Model).rotate},
 		{Binding: bind("", "plan: what configuration files would change", "p"), block: acting, foot: "plan", here: inView("policy"), run: func(m *Model) tea.Cmd { return m.actOnGroup("plan") }},
 		{Binding: bind("", "apply the plan", "A"), block: acting, foot: "apply", act: true, here: inView("policy"), run: func(m *Model) tea.Cmd { return m.actOnGroup("apply") }},
-		{Binding: bind("", "cut the marked nodes off from all others", "D"), block: acting, foot: "cut", here: inView("topology"), act: true, lab: true, run: (*Model).cut},
+		{Binding: bind("", "check the tasks of the lab", "c"), block: acting, foot: "check", act: true, lab: true, here: hasCourse, run: func(m *Model) tea.Cmd { return m.perform("grade") }},
+		{Binding: bind("", "hint for a task of the lab", "i"), block: acting, foot: "hint", act: true, lab: true, here: hasTask, run: (*Model).hint},
+		{Binding: bind("", "solution of the lab's tasks", "Y"), block: acting, foot: "solution", act: true, lab: true, here: hasCourse, run: func(m *Model) tea.Cmd { return m.perform("solution") }},
+		{Binding: bind("", "begin the lab again", "B"), block: acting, foot: "again", act: true, lab: true, here: hasCourse, run: func(m *Model) tea.Cmd { return m.perform("reset") }},
+		{Binding: bind("", "pull the HSM token of a node out; L again returns it", "L"), block: acting, foot: "token", act: true, lab: true, here: inView("custody"), run: (*Model).token},
+		{Binding: bind("", "cut the marked nodes off from the other side, or from all others", "D"), block: acting, foot: "cut", here: inView("topology"), act: true, lab: true, run: (*Model).cut},
 		{Binding: bind("", "heal all cuts", "U"), block: acting, foot: "heal", here: inView("topology"), act: true, lab: true, run: func(m *Model) tea.Cmd { return m.perform("heal") }},
 		{Binding: bind("", "kill node, or those marked", "K"), block: acting, foot: "kill", act: true, lab: true, here: hasNode, run: func(m *Model) tea.Cmd { return m.actOnNodes("kill") }},
 		{Binding: bind("", "start node", "S"), block: acting, foot: "start", act: true, lab: true, here: hasNode, run: func(m *Model) tea.Cmd { return m.actOnNodes("start") }},

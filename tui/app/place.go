@@ -116,7 +116,8 @@ func (m *Model) row() int {
 
 // subject is what an action means: the row under the cursor, or the node whose page this is.
 func (m *Model) subject() view.Subject {
-	s := view.Subject{Group: m.top().place.Group, Node: m.top().place.Node}
+	place := m.top().place
+	s := view.Subject{Group: place.Group, Node: place.Node, Task: place.TaskName()}
 	if p, i := m.current(), m.row(); p.Subject != nil && i >= 0 {
 		s = p.Subject(i)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -29,10 +30,14 @@ type LabNode struct {
 	Outsider  bool     `json:"outsider"`         // only some checks start it
 	Wanted    string   `json:"wanted,omitempty"` // running, stopped, killed or paused; empty: it has no daemon
 	Socket    string   `json:"socket,omitempty"`
+	Config    string   `json:"config,omitempty"` // the file that its daemon is configured by
 }
 
 // Paused says whether the daemon was stopped where it stands.
 func (n *LabNode) Paused() bool { return n.Wanted == "paused" }
+
+// Ended says whether somebody wants that the daemon does not run.
+func (n *LabNode) Ended() bool { return n.Wanted != "" && n.Wanted != "running" && !n.Outsider }
 
 // LabLink is a cable between two nodes.
 type LabLink struct {
@@ -46,6 +51,7 @@ type LabFault struct {
 	Spec  string     `json:"spec"` // of a partition: A,B/C,D or A/B only control
 	Since time.Time  `json:"since"`
 	Until *time.Time `json:"until,omitempty"` // it is lifted by itself then
+	By    string     `json:"by,omitempty"`    // who set it
 }
 
 // Sides are the nodes on the two sides of a partition; both are empty for another fault.
@@ -56,6 +62,11 @@ func (f *LabFault) Sides() (a, b []string) {
 	spec, _, _ := strings.Cut(f.Spec, " ")
 	left, right, _ := strings.Cut(spec, "/")
 	return strings.Split(left, ","), strings.Split(right, ",")
+}
+
+// TokenLost says whether the HSM token of a node has been pulled out.
+func (s *LabState) TokenLost(node string, now time.Time) bool {
+	return s != nil && slices.ContainsFunc(s.Faults, func(f LabFault) bool { return f.Kind == "token lost" && f.Spec == node && f.Lasts(now) })
 }
 
 // Lasts says whether the fault is there at a time.

@@ -20,12 +20,15 @@ type Page struct {
 	// Subject is what actions on a row are about, and Enter where the row leads: to its node if it is nil.
 	Subject func(row int) Subject
 	Enter   func(row int) Place
+	// Command is a line for the palette that goes with a row, -1 for none; nil: no row has one.
+	Command func(row int) string
 }
 
 // Subject is what a row is about.
 type Subject struct {
 	Group string
 	Node  string // a node's name, or the address of one that is not attached
+	Task  string // of the lab
 }
 
 // columns returns what adds columns to a table, with cells that are made of its rows.
@@ -110,6 +113,9 @@ func (p *Page) position(s *widget.Look, height int) string {
 	}
 	if n := len(s.Marked(p.Table)); n > 0 {
 		parts = append(parts, fmt.Sprintf("%d marked", n))
+	}
+	if n := len(s.MarkedFar(p.Table)); n > 0 {
+		parts = append(parts, fmt.Sprintf("%d on the other side", n))
 	}
 	first, last, all := s.Visible(p.Table, height)
 	shown := fmt.Sprintf("%d shown", all)

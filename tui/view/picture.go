@@ -163,18 +163,27 @@ func (f *Frame) cutLines(g *graph) []string {
 		text := fmt.Sprintf("%s %s %s", c.Kind, c.Spec, until)
 		if a, b := c.Sides(); a != nil {
 			only := ""
-			if strings.HasSuffix(c.Spec, "only control") {
+			if strings.HasSuffix(c.Spec, onlyControl) {
 				only = " (control only)"
 			}
-			left, right := strings.Join(a, " "), strings.Join(b, " ")
-			if g.allOthers(a, b) {
-				left = "all others"
-			} else if g.allOthers(b, a) {
-				right = "all others"
-			}
+			left, right := g.sides(a, b)
 			text = fmt.Sprintf("CUT %d%s, %s: a) %s  b) %s", i+1, only, until, left, right)
 		}
 		out = append(out, f.sentence(theme.Broken, text))
 	}
 	return out
+}
+
+// onlyControl ends the words of a cut that lets traffic pass.
+const onlyControl = "only control"
+
+// sides names the two sides of a cut; one that is everybody else is not spelt out.
+func (g *graph) sides(a, b []string) (left, right string) {
+	left, right = strings.Join(a, " "), strings.Join(b, " ")
+	if g.allOthers(a, b) {
+		return "all others", right
+	} else if g.allOthers(b, a) {
+		return left, "all others"
+	}
+	return left, right
 }

@@ -17,6 +17,7 @@ type Place struct {
 	Group string // empty: all
 	Node  string // of a node view
 	SPI   string // of an SA view
+	Task  string // of a task view: a row of the lab view
 }
 
 // Crumb is the place in a line of places.
@@ -24,12 +25,22 @@ func (p Place) Crumb() string {
 	switch {
 	case p.SPI != "":
 		return "SA " + p.SPI
+	case p.Task != "":
+		return p.Task
 	case p.Node != "":
 		return p.Node
 	case p.Group != "":
 		return p.View + " of " + p.Group
 	}
 	return p.View
+}
+
+// TaskName is the task of the lab that the place is about, if it is about one.
+func (p Place) TaskName() string {
+	if name, ok := strings.CutPrefix(p.Task, kindTask+" "); ok {
+		return name
+	}
+	return ""
 }
 
 // Frame is what a view may draw on and with.
@@ -53,11 +64,11 @@ type View interface {
 
 // All returns the views in the order of their tabs.
 func All() []View {
-	return []View{Pulse{}, Members{}, Rekey{}, Coop{}, SAs{}, Policy{}, Events{}, Topology{}, Custody{}}
+	return []View{Pulse{}, Members{}, Rekey{}, Coop{}, SAs{}, Policy{}, Events{}, Topology{}, Custody{}, Lab{}}
 }
 
 // inner are the views that are entered from others.
-func inner() []View { return []View{Node{}, SA{}} }
+func inner() []View { return []View{Node{}, SA{}, Task{}} }
 
 // old are the names that views had before.
 var old = map[string]string{"overview": "pulse", "keys": "sas", "traffic": "sas"}

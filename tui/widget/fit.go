@@ -30,7 +30,7 @@ func (t *Table) fit(s *Look, rows []int, width int) layout {
 		}
 		natural[i], s.widths[c.Name()] = w, w
 	}
-	l := layout{width: width, marks: len(s.Marks) > 0}
+	l := layout{width: width, marks: len(s.Marks)+len(s.Far) > 0}
 	for i := range t.Columns {
 		l.shown = append(l.shown, i)
 	}
@@ -115,7 +115,11 @@ func (l *layout) row(th *theme.Theme, t *Table, s *Look, i int, cursor bool) str
 		}
 	})
 	sign := ""
-	switch marked := l.marks && s.Marks[t.ID(i)]; {
+	switch marked, far := l.marks && s.Marks[t.ID(i)], l.marks && s.Far[t.ID(i)]; {
+	case far && cursor:
+		sign = "≠"
+	case far:
+		sign = th.Warn.Render("≠")
 	case marked && cursor:
 		sign = "»"
 	case marked:

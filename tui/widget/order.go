@@ -14,6 +14,7 @@ type Look struct {
 	Desc   bool
 	ID     string          // of the row under the cursor
 	Marks  map[string]bool // by ID
+	Far    map[string]bool // the same: marked for the other of two sides
 	Follow bool            // the cursor stays on the last row
 	Still  bool            // there is no cursor: the table is printed
 	Wrong  error           // what is wrong with the filter
@@ -181,17 +182,23 @@ func (s *Look) SortBy(t *Table, step int) {
 }
 
 // Mark marks the row under the cursor, or takes its mark away.
-func (s *Look) Mark(t *Table) {
+func (s *Look) Mark(t *Table) { s.mark(t, &s.Marks, s.Far) }
+
+// MarkFar does so for the other side.
+func (s *Look) MarkFar(t *Table) { s.mark(t, &s.Far, s.Marks) }
+
+func (s *Look) mark(t *Table, marks *map[string]bool, other map[string]bool) {
 	if s.Cursor(t) < 0 {
 		return
 	}
-	if s.Marks == nil {
-		s.Marks = map[string]bool{}
+	if *marks == nil {
+		*marks = map[string]bool{}
 	}
-	if s.Marks[s.ID] {
-		delete(s.Marks, s.ID)
+	delete(other, s.ID)
+	if (*marks)[s.ID] {
+		delete(*marks, s.ID)
 	} else {
-		s.Marks[s.ID] = true
+		(*marks)[s.ID] = true
 	}
 }
 

@@ -92,6 +92,12 @@ func Pad(s string, w int, right bool) string {
 	return s + strings.Repeat(" ", w-n)
 }
 
+// Cut cuts s to at most w cells, and shows that it did.
+func Cut(s string, w int) string { return ansi.Truncate(s, max(w, 1), "…") }
+
+// Wrap breaks the lines of a text at words, so that none is wider than w cells.
+func Wrap(s string, w int) string { return ansi.Wordwrap(s, w, "") }
+
 // View returns at most height lines, header included, each exactly width cells wide, around the cursor. A nil look is that
 // of a table that is printed: all rows in their order, and no cursor.
 func (t *Table) View(th *theme.Theme, s *Look, width, height int) []string {
@@ -122,12 +128,17 @@ func (s *Look) Visible(t *Table, height int) (first, last, all int) {
 }
 
 // Marked lists the marked rows that the table still has, in its order.
-func (s *Look) Marked(t *Table) (rows []int) {
-	if len(s.Marks) == 0 {
+func (s *Look) Marked(t *Table) (rows []int) { return t.among(s.Marks) }
+
+// MarkedFar lists those that are marked for the other side.
+func (s *Look) MarkedFar(t *Table) (rows []int) { return t.among(s.Far) }
+
+func (t *Table) among(ids map[string]bool) (rows []int) {
+	if len(ids) == 0 {
 		return nil
 	}
 	for i := range t.Len {
-		if s.Marks[t.ID(i)] {
+		if ids[t.ID(i)] {
 			rows = append(rows, i)
 		}
 	}

@@ -86,6 +86,9 @@ func runVerb(cmd *cobra.Command, v action.Verb, call action.Call, fleet *source.
 		return nil
 	}
 	if err != nil {
+		if text := foundOf(r); text != "" {
+			fmt.Fprintln(w, text)
+		}
 		return refused{err}
 	}
 	if r.Plans != nil {
@@ -96,6 +99,14 @@ func runVerb(cmd *cobra.Command, v action.Verb, call action.Call, fleet *source.
 	return err
 }
 
+// foundOf is what a verb that failed has found all the same: grade, of a lab that is not solved.
+func foundOf(r action.Result) string {
+	if r.Brief == "" {
+		return ""
+	}
+	return r.Text
+}
+
 // errSaid is a failure that has been printed already.
 var errSaid = errors.New("")
 
@@ -104,7 +115,7 @@ func printOutcome(w io.Writer, verb string, call action.Call, r action.Result, e
 	enc.SetIndent("", "  ")
 	switch {
 	case err != nil:
-		return enc.Encode(outcome{Verb: verb, Args: call.Args, Error: err.Error()})
+		return enc.Encode(outcome{Verb: verb, Args: call.Args, Text: foundOf(r), Error: err.Error()})
 	case len(r.Plans) == 1:
 		return enc.Encode(r.Plans[0])
 	case r.Plans != nil:
