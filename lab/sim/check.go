@@ -281,7 +281,7 @@ func (c *Checker) claim(n *Node, s *sa) {
 // tooEarly looks at an activation when the step is over, since the old key may retire in the same step.
 func (c *Checker) tooEarly(n *Node, p *plane) {
 	p.early = false
-	now := epoch.Add(time.Duration(n.clock().Mono))
+	now := c.s.cfg.epoch().Add(time.Duration(n.clock().Mono))
 	for i, class := range p.policy.Classes {
 		t, ok := p.sas[p.sending[class]]
 		if !ok || p.policy.Policy[i].Action != policy.Permit || !now.Before(t.SendAfter) {
@@ -394,7 +394,7 @@ func (c *Checker) stepped(n *Node) {
 			c.violate(n, "mute", "registered, but %s", why)
 		}
 		for spi, t := range p.sas {
-			if over := epoch.Add(time.Duration(n.clock().Mono)).Sub(t.Expires); over > 0 {
+			if over := c.s.cfg.epoch().Add(time.Duration(n.clock().Mono)).Sub(t.Expires); over > 0 {
 				c.violate(n, "late", "holds %v %v after its end", spi, over)
 			}
 		}

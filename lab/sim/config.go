@@ -42,6 +42,10 @@ type Config struct {
 	// Flows are packets that every member sends to every other, as far as the Checker goes: none may be lost. They take time,
 	// so they are for few members.
 	Flows []policy.Packet
+	// Cast, if set, says who takes part, instead of the numbers above; Enlist sets it, and what follows from it.
+	Cast *Cast
+	// Epoch is the wall time at which the run begins; zero is a fixed one.
+	Epoch time.Time
 }
 
 // Network is how datagrams fare.
@@ -56,6 +60,14 @@ type Network struct {
 const GroupName = "blue"
 
 const signKey = "rekey-blue"
+
+// epoch is the wall time at which the run begins.
+func (c *Config) epoch() time.Time {
+	if !c.Epoch.IsZero() {
+		return c.Epoch
+	}
+	return time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+}
 
 var psk = machine.NewSecret([]byte("the simulator's pre-shared key"))
 
@@ -95,6 +107,9 @@ func spareAddress(i int) netip.AddrPort {
 
 // keyServer is the configuration of key server i, from 0.
 func (c *Config) keyServer(i int) node.KSConfig {
+	if c.Cast != nil {
+		return c.Cast.keyServer(c, i)
+	}
 	at, g := keyServerAddress(i), c.Group
 	g.Name, g.ID = GroupName, gdoi.GroupIDFromUint32(1234)
 	g.SignKey, g.SignPublic = signKey, publicDER(c.signer(i))
@@ -116,6 +131,9 @@ func (c *Config) keyServer(i int) node.KSConfig {
 }
 
 func (c *Config) groupMember(i int) node.GMConfig {
+	if c.Cast != nil {
+		return c.Cast.member(i)
+	}
 	servers := []netip.AddrPort{address(0)}
 	for j := range c.spares() {
 		servers = append(servers, spareAddress(j+1))

@@ -45,6 +45,11 @@
 //   - nobody is primary without a token for long, while somebody else has one;
 //   - in a strict run tokens may be lost, and no member loses traffic.
 //
+// # Casts
+//
+// With Config.Cast the nodes are those of a lab's scenario: names, addresses, and the configuration files of its daemons, translated
+// as the daemons do it (cast.go). What a console sees of a node is made by the daemons' own functions, too (console.go).
+//
 // # Plans
 //
 // A Plan is a configuration and a list of Faults: values. Draw makes one from a seed, Play plays it, Hunt plays many, and Shrink makes

@@ -195,7 +195,7 @@ var actions = map[FaultKind]func(s *Sim, f Fault) (end func()){
 	}),
 	FaultDrift: func(*Sim, Fault) func() { return nil },
 	FaultRekey: func(s *Sim, f Fault) func() {
-		s.Primary().Do(gdoi.CmdRekey{Group: GroupName, KEK: f.N == 1, ID: 1})
+		s.Primary().Do(gdoi.CmdRekey{Group: s.cfg.group(), KEK: f.N == 1, ID: 1})
 		return nil
 	},
 	FaultRemove: onNode(func(n *Node, _ Fault) func() {
@@ -207,11 +207,11 @@ var actions = map[FaultKind]func(s *Sim, f Fault) (end func()){
 		return nil
 	}),
 	FaultClear: onNode(func(n *Node, _ Fault) func() {
-		n.s.Primary().Do(gdoi.CmdClearMember{Group: GroupName, Member: n.Addr.Addr().String(), ID: 1})
+		n.s.Primary().Do(gdoi.CmdClearMember{Group: n.s.cfg.group(), Member: n.Addr.Addr().String(), ID: 1})
 		return nil
 	}),
 	FaultReregister: onNode(func(n *Node, _ Fault) func() {
-		n.Do(gdoi.CmdReregister{Group: GroupName})
+		n.Do(gdoi.CmdReregister{Group: n.s.cfg.group()})
 		return nil
 	}),
 	FaultHandover: func(s *Sim, f Fault) func() {
@@ -219,7 +219,7 @@ var actions = map[FaultKind]func(s *Sim, f Fault) (end func()){
 		if n := s.Node(f.Node); n != nil {
 			to = n.Addr.Addr().String()
 		}
-		s.Primary().Do(gdoi.CmdHandover{Group: GroupName, To: to, ID: 1})
+		s.Primary().Do(gdoi.CmdHandover{Group: s.cfg.group(), To: to, ID: 1})
 		return nil
 	},
 }

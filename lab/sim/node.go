@@ -16,17 +16,19 @@ import (
 
 // Node is a process that can crash. Only its disk survives.
 type Node struct {
-	s      *Sim
-	index  int
-	Name   string
-	Addr   netip.AddrPort
-	disk   map[diskKey][]byte
-	island int
-	joined map[netip.AddrPort]bool // multicast groups
-	deaf   bool                    // no multicast reaches it
-	ppm    int64                   // of its oscillator
-	wall   time.Duration           // that its wall clock was set by
-	boot   int
+	s       *Sim
+	index   int
+	Name    string
+	Addr    netip.AddrPort
+	other   netip.AddrPort // of the other family; zero: it has none
+	disk    map[diskKey][]byte
+	island  int
+	joined  map[netip.AddrPort]bool // multicast groups
+	deaf    bool                    // no multicast reaches it
+	ppm     int64                   // of its oscillator
+	wall    time.Duration           // that its wall clock was set by
+	boot    int
+	started time.Time // of this life, by its own clock
 
 	life    int // counts starts: what was asked in an earlier life is not answered in this one
 	m       machine.Machine
@@ -68,6 +70,7 @@ func (n *Node) Start() {
 		return
 	}
 	n.life++
+	n.started = n.clock().Wall
 	n.s.record("start", n.index, nil)
 	n.s.log(Entry{Kind: "start", Node: n.Name, Text: fmt.Sprintf("with %d records", len(n.disk))})
 	var seed [32]byte
@@ -215,10 +218,16 @@ func (n *Node) effect(e machine.Effect) {
 		n.s.record("note "+e.Name, n.index, []byte(e.Reason+e.Text))
 		n.s.stats.Notes[e.Name]++
 		n.s.logNote(n, e)
+		if n.s.Journal != nil {
+			n.s.Journal(n, n.clock(), e)
+		}
 		n.s.Check.note(n, e)
 	case gdoi.CommandResult:
 		n.s.record(fmt.Sprintf("%T", e), n.index, nil)
 		n.s.log(Entry{Kind: "answer", Node: n.Name, Text: e.Text + e.Err})
+		if n.s.Answer != nil {
+			n.s.Answer(n, e)
+		}
 	case gdoi.JoinMulticast:
 		n.joined[e.Address] = true
 	case gdoi.LeaveMulticast:
@@ -289,7 +298,7 @@ func (n *Node) sign(e machine.Sign) {
 		if n.token != nil && n.token.lost && ev.Err == nil {
 			ev.Err = errTokenGone
 		}
-		if ev.Err == nil && e.Key != signKey {
+		if ev.Err == nil && e.Key != n.s.cfg.signKey(n.number()) {
 			ev.Err = errNoKey
 		}
 		if ev.Err == nil {

@@ -2,13 +2,16 @@ package sim
 
 import (
 	"fmt"
+	"net/netip"
 	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/getvpn/getvpn/daemon/control/record"
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/coop"
+	"github.com/getvpn/getvpn/gdoi/policy"
 )
 
 // Outcome is what a run was like.
@@ -30,7 +33,10 @@ func (o *Outcome) Rule() string {
 }
 
 // Play plays a plan; with a trace if that is wanted, which changes nothing else.
-func Play(p Plan, traced bool) (o Outcome) {
+func Play(p Plan, traced bool) Outcome { return PlayWith(p, traced, nil) }
+
+// PlayWith plays a plan, and lets somebody look at the run, who is called before it begins and must not change it.
+func PlayWith(p Plan, traced bool, onlooker func(*Sim)) (o Outcome) {
 	o.Plan = p
 	s := New(p.Config)
 	if traced {
@@ -42,6 +48,9 @@ func Play(p Plan, traced bool) (o Outcome) {
 		}
 		o.Violations, o.Stats, o.Apart, o.Hash = s.Check.Violations(), s.Stats(), s.Check.Apart().Seconds(), s.TraceHash()
 	}()
+	if onlooker != nil {
+		onlooker(s)
+	}
 	s.Inflict(p.Faults)
 	s.Traffic(time.Second)
 	s.Run(p.Active)
@@ -55,6 +64,16 @@ func Play(p Plan, traced bool) (o Outcome) {
 		s.Check.once("end-apart", fmt.Sprintf("members were apart for %v after the faults had ended", d))
 	}
 	return o
+}
+
+// PlayRecorded plays a plan and writes what consoles would see of it into a recording, with counters of some traffic.
+func PlayRecorded(p Plan, traced bool, w *record.Writer) (Outcome, error) {
+	var r *Recorder
+	o := PlayWith(p, traced, func(s *Sim) {
+		s.Chat(10, policy.Packet{Src: netip.MustParseAddr("10.1.0.1"), Dst: netip.MustParseAddr("10.1.0.2"), Proto: 1})
+		r = s.Record(w)
+	})
+	return o, r.Err()
 }
 
 // Mend ends all faults.
@@ -86,10 +105,10 @@ func (s *Sim) readmitAll() {
 		if s.Check.of(n).removed {
 			s.Readmit(n)
 		} else {
-			s.Primary().Do(gdoi.CmdReadmit{Group: GroupName, Member: n.Addr.Addr().String(), ID: 1})
+			s.Primary().Do(gdoi.CmdReadmit{Group: s.cfg.group(), Member: n.Addr.Addr().String(), ID: 1})
 			s.Check.allow(n)
 		}
-		n.Do(gdoi.CmdReregister{Group: GroupName}) // otherwise it asks ever more rarely
+		n.Do(gdoi.CmdReregister{Group: s.cfg.group()}) // otherwise it asks ever more rarely
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 // Remove has the key server exclude members. From now on they overhear whatever the key server sends to anybody, without
 // loss, and the Checker sees to it that they never get a key that was made since.
 func (s *Sim) Remove(nodes ...*Node) {
-	c := gdoi.CmdRemoveMember{Group: GroupName, ID: 1}
+	c := gdoi.CmdRemoveMember{Group: s.cfg.group(), ID: 1}
 	known := map[gdoi.SPI]bool{}
 	for spi := range s.Check.keys {
 		known[spi] = true
@@ -56,7 +56,7 @@ func (s *Sim) Readmit(n *Node) {
 	if !p.removed {
 		return
 	}
-	s.Primary().Do(gdoi.CmdReadmit{Group: GroupName, Member: n.Addr.Addr().String(), ID: 1})
+	s.Primary().Do(gdoi.CmdReadmit{Group: s.cfg.group(), Member: n.Addr.Addr().String(), ID: 1})
 	delete(s.Check.removed, n)
 	s.Check.allow(n)
 	p.removed = false

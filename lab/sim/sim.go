@@ -34,6 +34,13 @@ type Sim struct {
 	Log func(Entry)
 	// Tap, if set, sees every datagram that is sent.
 	Tap func(from, to netip.AddrPort, b []byte)
+	// Journal, if set, is told what nodes write into their journals, and Answer what they say to commands.
+	Journal func(n *Node, now machine.Now, e machine.Note)
+	Answer  func(n *Node, e gdoi.CommandResult)
+	done    uint64 // events of the queue that have happened
+	onlooks []*onlook
+	chat    *chat
+	atOnce  int // of them at this instant
 }
 
 // Stats count what happened.
@@ -43,9 +50,6 @@ type Stats struct {
 	Notes map[string]uint64
 }
 
-// epoch is the wall time at which runs begin.
-var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-
 // New builds a run: the key server starts at 0, members within StartSpread.
 func New(cfg Config) *Sim {
 	s := &Sim{
@@ -54,9 +58,9 @@ func New(cfg Config) *Sim {
 	}
 	s.Check = newChecker(s)
 	for i := range cfg.Members + 1 {
-		n := &Node{s: s, index: i, Name: fmt.Sprintf("gm%d", i), Addr: cfg.member(i), disk: map[diskKey][]byte{}, crashIn: -1}
+		n := &Node{s: s, index: i, disk: map[diskKey][]byte{}, crashIn: -1}
+		n.Name, n.Addr, n.other = cfg.place(i)
 		if i == 0 {
-			n.Name, n.Addr = "ks1", address(0)
 			n.token = s.tokenOf(n)
 		}
 		s.nodes = append(s.nodes, n)
@@ -65,14 +69,19 @@ func New(cfg Config) *Sim {
 		if i > 0 && cfg.StartSpread > 0 {
 			at = time.Duration(s.rng.Int64N(int64(cfg.StartSpread)))
 		}
-		s.After(at, n.Start)
+		if !cfg.manual(i) {
+			s.After(at, n.Start)
+		}
 	}
 	for i := range cfg.spares() {
-		n := &Node{s: s, index: -1 - i, Name: fmt.Sprintf("ks%d", i+2), Addr: spareAddress(i + 1), disk: map[diskKey][]byte{}, crashIn: -1}
+		n := &Node{s: s, index: -1 - i, disk: map[diskKey][]byte{}, crashIn: -1}
+		n.Name, n.Addr, n.other = cfg.place(n.index)
 		n.token = s.tokenOf(n)
 		s.spares = append(s.spares, n)
 		s.listens(n)
-		s.After(0, n.Start)
+		if !cfg.manual(n.index) {
+			s.After(0, n.Start)
+		}
 	}
 	if cfg.Coop != nil {
 		s.After(time.Second, s.watch)
@@ -83,15 +92,15 @@ func New(cfg Config) *Sim {
 // listens makes a node reachable; a key server over both families, if the run has them.
 func (s *Sim) listens(n *Node) {
 	s.byAddr[n.Addr] = n
-	if s.cfg.IPv6 && n.index <= 0 {
-		s.byAddr[beside(n.Addr)] = n
+	if n.other.IsValid() {
+		s.byAddr[n.other] = n
 	}
 }
 
 // from is the address that a node sends from.
 func (n *Node) from(to netip.AddrPort) netip.AddrPort {
-	if n.Addr.Addr().Is4() && to.Addr().Is6() {
-		return beside(n.Addr)
+	if n.other.IsValid() && n.Addr.Addr().Is4() != to.Addr().Is4() {
+		return n.other
 	}
 	return n.Addr
 }
@@ -118,7 +127,7 @@ func (s *Sim) Stats() Stats { return s.stats }
 func (s *Sim) Now() time.Duration { return time.Duration(s.now) }
 
 func (s *Sim) clock() machine.Now {
-	return machine.Now{Mono: s.now, Wall: epoch.Add(time.Duration(s.now))}
+	return machine.Now{Mono: s.now, Wall: s.cfg.epoch().Add(time.Duration(s.now))}
 }
 
 // TraceHash is a digest of everything that has happened.
@@ -146,19 +155,61 @@ const mostAtOnce = 1e5
 
 // Run goes on until the given time since the beginning.
 func (s *Sim) Run(until time.Duration) {
-	at := 0
-	for len(s.queue) > 0 && s.queue[0].at <= machine.Instant(until) {
-		it := heap.Pop(&s.queue).(item)
-		if at++; it.at != s.now {
-			at = 0
-		} else if at > mostAtOnce {
-			panic(fmt.Sprintf("sim: time stands still at %v", s.Now()))
-		}
-		s.now = it.at
-		it.f()
+	for s.due(until) {
+		s.next()
 	}
+	s.look(machine.Instant(until))
 	s.now = machine.Instant(until)
 	s.Check.settle()
+}
+
+// onlook is somebody who looks at the run from time to time.
+type onlook struct {
+	next   machine.Instant
+	period time.Duration
+	f      func()
+}
+
+// Each calls f every period, between events, to look: it must not change the run, and is no part of it.
+func (s *Sim) Each(period time.Duration, f func()) {
+	s.onlooks = append(s.onlooks, &onlook{s.now.Add(period), period, f})
+}
+
+// look calls those whose time comes before an instant.
+func (s *Sim) look(before machine.Instant) {
+	for {
+		var first *onlook
+		for _, o := range s.onlooks {
+			if o.next <= before && (first == nil || o.next < first.next) {
+				first = o
+			}
+		}
+		if first == nil {
+			return
+		}
+		s.now = max(s.now, first.next)
+		first.next = first.next.Add(first.period)
+		first.f()
+	}
+}
+
+// due says whether something is to happen until then.
+func (s *Sim) due(until time.Duration) bool {
+	return len(s.queue) > 0 && s.queue[0].at <= machine.Instant(until)
+}
+
+// next is the next event of the queue.
+func (s *Sim) next() {
+	it := heap.Pop(&s.queue).(item)
+	s.look(it.at)
+	if s.atOnce++; it.at != s.now {
+		s.atOnce = 0
+	} else if s.atOnce > mostAtOnce {
+		panic(fmt.Sprintf("sim: time stands still at %v", s.Now()))
+	}
+	s.now = it.at
+	s.done++
+	it.f()
 }
 
 // Degrade changes the network from now on.
@@ -267,7 +318,7 @@ func (s *Sim) Traffic(period time.Duration) {
 	s.After(period, func() {
 		for _, n := range s.nodes[1:] {
 			for _, spi := range s.Check.unreadable(n) {
-				n.Do(gdoi.DataPlaneReport{Group: GroupName, SPI: spi, Kind: gdoi.UnknownSPI})
+				n.Do(gdoi.DataPlaneReport{Group: s.cfg.group(), SPI: spi, Kind: gdoi.UnknownSPI})
 			}
 		}
 		s.Traffic(period)

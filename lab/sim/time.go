@@ -25,7 +25,7 @@ func (n *Node) Reboot() {
 
 func (n *Node) clock() machine.Now {
 	mono := n.s.now + machine.Instant(int64(n.s.now)/1e6*n.ppm)
-	return machine.Now{Mono: mono, Wall: epoch.Add(time.Duration(mono) + n.wall)}
+	return machine.Now{Mono: mono, Wall: n.s.cfg.epoch().Add(time.Duration(mono) + n.wall)}
 }
 
 // when is the first moment at which the node's clock says at.
@@ -46,7 +46,7 @@ func (n *Node) when(at machine.Instant) machine.Instant {
 
 // wallTime is a moment of the node's wall clock as if nobody had ever set that.
 func (n *Node) wallTime(t time.Time) time.Time {
-	return epoch.Add(time.Duration(n.clock().MonoAt(t)))
+	return n.s.cfg.epoch().Add(time.Duration(n.clock().MonoAt(t)))
 }
 
 // groupTime is the time window of a data plane.
