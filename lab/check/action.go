@@ -178,24 +178,24 @@ func parseConfigure(s *scenario.Scenario, w []string) (act, error) {
 }
 
 // action parses one action.
-func action(s *scenario.Scenario, line int, text string) (act, error) {
+func action(s *scenario.Scenario, at scenario.Pos, text string) (act, error) {
 	w, err := words(text)
 	if err != nil {
-		return nil, s.ErrorAt(line, "do: %s: %v", text, err)
+		return nil, s.ErrorAt(at, "do: %s: %v", text, err)
 	}
 	if len(w) == 0 {
-		return nil, s.ErrorAt(line, "do: is empty")
+		return nil, s.ErrorAt(at, "do: is empty")
 	}
 	v, ok := verbs[w[0]]
 	if !ok {
-		return nil, s.ErrorAt(line, "do: %q; there are: %s", text, strings.Join(sortedKeys(verbs), ", "))
+		return nil, s.ErrorAt(at, "do: %q; there are: %s", text, strings.Join(sortedKeys(verbs), ", "))
 	}
 	do, err := v.parse(s, w[1:])
 	if errors.Is(err, errUsage) {
-		return nil, s.ErrorAt(line, "do: %q; write %s", text, v.usage)
+		return nil, s.ErrorAt(at, "do: %q; write %s", text, v.usage)
 	}
 	if err != nil {
-		return nil, s.ErrorAt(line, "do: %s: %v", text, err)
+		return nil, s.ErrorAt(at, "do: %s: %v", text, err)
 	}
 	return do, nil
 }
@@ -259,7 +259,7 @@ type actions []string
 
 func (a actions) validate(s *scenario.Scenario) error {
 	for _, text := range a {
-		if _, err := action(s, 0, text); err != nil {
+		if _, err := action(s, scenario.Pos{}, text); err != nil {
 			return err
 		}
 	}
@@ -271,7 +271,7 @@ func (a actions) run(ctx context.Context, env *Env) (output string, err error) {
 	for _, text := range a {
 		env.Log("  %s", text)
 		env.last.note(text)
-		do, err := action(env.Scenario, 0, text)
+		do, err := action(env.Scenario, scenario.Pos{}, text)
 		var out string
 		if err == nil {
 			out, err = do(ctx, env.Lab)

@@ -46,7 +46,7 @@ func TestActionsAreChecked(t *testing.T) {
 		"wipe":                       "write wipe",
 		"heal all":                   "write heal",
 	} {
-		_, err := action(s, 7, text)
+		_, err := action(s, scenario.Pos{Line: 7}, text)
 		if (err == nil) != (want == "") || err != nil && (!strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), ":7:")) {
 			t.Errorf("%q: %v; want %q", text, err, want)
 		}

@@ -25,6 +25,9 @@ type Env struct {
 	Scenario *scenario.Scenario
 	Capture  *Capture
 	Log      func(format string, args ...any) // progress, for people
+	// Watch hears of every step when it begins, and when it is done with its results; nil: nobody watches. Steps that run in
+	// parallel call it at the same time.
+	Watch func(st *scenario.Step, results []scenario.Result, took time.Duration, done bool)
 
 	last lastAction
 }
@@ -71,14 +74,14 @@ var kinds = map[string]func() Check{
 func decode(s *scenario.Scenario, st *scenario.Step) (Check, error) {
 	make, ok := kinds[st.Check]
 	if !ok {
-		return nil, s.ErrorAt(st.Line, "there is no check %q; there are: %s", st.Check, strings.Join(sortedKeys(kinds), ", "))
+		return nil, s.ErrorAt(st.At, "there is no check %q; there are: %s", st.Check, strings.Join(sortedKeys(kinds), ", "))
 	}
 	c := make()
 	if err := s.DecodeParams(st, c); err != nil {
 		return nil, err
 	}
 	if err := c.Validate(s); err != nil {
-		return nil, s.ErrorAt(st.Line, "check %s: %v", st.Check, err)
+		return nil, s.ErrorAt(st.At, "check %s: %v", st.Check, err)
 	}
 	return c, nil
 }

@@ -9,9 +9,22 @@ import (
 	"github.com/getvpn/getvpn/lab/scenario"
 )
 
-// Validate checks the steps of a scenario: names and parameters of checks, and actions.
+// Validate checks what a scenario does and measures: names and parameters of checks, and actions.
 func Validate(s *scenario.Scenario) error {
-	return validate(s, s.Steps)
+	errs := []error{validate(s, s.Steps)}
+	for i, text := range s.Faults {
+		_, err := action(s, s.Place("faults", i), text)
+		errs = append(errs, err)
+	}
+	for i := range s.Tasks {
+		t := &s.Tasks[i]
+		errs = append(errs, validate(s, t.Checks))
+		for k, text := range t.Solution.Do {
+			_, err := action(s, s.Place("tasks", i, "solution", "do", k), text)
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func validate(s *scenario.Scenario, steps []scenario.Step) error {
@@ -23,7 +36,7 @@ func validate(s *scenario.Scenario, steps []scenario.Step) error {
 		case st.Check != "":
 			_, err = decode(s, st)
 		case st.Do != "":
-			_, err = action(s, st.Line, st.Do)
+			_, err = action(s, st.At, st.Do)
 		default:
 			err = validate(s, st.Parallel)
 		}
@@ -45,7 +58,41 @@ func Run(ctx context.Context, env *Env, report func(scenario.Result)) {
 	}
 }
 
+// Measure goes through the checks of a task, up to the first that fails: what comes behind it has nothing to build on.
+func Measure(ctx context.Context, env *Env, checks []scenario.Step) (out []scenario.Result) {
+	for i := range checks {
+		for _, r := range step(ctx, env, &checks[i]) {
+			out = append(out, r)
+			if !r.OK {
+				return out
+			}
+		}
+	}
+	return out
+}
+
+// Do carries out actions, up to the first that fails.
+func Do(ctx context.Context, env *Env, list []string) error {
+	_, err := actions(list).run(ctx, env)
+	return err
+}
+
+// step carries out one step, and tells who watches when it begins and ends.
 func step(ctx context.Context, env *Env, st *scenario.Step) []scenario.Result {
+	if env.Watch == nil {
+		return carryOut(ctx, env, st)
+	}
+	start := time.Now()
+	env.Watch(st, nil, 0, false)
+	results := carryOut(ctx, env, st)
+	env.Watch(st, results, time.Since(start), true)
+	return results
+}
+
+func carryOut(ctx context.Context, env *Env, st *scenario.Step) []scenario.Result {
+	if st.Text != "" {
+		env.Log("%s", st.Text)
+	}
 	if len(st.Parallel) > 0 {
 		all := make([][]scenario.Result, len(st.Parallel))
 		var wg sync.WaitGroup
@@ -63,7 +110,7 @@ func step(ctx context.Context, env *Env, st *scenario.Step) []scenario.Result {
 	if st.Do != "" {
 		env.Log("%s", st.Do)
 		env.last.note(st.Do)
-		do, err := action(env.Scenario, st.Line, st.Do)
+		do, err := action(env.Scenario, st.At, st.Do)
 		if err == nil {
 			_, err = do(ctx, env.Lab)
 		}
@@ -85,6 +132,17 @@ func step(ctx context.Context, env *Env, st *scenario.Step) []scenario.Result {
 		if results[i].Seconds == 0 {
 			results[i].Seconds = time.Since(start).Seconds()
 		}
+		if !results[i].OK {
+			results[i].Message, results[i].Hint = explain(st.Message, results[i].Message), st.Hint
+		}
 	}
 	return results
+}
+
+// explain puts what a failure means, as the scenario has it, before what was measured.
+func explain(meaning, measured string) string {
+	if meaning == "" || measured == "" {
+		return meaning + measured
+	}
+	return meaning + " (" + measured + ")"
 }

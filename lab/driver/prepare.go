@@ -61,7 +61,7 @@ func (c *Common) Make(driver string, programs map[string]string, network func() 
 	if err := network(); err != nil {
 		return err
 	}
-	st := &State{Name: c.name, Scenario: c.s.Name, Driver: driver, Dir: dir, Created: time.Now().UTC(), Vars: c.s.Vars,
+	st := &State{Name: c.name, Scenario: c.s.Name, Driver: driver, Dir: dir, Created: time.Now().UTC(), Vars: c.s.Vars, Seed: c.s.Seed,
 		Protected: c.s.Protected, Faults: []Fault{}}
 	for _, n := range c.s.Nodes {
 		ns, err := c.prepare(n, programs)

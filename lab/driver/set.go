@@ -53,7 +53,7 @@ func (set Set) Open(name string) (Lab, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lab %s: %w", name, err)
 	}
-	s, err := scenario.Parse(file, text, scenario.Options{Set: st.Vars})
+	s, err := scenario.Parse(file, text, scenario.Options{Set: st.Vars, Seed: st.Seed})
 	if err != nil {
 		return nil, err
 	}

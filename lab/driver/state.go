@@ -23,6 +23,7 @@ type State struct {
 	Dir       string            `json:"dir"`
 	Created   time.Time         `json:"created"`
 	Vars      map[string]string `json:"vars"`
+	Seed      uint64            `json:"seed,omitempty"` // of the scenario's drawn values, when it has some
 	Protected []netip.Prefix    `json:"protected"`
 	Nodes     []NodeState       `json:"nodes"`
 	Links     []LinkState       `json:"links"`

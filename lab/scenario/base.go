@@ -10,7 +10,7 @@ import (
 
 // A scenario with "base: NAME" builds on another one:
 //
-//	vars, profiles, programs    merged by key; a program given here replaces the whole of the base's
+//	vars, draw, profiles, programs   merged by key; a program given here replaces the whole of the base's
 //	nodes                       merged by name: the keys given here replace those of the base, new nodes are added
 //	links, secrets              added to those of the base
 //	without: [NODE...]          nodes of the base, with their links, that are not there
@@ -26,23 +26,23 @@ func onBase(file string, root *yaml.Node, text []byte, opt Options) (*yaml.Node,
 	name := value(root, keyBase)
 	if name == nil {
 		if w := value(root, keyWithout); w != nil {
-			return nil, nil, &Error{file, w.Line, "without: leaves out nodes of a base:, and there is none"}
+			return nil, nil, &Error{file, posOf(w), "without: leaves out nodes of a base:, and there is none"}
 		}
 		return root, text, nil
 	}
 	if opt.Base == nil {
-		return nil, nil, &Error{file, name.Line, "base: is not possible here"}
+		return nil, nil, &Error{file, posOf(name), "base: is not possible here"}
 	}
 	below, err := opt.Base(name.Value)
 	if err != nil {
-		return nil, nil, &Error{file, name.Line, fmt.Sprintf("base: %v", err)}
+		return nil, nil, &Error{file, posOf(name), fmt.Sprintf("base: %v", err)}
 	}
 	base, err := document(name.Value, below)
 	if err != nil {
 		return nil, nil, err
 	}
 	if b := value(base, keyBase); b != nil {
-		return nil, nil, &Error{file, name.Line, fmt.Sprintf("base %s has a base itself; name %s instead", name.Value, b.Value)}
+		return nil, nil, &Error{file, posOf(name), fmt.Sprintf("base %s has a base itself; name %s instead", name.Value, b.Value)}
 	}
 	var without []string
 	if w := value(root, keyWithout); w != nil {
@@ -51,7 +51,7 @@ func onBase(file string, root *yaml.Node, text []byte, opt Options) (*yaml.Node,
 		}
 		for _, n := range without {
 			if !leaveOut(base, n) {
-				return nil, nil, &Error{file, w.Line, fmt.Sprintf("without: base %s has no node %q", name.Value, n)}
+				return nil, nil, &Error{file, posOf(w), fmt.Sprintf("without: base %s has no node %q", name.Value, n)}
 			}
 		}
 	}
@@ -60,7 +60,7 @@ func onBase(file string, root *yaml.Node, text []byte, opt Options) (*yaml.Node,
 	}
 	out, err := yaml.Dump(base)
 	if err != nil {
-		return nil, nil, &Error{file, 0, fmt.Sprintf("base: %v", err)}
+		return nil, nil, &Error{file, Pos{}, fmt.Sprintf("base: %v", err)}
 	}
 	return base, out, nil
 }
@@ -72,7 +72,7 @@ func merge(base, key, over *yaml.Node) {
 	case key.Value == keyBase || key.Value == keyWithout:
 	case below == nil:
 		base.Content = append(base.Content, key, over)
-	case key.Value == "vars" || key.Value == "programs":
+	case key.Value == "vars" || key.Value == keyDraw || key.Value == "programs":
 		mergeMapping(below, over)
 	case key.Value == "profiles":
 		for i := 0; i+1 < len(over.Content); i += 2 {

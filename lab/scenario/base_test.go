@@ -76,9 +76,9 @@ steps: [{do: "wait ${life}"}]
 
 func TestBaseMistakes(t *testing.T) {
 	for text, want := range map[string]string{
-		"name: a\nbase: nothing":                               "over.yaml:2: base: there is no scenario nothing",
-		"name: a\nwithout: [x1]":                               "over.yaml:2: without: leaves out",
-		"name: a\nbase: small\nwithout: [x9]":                  `over.yaml:3: without: base small has no node "x9"`,
+		"name: a\nbase: nothing":                               "over.yaml:2:7: base: there is no scenario nothing",
+		"name: a\nwithout: [x1]":                               "over.yaml:2:10: without: leaves out",
+		"name: a\nbase: small\nwithout: [x9]":                  `over.yaml:3:10: without: base small has no node "x9"`,
 		"name: a\nbase: small\nsteps: [{do: 1, check: reach}]": "exactly one of",
 	} {
 		if _, err := withBase(text, Options{}); err == nil || !strings.Contains(err.Error(), want) {

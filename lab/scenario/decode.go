@@ -8,16 +8,16 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// lineError carries the line of a value out of the decoder.
-type lineError struct {
-	line int
+// placed carries the place of a value out of the decoder.
+type placed struct {
+	at   Pos
 	text string
 }
 
-func (e *lineError) Error() string { return e.text }
+func (e *placed) Error() string { return e.text }
 
 func errAt(n *yaml.Node, format string, args ...any) error {
-	return &lineError{n.Line, fmt.Sprintf(format, args...)}
+	return &placed{posOf(n), fmt.Sprintf(format, args...)}
 }
 
 func strict(n *yaml.Node, v any) error { return n.Load(v, yaml.WithKnownFields()) }
@@ -28,7 +28,7 @@ func (p *Program) UnmarshalYAML(n *yaml.Node) error {
 	if err := strict(n, (*plain)(p)); err != nil {
 		return err
 	}
-	p.line = n.Line
+	p.at = posOf(n)
 	return nil
 }
 
@@ -38,7 +38,7 @@ func (d *Node) UnmarshalYAML(n *yaml.Node) error {
 	if err := strict(n, (*plain)(d)); err != nil {
 		return err
 	}
-	d.Line = n.Line
+	d.At = posOf(n)
 	return nil
 }
 
@@ -48,7 +48,7 @@ func (l *Link) UnmarshalYAML(n *yaml.Node) error {
 	if err := strict(n, (*plain)(l)); err != nil {
 		return err
 	}
-	l.Line = n.Line
+	l.At = posOf(n)
 	return nil
 }
 
@@ -62,7 +62,7 @@ func (e *Endpoint) UnmarshalYAML(n *yaml.Node) error {
 	if err != nil {
 		return errAt(n, "%q is no address with a prefix length: %v", f[2], err)
 	}
-	*e = Endpoint{Node: f[0], Interface: f[1], Prefix: p, Line: n.Line}
+	*e = Endpoint{Node: f[0], Interface: f[1], Prefix: p, At: posOf(n)}
 	return nil
 }
 
@@ -88,7 +88,7 @@ func (r *Route) UnmarshalYAML(n *yaml.Node) error {
 	if to != to.Masked() {
 		return errAt(n, "destination %s has host bits set; write %s", to, to.Masked())
 	}
-	*r = Route{To: to, Via: via, Line: n.Line}
+	*r = Route{To: to, Via: via, At: posOf(n)}
 	return nil
 }
 
@@ -97,7 +97,7 @@ func (s *Step) UnmarshalYAML(n *yaml.Node) error {
 	if n.Kind != yaml.MappingNode {
 		return errAt(n, "a step is a mapping with check:, do: or parallel:")
 	}
-	s.Line = n.Line
+	s.At = posOf(n)
 	s.Params = &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: n.Line, Column: n.Column}
 	var what []string
 	for i := 0; i+1 < len(n.Content); i += 2 {
@@ -106,6 +106,12 @@ func (s *Step) UnmarshalYAML(n *yaml.Node) error {
 		switch key.Value {
 		case "name":
 			s.Name = val.Value
+		case "text":
+			s.Text = strings.TrimSpace(val.Value)
+		case "message":
+			s.Message = strings.TrimSpace(val.Value)
+		case "hint":
+			s.Hint = strings.TrimSpace(val.Value)
 		case "check":
 			s.Check = val.Value
 			what = append(what, key.Value)
@@ -131,6 +137,9 @@ func (s *Step) UnmarshalYAML(n *yaml.Node) error {
 	}
 	if s.Check == "" && len(s.Params.Content) > 0 {
 		return errAt(s.Params.Content[0], "%s: a step without check: takes no parameters", s.Params.Content[0].Value)
+	}
+	if s.Check == "" && s.Message+s.Hint != "" {
+		return errAt(n, "message: and hint: say what a failed check means; a step without check: has neither")
 	}
 	if s.Name == "" {
 		s.Name = s.Check

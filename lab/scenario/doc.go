@@ -18,11 +18,16 @@
 //	           hsm: {keys: [gm1]} in a node gives it a SoftHSM token of its own, here with the key of a certificate (see hsm.go)
 //	links:     [{ends: [gm1 wan0 172.16.1.1/30, p1 gm1 172.16.1.2/30], mtu: 1500}]
 //	steps:     [{check: reach, pairs: all}, {do: kill ks1}, {parallel: [...]}]
+//	           name: and text: of a step tell what it is; message: and hint: of a check what it means that it failed, and where to look
+//	draw:      {site: 20..99, victim: [{gm: gm1}, {gm: gm2}]}   values that differ from one up to the next (see draw.go)
+//	story:, faults:, tasks:                         of an exercise: what is told, what is broken, what is to be done (see task.go)
 //
 // A scenario can build on another one: base: basic takes everything that is not given here from basic (see base.go), and
 // without: [x1, hx] leaves nodes out. "operator", "configure" and the other actions are in package check.
 //
-// ${NAME} is replaced by a variable everywhere but in vars and profiles. A program's configuration also knows ${node},
+// schema.json is all of it as a JSON Schema, for editors: "# yaml-language-server: $schema=PATH" as a file's first line.
+//
+// ${NAME} is replaced by a variable, or what was drawn, everywhere but in vars and profiles. A program's configuration also knows ${node},
 // ${dir}, ${socket}, ${state}, ${secrets}, ${policy}, ${addr.IFACE}, ${net.IFACE}, ${addr6.IFACE}, ${net6.IFACE}, of a node with a token
 // ${hsm.module}, ${hsm.token}, ${hsm.pin}, and the node's own vars; $${ is a literal ${.
 package scenario

@@ -17,7 +17,7 @@ type HSM struct {
 // tokenLabel is narrower than PKCS#11, which has 32 octets of UTF-8.
 var tokenLabel = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9 ._-]{0,31}$`)
 
-func (s *Scenario) validateHSM(bad func(line int, format string, args ...any)) {
+func (s *Scenario) validateHSM(bad func(at Pos, format string, args ...any)) {
 	in := map[string]string{}
 	for i := range s.Nodes {
 		n := &s.Nodes[i]
@@ -28,17 +28,17 @@ func (s *Scenario) validateHSM(bad func(line int, format string, args ...any)) {
 			n.HSM.Token = n.Name
 		}
 		if n.Program == "" {
-			bad(n.Line, "node %s: hsm: a token is of no use without a program:", n.Name)
+			bad(n.At, "node %s: hsm: a token is of no use without a program:", n.Name)
 		}
 		if !tokenLabel.MatchString(n.HSM.Token) {
-			bad(n.Line, "node %s: hsm: token %q; a label is up to 32 letters, digits, spaces, dots and hyphens", n.Name, n.HSM.Token)
+			bad(n.At, "node %s: hsm: token %q; a label is up to 32 letters, digits, spaces, dots and hyphens", n.Name, n.HSM.Token)
 		}
 		for _, c := range n.HSM.Keys {
 			if err := s.HasCertificate(c); err != nil {
-				bad(n.Line, "node %s: hsm: keys: %v", n.Name, err)
+				bad(n.At, "node %s: hsm: keys: %v", n.Name, err)
 			}
 			if in[c] != "" {
-				bad(n.Line, "node %s: hsm: keys: that of %s moves to %s", n.Name, c, in[c])
+				bad(n.At, "node %s: hsm: keys: that of %s moves to %s", n.Name, c, in[c])
 			}
 			in[c] = n.Name
 		}

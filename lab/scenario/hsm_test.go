@@ -28,12 +28,12 @@ func TestHSM(t *testing.T) {
 		}
 	}
 	for hsm, want := range map[string]string{
-		"{pin: secret}":               "two.yaml:12: ",
+		"{pin: secret}":               "two.yaml:12:46: unknown key \"pin\"",
 		"{token: a/b}":                `node gm1: hsm: token "a/b"`,
 		"{keys: [c3]}":                `node gm1: hsm: keys: pki: has no certificate "c3"`,
 		"{keys: [c1, c1]}":            "that of c1 moves to gm1",
-		"{}, outsider: true, hsm: {}": "two.yaml:12: ",
-		"{}, ke: 1":                   "two.yaml:12: ",
+		"{}, outsider: true, hsm: {}": "two.yaml:12:65: ",
+		"{}, ke: 1":                   "two.yaml:12:49: unknown key \"ke\"",
 		"{token: " + strings.Repeat("a", 33) + "}": "up to 32",
 	} {
 		if _, err := Parse("two.yaml", []byte(withTokens(hsm)), Options{}); err == nil || !strings.Contains(err.Error(), want) {

@@ -15,12 +15,12 @@ import (
 const ipv6Bits = 32
 
 // dualStack gives every address and every route its counterpart.
-func (s *Scenario) dualStack(bad func(int, string, ...any)) {
+func (s *Scenario) dualStack(bad func(Pos, string, ...any)) {
 	if !s.IPv6.IsValid() {
 		return
 	}
 	if p := s.IPv6; !p.Addr().Is6() || p.Addr().Is4In6() || p.Bits() != ipv6Bits || p != p.Masked() {
-		bad(0, "ipv6: %s is no /32 of IPv6, as 2001:db8::/32", p)
+		bad(s.Place("ipv6"), "ipv6: %s is no /32 of IPv6, as 2001:db8::/32", p)
 		return
 	}
 	for i := range s.Nodes {
@@ -39,7 +39,7 @@ func (s *Scenario) dualStack(bad func(int, string, ...any)) {
 					if r.To.Bits() == 0 {
 						to = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
 					}
-					n.Routes = append(n.Routes, Route{To: to, Via: s.beside(netip.PrefixFrom(r.Via, a.Prefix.Bits())).Addr(), Line: r.Line})
+					n.Routes = append(n.Routes, Route{To: to, Via: s.beside(netip.PrefixFrom(r.Via, a.Prefix.Bits())).Addr(), At: r.At})
 				}
 			}
 		}

@@ -17,17 +17,12 @@ var ErrScenario = errors.New("scenario")
 // Error is one mistake in a scenario file.
 type Error struct {
 	File string
-	Line int
+	At   Pos
 	Text string
 }
 
-// Error gives file:line: text.
-func (e *Error) Error() string {
-	if e.Line == 0 {
-		return fmt.Sprintf("%s: %s", e.File, e.Text)
-	}
-	return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Text)
-}
+// Error gives file:line:column: text, as far as the place is known.
+func (e *Error) Error() string { return e.File + e.At.String() + ": " + e.Text }
 
 // Unwrap makes errors.Is(err, ErrScenario) true.
 func (e *Error) Unwrap() error { return ErrScenario }
@@ -36,6 +31,7 @@ func (e *Error) Unwrap() error { return ErrScenario }
 type Options struct {
 	Profile string
 	Set     map[string]string
+	Seed    uint64 // decides the values of draw:; 0 is 1
 	// Base finds the text of the scenario that another one names as its base; nil allows none.
 	Base func(name string) ([]byte, error)
 }
@@ -46,6 +42,7 @@ func Parse(file string, text []byte, opt Options) (*Scenario, error) {
 	if err != nil {
 		return nil, err
 	}
+	own := declarations(root)
 	if root, text, err = onBase(file, root, text, opt); err != nil {
 		return nil, err
 	}
@@ -53,19 +50,28 @@ func Parse(file string, text []byte, opt Options) (*Scenario, error) {
 	if err != nil {
 		return nil, err
 	}
+	drawn, err := draw(file, root, vars, opt.Seed)
+	if err != nil {
+		return nil, err
+	}
+	known := maps.Clone(vars)
+	maps.Copy(known, drawn)
 	var errs []error
 	for i := 0; i+1 < len(root.Content); i += 2 {
 		switch root.Content[i].Value {
-		case "vars", "profiles", "programs":
+		case "vars", "profiles", "programs", keyDraw:
 		default:
-			errs = append(errs, substitute(file, root.Content[i+1], vars)...)
+			errs = append(errs, substitute(file, root.Content[i+1], known)...)
 		}
 	}
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
-	s := &Scenario{File: file, Text: text}
-	if err := strict(root, s); err != nil {
+	s := &Scenario{File: file, Text: text, Drawn: drawn, root: root, declared: own}
+	if len(drawn) > 0 {
+		s.Seed = max(opt.Seed, 1)
+	}
+	if err := strict(without(root, keyDraw), s); err != nil {
 		return nil, located(file, err)
 	}
 	s.Vars = vars
@@ -82,7 +88,7 @@ func document(file string, text []byte) (*yaml.Node, error) {
 		return nil, located(file, err)
 	}
 	if doc.Kind != yaml.DocumentNode || len(doc.Content) != 1 || doc.Content[0].Kind != yaml.MappingNode {
-		return nil, &Error{file, 1, "a scenario is a YAML mapping that begins with name:"}
+		return nil, &Error{file, Pos{Line: 1}, "a scenario is a YAML mapping that begins with name:"}
 	}
 	return doc.Content[0], nil
 }
@@ -101,7 +107,7 @@ func variables(file string, root *yaml.Node, opt Options) (map[string]string, er
 	lay := func(from string, over map[string]string) error {
 		for _, k := range slices.Sorted(maps.Keys(over)) {
 			if _, ok := vars[k]; !ok {
-				return &Error{file, 0, fmt.Sprintf("%s sets %q, which vars: does not declare; it knows %s", from, k,
+				return &Error{file, Pos{}, fmt.Sprintf("%s sets %q, which vars: does not declare; it knows %s", from, k,
 					strings.Join(slices.Sorted(maps.Keys(vars)), ", "))}
 			}
 			vars[k] = over[k]
@@ -117,7 +123,7 @@ func variables(file string, root *yaml.Node, opt Options) (map[string]string, er
 	if opt.Profile != "" {
 		p, ok := head.Profiles[opt.Profile]
 		if !ok {
-			return nil, &Error{file, 0, fmt.Sprintf("there is no profile %q; the file has: %s", opt.Profile,
+			return nil, &Error{file, Pos{}, fmt.Sprintf("there is no profile %q; the file has: %s", opt.Profile,
 				strings.Join(slices.Sorted(maps.Keys(head.Profiles)), ", "))}
 		}
 		maps.Copy(vars, p)
@@ -148,7 +154,7 @@ func substitute(file string, n *yaml.Node, vars map[string]string) (errs []error
 	if n.Kind == yaml.ScalarNode && strings.Contains(n.Value, "${") {
 		text, unknown := expand(n.Value, func(k string) (string, bool) { v, ok := vars[k]; return v, ok })
 		for _, u := range unknown {
-			errs = append(errs, &Error{file, n.Line, fmt.Sprintf("${%s} is not declared in vars", u)})
+			errs = append(errs, &Error{file, posOf(n), fmt.Sprintf("${%s} is not declared in vars, nor drawn", u)})
 		}
 		// A value that is nothing but a reference is resolved anew, so that "${n}" may become a number: a flow mapping
 		// cannot hold ${n} without quotes. Other quoting stays what the author wrote.
@@ -169,45 +175,54 @@ func substitute(file string, n *yaml.Node, vars map[string]string) (errs []error
 
 var yamlLine = regexp.MustCompile(`^(?:.*: )?(?:line |yaml: line )?(\d+)[:.]`)
 
+var unknownField = regexp.MustCompile(`^field (.*) not found in type .*$`)
+
+// plain says what the decoder says without the names of Go types.
+func plain(message string) string { return unknownField.ReplaceAllString(message, `unknown key "$1"`) }
+
 // located gives errors of the YAML decoder a file and a line.
 func located(file string, err error) error {
-	var at *lineError
+	var at *placed
 	if errors.As(err, &at) {
-		return &Error{file, at.line, at.text}
+		return &Error{file, at.at, at.text}
 	}
 	var many *yaml.LoadErrors
 	if errors.As(err, &many) {
 		var out []error
 		for _, e := range many.Errors {
 			if errors.As(e, &at) {
-				out = append(out, &Error{file, at.line, at.text})
+				out = append(out, &Error{file, at.at, at.text})
 				continue
 			}
-			out = append(out, &Error{file, e.Mark.Line, e.Message})
+			out = append(out, &Error{file, Pos{e.Mark.Line, e.Mark.Column}, plain(e.Message)})
 		}
 		return errors.Join(out...)
 	}
 	var one *yaml.LoadError
 	if errors.As(err, &one) {
-		return &Error{file, one.Mark.Line, one.Message}
+		return &Error{file, Pos{one.Mark.Line, one.Mark.Column}, one.Message}
 	}
 	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
 		var line int
 		_, _ = fmt.Sscan(m[1], &line)
-		return &Error{file, line, err.Error()}
+		return &Error{file, Pos{Line: line}, err.Error()}
 	}
-	return &Error{file, 0, err.Error()}
+	return &Error{file, Pos{}, err.Error()}
 }
 
 // DecodeParams decodes the parameters of a step's check strictly into v.
 func (s *Scenario) DecodeParams(st *Step, v any) error {
 	if err := strict(st.Params, v); err != nil {
-		return fmt.Errorf("check %s: %w", st.Check, located(s.File, err))
+		err = located(s.File, err)
+		if one, ok := err.(*Error); ok { //nolint:errorlint // several mistakes stay as they are
+			one.Text = "check " + st.Check + ": " + one.Text
+		}
+		return err
 	}
 	return nil
 }
 
 // ErrorAt is a mistake at a step, found by those who know the checks and actions.
-func (s *Scenario) ErrorAt(line int, format string, args ...any) error {
-	return &Error{s.File, line, fmt.Sprintf(format, args...)}
+func (s *Scenario) ErrorAt(at Pos, format string, args ...any) error {
+	return &Error{s.File, at, fmt.Sprintf(format, args...)}
 }

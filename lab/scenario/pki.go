@@ -53,7 +53,7 @@ func (p *PKI) Certificate(name string) *Certificate {
 
 var keyKinds = []string{"rsa", "rsa4096", "ecdsa256", "ecdsa384", "ecdsa521"}
 
-func (s *Scenario) validatePKI(bad func(line int, format string, args ...any)) {
+func (s *Scenario) validatePKI(bad func(at Pos, format string, args ...any)) {
 	if s.PKI == nil {
 		return
 	}
@@ -61,11 +61,11 @@ func (s *Scenario) validatePKI(bad func(line int, format string, args ...any)) {
 	name := func(what, n, key string) {
 		switch {
 		case !fileName.MatchString(n):
-			bad(0, "pki: %s name %q is no plain file name", what, n)
+			bad(Pos{}, "pki: %s name %q is no plain file name", what, n)
 		case slices.Contains(names, n):
-			bad(0, "pki: %s is defined twice", n)
+			bad(Pos{}, "pki: %s is defined twice", n)
 		case !slices.Contains(keyKinds, key):
-			bad(0, "pki: %s: key %q; write one of %v", n, key, keyKinds)
+			bad(Pos{}, "pki: %s: key %q; write one of %v", n, key, keyKinds)
 		}
 		names = append(names, n)
 	}
@@ -73,17 +73,17 @@ func (s *Scenario) validatePKI(bad func(line int, format string, args ...any)) {
 	for _, a := range s.PKI.Authorities {
 		name("authority", a.Name, a.Key)
 		if a.Under != "" && !slices.Contains(above, a.Under) {
-			bad(0, "pki: authority %s: there is no authority %q above it", a.Name, a.Under)
+			bad(Pos{}, "pki: authority %s: there is no authority %q above it", a.Name, a.Under)
 		}
 		above = append(above, a.Name)
 	}
 	for _, c := range s.PKI.Certificates {
 		name("certificate", c.Name, c.Key)
 		if !slices.Contains(above, c.By) {
-			bad(0, "pki: certificate %s: there is no authority %q", c.Name, c.By)
+			bad(Pos{}, "pki: certificate %s: there is no authority %q", c.Name, c.By)
 		}
 		if c.Padding < 0 || c.Padding > 6000 {
-			bad(0, "pki: certificate %s: padding %d is outside 0..6000", c.Name, c.Padding)
+			bad(Pos{}, "pki: certificate %s: padding %d is outside 0..6000", c.Name, c.Padding)
 		}
 	}
 }

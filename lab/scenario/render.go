@@ -39,6 +39,9 @@ func (s *Scenario) Render(n *Node, at Places) (string, error) {
 		if v, ok := s.Vars[k]; ok {
 			return v, true
 		}
+		if v, ok := s.Drawn[k]; ok {
+			return v, true
+		}
 		kind, iface, _ := strings.Cut(k, ".")
 		for _, a := range n.Addresses {
 			switch {
@@ -56,7 +59,7 @@ func (s *Scenario) Render(n *Node, at Places) (string, error) {
 		return "", false
 	})
 	if len(unknown) > 0 {
-		return "", &Error{s.File, p.line, fmt.Sprintf("program %s on node %s: ${%s} is not known", n.Program, n.Name,
+		return "", &Error{s.File, p.at, fmt.Sprintf("program %s on node %s: ${%s} is not known", n.Program, n.Name,
 			strings.Join(unknown, "}, ${"))}
 	}
 	return text, nil

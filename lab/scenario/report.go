@@ -13,6 +13,7 @@ type Result struct {
 	Value   string  `json:"value"`
 	Want    string  `json:"want"`
 	Message string  `json:"message"`
+	Hint    string  `json:"hint,omitempty"` // where to look, of a check that failed
 	Seconds float64 `json:"seconds"`
 }
 
@@ -28,6 +29,9 @@ func (r Result) String() string {
 	}
 	if r.Message != "" {
 		line += "\n      " + r.Message
+	}
+	if r.Hint != "" {
+		line += "\n      hint: " + r.Hint
 	}
 	return line + fmt.Sprintf("  [%.1fs]", r.Seconds)
 }

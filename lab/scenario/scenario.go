@@ -36,13 +36,24 @@ type Scenario struct {
 	Nodes       []Node                       `yaml:"nodes"`
 	Links       []Link                       `yaml:"links"`
 	Steps       []Step                       `yaml:"steps"`
+
+	// Of an exercise (see task.go).
+	Story  string   `yaml:"story"`  // what the trainee is told
+	Faults []string `yaml:"faults"` // actions that break something once the members have registered; the trainee is not told
+	Tasks  []Task   `yaml:"tasks"`
+
+	Seed  uint64            `yaml:"-"` // what the values were drawn with; 0: nothing is drawn
+	Drawn map[string]string `yaml:"-"` // the values of draw: (see draw.go), which are in no report
+
+	root     *yaml.Node // the file, with its variables replaced
+	declared []declared // what this file, and not its base, declares
 }
 
 // Program is a daemon and the template of its configuration file.
 type Program struct {
 	Binary string `yaml:"binary"`
 	Config string `yaml:"config"`
-	line   int
+	at     Pos
 }
 
 // Node is one machine of the lab.
@@ -55,7 +66,7 @@ type Node struct {
 	HSM       *HSM              `yaml:"hsm"`      // its token; nil: none
 	Routes    []Route           `yaml:"routes"`
 	NodeVars  map[string]string `yaml:"vars"`
-	Line      int               `yaml:"-"`
+	At        Pos               `yaml:"-"`
 	Addresses []Address         `yaml:"-"` // filled from the links
 }
 
@@ -69,16 +80,16 @@ type Address struct {
 
 // Route is a static route, "10.1.1.0/24 via 172.16.1.1" or "default via 172.16.1.2" in the file.
 type Route struct {
-	To   netip.Prefix
-	Via  netip.Addr
-	Line int
+	To  netip.Prefix
+	Via netip.Addr
+	At  Pos
 }
 
 // Link is a point-to-point Ethernet between two nodes.
 type Link struct {
 	Ends []Endpoint `yaml:"ends"`
 	MTU  int        `yaml:"mtu"` // 0: the system's default, 1500
-	Line int        `yaml:"-"`
+	At   Pos        `yaml:"-"`
 }
 
 // Endpoint is one end of a link, "NODE INTERFACE ADDRESS/LENGTH" in the file.
@@ -86,17 +97,31 @@ type Endpoint struct {
 	Node      string
 	Interface string
 	Prefix    netip.Prefix
-	Line      int
+	At        Pos
 }
 
 // Step is one entry of the timeline: a check, an action, or several of them at the same time.
 type Step struct {
 	Name     string
+	Text     string // what happens here and why, for who looks on
 	Check    string
 	Params   *yaml.Node // the check's own keys, a mapping; the check decodes it strictly
+	Message  string     // what it means that the check failed
+	Hint     string     // where to look then
 	Do       string     // action and its arguments
 	Parallel []Step
-	Line     int
+	At       Pos
+}
+
+// What is the step in words: its check and the name it has, or its action.
+func (s *Step) What() string {
+	switch {
+	case s.Do != "":
+		return s.Do
+	case s.Check == "" || s.Check == s.Name:
+		return s.Name
+	}
+	return s.Check + " " + s.Name
 }
 
 // Node returns the node of that name, or nil.

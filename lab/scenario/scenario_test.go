@@ -80,31 +80,31 @@ func TestRender(t *testing.T) {
 	}
 }
 
-func TestErrorsNameFileAndLine(t *testing.T) {
+func TestErrorsNameThePlace(t *testing.T) {
 	for _, c := range []struct{ name, old, new, want string }{
-		{"unknown key", "kind: core", "kind: core, colour: red", "two.yaml:12: "},
-		{"unknown top key", "secrets: [gm1]", "secret: [gm1]", "two.yaml:7: "},
-		{"duplicate key", "secrets: [gm1]", "name: three", "two.yaml:7: "},
+		{"unknown key", "kind: core", "kind: core, colour: red", "two.yaml:12:28: unknown key \"colour\""},
+		{"unknown top key", "secrets: [gm1]", "secret: [gm1]", "two.yaml:7:1: unknown key \"secret\""},
+		{"duplicate key", "secrets: [gm1]", "name: three", "two.yaml:7:1: "},
 		{"no YAML", "secrets: [gm1]", "secrets: [gm1", "two.yaml:"},
-		{"kind", "kind: core", "kind: router", "two.yaml:12: node p1: kind \"router\""},
-		{"node twice", "name: h1,", "name: p1,", "two.yaml:13: node p1 is already defined on line 12"},
-		{"program", "program: gm,", "program: ks,", "two.yaml:11: node gm1: there is no program"},
+		{"kind", "kind: core", "kind: router", "two.yaml:12:5: node p1: kind \"router\""},
+		{"node twice", "name: h1,", "name: p1,", "two.yaml:13:5: node p1 is already defined on line 12"},
+		{"program", "program: gm,", "program: ks,", "two.yaml:11:5: node gm1: there is no program"},
 		{"path as binary", "binary: getvpn-gm", "binary: ../gm", "plain name of a program"},
-		{"route", "default via 172.16.1.2", "default 172.16.1.2", "two.yaml:11: a route is written"},
-		{"next hop", "default via 172.16.1.2", "default via 172.16.9.2", "two.yaml:11: node gm1: next hop 172.16.9.2"},
-		{"host bits", "default via", "10.1.1.1/24 via", "two.yaml:11: destination 10.1.1.1/24 has host bits"},
-		{"end of a link", "p1 gm1 172.16.1.2/30", "p1 172.16.1.2/30", "two.yaml:16: a link's end is written"},
-		{"other network", "p1 gm1 172.16.1.2/30", "p1 gm1 172.16.2.2/30", "two.yaml:16: 172.16.1.1/30 and 172.16.2.2/30"},
-		{"no such node", "h1 eth0", "h9 eth0", "two.yaml:17: there is no node \"h9\""},
-		{"interface twice", "gm1 lan0", "gm1 wan0", "two.yaml:17: interface wan0 of gm1 is already used on line 16"},
-		{"long interface", "gm1 lan0", "gm1 interface-of-gm1", "two.yaml:17: interface"},
-		{"mtu", "mtu: 1400", "mtu: 99", "two.yaml:17: mtu 99"},
-		{"variable", `"${n}"`, `"${m}"`, "two.yaml:19: ${m} is not declared"},
-		{"variable of a node", "${who}", "${whom}", "two.yaml:9: program gm on node gm1: ${whom} is not known"},
-		{"step", "do: kill gm1", "wait: 5s", "two.yaml:20: a step has exactly one of"},
-		{"two in a step", "do: kill gm1", "{do: heal, check: reach}", "two.yaml:20: a step has exactly one of"},
-		{"policy", "permit ip 10.1.0.0/16 10", "permit ip 10.1.0.0/16 x", "policy, rule 1"},
-		{"lab name", "name: two", "name: Two_labs", "two.yaml:1: name"},
+		{"route", "default via 172.16.1.2", "default 172.16.1.2", "two.yaml:11:66: a route is written"},
+		{"next hop", "default via 172.16.1.2", "default via 172.16.9.2", "two.yaml:11:66: node gm1: next hop 172.16.9.2"},
+		{"host bits", "default via", "10.1.1.1/24 via", "two.yaml:11:66: destination 10.1.1.1/24 has host bits"},
+		{"end of a link", "p1 gm1 172.16.1.2/30", "p1 172.16.1.2/30", "two.yaml:16:37: a link's end is written"},
+		{"other network", "p1 gm1 172.16.1.2/30", "p1 gm1 172.16.2.2/30", "two.yaml:16:5: 172.16.1.1/30 and 172.16.2.2/30"},
+		{"no such node", "h1 eth0", "h9 eth0", "two.yaml:17:35: there is no node \"h9\""},
+		{"interface twice", "gm1 lan0", "gm1 wan0", "two.yaml:17:13: interface wan0 of gm1 is already used on line 16"},
+		{"long interface", "gm1 lan0", "gm1 interface-of-gm1", "two.yaml:17:13: interface"},
+		{"mtu", "mtu: 1400", "mtu: 99", "two.yaml:17:5: mtu 99"},
+		{"variable", `"${n}"`, `"${m}"`, "two.yaml:19:39: ${m} is not declared"},
+		{"variable of a node", "${who}", "${whom}", "two.yaml:9:7: program gm on node gm1: ${whom} is not known"},
+		{"step", "do: kill gm1", "wait: 5s", "two.yaml:20:5: a step has exactly one of"},
+		{"two in a step", "do: kill gm1", "{do: heal, check: reach}", "two.yaml:20:5: a step has exactly one of"},
+		{"policy", "permit ip 10.1.0.0/16 10", "permit ip 10.1.0.0/16 x", "two.yaml:6:10: policy, rule 1"},
+		{"lab name", "name: two", "name: Two_labs", "two.yaml:1:7: name"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			text := strings.Replace(good, c.old, c.new, 1)

@@ -26,43 +26,44 @@ func ValidName(name string) bool { return labName.MatchString(name) }
 func (s *Scenario) LabName() string { return strings.ReplaceAll(s.Name, "-", "_") }
 
 func (s *Scenario) validate() (errs []error) {
-	bad := func(line int, format string, args ...any) {
-		errs = append(errs, &Error{s.File, line, fmt.Sprintf(format, args...)})
+	bad := func(at Pos, format string, args ...any) {
+		errs = append(errs, &Error{s.File, at, fmt.Sprintf(format, args...)})
 	}
 	if !scenName.MatchString(s.Name) || !ValidName(s.LabName()) {
-		bad(1, "name: %q; a name is a letter and up to 15 more letters, digits or hyphens, in lower case", s.Name)
+		bad(s.Place("name"), "name: %q; a name is a letter and up to 15 more letters, digits or hyphens, in lower case", s.Name)
 	}
-	for _, n := range s.Secrets {
+	for i, n := range s.Secrets {
 		if !fileName.MatchString(n) {
-			bad(0, "secrets: %q is no plain file name", n)
+			bad(s.Place("secrets", i), "secrets: %q is no plain file name", n)
 		}
 	}
+	s.validateTasks(bad)
 	s.validatePKI(bad)
 	s.validateHSM(bad)
 	for i, p := range s.Policy {
 		if _, err := policy.ParseRule(p); err != nil {
-			bad(0, "policy, rule %d: %v", i+1, err)
+			bad(s.Place("policy", i), "policy, rule %d: %v", i+1, err)
 		}
 	}
 	seen := map[string]int{}
 	for _, n := range s.Nodes {
 		if !nodeName.MatchString(n.Name) {
-			bad(n.Line, "node name %q: a letter and up to 15 more letters, digits or hyphens, in lower case", n.Name)
+			bad(n.At, "node name %q: a letter and up to 15 more letters, digits or hyphens, in lower case", n.Name)
 		}
 		if at, ok := seen[n.Name]; ok {
-			bad(n.Line, "node %s is already defined on line %d", n.Name, at)
+			bad(n.At, "node %s is already defined on line %d", n.Name, at)
 		}
-		seen[n.Name] = n.Line
+		seen[n.Name] = n.At.Line
 		if !slices.Contains([]Kind{KindKeyServer, KindMember, KindCore, KindHost}, n.Kind) {
-			bad(n.Line, "node %s: kind %q; write ks, gm, core or host", n.Name, n.Kind)
+			bad(n.At, "node %s: kind %q; write ks, gm, core or host", n.Name, n.Kind)
 		}
 		if n.Program != "" {
 			p, ok := s.Programs[n.Program]
 			switch {
 			case !ok:
-				bad(n.Line, "node %s: there is no program %q", n.Name, n.Program)
+				bad(n.At, "node %s: there is no program %q", n.Name, n.Program)
 			case p.Binary == "" || filepath.Base(p.Binary) != p.Binary:
-				bad(p.line, "program %s: binary: is the plain name of a program beside getvpn-lab", n.Program)
+				bad(p.at, "program %s: binary: is the plain name of a program beside getvpn-lab", n.Program)
 			}
 		}
 	}
@@ -83,42 +84,42 @@ func (s *Scenario) validate() (errs []error) {
 }
 
 // validateLinks checks the links and gives the nodes their addresses.
-func (s *Scenario) validateLinks(bad func(int, string, ...any)) {
+func (s *Scenario) validateLinks(bad func(Pos, string, ...any)) {
 	used := map[string]int{}
 	for _, l := range s.Links {
 		if len(l.Ends) != 2 {
-			bad(l.Line, "a link has two ends, this one has %d", len(l.Ends))
+			bad(l.At, "a link has two ends, this one has %d", len(l.Ends))
 			continue
 		}
 		if l.MTU != 0 && (l.MTU < 576 || l.MTU > 65535) {
-			bad(l.Line, "mtu %d is outside 576..65535", l.MTU)
+			bad(l.At, "mtu %d is outside 576..65535", l.MTU)
 		}
 		if l.Ends[0].Prefix.Masked() != l.Ends[1].Prefix.Masked() || l.Ends[0].Prefix.Addr() == l.Ends[1].Prefix.Addr() {
-			bad(l.Line, "%s and %s are not two addresses of one network", l.Ends[0].Prefix, l.Ends[1].Prefix)
+			bad(l.At, "%s and %s are not two addresses of one network", l.Ends[0].Prefix, l.Ends[1].Prefix)
 		}
 		for i, e := range l.Ends {
 			n := s.Node(e.Node)
 			if n == nil {
-				bad(e.Line, "there is no node %q", e.Node)
+				bad(e.At, "there is no node %q", e.Node)
 				continue
 			}
 			if !ifaceName.MatchString(e.Interface) {
-				bad(e.Line, "interface %q: a letter and up to 14 more letters, digits, dots or hyphens", e.Interface)
+				bad(e.At, "interface %q: a letter and up to 14 more letters, digits, dots or hyphens", e.Interface)
 			}
 			key := e.Node + " " + e.Interface
 			if at, ok := used[key]; ok {
-				bad(e.Line, "interface %s of %s is already used on line %d", e.Interface, e.Node, at)
+				bad(e.At, "interface %s of %s is already used on line %d", e.Interface, e.Node, at)
 			}
-			used[key] = e.Line
+			used[key] = e.At.Line
 			n.Addresses = append(n.Addresses, Address{Interface: e.Interface, Prefix: e.Prefix, Peer: l.Ends[1-i].Node})
 		}
 	}
 }
 
-func (s *Scenario) validateRoutes(n *Node, bad func(int, string, ...any)) {
+func (s *Scenario) validateRoutes(n *Node, bad func(Pos, string, ...any)) {
 	for _, r := range n.Routes {
 		if !slices.ContainsFunc(n.Addresses, func(a Address) bool { return a.Prefix.Masked().Contains(r.Via) || a.Prefix6.Masked().Contains(r.Via) }) {
-			bad(r.Line, "node %s: next hop %s is on none of its links", n.Name, r.Via)
+			bad(r.At, "node %s: next hop %s is on none of its links", n.Name, r.Via)
 		}
 	}
 }

@@ -2,6 +2,7 @@
 package topologies
 
 import (
+	"bytes"
 	"embed"
 	"fmt"
 	"io/fs"
@@ -12,7 +13,7 @@ import (
 	"github.com/getvpn/getvpn/lab/scenario"
 )
 
-//go:embed */*.yaml
+//go:embed */*.yaml */README.md
 var files embed.FS
 
 // Names returns the names of the built-in scenarios, sorted.
@@ -27,7 +28,7 @@ func Names() []string {
 
 // Load reads a built-in scenario by its name, or a file when the name has a slash or ends in .yaml.
 func Load(name string, opt scenario.Options) (*scenario.Scenario, error) {
-	if strings.ContainsRune(name, filepath.Separator) || strings.HasSuffix(name, ".yaml") {
+	if isFile(name) {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			return nil, fmt.Errorf("scenario file: %w", err)
@@ -41,6 +42,30 @@ func Load(name string, opt scenario.Options) (*scenario.Scenario, error) {
 	}
 	opt.Base = read
 	return scenario.Parse(name+"/"+name+".yaml", text, opt)
+}
+
+// Readme gives what teaches a scenario: the README.md of a built-in one, or the one beside a file.
+func Readme(name string) (string, bool) {
+	read, path := files.ReadFile, name+"/README.md"
+	if isFile(name) {
+		read, path = os.ReadFile, filepath.Join(filepath.Dir(name), "README.md")
+	}
+	text, err := read(path)
+	return string(text), err == nil
+}
+
+// Derived gives the texts of the built-in scenarios that build on one.
+func Derived(name string) (texts [][]byte) {
+	for _, other := range Names() {
+		if text, err := read(other); err == nil && bytes.Contains(text, []byte("\nbase: "+name+"\n")) {
+			texts = append(texts, text)
+		}
+	}
+	return texts
+}
+
+func isFile(name string) bool {
+	return strings.ContainsRune(name, filepath.Separator) || strings.HasSuffix(name, ".yaml")
 }
 
 // read finds a built-in scenario.

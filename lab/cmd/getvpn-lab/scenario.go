@@ -81,20 +81,6 @@ func listCommand() *cobra.Command {
 	return c
 }
 
-func validateCommand() *cobra.Command {
-	var o choice
-	c := &cobra.Command{Use: "validate NAME|FILE.yaml", Short: "Check a scenario without running it; mistakes are file:line", Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := o.load(args[0])
-			if err == nil {
-				fmt.Fprintf(cmd.OutOrStdout(), "%s: %d nodes, %d links, %d steps\n", s.Name, len(s.Nodes), len(s.Links), len(s.Steps))
-			}
-			return err
-		}}
-	o.flags(c)
-	return c
-}
-
 func writeJSON(w io.Writer, v any) error {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
