@@ -10,6 +10,7 @@ import (
 	p11 "github.com/miekg/pkcs11"
 
 	"github.com/getvpn/getvpn/hsm"
+	"github.com/getvpn/getvpn/hsm/wipe"
 )
 
 // EncryptCBC implements hsm.Encrypter.
@@ -20,7 +21,7 @@ func (t *Token) EncryptCBC(ctx context.Context, name string, iv, plain []byte) (
 	if err := t.usable(mechCBC); err != nil {
 		return nil, err
 	}
-	iv, plain = bytes.Clone(iv), bytes.Clone(plain)
+	iv, plain = bytes.Clone(iv), copied(plain)
 	return runFor(ctx, t, t.opt.Timeout, "encryption with "+name, func(w *work) ([]byte, error) {
 		o, err := w.key(name, hsm.Encrypt)
 		if err != nil {
@@ -28,6 +29,12 @@ func (t *Token) EncryptCBC(ctx context.Context, name string, iv, plain []byte) (
 		}
 		return w.cbc(o.handle, iv, plain)
 	}, func() { clear(plain) })
+}
+
+// copied is a copy of what is secret, which a call that was given up may read later; none is left in registers.
+func copied(plain []byte) (out []byte) {
+	wipe.After(func() { out = bytes.Clone(plain) })
+	return out
 }
 
 func (w *work) cbc(key p11.ObjectHandle, iv, plain []byte) ([]byte, error) {
@@ -50,7 +57,7 @@ func (t *Token) SealWith(ctx context.Context, name string, plain, aad []byte) ([
 	if err := t.usable(mechGCM); err != nil {
 		return nil, err
 	}
-	plain, aad = bytes.Clone(plain), bytes.Clone(aad)
+	plain, aad = copied(plain), bytes.Clone(aad)
 	return runFor(ctx, t, t.opt.Timeout, "sealing with "+name, func(w *work) ([]byte, error) {
 		o, err := w.key(name, hsm.Seal)
 		if err != nil {

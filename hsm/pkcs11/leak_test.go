@@ -242,7 +242,7 @@ func TestLeak(t *testing.T) {
 	if len(remains.By(p.memory(path), remains.CHeap)) == 0 {
 		t.Error("the scan does not see what the module has on its heap")
 	}
-	for range 5 {
+	for range 20 {
 		wrapped := p.wrapped()
 		w, err := remains.NewFinder(remains.Secret{Name: "wrapped KEK", Value: wrapped[16:]}) // the head is where free notes its list
 		if err != nil {

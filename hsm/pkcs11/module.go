@@ -41,6 +41,7 @@ func acquire(path string) (*module, error) {
 	defer modulesMu.Unlock()
 	m := modules[path]
 	if m == nil {
+		wipeFreed()
 		ctx := p11.New(path)
 		if ctx == nil {
 			return nil, fmt.Errorf("hsm/pkcs11: %s cannot be loaded: is it a PKCS#11 module for this machine, and are the libraries that it needs there?", path)

@@ -37,15 +37,33 @@ static void clear_registers(void) { // v8 to v15 are given back as they were
 #else
 static void clear_registers(void) {}
 #endif
+
+#include <signal.h>
+
+// hold_signals keeps signals from this thread. When one comes the kernel saves all registers where the Go runtime has its signals
+// handled, in Go memory that nobody wipes, and Go sends many (SIGURG, to stop goroutines that run for long). Those that say
+// that the thread itself went wrong must come.
+static void hold_signals(sigset_t *before) {
+	sigset_t all;
+	sigfillset(&all);
+	sigdelset(&all, SIGSEGV); sigdelset(&all, SIGBUS); sigdelset(&all, SIGFPE); sigdelset(&all, SIGILL);
+	sigdelset(&all, SIGTRAP); sigdelset(&all, SIGABRT); sigdelset(&all, SIGSYS);
+	pthread_sigmask(SIG_BLOCK, &all, before);
+}
+
+static void let_signals(const sigset_t *before) { pthread_sigmask(SIG_SETMASK, before, NULL); }
 */
 import "C"
 
 import "runtime"
 
-// onThread calls a function of the module, and clears what it leaves in the thread's registers.
+// onThread calls a function of the module without signals, and clears what it leaves in the thread's registers.
 func onThread(f func()) {
-	runtime.LockOSThread() // registers are the thread's, and so are the freed blocks of the C heap
+	runtime.LockOSThread() // registers and signals are the thread's, and so are the freed blocks of the C heap
 	defer runtime.UnlockOSThread()
+	var before C.sigset_t
+	C.hold_signals(&before)
+	defer C.let_signals(&before)
 	f()
 	C.clear_registers()
 }

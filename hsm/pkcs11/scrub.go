@@ -3,8 +3,17 @@
 package pkcs11
 
 /*
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
+
+// What is freed is overwritten, and what is given is zero: the C library does so itself with every block, but with those that
+// it keeps at hand for the thread. These are what scrub gets.
+static void wipe_freed(void) {
+#ifdef __GLIBC__
+	mallopt(M_PERTURB, 0xff);
+#endif
+}
 
 // Blocks of this size that the C library has just got back are the first that it gives again.
 static void scrub(size_t n) {
@@ -26,6 +35,10 @@ import (
 
 	"github.com/getvpn/getvpn/hsm"
 )
+
+// wipeFreed makes the C library wipe what modules and the binding free. OpenSSL keeps so many blocks at hand that a block of the
+// binding may not be among those that scrub gets.
+func wipeFreed() { C.wipe_freed() }
 
 // withPIN runs a function of the library that takes a PIN, and wipes the copy on the C heap that the binding makes and frees.
 func (a *api) withPIN(function string, pin []byte, f func(text string) error) error {
