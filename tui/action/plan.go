@@ -25,9 +25,12 @@ func Plan(ctx context.Context, fleet *source.Fleet, group string, now, apply boo
 	req := control.PlanRequest{Group: group, Now: now}
 	each := func(verb func(*client.Client) (control.Reply, error)) (out []*control.Plan, err error) {
 		for _, n := range nodes {
-			r, err := verb(client.New(n.Socket))
+			r, err := verb(daemonAt(ctx, n))
 			if _, err := told(n.Name, r, err); err != nil {
 				return nil, err
+			}
+			if r.DryRun && r.Unforeseen != "" {
+				r.Plan.Warnings = append(r.Plan.Warnings, "not foreseen: "+r.Unforeseen)
 			}
 			out = append(out, r.Plan)
 		}
