@@ -83,6 +83,7 @@ type KSGroup struct {
 	SIDBits      int        `json:"sid_bits"`          //
 	SIDsUsed     uint64     `json:"sids_used"`         //
 	SIDsTotal    uint64     `json:"sids_total"`        //
+	SIDFirst     uint64     `json:"sid_first"`         // of the sids_total sender ids that this key server gives out
 	Transmitting int        `json:"transmitting"`      // members to which the current rekey is still being repeated
 
 	ReplayValue float64 `json:"replay_value"` // the time window of anti-replay in seconds; 0: there is none
@@ -107,6 +108,19 @@ type Rule struct {
 	Text  string `json:"text"`
 	Owner string `json:"owner"` // "group" or "local"
 	Hits  uint64 `json:"hits"`  // packets that it decided (members only)
+
+	Findings []RuleFinding `json:"findings,omitempty"` // what is perhaps not meant so (key servers only)
+}
+
+// FindingUnreachable is the code of a rule that earlier ones hide.
+const FindingUnreachable = "unreachable"
+
+// RuleFinding says that a rule is valid but perhaps not what the operator wants.
+type RuleFinding struct {
+	Level string `json:"level"`        // warning, or hint: right in some networks
+	Code  string `json:"code"`         // unreachable, overlap, asymmetric, ports, lock-out, family
+	Text  string `json:"text"`         // what, why, what to do
+	By    []int  `json:"by,omitempty"` // numbers in this list, from 1, of the rules that hide it
 }
 
 // KEK is a key-encryption key, without the key.
@@ -149,6 +163,28 @@ type TEK struct {
 	InBytes    uint64    `json:"in_bytes"`
 	OutPackets uint64    `json:"out_packets"`
 	OutBytes   uint64    `json:"out_bytes"`
+
+	// Of a member: packets that can still be sent with its sender ids, how many senders have a replay window, and those of
+	// them that were heard last, the latest first and at most MostSenders.
+	PacketsLeft uint64   `json:"packets_left,omitempty"`
+	SenderCount int      `json:"sender_count,omitempty"`
+	Senders     []Sender `json:"senders,omitempty"`
+}
+
+// MostSenders is how many senders under one TEK a snapshot shows at most.
+const MostSenders = 64
+
+// Sender is the replay window that a member keeps of one sender under one TEK.
+type Sender struct {
+	SID     uint32    `json:"sid,omitempty"`    // its sender id
+	Source  string    `json:"source,omitempty"` // its address, if it has no sender id: another make
+	Top     uint64    `json:"top"`              // its highest sequence number
+	Heard   time.Time `json:"heard"`            // when a snapshot first found that number: as fine as snapshots are frequent
+	Window  int       `json:"window"`           // sequence numbers that are told apart: Top and those below it
+	Missing int       `json:"missing"`          // of these not seen: lost, or still under way
+	// Picture is the window in parts of the same size, oldest first, a character for each: the share of its numbers that were
+	// seen in eighths, rounded down, from 0 to 8; "-" is below the first number.
+	Picture string `json:"picture"`
 }
 
 // Removed is somebody who was removed from a group.

@@ -9,6 +9,8 @@ import (
 type PlanRequest struct {
 	Group string `json:"group,omitempty"`
 	Now   bool   `json:"now,omitempty"` // old SAs end at once, without their grace: traffic is lost
+	// Quiet is for consoles that look again and again: the journal does not hear of a plan, nor of a file that is not valid.
+	Quiet bool `json:"quiet,omitempty"`
 }
 
 // What a change does to a group.

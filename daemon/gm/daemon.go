@@ -250,12 +250,14 @@ func (d *Daemon) Snapshot(ctx context.Context) (*control.Snapshot, error) {
 		Warn: append(slices.Clone(d.cfg.Warnings), d.pki.Warnings(d.clock.Now().Wall)...),
 	}
 	var e engine.Stats
+	var at machine.Now
 	err := d.loop.Do(ctx, func(now machine.Now) { // the engine as well: not between two effects of one step
 		n := d.node.Snapshot(now)
-		e = d.engine.Stats()
+		e, at = d.engine.Stats(), now
 		s.Time, s.Drops, s.GM = now.Wall, translate.Drops(n.Drops), translate.GroupMember(d.cfg, n, e, d.engine.TimeStats(engine.Instant(now.Mono)))
 	})
 	if err == nil {
+		translate.Senders(s.GM, e, d.engine.Windows(engine.Instant(at.Mono), control.MostSenders, translate.WindowParts), at) // need not hold up the loop
 		s.Custody = d.custodySnapshot()
 		s.GM.DataPath = d.dataPath(e)
 		if down := s.GM.DataPath.Down; down != "" {

@@ -62,6 +62,7 @@ type Daemon struct {
 	listener  *net.UnixListener
 	server    *control.Server
 	pki       *translate.PKI
+	lint      translate.Lint
 	stop      chan struct{} // a value: somebody asked for a stop
 	ending    chan struct{} // closed when Run ends
 }
@@ -229,6 +230,7 @@ func (d *Daemon) Snapshot(ctx context.Context) (*control.Snapshot, error) {
 		n := d.node.Snapshot(now)
 		s.Warn = slices.Concat(d.notices(), d.cfg.Warnings, d.pki.Warnings(now.Wall))
 		s.Time, s.Drops, s.KS = now.Wall, translate.Drops(n.Drops), translate.KeyServer(d.cfg, n, d.store.Path())
+		d.lint.Mark(d.cfg, s.KS)
 		s.Custody = d.custodySnapshot(n)
 	})
 	return s, err

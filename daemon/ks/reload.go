@@ -64,15 +64,22 @@ func (d *Daemon) read(ctx context.Context, create bool) (*config.KS, node.KSConf
 func (d *Daemon) plan(ctx context.Context, r control.PlanRequest) (*control.Plan, error) {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
+	refuse := d.refuse
+	if r.Quiet {
+		refuse = func(err error) error { return control.Refused(err.Error()) }
+	}
 	c, nc, err := d.read(ctx, false)
 	if err != nil {
-		return nil, d.refuse(err)
+		return nil, refuse(err)
 	}
 	p, err := d.planned(ctx, r, c, nc)
 	if err != nil {
-		return nil, d.refuse(err)
+		return nil, refuse(err)
 	}
 	for i := range p.Groups {
+		if r.Quiet {
+			break
+		}
 		g := &p.Groups[i]
 		d.note(machine.Note{
 			Name: gdoi.NotePolicyPlanned, Severity: machine.Info, Group: g.Group, Text: strings.Join(append(slices.Clone(g.Consequences), g.Refused), "; "),

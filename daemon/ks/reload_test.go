@@ -63,6 +63,9 @@ func TestApply(t *testing.T) {
 		if err != nil {
 			t.Fatal(row.name, err)
 		}
+		if q, err := c.Plan(t.Context(), control.PlanRequest{Quiet: true}); err != nil || q.Plan.Groups[0].Action != control.PlanChange { // and is not counted below
+			t.Errorf("%s: asked quietly: %v, %v", row.name, q.Plan, err)
+		}
 		if g := p.Plan.Groups[0]; g.Action != control.PlanChange || g.Rekeys != row.rekeys || !strings.Contains(strings.Join(g.Consequences, "\n"), row.says) {
 			t.Errorf("%s: %+v", row.name, g)
 		}

@@ -44,7 +44,7 @@ func ksGroup(c *config.KSGroup, s keyserver.Snapshot) control.KSGroup {
 		Name: s.Name, ID: c.ID.Text, Role: control.RolePrimary, Mode: s.Mode.String(),
 		Policy: []control.Rule{}, TEKs: []control.TEK{}, Members: []control.KSMember{},
 		NextRekey: s.NextRekey, LastRekey: s.LastRekey, RekeysSent: s.RekeysSent, Transmitting: s.Transmitting,
-		PolicyDigest: s.Policy.Digest(), SIDBits: s.SIDBits, SIDsUsed: s.SIDsUsed, SIDsTotal: s.SIDsTotal,
+		PolicyDigest: s.Policy.Digest(), SIDBits: s.SIDBits, SIDsUsed: s.SIDsUsed, SIDsTotal: s.SIDsTotal, SIDFirst: s.SIDFirst,
 	}
 	if s.Coop != nil {
 		g.Coop, g.Role = Coop(s.Coop), s.Coop.Role.String()

@@ -11,9 +11,15 @@ import (
 // of 1 in 10 million.
 func foreigner(src packet.Addr, version uint8) uint64 {
 	if version == 6 {
-		return 1<<63 | maphash.Comparable(hashSeed, src)
+		return foreignIPv6 | maphash.Comparable(hashSeed, src)
 	}
-	return 1<<56 | src.Lo
+	return foreignIPv4 | src.Lo
 }
+
+// Above all sender ids.
+const (
+	foreignIPv4 = 1 << 56
+	foreignIPv6 = 1 << 63
+)
 
 var hashSeed = maphash.MakeSeed()

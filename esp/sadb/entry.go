@@ -19,6 +19,7 @@ type Entry struct {
 
 	sender    atomic.Pointer[esp.Sender] // nil: receive only
 	senders   senders
+	looking   sync.Mutex                    // of Recent
 	selectors atomic.Pointer[spd.Selectors] // nil: what the group permits
 	print     [sha256.Size]byte             // of the keying material, to recognise the same key again
 
@@ -108,6 +109,9 @@ type sender struct {
 	next   *sender
 	mu     sync.Mutex // two workers may have packets of one sender
 	window replay.Window
+
+	looked uint64 // the window's highest number when it was last looked at, by Recent alone
+	heard  int64  // and when that was first seen
 }
 
 func (t *senders) find(sid uint64) *sender {

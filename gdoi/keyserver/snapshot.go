@@ -39,7 +39,8 @@ type Snapshot struct {
 	Ejected              uint64
 	SIDBits              int
 	Time                 TimeInfo
-	SIDsUsed, SIDsTotal  uint64
+	SIDsUsed, SIDsTotal  uint64 // of those that this key server gives out, from SIDFirst on
+	SIDFirst             uint64
 	ActivationDelay      time.Duration
 	Problems             []string // why the group is degraded; empty when all is well
 	Registrations, Reset uint64   // since start: registrations granted; times that everybody had to register again
@@ -87,7 +88,7 @@ type MemberInfo struct {
 func (g *Group) Snapshot(now machine.Now) Snapshot {
 	s := Snapshot{
 		Name: g.cfg.Name, ID: g.cfg.ID, Policy: append(policy.List(nil), g.cfg.AccessList()...), Mode: g.cfg.Mode,
-		RekeysSent: g.rekeysSent, SIDBits: g.cfg.SIDBits, SIDsUsed: g.sidNext - g.cfg.SIDFirst, SIDsTotal: g.cfg.SIDCount,
+		RekeysSent: g.rekeysSent, SIDBits: g.cfg.SIDBits, SIDsUsed: g.sidNext - g.cfg.SIDFirst, SIDsTotal: g.cfg.SIDCount, SIDFirst: g.cfg.SIDFirst,
 		ActivationDelay: g.cfg.ActivationDelay, Problems: g.problems(), Registrations: g.registrations, Reset: g.resets,
 		Ejected: g.ejected, Signer: g.signerInfo(),
 	}

@@ -48,6 +48,7 @@ type Finding struct {
 	Index int    // of the rule in it, from 0; -1 for the group as a whole
 	Rule  string // its text
 	Text  string // what, why, what to do
+	By    []int  // of an unreachable rule: those that match all of it first, counted from 0 over all access lists
 }
 
 // String is the text with the rule's number in its access list, from 1.
@@ -142,6 +143,7 @@ func (j *judge) unreachable(i int) bool {
 				what = "move it before that one, or remove it"
 			}
 			j.say(i, Warning, CodeUnreachable, "%s is never reached: %s matches all of it first; %s", r, j.ref(i, k), what)
+			j.hidden(k)
 			return true
 		}
 	}
@@ -149,14 +151,19 @@ func (j *judge) unreachable(i int) bool {
 		return false
 	}
 	var by []string
+	var all []int
 	for k, e := range j.all[:i] {
 		if e.overlaps(r) {
-			by = append(by, j.number(i, k))
+			by, all = append(by, j.number(i, k)), append(all, k)
 		}
 	}
 	j.say(i, Warning, CodeUnreachable, "%s is never reached: %s together match all of it first; move it up, or remove it", r, strings.Join(by, ", "))
+	j.hidden(all...)
 	return true
 }
+
+// hidden says which rules the last finding is about.
+func (j *judge) hidden(by ...int) { j.out[len(j.out)-1].By = by }
 
 // overlap: rules of different actions of which neither holds the other, so that order decides about a part of each.
 // A deny that is meant as an exception is smaller than its permit, or says "any" where it is wider.

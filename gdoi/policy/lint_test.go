@@ -81,6 +81,16 @@ func TestLint(t *testing.T) {
 			if len(got) > 0 && !strings.Contains(got[0].String(), c.says) {
 				t.Errorf("got %q, want %q", got[0], c.says)
 			}
+			for _, f := range got { // the numbers are those that the text names
+				for _, k := range f.By {
+					if !strings.Contains(f.Text, fmt.Sprintf("rule %d", k+1)) {
+						t.Errorf("hidden by %d, but it says %q", k+1, f.Text)
+					}
+				}
+				if (f.Code == CodeUnreachable) != (len(f.By) > 0) {
+					t.Errorf("%s by %v", f.Code, f.By)
+				}
+			}
 		})
 	}
 }
