@@ -22,6 +22,8 @@ type Node struct {
 	Problem   string            // why it is not connected
 	Operator  bool              // it takes commands from whoever runs the console
 	In, Out   []float64         // packets/s of a member's data path, one value a snapshot, oldest first
+	Drops     []float64         // packets/s that it dropped, in the same way
+	Keys      map[string]Series // of each TEK, by KeyName; never modified
 }
 
 // Age says how old the node's data is.

@@ -15,7 +15,6 @@ import (
 
 const (
 	keepEvents = 2000             // events kept over all nodes
-	keepRates  = 240              // values of a sparkline
 	retryEvery = time.Second      // pause before a new try to attach
 	scanEvery  = time.Second      // how often a directory is looked at for new sockets
 	dialBound  = 3 * time.Second  // bound on one request
@@ -150,28 +149,6 @@ func (s *Source) recognise(ctx context.Context, name string, c *client.Client) {
 	s.mu.Lock()
 	s.nodes[name].Operator = err == nil && me.Caller == control.CallerOperator
 	s.mu.Unlock()
-}
-
-// rate adds the packet rates between the old snapshot and the new one.
-func (n *Node) rate(snap *control.Snapshot) {
-	if snap.GM == nil || n.Snap == nil || n.Snap.GM == nil || n.Snap.PID != snap.PID {
-		return
-	}
-	dt := snap.Time.Sub(n.Snap.Time).Seconds()
-	if dt <= 0.2 {
-		return
-	}
-	a, b := n.Snap.GM.DataPath, snap.GM.DataPath
-	n.In = push(n.In, float64(b.InPackets-a.InPackets)/dt)
-	n.Out = push(n.Out, float64(b.OutPackets-a.OutPackets)/dt)
-}
-
-func push(v []float64, x float64) []float64 {
-	v = append(slices.Clip(v), x) // a new array: a Fleet that was handed out keeps the old one
-	if len(v) > keepRates {
-		v = v[len(v)-keepRates:]
-	}
-	return v
 }
 
 func (s *Source) lost(name string, err error) {

@@ -22,7 +22,7 @@ func (b *beat) address() string {
 func (f *Frame) beatSeq(b *beat) widget.Cell {
 	if b.node == nil {
 		if _, g := f.Fleet.KSOf(b.group); g != nil && g.KEK != nil {
-			return widget.Int(g.KEK.Seq)
+			return seqCell(g.KEK.Seq)
 		}
 		return widget.None()
 	}
@@ -31,7 +31,7 @@ func (f *Frame) beatSeq(b *beat) widget.Cell {
 	}
 	for _, k := range keysHeld(b.node.Snap) {
 		if k.kek != nil && k.group == b.group {
-			return widget.Int(k.kek.Seq)
+			return seqCell(k.kek.Seq)
 		}
 	}
 	return widget.None()

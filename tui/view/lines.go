@@ -48,7 +48,7 @@ func (f *Frame) groupKeys(teks []control.TEK, kek *control.KEK, lag int) []strin
 		out = append(out, f.keyLine("TEK", k.SPI, phaseLevel(k.Phase), k.Phase, k.Remaining-lag, k.Lifetime))
 	}
 	if kek != nil {
-		out = append(out, f.keyLine("KEK", kek.SPI, theme.Good, fmt.Sprintf("seq %d", kek.Seq), kek.Remaining-lag, kek.Lifetime))
+		out = append(out, f.keyLine("KEK", kek.SPI, theme.Good, "seq "+seqText(kek.Seq), kek.Remaining-lag, kek.Lifetime))
 	}
 	return out
 }

@@ -40,7 +40,7 @@ func (Members) Page(f *Frame) *Page {
 	column(widget.Column{Title: "SINCE", Drop: 7}, func(m *Member) widget.Cell { return widget.Ago(m.RegisteredAt, now) })
 	column(widget.Column{Title: "AGAIN IN", Key: "again", Right: true}, func(m *Member) widget.Cell { return widget.Left(m.ReregisterAt, now) })
 	column(widget.Column{Title: "SEQ", Right: true}, func(m *Member) widget.Cell { return m.got() })
-	column(widget.Column{Title: "SENT", Right: true, Drop: 9}, func(m *Member) widget.Cell { return widget.Int(m.SeqSent) })
+	column(widget.Column{Title: "SENT", Right: true, Drop: 9}, func(m *Member) widget.Cell { return seqCell(m.SeqSent) })
 	column(widget.Column{Title: "MISSED", Right: true, Drop: 2}, func(m *Member) widget.Cell { return missed(m.Rekey) })
 	column(widget.Column{Title: "RTT", Right: true, Drop: 8}, func(m *Member) widget.Cell { return rtt(m.Rekey) })
 	column(widget.Column{Title: "SENDS", Drop: 1}, func(m *Member) widget.Cell { return widget.Text(orDash(m.SendsSPI)) })
@@ -82,9 +82,9 @@ func (m *Member) state() widget.Cell {
 func (m *Member) got() widget.Cell {
 	switch {
 	case m.Seq > 0:
-		return widget.Int(m.Seq)
+		return seqCell(m.Seq)
 	case m.Rekey.AckCount > 0:
-		return widget.Int(m.Rekey.Acked)
+		return seqCell(m.Rekey.Acked)
 	}
 	return widget.None()
 }

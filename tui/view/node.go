@@ -1,8 +1,6 @@
 package view
 
 import (
-	"fmt"
-
 	"github.com/getvpn/getvpn/daemon/control"
 	"github.com/getvpn/getvpn/tui/source"
 	"github.com/getvpn/getvpn/tui/widget"
@@ -69,8 +67,13 @@ func (Node) Page(f *Frame) *Page {
 		}
 		return Place{View: SA{}.Name(), Group: keys[i].group, SPI: keys[i].tek.SPI}
 	}
-	p.Foot = func(_, room int) []string {
+	p.Foot = func(row, room int) []string {
 		var out []string
+		if row >= 0 && keys[row].tek != nil && room > 8 {
+			if out = f.windowLines(n, keys[row].group, keys[row].tek, room/2); len(out) > 0 {
+				out = append([]string{""}, out...)
+			}
+		}
 		if n.Snap.KS != nil && n.Connected {
 			for _, g := range n.Snap.KS.Groups {
 				if c := f.Fleet.Cooperation(g.Name); c != nil && g.Coop != nil {
@@ -122,6 +125,19 @@ func (f *Frame) heldTable(n *source.Node) *widget.Table {
 	column(widget.Column{Title: "OUT OCTETS", Key: "out-octets", Right: true, Drop: 2}, traffic(func(k *control.TEK) uint64 { return k.OutBytes }))
 	column(widget.Column{Title: "IN PKT", Key: "in", Right: true}, traffic(func(k *control.TEK) uint64 { return k.InPackets }))
 	column(widget.Column{Title: "IN OCTETS", Key: "in-octets", Right: true, Drop: 2}, traffic(func(k *control.TEK) uint64 { return k.InBytes }))
+	if n.Snap.GM != nil {
+		rate := func(get func(s source.Series) widget.Cell) func(k *held) widget.Cell {
+			return func(k *held) widget.Cell {
+				if k.tek == nil {
+					return widget.None()
+				}
+				return get(series(n, k.group, k.tek.SPI))
+			}
+		}
+		column(widget.Column{Title: "OUT/s", Key: "out-rate", Right: true, Drop: 6}, rate(func(s source.Series) widget.Cell { return rateCell(s.Out) }))
+		column(widget.Column{Title: "IN/s", Key: "in-rate", Right: true, Drop: 6}, rate(func(s source.Series) widget.Cell { return rateCell(s.In) }))
+		column(widget.Column{Title: "TRAFFIC", Min: sparkWidth, Drop: 3}, rate(func(s source.Series) widget.Cell { return sparkCell(both(s)) }))
+	}
 	column(widget.Column{Title: "SUITE", Flex: true, Min: 12, Drop: 5}, func(k *held) widget.Cell { return widget.Text(k.suite()) })
 	return t
 }
@@ -154,7 +170,7 @@ func (k *held) phase() widget.Cell {
 	if k.tek != nil {
 		return widget.State(phaseLevel(k.tek.Phase), k.tek.Phase)
 	}
-	return widget.State(phaseLevel(control.PhaseSending), fmt.Sprintf("seq %d", k.kek.Seq))
+	return widget.State(phaseLevel(control.PhaseSending), "seq "+seqText(k.kek.Seq))
 }
 
 func (k *held) life() (remaining, lifetime int) {

@@ -56,6 +56,7 @@ func (f *Frame) nodeFacts(n *source.Node) []string {
 		out = append(out, f.flow(f.field("data path", fmt.Sprintf("%s mtu %d, %s → %s, %s", d.TUN, d.MTU, strings.Join(d.LAN, ","), d.WAN, d.Backend)),
 			f.field("senders", fmt.Sprint(d.Senders)), f.field("sealed", packets(d.OutPackets, d.OutBytes)), f.field("opened", packets(d.InPackets, d.InBytes)),
 			f.field("clear", widget.Count(float64(d.Clear))), f.field("drops", counters(d.Drops)), f.field("control drops", counters(n.Snap.Drops)))...)
+		out = append(out, f.trafficLines(n)...)
 		if d.Down != "" {
 			out = append(out, " "+t.State(theme.Broken, "data path down: "+d.Down))
 		}
@@ -117,11 +118,11 @@ func (f *Frame) memberDetail(m *Member, room int) []string {
 func (f *Frame) memberFacts(m *Member) []string {
 	acks := "not asked for"
 	if m.Rekey.Acks {
-		acks = fmt.Sprintf("%d, last of %d, missed %d in a row and %d in all", m.Rekey.AckCount, m.Rekey.Acked, m.Rekey.Missed, m.Rekey.MissedTotal)
+		acks = fmt.Sprintf("%d, last of %s, missed %d in a row and %d in all", m.Rekey.AckCount, seqText(m.Rekey.Acked), m.Rekey.Missed, m.Rekey.MissedTotal)
 	}
 	out := f.flow(f.field("group", m.Group), f.field("state", "")+f.Theme.State(m.state().Level, m.State), f.field("identity", orDash(m.Identity)), f.field("address", m.Address),
 		f.field("registered with", host(m.RegisteredWith)), f.field("at", clock(m.RegisteredAt)), f.field("registrations", fmt.Sprint(m.Registrations)),
-		f.field("rekey sent", fmt.Sprint(m.SeqSent)), f.field("acknowledgements", acks), f.field("sender ids", sids(m.SIDs)))
+		f.field("rekey sent", seqText(m.SeqSent)), f.field("acknowledgements", acks), f.field("sender ids", sids(m.SIDs)))
 	if m.Certificate != "" {
 		out = append(out, " "+f.field("certificate", m.Certificate))
 	}

@@ -62,7 +62,7 @@ func (f *Frame) rekeyHead(g *RekeyGroup, height int) []string {
 	if g.Multicast != "" {
 		how += " " + g.Multicast
 	}
-	right := t.Dim.Render(fmt.Sprintf("%s, acks %s, seq %d, %d ejected", how, orNone(g.Acknowledge), g.Seq, g.Ejected))
+	right := t.Dim.Render(fmt.Sprintf("%s, acks %s, seq %s, %d ejected", how, orNone(g.Acknowledge), f.seqOf(g.Group, g.Seq), g.Ejected))
 	out := []string{f.section("ROLLOVER of group "+g.Group, right)}
 	if b := f.banner(g.node); b != "" {
 		out = append(out, b)
@@ -129,7 +129,7 @@ func (f *Frame) ackStrip(g *RekeyGroup, lines int) []string {
 		return []string{" " + f.Theme.Dim.Render("no member has registered yet")}
 	}
 	strip, per := widget.Strip(f.Theme, levels, f.Width-2, lines)
-	line := " " + f.Theme.Dim.Render(fmt.Sprintf("ACKS of rekey %d  ", g.Seq))
+	line := " " + f.Theme.Dim.Render(fmt.Sprintf("ACKS of rekey %s  ", seqText(g.Seq)))
 	for _, w := range order {
 		text := map[string]string{"waited": "waited for", "not": "not asked", "none": "none yet"}[w]
 		if text == "" {

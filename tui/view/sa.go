@@ -1,6 +1,7 @@
 package view
 
 import (
+	"github.com/getvpn/getvpn/daemon/control"
 	"github.com/getvpn/getvpn/tui/source"
 	"github.com/getvpn/getvpn/tui/widget"
 )
@@ -43,11 +44,41 @@ func (SA) Page(f *Frame) *Page {
 	column(widget.Column{Title: " MEMBER"}, func(h *Holding) widget.Cell { return widget.Text(" " + h.Node) })
 	column(widget.Column{Title: "PHASE"}, func(h *Holding) widget.Cell { return widget.State(h.word(key)) })
 	column(widget.Column{Title: "OUT PKT", Key: "out", Right: true}, func(h *Holding) widget.Cell { return widget.Short(h.OutPackets) })
-	column(widget.Column{Title: "OUT OCTETS", Key: "out-octets", Right: true}, func(h *Holding) widget.Cell { return widget.Short(h.OutBytes) })
+	column(widget.Column{Title: "OUT OCTETS", Key: "out-octets", Right: true, Drop: 3}, func(h *Holding) widget.Cell { return widget.Short(h.OutBytes) })
 	column(widget.Column{Title: "IN PKT", Key: "in", Right: true}, func(h *Holding) widget.Cell { return widget.Short(h.InPackets) })
-	column(widget.Column{Title: "IN OCTETS", Key: "in-octets", Right: true}, func(h *Holding) widget.Cell { return widget.Short(h.InBytes) })
+	column(widget.Column{Title: "IN OCTETS", Key: "in-octets", Right: true, Drop: 3}, func(h *Holding) widget.Cell { return widget.Short(h.InBytes) })
+	if key.Kind == "TEK" {
+		column(widget.Column{Title: "OUT/s", Key: "out-rate", Right: true}, func(h *Holding) widget.Cell { return rateCell(series(f.Fleet.Node(h.Node), key.Group, key.SPI).Out) })
+		column(widget.Column{Title: "IN/s", Key: "in-rate", Right: true}, func(h *Holding) widget.Cell { return rateCell(series(f.Fleet.Node(h.Node), key.Group, key.SPI).In) })
+		column(widget.Column{Title: "TRAFFIC", Min: sparkWidth, Drop: 1}, func(h *Holding) widget.Cell { return sparkCell(both(series(f.Fleet.Node(h.Node), key.Group, key.SPI))) })
+		column(widget.Column{Title: "MAY SEND", Key: "left", Right: true, Drop: 4}, func(h *Holding) widget.Cell {
+			if h.PacketsLeft == 0 {
+				return widget.None()
+			}
+			return widget.Short(h.PacketsLeft)
+		})
+		p.Want, p.Foot = 8, func(i, room int) []string {
+			if i < 0 || room < 3 {
+				return nil
+			}
+			n := f.Fleet.Node(h[i].Node)
+			return append([]string{""}, f.windowLines(n, key.Group, heldTEK(n, key.Group, key.SPI), room-1)...)
+		}
+	}
 	p.Table = t
 	return p
+}
+
+// heldTEK is a TEK as a member has it; an empty one if it has not.
+func heldTEK(n *source.Node, group, spi string) *control.TEK {
+	if n != nil && n.Snap != nil {
+		for _, k := range keysHeld(n.Snap) {
+			if k.tek != nil && k.group == group && k.tek.SPI == spi {
+				return k.tek
+			}
+		}
+	}
+	return &control.TEK{SPI: spi}
 }
 
 // Data implements View.

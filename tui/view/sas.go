@@ -22,6 +22,10 @@ type Holding struct {
 	OutBytes   uint64 `json:"out_bytes"`
 	InPackets  uint64 `json:"in_packets"`
 	InBytes    uint64 `json:"in_bytes"`
+
+	Seq         uint32           `json:"seq,omitempty"`          // of a KEK: the last rekey that was accepted under it
+	PacketsLeft uint64           `json:"packets_left,omitempty"` // that can still be sent with the member's sender ids
+	Senders     []control.Sender `json:"senders,omitempty"`      // the replay windows that it keeps, of those heard last
 }
 
 // Key is one row of `show sas --json`.
@@ -104,10 +108,11 @@ func holds(n *source.Node, group, spi string) Holding {
 		for _, k := range g.TEKs {
 			if k.SPI == spi {
 				h.Phase, h.OutPackets, h.OutBytes, h.InPackets, h.InBytes = k.Phase, k.OutPackets, k.OutBytes, k.InPackets, k.InBytes
+				h.PacketsLeft, h.Senders = k.PacketsLeft, k.Senders
 			}
 		}
 		if g.KEK != nil && g.KEK.SPI == spi {
-			h.Phase = fmt.Sprintf("seq %d", g.KEK.Seq)
+			h.Phase, h.Seq = fmt.Sprintf("seq %d", g.KEK.Seq), g.KEK.Seq
 		} else if g.KEK != nil && g.KEK.PreviousSPI == spi {
 			h.Phase = "previous"
 		}
@@ -127,6 +132,8 @@ func (h *Holding) word(k *Key) (theme.Level, string) {
 		return theme.Caution, "missing"
 	case h.Phase == stateDown:
 		return theme.Broken, stateDown
+	case k.Kind == "KEK" && h.Seq > 0:
+		return theme.Good, "seq " + seqText(h.Seq)
 	case k.Kind == "KEK":
 		return theme.Good, h.Phase
 	}
@@ -158,7 +165,7 @@ func (SAs) Page(f *Frame) *Page {
 	}
 	p.Table = f.keyTable(keys)
 	if len(keys) > 0 {
-		p.All = len(keys[0].Holders) + 3
+		p.All = len(keys[0].Holders) + 3 + 2 + len(f.Fleet.KeyServers())
 	}
 	p.Subject = func(i int) Subject { return Subject{Group: keys[i].Group} }
 	p.Enter = func(i int) Place { return Place{View: SA{}.Name(), Group: keys[i].Group, SPI: keys[i].SPI} }
@@ -171,7 +178,11 @@ func (SAs) Page(f *Frame) *Page {
 		if next != "" {
 			next = f.Theme.Dim.Render("next rekey ") + next
 		}
-		return append([]string{"", f.section("WHO HAS WHICH KEY of group "+group, next)}, f.matrix(keys, group, room-2)...)
+		out := append([]string{"", f.section("WHO HAS WHICH KEY of group "+group, next)}, f.matrix(keys, group, room-2)...)
+		if more := f.sidLines(group, room-len(out)-1); len(more) > 0 {
+			out = append(append(out, ""), more...)
+		}
+		return out
 	}
 	return p
 }
@@ -190,10 +201,14 @@ func (f *Frame) keyTable(keys []Key) *widget.Table {
 	column := columns(t, keys)
 	column(widget.Column{Title: " KEY"}, func(k *Key) widget.Cell { return widget.Text(" " + k.Kind) })
 	column(widget.Column{Title: "SPI"}, func(k *Key) widget.Cell { return widget.Text(short(k.SPI)) })
-	column(widget.Column{Title: "GROUP", Drop: 1}, func(k *Key) widget.Cell { return widget.Text(k.Group) })
+	groupDrop := 1
+	if len(f.groups()) < 2 {
+		groupDrop = 7 // it says nothing
+	}
+	column(widget.Column{Title: "GROUP", Drop: groupDrop}, func(k *Key) widget.Cell { return widget.Text(k.Group) })
 	column(widget.Column{Title: "PHASE"}, func(k *Key) widget.Cell {
 		if k.Kind == "KEK" {
-			return widget.State(theme.Good, fmt.Sprintf("seq %d", k.Seq))
+			return widget.State(theme.Good, "seq "+seqText(k.Seq))
 		}
 		return widget.State(phaseLevel(k.Phase), k.Phase)
 	})
@@ -223,6 +238,17 @@ func (f *Frame) keyTable(keys []Key) *widget.Table {
 	}
 	column(widget.Column{Title: "OUT PKT", Key: "out", Right: true}, sum(func(h *Holding) uint64 { return h.OutPackets }))
 	column(widget.Column{Title: "IN PKT", Key: "in", Right: true}, sum(func(h *Holding) uint64 { return h.InPackets }))
+	rate := func(get func(k *Key) widget.Cell) func(k *Key) widget.Cell {
+		return func(k *Key) widget.Cell {
+			if k.Kind == "KEK" {
+				return widget.None()
+			}
+			return get(k)
+		}
+	}
+	column(widget.Column{Title: "OUT/s", Key: "out-rate", Right: true, Drop: 8}, rate(func(k *Key) widget.Cell { return rateCell(sumSeries(f.Fleet, k).Out) }))
+	column(widget.Column{Title: "IN/s", Key: "in-rate", Right: true, Drop: 9}, rate(func(k *Key) widget.Cell { return rateCell(sumSeries(f.Fleet, k).In) }))
+	column(widget.Column{Title: "TRAFFIC", Min: sparkWidth, Drop: 2}, rate(func(k *Key) widget.Cell { return sparkCell(both(sumSeries(f.Fleet, k))) }))
 	column(widget.Column{Title: "SUITE", Flex: true, Min: 10, Drop: 6}, func(k *Key) widget.Cell { return widget.Text(k.Suite) })
 	return t
 }
@@ -233,5 +259,9 @@ func (SAs) Data(fleet *source.Fleet, group string) any {
 	for _, g := range limited(fleet, group) {
 		keys = append(keys, keysOf(fleet, g)...)
 	}
-	return map[string]any{"keys": keys}
+	ranges := []SIDRange{}
+	for _, g := range limited(fleet, group) {
+		ranges = append(ranges, (&Frame{Fleet: fleet}).sidRanges(g)...)
+	}
+	return map[string]any{"keys": keys, "sender_ids": ranges}
 }

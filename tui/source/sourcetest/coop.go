@@ -104,6 +104,7 @@ func servers(one *control.Snapshot) []source.Node {
 			c.Peers = append(c.Peers, peer)
 		}
 		group.Role, group.Coop = role, c
+		group.SIDsTotal, group.SIDFirst, group.SIDsUsed = 1<<21, uint64(i-1)<<21, uint64(i*i*i)*50_000
 		state.Groups = []control.KSGroup{group}
 		snap.Name, snap.Local, snap.KS, snap.Version = fmt.Sprintf("ks%d", i), addr+":848", &state, "v1.0"
 		out = append(out, source.Node{Name: snap.Name, Role: control.RoleKeyServer, Connected: true, Operator: true, Seen: Now, Snap: &snap})

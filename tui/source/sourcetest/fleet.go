@@ -57,6 +57,7 @@ func Fleet() *source.Fleet {
 			snap.GM.Groups[0].KEK = kek(11)
 			snap.GM.Groups[0].State = control.StateReregistering
 		}
+		traffic(&n, i)
 		if i == 4 {
 			n.Connected, n.Problem, n.Seen = false, "not running (no socket)", Now.Add(-42*time.Second)
 		}
