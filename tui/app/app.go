@@ -7,6 +7,7 @@ package app
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"github.com/charmbracelet/bubbles/textinput"
@@ -31,7 +32,8 @@ type Options struct {
 	Mouse bool   // the mouse is caught from the start
 	Start string // the view that is shown first; empty: pulse
 
-	History []string // commands of earlier consoles, oldest first
+	History []string                  // commands of earlier consoles, oldest first
+	Columns map[string]widget.Columns // that were chosen in earlier consoles, by view
 }
 
 // Model is the console.
@@ -53,6 +55,8 @@ type Model struct {
 	prompt        prompt
 	ask           *question
 	help          *help
+	chooser       *chooser
+	columns       map[string]widget.Columns // that were chosen, by view
 	flash         flash
 	now           func() time.Time
 }
@@ -99,6 +103,8 @@ func New(ctx context.Context, src Source, o Options) *Model {
 	m.prompt.input = textinput.New()
 	m.prompt.input.CharLimit = 200
 	m.prompt.history = append([]string{}, o.History...)
+	m.columns = map[string]widget.Columns{}
+	maps.Copy(m.columns, o.Columns)
 	start := m.views[0].Name()
 	if o.Start != "" {
 		start = o.Start
@@ -109,6 +115,9 @@ func New(ctx context.Context, src Source, o Options) *Model {
 
 // History is what was typed after the colon, in earlier consoles too.
 func (m *Model) History() []string { return m.prompt.history }
+
+// Columns are those that were chosen, by view, in earlier consoles too.
+func (m *Model) Columns() map[string]widget.Columns { return m.columns }
 
 // Init implements tea.Model.
 func (m *Model) Init() tea.Cmd { return tea.Batch(m.wait(), tick()) }
@@ -182,6 +191,8 @@ func (m *Model) press(msg tea.KeyMsg) tea.Cmd {
 		return m.typed(msg)
 	case m.help != nil:
 		return m.readHelp(msg)
+	case m.chooser != nil:
+		return m.choose(msg)
 	}
 	if c := m.command(msg); c != nil {
 		return m.do(c)

@@ -63,7 +63,12 @@ func (m *Model) dialog(body []string) {
 			t.Key.Render("> ") + t.Text.Render(q.input.Value()) + t.Accent.Render("▏")
 	}
 	text := lipgloss.NewStyle().Width(w - 6).Render(t.Text.Render(q.text) + "\n\n" + how)
-	box := strings.Split(t.Box.Render(text), "\n")
+	m.over(body, t.Box.Render(text))
+}
+
+// over lays a box over the middle of the body.
+func (m *Model) over(body []string, rendered string) {
+	box := strings.Split(rendered, "\n")
 	topLine := max((m.bodyHeight()-len(box))/2, 0)
 	left := max((m.width-ansi.StringWidth(box[0]))/2, 0)
 	for i, l := range box {

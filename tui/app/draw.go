@@ -35,6 +35,9 @@ func (m *Model) View() string {
 	if m.ask != nil {
 		m.dialog(body)
 	}
+	if m.chooser != nil {
+		m.over(body, m.chooserBox(len(body)))
+	}
 	if m.prompt.mode == commandPrompt {
 		over := m.suggestions()
 		over = over[:min(len(over), len(body))]
@@ -205,6 +208,8 @@ func (m *Model) footer() string {
 		parts = m.hints("tab", "complete", "↑ ↓", "history", "enter", "do it", "esc", "leave")
 	case m.help != nil:
 		parts = m.hints("esc", "back")
+	case m.chooser != nil:
+		parts = m.hints("space", "show", "J K", "move", "d", "default", "enter", "keep", "esc", "leave as it was")
 	default:
 		for _, block := range []string{moving, finding, acting, looking} {
 			for i := range m.keys {

@@ -133,6 +133,14 @@ func lookKeys() []command {
 				m.frozen = nil
 			}
 		})},
+		{Binding: bind("", "choose and move columns", "f"), block: looking, here: hasTable, run: do((*Model).chooseColumns)},
+		{Binding: bind("", "wide: all columns, beyond the screen", "w"), block: looking, here: hasTable, run: do(func(m *Model) {
+			if t, look := m.table(); t != nil {
+				look.Wide, look.Side = !look.Wide, 0
+			}
+		})},
+		{Binding: bind("{ }", "move a wide table sideways", "}"), block: looking, here: hasTable, run: do(func(m *Model) { m.sideways(1) })},
+		{Binding: bind("", "", "{"), run: do(func(m *Model) { m.sideways(-1) })},
 		{Binding: bind("", "export this page", "ctrl+s", "e"), block: looking, run: func(m *Model) tea.Cmd { return m.openPrompt(commandPrompt, "export "+m.exportName()) }},
 		{Binding: bind("", "next theme", "T"), block: looking, run: do((*Model).nextTheme)},
 		{Binding: bind("", "mouse on and off", "m"), block: looking, run: (*Model).toggleMouse},

@@ -60,6 +60,9 @@ func palette(views []view.View) []word {
 			}
 			return []string{"desc"}
 		}, (*Model).sortCommand},
+		word{"columns", "columns [NAME,NAME,-NAME,+NAME | all]", "choose columns and their order: those named, or the present ones without -NAME and with +NAME", func(m *Model, _ []string) []string {
+			return m.completeColumns()
+		}, (*Model).columnsCommand},
 		word{"export", "export FILE", "write all of this page: .txt, .csv, .json or .svg", func(m *Model, _ []string) []string {
 			name := strings.TrimSuffix(m.exportName(), ".txt")
 			return []string{name + ".txt", name + ".csv", name + ".json", name + ".svg"}

@@ -53,7 +53,11 @@ func (m *Model) back() {
 	}
 }
 
-func (m *Model) top() *level { return m.stack[len(m.stack)-1] }
+func (m *Model) top() *level {
+	l := m.stack[len(m.stack)-1]
+	l.look.Columns = m.columns[l.place.View] // those of a view are the same wherever it is shown
+	return l
+}
 
 // tab is the number of the view at the bottom of the stack.
 func (m *Model) tab() int {

@@ -37,7 +37,7 @@ func FormatOf(path string) (string, error) {
 func Write(w io.Writer, format string, p *view.Page, f *view.Frame, look *widget.Look) error {
 	still := &widget.Look{Still: true}
 	if look != nil {
-		still.Filter, still.Sort, still.Desc = look.Filter, look.Sort, look.Desc
+		still.Filter, still.Sort, still.Desc, still.Columns = look.Filter, look.Sort, look.Desc, look.Columns
 	}
 	out := bufio.NewWriter(w)
 	var err error
@@ -85,19 +85,23 @@ func writeCSV(w io.Writer, p *view.Page, look *widget.Look) error {
 		return errNoTable("csv")
 	}
 	out := csv.NewWriter(w)
-	if err := out.Write(p.Table.Keys()); err != nil {
+	columns := p.Table.Chosen(look)
+	record := make([]string, len(columns))
+	for n, k := range columns {
+		record[n] = p.Table.Columns[k].Name()
+	}
+	if err := out.Write(record); err != nil {
 		return err
 	}
-	record := make([]string, len(p.Table.Columns))
 	for _, i := range look.Rows(p.Table) {
-		for k := range p.Table.Columns {
+		for n, k := range columns {
 			switch v := p.Table.Columns[k].Cell(i).Value().(type) {
 			case float64:
-				record[k] = strconv.FormatFloat(v, 'f', -1, 64)
+				record[n] = strconv.FormatFloat(v, 'f', -1, 64)
 			case string:
-				record[k] = v
+				record[n] = v
 			default:
-				record[k] = ""
+				record[n] = ""
 			}
 		}
 		if err := out.Write(record); err != nil {
@@ -115,7 +119,7 @@ func writeJSON(w io.Writer, p *view.Page, f *view.Frame, look *widget.Look) erro
 	rows := []map[string]any{}
 	for _, i := range look.Rows(p.Table) {
 		row := map[string]any{}
-		for k := range p.Table.Columns {
+		for _, k := range p.Table.Chosen(look) {
 			c := &p.Table.Columns[k]
 			row[c.Name()] = c.Cell(i).Value()
 		}

@@ -54,7 +54,7 @@ func (p *Page) Draw(f *Frame, s *widget.Look) []string {
 	head, height := p.layout(f, s)
 	body := p.Table.View(f.Theme, s, f.Width, height) // which says what part of it is seen
 	out := append([]string{}, p.Head[:head]...)
-	out = append(append(out, f.section(p.Title, f.Theme.Dim.Render(p.position(s, height)))), body...)
+	out = append(append(out, f.section(p.Title, f.Theme.Dim.Render(p.position(s, height, f.Width-width(p.Title)-3)))), body...)
 	return f.clip(append(out, p.foot(s.Row(p.Table), f.Height-len(out))...))
 }
 
@@ -98,9 +98,12 @@ func (p *Page) foot(row, room int) []string {
 	return lines[:min(len(lines), room)]
 }
 
-// position says which part of a table is shown, and how.
-func (p *Page) position(s *widget.Look, height int) string {
+// position says which part of a table is shown, and how, in at most room cells: what matters least goes first.
+func (p *Page) position(s *widget.Look, height, room int) string {
 	var parts []string
+	if n := s.Hidden(); n > 0 && !s.Still {
+		parts = append(parts, fmt.Sprintf("+%d columns (w)", n))
+	}
 	if p.Right != "" {
 		parts = append(parts, p.Right)
 	}
@@ -125,7 +128,11 @@ func (p *Page) position(s *widget.Look, height int) string {
 	if last-first+1 < all {
 		shown = fmt.Sprintf("%d–%d of ", first, last) + shown
 	}
-	return strings.Join(append(parts, shown), " · ")
+	parts = append(parts, shown)
+	for len(parts) > 1 && width(strings.Join(parts, " · ")) > room {
+		parts = parts[1:]
+	}
+	return strings.Join(parts, " · ")
 }
 
 // Place is where a row leads.

@@ -13,6 +13,8 @@ type layout struct {
 	shown, widths []int
 	width         int
 	marks         bool
+	lead          string // before the first column, where that has no room for the sign of the cursor
+	hidden        int    // columns that are wanted and not shown
 }
 
 // fit chooses columns. Widths follow the rows on the screen, and what was there before: they do not shrink while somebody
@@ -21,32 +23,65 @@ func (t *Table) fit(s *Look, rows []int, width int) layout {
 	if s.widths == nil {
 		s.widths = map[string]int{}
 	}
+	wanted := t.Chosen(s)
 	natural := make([]int, len(t.Columns))
-	for i := range t.Columns {
+	for _, i := range wanted {
 		c := &t.Columns[i]
-		w := max(Width(t.title(s, c)), c.Min, s.widths[c.Name()])
+		w := max(Width(c.Title), c.Min, s.widths[c.Name()])
 		for _, r := range rows {
 			w = max(w, c.Cell(r).width())
 		}
-		natural[i], s.widths[c.Name()] = w, w
+		natural[i], s.widths[c.Name()] = max(w, Width(t.title(s, c))), w
 	}
-	l := layout{width: width, marks: len(s.Marks)+len(s.Far) > 0}
-	for i := range t.Columns {
-		l.shown = append(l.shown, i)
+	l := layout{width: width, marks: len(s.Marks)+len(s.Far) > 0, shown: wanted}
+	if wanted[0] != 0 {
+		l.lead = " "
 	}
-	for t.total(l.shown, natural) > width {
+	room := width - len(l.lead)
+	if s.Wide {
+		l.wide(s, natural, room)
+	} else {
+		t.narrow(&l, s, natural, room)
+	}
+	l.hidden = len(wanted) - len(l.shown)
+	return l
+}
+
+// wide shows columns as wide as they need to be, the first always, as many of the others as begin on the screen.
+func (l *layout) wide(s *Look, natural []int, room int) {
+	wanted := l.shown
+	s.Side = max(0, min(s.Side, len(wanted)-2))
+	l.shown = nil
+	for k, i := range wanted {
+		if k > 0 && k <= s.Side {
+			continue
+		}
+		if room < 1 {
+			break
+		}
+		l.shown, l.widths = append(l.shown, i), append(l.widths, min(natural[i], room))
+		room -= natural[i] + gap
+	}
+}
+
+// narrow leaves out columns until all fit: of those that somebody has chosen the last, else those that matter least.
+func (t *Table) narrow(l *layout, s *Look, natural []int, room int) {
+	for t.total(l.shown, natural) > room {
 		worst := -1
 		for k, i := range l.shown {
 			if d := t.Columns[i].Drop; d > 0 && (worst < 0 || d >= t.Columns[l.shown[worst]].Drop) {
 				worst = k
 			}
 		}
-		if worst < 0 {
+		if len(s.Columns) > 0 {
+			worst = len(l.shown) - 1
+		}
+		if worst < 0 || len(l.shown) == 1 {
 			break
 		}
-		l.shown = append(l.shown[:worst], l.shown[worst+1:]...)
+		l.shown = append(l.shown[:worst:worst], l.shown[worst+1:]...)
 	}
-	left := width - gap*(len(l.shown)-1)
+	left := room - gap*(len(l.shown)-1)
 	for _, i := range l.shown {
 		if !t.Columns[i].Flex {
 			left -= natural[i]
@@ -59,7 +94,6 @@ func (t *Table) fit(s *Look, rows []int, width int) layout {
 		}
 		l.widths = append(l.widths, w)
 	}
-	return l
 }
 
 // total is the least width of some columns.
@@ -92,6 +126,7 @@ func (l *layout) header(t *Table, s *Look) string {
 
 func (l *layout) line(t *Table, cell func(c *Column) string) string {
 	var b strings.Builder
+	b.WriteString(l.lead)
 	for k, i := range l.shown {
 		if k > 0 {
 			b.WriteString(strings.Repeat(" ", gap))

@@ -9,15 +9,18 @@ import (
 // Look is how somebody looks at a table: filter, order, cursor and marks. It outlives the table, which is made anew
 // whenever what it shows has changed.
 type Look struct {
-	Filter string
-	Sort   string // key of the column; empty: the order of the table
-	Desc   bool
-	ID     string          // of the row under the cursor
-	Marks  map[string]bool // by ID
-	Far    map[string]bool // the same: marked for the other of two sides
-	Follow bool            // the cursor stays on the last row
-	Still  bool            // there is no cursor: the table is printed
-	Wrong  error           // what is wrong with the filter
+	Filter  string
+	Sort    string // key of the column; empty: the order of the table
+	Desc    bool
+	ID      string          // of the row under the cursor
+	Marks   map[string]bool // by ID
+	Far     map[string]bool // the same: marked for the other of two sides
+	Follow  bool            // the cursor stays on the last row
+	Columns Columns         // that are shown; none: all that fit
+	Wide    bool            // columns are as wide as they need to be, beyond the screen
+	Side    int             // of these so many behind the first are left out: the table is moved sideways
+	Still   bool            // there is no cursor: the table is printed
+	Wrong   error           // what is wrong with the filter
 
 	index, offset int
 	widths        map[string]int
@@ -210,7 +213,7 @@ func (s *Look) At(t *Table, line int) (at int, ok bool) {
 
 // ColumnAt is the key of the column at a cell of a line, as it was last drawn; empty: there is none.
 func (s *Look) ColumnAt(t *Table, x int) string {
-	from := 0
+	from := len(s.last.lead)
 	for k, i := range s.last.shown {
 		if x < from+s.last.widths[k]+gap {
 			return t.Columns[i].Name()

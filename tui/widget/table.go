@@ -127,6 +127,9 @@ func (s *Look) Visible(t *Table, height int) (first, last, all int) {
 	return s.offset + 1, min(s.offset+max(height-1, 0), len(rows)), len(rows)
 }
 
+// Hidden says how many columns that are wanted View last left out, for want of room or because they were moved away.
+func (s *Look) Hidden() int { return s.last.hidden }
+
 // Marked lists the marked rows that the table still has, in its order.
 func (s *Look) Marked(t *Table) (rows []int) { return t.among(s.Marks) }
 

@@ -132,9 +132,10 @@ func console(ctx context.Context, o *options) error {
 	if o.mouse {
 		screen = append(screen, tea.WithMouseCellMotion())
 	}
-	m := app.New(ctx, src, app.Options{Theme: th, Write: o.write, Mouse: o.mouse, Start: o.view, History: readHistory()})
+	m := app.New(ctx, src, app.Options{Theme: th, Write: o.write, Mouse: o.mouse, Start: o.view, History: readHistory(), Columns: readColumns()})
 	_, err = tea.NewProgram(m, screen...).Run()
 	writeHistory(m.History())
+	writeColumns(m.Columns())
 	cancel()
 	<-done
 	if err != nil && ctx.Err() == nil {

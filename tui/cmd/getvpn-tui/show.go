@@ -22,9 +22,9 @@ import (
 
 // shown is how a view is printed.
 type shown struct {
-	json, wide           bool
-	format, filter, sort string
-	desc                 bool
+	json, wide                    bool
+	format, filter, sort, columns string
+	desc                          bool
 }
 
 func showCommand(o *options) *cobra.Command {
@@ -75,6 +75,7 @@ func showCommand(o *options) *cobra.Command {
 	f.StringVar(&s.filter, "filter", "", "only rows that fit: 'text !text state=down drops>10'")
 	f.StringVar(&s.sort, "sort", "", "sort by a column")
 	f.BoolVar(&s.desc, "desc", false, "the other way round")
+	f.StringVar(&s.columns, "columns", "", "these columns in this order, or all but some: 'member,state' or '-rtt'")
 	f.BoolVar(&s.wide, "wide", false, "all columns, however wide the terminal is")
 	return c
 }
@@ -103,6 +104,9 @@ func (s *shown) print(w io.Writer, o *options, v view.View, fleet *source.Fleet,
 		}
 		if s.sort != "" && !slices.Contains(page.Table.Keys(), s.sort) {
 			return fmt.Errorf("no column %q in this view: %s", s.sort, strings.Join(page.Table.Keys(), " "))
+		}
+		if look.Columns, err = widget.ParseColumns(s.columns, nil, page.Table); err != nil {
+			return err
 		}
 	}
 	if s.format != "" {
