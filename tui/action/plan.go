@@ -20,9 +20,21 @@ func Plan(ctx context.Context, fleet *source.Fleet, group string, now, apply boo
 	if err != nil {
 		return nil, err
 	}
+	return planOf(ctx, nodes, control.PlanRequest{Group: group, Now: now}, apply)
+}
+
+// Pending asks the same as Plan, quietly: for those who look again and again.
+func Pending(ctx context.Context, fleet *source.Fleet, group string) ([]*control.Plan, error) {
+	nodes, err := planners(fleet, group)
+	if err != nil {
+		return nil, err
+	}
+	return planOf(ctx, nodes, control.PlanRequest{Group: group, Quiet: true}, false)
+}
+
+func planOf(ctx context.Context, nodes []*source.Node, req control.PlanRequest, apply bool) ([]*control.Plan, error) {
 	ctx, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
-	req := control.PlanRequest{Group: group, Now: now}
 	each := func(verb func(*client.Client) (control.Reply, error)) (out []*control.Plan, err error) {
 		for _, n := range nodes {
 			r, err := verb(daemonAt(ctx, n))

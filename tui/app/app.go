@@ -56,6 +56,7 @@ type Model struct {
 	ask           *question
 	help          *help
 	chooser       *chooser
+	pending       pending
 	columns       map[string]widget.Columns // that were chosen, by view
 	flash         flash
 	now           func() time.Time
@@ -76,6 +77,7 @@ type drawn struct {
 	place         view.Place
 	theme         *theme.Theme
 	width, height int
+	pending       *view.Pending
 }
 
 // flash is one line that is shown for a few seconds.
@@ -141,12 +143,14 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	switch msg := msg.(type) {
 	case fleetMsg:
 		m.fleet = msg.fleet
-		return m, m.wait()
+		return m, tea.Batch(m.wait(), m.askPending())
 	case tickMsg:
 		next := *m.fleet
 		next.Time = time.Time(msg)
 		m.fleet = &next
-		return m, tick()
+		return m, tea.Batch(tick(), m.askPending())
+	case pendingMsg:
+		m.pending.known, m.pending.asking = msg.known, false
 	case tea.WindowSizeMsg:
 		m.width, m.height = msg.Width, msg.Height
 	case doneMsg:
@@ -157,7 +161,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tea.MouseMsg:
 		return m, m.click(msg)
 	case tea.KeyMsg:
-		return m, m.keystrokes(msg)
+		return m, tea.Batch(m.keystrokes(msg), m.askPending())
 	}
 	return m, nil
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/getvpn/getvpn/tui/source"
 	"github.com/getvpn/getvpn/tui/source/sourcetest"
 	"github.com/getvpn/getvpn/tui/theme"
+	"github.com/getvpn/getvpn/tui/view"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden screens")
@@ -91,7 +92,9 @@ var screens = []struct {
 }{
 	{"pulse", nil, nil, "gm4|down|GROUP blue|sending|waiting|gm3|re-registering"}, {"members", []string{"2", "down"}, nil, "gm4|down|re-registering|STATE"},
 	{"rekey", []string{"3"}, nil, "ROLLOVER of group blue|ACKS|gm4"}, {"alone", []string{"4"}, nil, "Every key server here is alone"},
-	{"sas", []string{"5"}, nil, "5ca1ab1e|c0ffee42|sending|WITHOUT|missing|SENDER IDS"}, {"policy", []string{"6"}, nil, "deny tcp any any eq 22|in clear|HITS"},
+	{"sas", []string{"5"}, nil, "5ca1ab1e|c0ffee42|sending|WITHOUT|missing|SENDER IDS"}, {"policy", []string{"6"}, nil, "deny tcp any any eq 22|in clear|HITS|nothing is pending"},
+	{"policy-pending", []string{"6", "down", "down", "down"}, sourcetest.Linted, "unreachable|never reached|PENDING|rule 3"},
+	{"policy-unknown", []string{"6"}, nil, "not known|recording"},
 	{"events", []string{"7"}, nil, "gm3|reregistering|auth-failed"}, {"node", []string{"down", "enter"}, nil, "registered|replay window|KEYS of gm1"},
 	{"sa", []string{"5", "enter"}, nil, "REPLAY WINDOWS of gm1|gm4|down|NOT SEEN|301"},
 	{"topology", []string{"8"}, sourcetest.Lab, "ks1|gm4|p1"}, {"topology-cut", []string{"8", "v", "v"}, sourcetest.Cut, "gm3|CUT 1|CUT 2|2 marked"},
@@ -115,6 +118,11 @@ var screens = []struct {
 	{"large", nil, large, "ks1|members"}, {"large-members", []string{"2", "G"}, large, "10000"}, {"large-rekey", []string{"3"}, large, "ACKS"}, {"large-member", []string{"2", "enter"}, large, "acknowledgements"},
 }
 
+// answers are what comes after the keys of some screens.
+var answers = map[string]tea.Msg{
+	"policy": pendingMsg{&view.Pending{Plans: sourcetest.Unchanged()}}, "policy-pending": pendingMsg{&view.Pending{Plans: sourcetest.Changed()}},
+}
+
 // TestScreens runs the program over a terminal and compares what is on its screen in the end.
 func TestScreens(t *testing.T) {
 	lipgloss.SetColorProfile(termenv.TrueColor) // whatever is drawn is drawn in colours, and cut by people who forget them
@@ -126,7 +134,7 @@ func TestScreens(t *testing.T) {
 				if screen.fleet != nil {
 					fleet = screen.fleet
 				}
-				got := perform(t, m, size.w, size.h, append([]tea.Msg{fleetMsg{fleet()}}, keys(screen.keys...)...)...)
+				got := perform(t, m, size.w, size.h, append(append([]tea.Msg{fleetMsg{fleet()}}, keys(screen.keys...)...), answers[screen.name])...)
 				drawn := m.View()
 				lines := strings.Split(drawn, "\n")
 				if len(lines) != size.h {

@@ -71,7 +71,7 @@ func (m *Model) turn(step int) {
 
 // frame is what the page of the top level is drawn on.
 func (m *Model) frame() *view.Frame {
-	return &view.Frame{Theme: m.theme, Fleet: m.shown(), Width: m.width, Height: m.bodyHeight(), Place: m.top().place, Scroll: m.top().scroll}
+	return &view.Frame{Theme: m.theme, Fleet: m.shown(), Width: m.width, Height: m.bodyHeight(), Place: m.top().place, Scroll: m.top().scroll, Pending: m.pending.known}
 }
 
 // current is the page of the top level. It is made anew when what it shows has changed; keys that only move do not.
@@ -81,12 +81,12 @@ func (m *Model) current() *view.Page {
 		return l.fixed
 	}
 	d := &m.page
-	if d.page == nil || d.fleet != f.Fleet || d.place != f.Place || d.theme != f.Theme || d.width != f.Width || d.height != f.Height {
+	if d.page == nil || d.fleet != f.Fleet || d.place != f.Place || d.theme != f.Theme || d.width != f.Width || d.height != f.Height || d.pending != f.Pending {
 		v, err := view.ByName(l.place.View)
 		if err != nil {
 			return &view.Page{Head: []string{err.Error()}}
 		}
-		*d = drawn{v.Page(f), f.Fleet, f.Place, f.Theme, f.Width, f.Height}
+		*d = drawn{v.Page(f), f.Fleet, f.Place, f.Theme, f.Width, f.Height, f.Pending}
 	}
 	return d.page
 }

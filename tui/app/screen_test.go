@@ -44,7 +44,9 @@ func perform(t *testing.T, m *Model, w, h int, messages ...tea.Msg) string {
 		}))
 	go func() {
 		for _, msg := range append([]tea.Msg{tea.WindowSizeMsg{Width: w, Height: h}}, messages...) {
-			p.Send(msg)
+			if msg != nil {
+				p.Send(msg)
+			}
 		}
 		p.Quit()
 	}()

@@ -118,6 +118,11 @@ func (f *Frame) sentence(l theme.Level, text string) string {
 	return " " + f.Theme.State(l, ansi.Truncate(text, max(1, f.Width-3), "…"))
 }
 
+// wrap breaks a text into lines that leave margin cells of the screen.
+func (f *Frame) wrap(text string, margin int) []string {
+	return strings.Split(ansi.Wordwrap(text, max(20, f.Width-margin), ""), "\n")
+}
+
 // clip cuts a screen to its height.
 func (f *Frame) clip(lines []string) []string {
 	if len(lines) > f.Height {

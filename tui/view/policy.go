@@ -96,6 +96,10 @@ func (Policy) Page(f *Frame) *Page {
 	for k := range all {
 		g := &all[k]
 		p.Head = append(p.Head, f.section("POLICY of group "+g.Group, f.Theme.Dim.Render(strings.TrimSpace(g.Digest+" from "+g.From))))
+		p.Head = append(p.Head, f.pendingLine(g.Group))
+		if n := g.unreachable(); n > 0 {
+			p.Head = append(p.Head, f.sentence(theme.Caution, fmt.Sprintf("%s never reached, since earlier ones match all of it first", rulesAre(n))))
+		}
 		for _, o := range g.Others {
 			text := fmt.Sprintf("%s has another one, %s", o.Node, o.Digest)
 			if o.Digest == "" {
@@ -107,23 +111,44 @@ func (Policy) Page(f *Frame) *Page {
 			rows = append(rows, row{g.Group, i + 1, &g.Rules[i]})
 		}
 	}
+	notes := false
+	for i := range rows {
+		notes = notes || len(rows[i].Findings) > 0
+	}
 	t := &widget.Table{Len: len(rows), ID: func(i int) string { return rows[i].group + "/" + rows[i].Owner + "/" + rows[i].Text }}
 	column := columns(t, rows)
 	column(widget.Column{Title: "   #", Key: "n", Right: true}, func(r *row) widget.Cell { return widget.Int(r.n) })
 	if len(all) > 1 {
 		column(widget.Column{Title: "GROUP"}, func(r *row) widget.Cell { return widget.Text(r.group) })
 	}
-	column(widget.Column{Title: "RULE", Flex: true, Min: 40}, func(r *row) widget.Cell { return widget.Text(r.Text) })
+	column(widget.Column{Title: "RULE", Flex: true, Min: 36}, func(r *row) widget.Cell { return widget.Text(r.Text) })
 	column(widget.Column{Title: "TRAFFIC"}, func(r *row) widget.Cell {
-		if r.Encrypted {
+		switch {
+		case r.hidden():
+			return widget.State(theme.Caution, "unreachable")
+		case r.Encrypted:
 			return widget.State(theme.Good, "encrypted")
 		}
 		return widget.State(theme.Neutral, "in clear")
 	})
-	column(widget.Column{Title: "OWNER", Drop: 1}, func(r *row) widget.Cell { return widget.Text(r.Owner) })
+	column(widget.Column{Title: "OWNER", Drop: 2}, func(r *row) widget.Cell { return widget.Text(r.Owner) })
 	column(widget.Column{Title: "HITS", Right: true}, func(r *row) widget.Cell { return widget.Short(r.Hits) })
+	if notes {
+		column(widget.Column{Title: "NOTE", Drop: 1}, func(r *row) widget.Cell { return r.note() })
+	}
 	p.Table = t
 	p.Subject = func(i int) Subject { return Subject{Group: rows[i].group} }
+	p.Want, p.Foot = 6, func(i, room int) (out []string) {
+		if i >= 0 {
+			out = f.ruleNotes(rows[i].n, rows[i].Rule)
+		}
+		for k := range all {
+			if diff := f.pendingDiff(all[k].Group); len(diff) > 0 {
+				out = append(append(out, ""), diff...)
+			}
+		}
+		return out[:min(len(out), room)]
+	}
 	return p
 }
 

@@ -49,6 +49,7 @@ type Frame struct {
 	Fleet         *source.Fleet
 	Width, Height int
 	Scroll        int // of a page without a table
+	Pending       *Pending
 	Place
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/getvpn/getvpn/tui/app"
 	"github.com/getvpn/getvpn/tui/export"
 	"github.com/getvpn/getvpn/tui/source"
 	"github.com/getvpn/getvpn/tui/theme"
@@ -63,7 +65,7 @@ func showCommand(o *options) *cobra.Command {
 			if err := reached(fleet); err == nil && group != "" && !slices.Contains(fleet.Groups(), group) {
 				return refused{fmt.Errorf("no attached key server has a group %q; the groups here are [%s]", group, strings.Join(fleet.Groups(), " "))}
 			}
-			if err := s.print(cmd.OutOrStdout(), o, v, fleet, group); err != nil {
+			if err := s.print(cmd.Context(), cmd.OutOrStdout(), o, v, fleet, group); err != nil {
 				return err
 			}
 			return reached(fleet)
@@ -81,7 +83,7 @@ func showCommand(o *options) *cobra.Command {
 }
 
 // print writes a view. What is wrong with the flags is a usage error; all else was refused.
-func (s *shown) print(w io.Writer, o *options, v view.View, fleet *source.Fleet, group string) error {
+func (s *shown) print(ctx context.Context, w io.Writer, o *options, v view.View, fleet *source.Fleet, group string) error {
 	if s.json {
 		enc := json.NewEncoder(w)
 		enc.SetIndent("", "  ")
@@ -93,6 +95,9 @@ func (s *shown) print(w io.Writer, o *options, v view.View, fleet *source.Fleet,
 	f, err := s.frame(w, o, v, fleet, group)
 	if err != nil {
 		return err
+	}
+	if v.Name() == (view.Policy{}).Name() {
+		f.Pending = app.AskPending(ctx, fleet, group)
 	}
 	if p, ok := v.(view.Printer); ok && s.format == "" && s.filter == "" && s.sort == "" {
 		return printLines(w, p.Print(f))
