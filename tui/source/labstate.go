@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/getvpn/getvpn/daemon/control/record"
 )
 
 // LabState is the lab behind a Fleet, as getvpn-lab describes it in its lab.json: every node and link, and what is broken on
@@ -129,6 +131,12 @@ func (s *Source) look() {
 	s.mu.Lock()
 	state, course := readLab(s.lab, s.state), readCourse(s.lab, s.course)
 	changed := state != s.state || course != s.course
+	if state != s.state && state != nil {
+		s.tape.add(record.Frame{At: time.Now(), Lab: state.raw})
+	}
+	if course != s.course && course != nil {
+		s.tape.add(record.Frame{At: time.Now(), Course: course.raw})
+	}
 	s.state, s.course = state, course
 	s.mu.Unlock()
 	if changed {

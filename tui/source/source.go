@@ -11,6 +11,7 @@ import (
 
 	"github.com/getvpn/getvpn/daemon/control"
 	"github.com/getvpn/getvpn/daemon/control/client"
+	"github.com/getvpn/getvpn/daemon/control/record"
 )
 
 const (
@@ -20,6 +21,9 @@ const (
 	dialBound  = 3 * time.Second  // bound on one request
 	frameEvery = time.Second / 10 // most often that a change is announced
 )
+
+// notSeen is what is the matter with a daemon that has not answered yet.
+const notSeen = "not seen yet"
 
 // Source watches daemons. Make one with Socket, Dir or Lab and start it with Run.
 type Source struct {
@@ -32,6 +36,7 @@ type Source struct {
 	nodes   map[string]*Node
 	events  []control.Event
 	seen    map[string]uint64 // node -> newest event kept
+	tape    *Tape             // what it is recorded on; nil: it is not
 	changed chan struct{}
 }
 
@@ -71,7 +76,8 @@ func (s *Source) adopt(d target) bool {
 	if s.nodes[d.name] != nil {
 		return false
 	}
-	s.nodes[d.name] = &Node{Name: d.name, Role: d.role, Socket: d.path, Problem: "not seen yet"}
+	s.nodes[d.name] = &Node{Name: d.name, Role: d.role, Socket: d.path, Problem: notSeen}
+	s.tape.add(record.Frame{At: time.Now(), Node: d.name, Role: d.role, Gone: notSeen})
 	return true
 }
 
@@ -119,15 +125,12 @@ func (s *Source) history(ctx context.Context, name string, c *client.Client) {
 func (s *Source) take(name string, w control.Watch) {
 	s.mu.Lock()
 	n := s.nodes[name]
-	n.Connected, n.Problem, n.Seen = true, "", time.Now()
-	if w.Snapshot != nil {
-		if n.Snap != nil && n.Snap.PID != w.Snapshot.PID {
-			delete(s.seen, name) // a restarted daemon numbers its journal anew
-		}
-		n.rate(w.Snapshot)
-		n.Snap, n.Role = w.Snapshot, w.Snapshot.Role
+	if w.Snapshot != nil && n.Snap != nil && n.Snap.PID != w.Snapshot.PID {
+		delete(s.seen, name) // a restarted daemon numbers its journal anew
 	}
-	if e := w.Event; e != nil && e.Seq > s.seen[name] {
+	now, fresh := time.Now(), w.Event == nil || w.Event.Seq > s.seen[name]
+	n.hear(w, now)
+	if e := w.Event; e != nil && fresh {
 		s.seen[name] = e.Seq
 		if e.Node == "" {
 			e.Node = name
@@ -136,6 +139,9 @@ func (s *Source) take(name string, w control.Watch) {
 		if len(s.events) > keepEvents {
 			s.events = slices.Delete(s.events, 0, len(s.events)-keepEvents)
 		}
+	}
+	if fresh {
+		s.tape.add(record.Frame{At: now, Node: name, Role: n.Role, Watch: &w})
 	}
 	s.mu.Unlock()
 	s.announce()
@@ -154,16 +160,19 @@ func (s *Source) recognise(ctx context.Context, name string, c *client.Client) {
 func (s *Source) lost(name string, err error) {
 	s.mu.Lock()
 	n := s.nodes[name]
-	n.Connected = false
-	n.Problem = "the daemon closed the connection"
+	why := "the daemon closed the connection"
 	if err != nil {
-		n.Problem = err.Error()
+		why = err.Error()
 	}
 	if _, statErr := os.Stat(n.Socket); statErr != nil {
-		n.Problem = "not running (no socket)"
+		why = "not running (no socket)"
 	} else if errors.Is(err, syscall.ECONNREFUSED) {
-		n.Problem = "not running (its socket is dead)"
+		why = "not running (its socket is dead)"
 	}
+	if n.Connected || n.Problem != why {
+		s.tape.add(record.Frame{At: time.Now(), Node: name, Role: n.Role, Gone: why})
+	}
+	n.miss(why)
 	s.mu.Unlock()
 	s.announce()
 }

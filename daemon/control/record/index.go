@@ -139,7 +139,7 @@ func (x *index) add(b []byte) {
 		}
 	}
 	if event != nil {
-		x.r.events = append(x.r.events, mark{event.Seq, int32(len(x.r.lines)), x.name(event.Name), severity(event.Severity)})
+		x.r.events = append(x.r.events, mark{event.Seq, event.Time.UnixNano(), int32(len(x.r.lines)), x.name(event.Name), severity(event.Severity)})
 	}
 	x.r.lines = append(x.r.lines, l)
 }

@@ -37,6 +37,7 @@ type line struct {
 // mark is an event: what is needed to find it without reading its line.
 type mark struct {
 	seq      uint64
+	at       int64 // its own time, which is before its frame's if it was heard of later
 	frame    int32
 	name     uint32
 	severity Severity
@@ -67,7 +68,8 @@ func severity(s string) Severity {
 
 // Mark is an event of a recording.
 type Mark struct {
-	Frame    int // the frame that tells it
+	Frame    int       // the frame that tells it
+	Time     time.Time // when it was; a daemon's past is told when the daemon is first heard
 	Seq      uint64
 	Name     string
 	Node     string
@@ -160,10 +162,13 @@ func (r *Recording) Size(i int) int { return int(r.lines[i].n) }
 // Events is the number of events.
 func (r *Recording) Events() int { return len(r.events) }
 
+// EventNames lists the names that events have.
+func (r *Recording) EventNames() []string { return r.names }
+
 // Event is the i-th event.
 func (r *Recording) Event(i int) Mark {
 	e := &r.events[i]
-	return Mark{int(e.frame), e.seq, r.names[e.name], r.nodes[r.lines[e.frame].node], e.severity}
+	return Mark{int(e.frame), time.Unix(0, e.at), e.seq, r.names[e.name], r.nodes[r.lines[e.frame].node], e.severity}
 }
 
 // EventsUntil counts the events among the first frames.

@@ -82,7 +82,7 @@ func TestRoundTrip(t *testing.T) {
 		if strings.Join(r.Nodes(), " ") != "ks1 gm1" || r.Node(2) != 1 || r.Node(3) != -1 || r.Kind(0) != Snapshot || r.Kind(4) != Course {
 			t.Errorf("nodes %q, kinds %v %v", r.Nodes(), r.Kind(0), r.Kind(4))
 		}
-		if e := r.Event(2); r.Events() != 300 || e != (Mark{11, 3, "rekey-sent", "ks1", Failure}) || r.EventsUntil(11) != 2 || r.EventsUntil(12) != 3 {
+		if e := r.Event(2); r.Events() != 300 || e != (Mark{11, start.Add(2 * time.Second).Local(), 3, "rekey-sent", "ks1", Failure}) || r.EventsUntil(11) != 2 || r.EventsUntil(12) != 3 {
 			t.Errorf("event is %+v of %d", e, r.Events())
 		}
 		if !r.Start().Equal(start) || !r.End().Equal(all[len(all)-1].At) || r.Until(start) != 1 || r.Until(start.Add(time.Minute)) != 301 || r.Until(start.Add(-1)) != 0 {
