@@ -119,6 +119,9 @@ func (s *State) write() error {
 	return nil
 }
 
+// Write replaces lab.json, for drivers that keep it by themselves.
+func (s *State) Write() error { return s.write() }
+
 func (s *State) node(name string) *NodeState {
 	for i := range s.Nodes {
 		if s.Nodes[i].Name == name {

@@ -74,7 +74,7 @@ func describe(s *control.Snapshot) string {
 			}
 		}
 		return fmt.Sprintf("group %s: %s%d members, next rekey in %s", g.Name, role, g.Present(),
-			time.Until(g.NextRekey).Round(time.Second))
+			g.NextRekey.Sub(s.Time).Round(time.Second)) // by its own clock
 	case s.GM != nil && len(s.GM.Groups) > 0:
 		g := s.GM.Groups[0]
 		text := fmt.Sprintf("group %s: %s", g.Name, g.State)

@@ -35,6 +35,7 @@ type Node struct {
 	timer   machine.Instant // the deadline that is in the queue
 	timed   bool
 	paused  bool
+	stop    bool // it ends when it has answered
 	backlog []waiting
 	held    map[machine.PersistID][]machine.Send
 	written map[machine.PersistID]bool
@@ -70,6 +71,7 @@ func (n *Node) Start() {
 		return
 	}
 	n.life++
+	n.stop = false
 	n.started = n.clock().Wall
 	n.s.record("start", n.index, nil)
 	n.s.log(Entry{Kind: "start", Node: n.Name, Text: fmt.Sprintf("with %d records", len(n.disk))})
@@ -227,6 +229,9 @@ func (n *Node) effect(e machine.Effect) {
 		n.s.log(Entry{Kind: "answer", Node: n.Name, Text: e.Text + e.Err})
 		if n.s.Answer != nil {
 			n.s.Answer(n, e)
+		}
+		if n.stop {
+			n.later(0, n.Crash)
 		}
 	case gdoi.JoinMulticast:
 		n.joined[e.Address] = true

@@ -3,7 +3,8 @@ package main
 import (
 	"github.com/getvpn/getvpn/lab/driver"
 	"github.com/getvpn/getvpn/lab/netns"
+	"github.com/getvpn/getvpn/lab/sim/live"
 )
 
 // drivers are what labs can be made of.
-var drivers = driver.Set{netns.Name: netns.Driver{}}
+var drivers = driver.Set{netns.Name: netns.Driver{}, live.Name: live.Driver{}}

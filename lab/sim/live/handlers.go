@@ -1,0 +1,150 @@
+package live
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/getvpn/getvpn/daemon/control"
+	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/lab/sim"
+)
+
+// answerTimeout is how long an operator waits for a daemon's answer, by the wall clock.
+const answerTimeout = 8 * time.Second
+
+// handlers answer for a node as its daemon would.
+func (s *Server) handlers(node string, ks bool) control.Handlers {
+	h := control.Handlers{
+		Snapshot: func(ctx context.Context) (*control.Snapshot, error) { return s.snapshot(ctx, node) },
+		Stop: func(ctx context.Context) (string, error) {
+			return s.order(ctx, Order{Verb: VerbStop, Node: node})
+		},
+	}
+	if !ks {
+		h.Reregister = forward[control.ReregisterRequest](s, node, "reregister")
+		return h
+	}
+	h.Rekey = forward[control.RekeyRequest](s, node, "rekey")
+	h.ClearMember = forward[control.ClearMemberRequest](s, node, "clear-member")
+	h.ClearMembers = forward[control.ClearMembersRequest](s, node, "clear-members")
+	h.RemoveMember = forward[control.RemoveMemberRequest](s, node, "remove-member")
+	h.Readmit = forward[control.ReadmitRequest](s, node, "readmit")
+	h.Handover = forward[control.HandoverRequest](s, node, "handover")
+	return h
+}
+
+// forward makes an order of a request.
+func forward[T any](s *Server, node, verb string) func(context.Context, T) (string, error) {
+	return func(ctx context.Context, q T) (string, error) {
+		body, err := json.Marshal(q)
+		if err != nil {
+			return "", err
+		}
+		return s.order(ctx, Order{Verb: verb, Node: node, Body: body})
+	}
+}
+
+// snapshot of a node; one whose process is stopped answers when it goes on.
+func (s *Server) snapshot(ctx context.Context, node string) (out *control.Snapshot, err error) {
+	for {
+		var later chan struct{}
+		cerr := s.call(ctx, func() {
+			n := s.run.s.Node(node)
+			switch {
+			case !n.Up():
+				err = errors.New("the daemon has ended")
+			case n.Paused():
+				later = s.changed
+			default:
+				out = s.look(n)
+			}
+		})
+		if err = errors.Join(err, cerr); err != nil || out != nil {
+			return out, err
+		}
+		select {
+		case <-later:
+		case <-s.ended:
+			return nil, errors.New("the simulator is ending")
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// look is a node's snapshot. What is said about time changes while the run stands still, so that a console sees that the node is there.
+func (s *Server) look(n *sim.Node) *control.Snapshot {
+	x := n.Snapshot()
+	x.PID += 1_000_000 * s.back // a daemon of before time was turned back is another one
+	x.LastSeq = s.front(n).journal.Last()
+	text := "simulated, at the speed of the wall clock"
+	switch {
+	case s.failed != nil:
+		text = "simulated, and broken: " + s.failed.Error()
+	case s.pace.speed == 0:
+		text = fmt.Sprintf("simulated: time stands still for %v; getvpn-lab time run goes on", s.pace.now().Sub(s.pace.wall).Round(time.Second))
+	case s.pace.speed != 1:
+		text = fmt.Sprintf("simulated, %g times as fast as the wall clock", s.pace.speed)
+	}
+	x.Warn = append([]string{text}, x.Warn[1:]...)
+	return x
+}
+
+// order carries an order out now. One to a daemon waits for its answer, which takes time of the run.
+func (s *Server) order(ctx context.Context, o Order) (string, error) {
+	answer := make(chan gdoi.CommandResult, 1)
+	var err error
+	still := false
+	cerr := s.call(ctx, func() {
+		if s.failed != nil {
+			err = s.failed
+			return
+		}
+		if len(o.Body) > 0 {
+			s.waiting[s.run.next+1] = answer
+		}
+		_, serr := s.step(func() (bool, error) {
+			_, err = s.run.Give(o)
+			return true, nil
+		})
+		if err = errors.Join(err, serr); err == nil {
+			err = s.plan.write(s.dir)
+		}
+		still = s.pace.speed == 0
+	})
+	if err = errors.Join(err, cerr); err != nil {
+		if errors.Is(err, ErrOrder) {
+			err = control.Refused(err.Error())
+		}
+		return "", err
+	}
+	if len(o.Body) == 0 {
+		return o.String() + ": done", nil
+	}
+	if still {
+		select {
+		case a := <-answer:
+			return said(a)
+		default:
+			return "ordered; time stands still, and it is done when that goes on", nil
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	select {
+	case a := <-answer:
+		return said(a)
+	case <-ctx.Done():
+		return "", fmt.Errorf("%s has not answered within %v", o.Node, answerTimeout)
+	}
+}
+
+func said(a gdoi.CommandResult) (string, error) {
+	if a.Err != "" {
+		return "", control.Refused(a.Err)
+	}
+	return a.Text, nil
+}

@@ -1,0 +1,77 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/getvpn/getvpn/hsm/remains"
+	"github.com/getvpn/getvpn/lab/driver"
+	"github.com/getvpn/getvpn/lab/scenario"
+)
+
+// Lab is a lab in the simulator, as another process sees it.
+type Lab struct {
+	*driver.Common
+	name string
+}
+
+// errNoNetwork is what needs a network that can be entered.
+var errNoNetwork = errors.New("the simulator has no network, no processes and no files of daemons to look into: this needs --driver netns")
+
+func (l *Lab) order(o Order) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*answerTimeout)
+	defer cancel()
+	_, err := ask(ctx, l.name, "order", o)
+	return err
+}
+
+// Start implements driver.Lab, as all that follows.
+func (l *Lab) Start(_ context.Context, node string) error {
+	return l.order(Order{Verb: VerbStart, Node: node})
+}
+
+func (l *Lab) Stop(node string) error   { return l.order(Order{Verb: VerbStop, Node: node}) }
+func (l *Lab) Kill(node string) error   { return l.order(Order{Verb: VerbKill, Node: node}) }
+func (l *Lab) Pause(node string) error  { return l.order(Order{Verb: VerbPause, Node: node}) }
+func (l *Lab) Resume(node string) error { return l.order(Order{Verb: VerbResume, Node: node}) }
+
+func (l *Lab) Wipe(node string, only ...string) error {
+	if len(only) > 0 {
+		return fmt.Errorf("a simulated disk is wiped as a whole: %w", errNoNetwork)
+	}
+	return l.order(Order{Verb: VerbWipe, Node: node})
+}
+
+func (l *Lab) Partition(p scenario.Partition, d time.Duration) error {
+	return l.order(Order{Verb: VerbPartition, Sides: p.String(), For: d})
+}
+
+func (l *Lab) Heal() error { return l.order(Order{Verb: VerbHeal}) }
+
+// LogFile is the simulator's: its nodes write into their journals only.
+func (l *Lab) LogFile(string) string { return filepath.Join(driver.Dir(l.name), logFile) }
+
+// What only real nodes have.
+func (l *Lab) Inside(string, func() error) error                     { return errNoNetwork }
+func (l *Lab) Exec(string, []string) error                           { return errNoNetwork }
+func (l *Lab) StartCommand(string, *exec.Cmd) error                  { return errNoNetwork }
+func (l *Lab) LoseToken(string) error                                { return errNoNetwork }
+func (l *Lab) ReturnToken(string) error                              { return errNoNetwork }
+func (l *Lab) TokenSecrets(string) ([]remains.Secret, error)         { return nil, errNoNetwork }
+func (l *Lab) Reload(string) error                                   { return errNoNetwork }
+func (l *Lab) Revoke(string) error                                   { return errNoNetwork }
+func (l *Lab) Configure(_, _ string, _ map[string]string) error      { return errNoNetwork }
+func (l *Lab) Run(context.Context, string, []string) (string, error) { return "", errNoNetwork }
+
+// Describe implements driver.Machines, of which this driver needs nothing.
+func (l *Lab) Describe(*driver.NodeState)       {}
+func (l *Lab) Namespace(string) (string, error) { return "", errNoNetwork }
+func (l *Lab) Launch(*driver.NodeState, []string) (driver.Process, error) {
+	return driver.Process{}, errNoNetwork
+}
+func (l *Lab) Module() (string, error) { return "", errNoNetwork }
+func (l *Lab) Changed(string) error    { return nil }

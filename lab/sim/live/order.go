@@ -1,0 +1,254 @@
+package live
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/getvpn/getvpn/daemon/control"
+	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/lab/scenario"
+	"github.com/getvpn/getvpn/lab/sim"
+)
+
+// Order is what somebody did to a run: a value, so that the run can be played again. At is its time, After the number of events of
+// the run that had happened: of several at one instant some may have.
+type Order struct {
+	At    time.Duration `json:"at"`
+	After uint64        `json:"after"`
+	Verb  string        `json:"verb"`
+	Node  string        `json:"node,omitempty"`
+	// Sides are those of a partition; For is when it ends by itself, if it does.
+	Sides string        `json:"sides,omitempty"`
+	For   time.Duration `json:"for,omitempty"`
+	// Body is the request of an operator to a daemon, as its control socket takes it.
+	Body json.RawMessage `json:"body,omitempty"`
+}
+
+// String is a line for people.
+func (o Order) String() string {
+	text := o.Verb
+	for _, s := range []string{o.Node, o.Sides, string(o.Body)} {
+		if s != "" {
+			text += " " + s
+		}
+	}
+	if o.For > 0 {
+		text += " for " + o.For.String()
+	}
+	return text
+}
+
+// Verbs of a lab; those of daemons are the names of their requests.
+const (
+	VerbKill      = "kill"
+	VerbStart     = "start"
+	VerbStop      = "stop"
+	VerbPause     = "pause"
+	VerbResume    = "resume"
+	VerbWipe      = "wipe"
+	VerbPartition = "partition"
+	VerbHeal      = "heal"
+)
+
+// ErrOrder is an order that makes no sense now; nothing was done.
+var ErrOrder = errors.New("nothing was done")
+
+func refusef(format string, args ...any) error {
+	return fmt.Errorf("%s: %w", fmt.Sprintf(format, args...), ErrOrder)
+}
+
+// check says why an order cannot be carried out as the run is.
+func (r *Run) check(o *Order) error {
+	if o.Verb == VerbPartition {
+		_, err := r.plan.scenario.ParsePartition(o.Sides)
+		return err
+	}
+	if o.Verb == VerbHeal {
+		return nil
+	}
+	n := r.s.Node(o.Node)
+	switch {
+	case n == nil && r.plan.scenario.Node(o.Node) == nil:
+		return refusef("there is no node %q in this lab; getvpn-lab status lists them", o.Node)
+	case n == nil:
+		return refusef("node %s has no daemon in the simulator", o.Node)
+	}
+	switch o.Verb {
+	case VerbStart:
+		if n.Up() {
+			return refusef("%s is already running", o.Node)
+		}
+	case VerbWipe:
+		if n.Up() {
+			return refusef("the daemon of %s is running; stop it, or kill it, before its state is wiped", o.Node)
+		}
+	case VerbKill, VerbStop, VerbPause, VerbResume:
+		if !n.Up() {
+			return refusef("the daemon of %s is not running", o.Node)
+		}
+	default:
+		if !n.Up() {
+			return refusef("the daemon of %s is not running", o.Node)
+		}
+		_, err := command(o, 1)
+		return err
+	}
+	return nil
+}
+
+// carry carries an order out; its number is the id of a command.
+func (r *Run) carry(o *Order, id uint64) {
+	s := r.s
+	n := s.Node(o.Node)
+	s.Disturbed()
+	switch o.Verb {
+	case VerbKill:
+		n.Crash()
+	case VerbStart:
+		n.Start()
+	case VerbStop:
+		n.Stop()
+	case VerbPause:
+		n.Pause()
+	case VerbResume:
+		n.Resume()
+	case VerbWipe:
+		n.Erase()
+	case VerbPartition:
+		r.partition(o)
+	case VerbHeal:
+		s.Heal()
+		r.faults = nil
+	default:
+		ev, err := command(o, id)
+		if err != nil {
+			panic("live: " + err.Error()) // check has looked
+		}
+		n.Do(ev)
+	}
+}
+
+// partition cuts as the network of a lab does.
+func (r *Run) partition(o *Order) {
+	p, err := r.plan.scenario.ParsePartition(o.Sides)
+	if err != nil {
+		panic("live: " + err.Error()) // check has looked
+	}
+	end := r.s.Cut(cutPairs(r.plan.scenario, r.s, p), !p.Control)
+	f := &fault{spec: p.String(), since: r.s.Wall()}
+	r.faults = append(r.faults, f)
+	if o.For > 0 {
+		r.s.After(o.For, func() {
+			end()
+			r.faults = slices.DeleteFunc(r.faults, func(x *fault) bool { return x == f })
+		})
+	}
+}
+
+// cutPairs are the nodes that a partition separates: those of its two sides, and those between which there is no way any more when the
+// links between the sides are cut.
+func cutPairs(s *scenario.Scenario, run *sim.Sim, p scenario.Partition) (out [][2]*sim.Node) {
+	across := func(a, b string) bool {
+		return slices.Contains(p.A, a) && slices.Contains(p.B, b) || slices.Contains(p.A, b) && slices.Contains(p.B, a)
+	}
+	island := map[string]int{}
+	var visit func(node string, n int)
+	visit = func(node string, n int) {
+		if island[node] != 0 {
+			return
+		}
+		island[node] = n
+		for _, k := range s.Links {
+			a, b := k.Ends[0].Node, k.Ends[1].Node
+			if across(a, b) {
+				continue
+			}
+			if a == node {
+				visit(b, n)
+			} else if b == node {
+				visit(a, n)
+			}
+		}
+	}
+	for i, n := range s.Nodes {
+		visit(n.Name, i+1)
+	}
+	nodes := run.Nodes()
+	for i, a := range nodes {
+		for _, b := range nodes[i+1:] {
+			if across(a.Name, b.Name) || island[a.Name] != island[b.Name] {
+				out = append(out, [2]*sim.Node{a, b})
+			}
+		}
+	}
+	return out
+}
+
+// command is the event that an operator's request is for a machine.
+func command(o *Order, id uint64) (machine.Event, error) {
+	read := func(into any) error {
+		if len(o.Body) == 0 {
+			return nil
+		}
+		return json.Unmarshal(o.Body, into)
+	}
+	switch o.Verb {
+	case "rekey":
+		var q control.RekeyRequest
+		err := read(&q)
+		return gdoi.CmdRekey{Group: q.Group, KEK: q.KEK, ID: id}, err
+	case "clear-member":
+		var q control.ClearMemberRequest
+		err := read(&q)
+		return gdoi.CmdClearMember{Group: q.Group, Member: q.Member, ID: id}, err
+	case "clear-members":
+		var q control.ClearMembersRequest
+		err := read(&q)
+		return gdoi.CmdClearMembers{Group: q.Group, Now: q.Now, ID: id}, err
+	case "remove-member":
+		var q control.RemoveMemberRequest
+		err := read(&q)
+		return gdoi.CmdRemoveMember{Group: q.Group, Members: q.Members, Now: q.Now, ID: id}, err
+	case "readmit":
+		var q control.ReadmitRequest
+		err := read(&q)
+		return gdoi.CmdReadmit{Group: q.Group, Member: q.Member, ID: id}, err
+	case "handover":
+		var q control.HandoverRequest
+		err := read(&q)
+		return gdoi.CmdHandover{Group: q.Group, To: q.To, ID: id}, err
+	case "reregister":
+		var q control.ReregisterRequest
+		err := read(&q)
+		return gdoi.CmdReregister{Group: q.Group, ID: id}, err
+	}
+	return nil, refusef("the simulator does not know %q", o.Verb)
+}
+
+// excuse tells the Checker of removals that a key server has agreed to.
+func (r *Run) excuse(o *Order) {
+	var names []string
+	switch o.Verb {
+	case "remove-member":
+		var q control.RemoveMemberRequest
+		_ = json.Unmarshal(o.Body, &q) // check has looked
+		names = q.Members
+	case "readmit":
+		var q control.ReadmitRequest
+		_ = json.Unmarshal(o.Body, &q)
+		names = []string{q.Member}
+	}
+	for _, name := range names {
+		a, err := netip.ParseAddr(name)
+		for _, n := range r.s.Members() {
+			if err == nil && n.Addr.Addr() == a {
+				r.s.Excuse(n, o.Verb == "remove-member")
+			}
+		}
+	}
+}

@@ -1,0 +1,159 @@
+package live
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/getvpn/getvpn/daemon/config"
+	"github.com/getvpn/getvpn/gdoi/policy"
+	"github.com/getvpn/getvpn/lab/scenario"
+	"github.com/getvpn/getvpn/lab/sim"
+)
+
+// Plan is all that a run follows from: plan.json in the run directory, beside the scenario.
+type Plan struct {
+	Seed  uint64    `json:"seed"`
+	Epoch time.Time `json:"epoch"` // the wall time at which the run begins
+	// Start is the time to which the run is brought before anybody sees it: that of a fork.
+	Start  time.Duration `json:"start"`
+	Forked string        `json:"forked,omitempty"` // from which lab
+	Orders []Order       `json:"orders"`
+
+	scenario *scenario.Scenario
+	config   sim.Config
+	chat     chatter
+}
+
+// chatter is the traffic that counters count.
+type chatter struct {
+	rate   uint64
+	packet policy.Packet
+}
+
+// Stage makes the nodes of a scenario ready: the configuration files that the daemons would read, in a directory of the caller's, and
+// what the simulator makes of them. It says clearly what it has no model of.
+func (p *Plan) Stage(s *scenario.Scenario, dir string) error {
+	p.scenario = s
+	if s.PKI != nil {
+		return fmt.Errorf("%w: scenario %s has certificates; use --driver netns", sim.ErrModel, s.Name)
+	}
+	for _, d := range []string{"config", "secrets", "state", "sockets"} {
+		mode := os.FileMode(0o700)
+		if d == "sockets" {
+			mode = 0o755
+		}
+		if err := os.MkdirAll(filepath.Join(dir, d), mode); err != nil {
+			return fmt.Errorf("run directory: %w", err)
+		}
+	}
+	for _, name := range s.Secrets {
+		// They protect nothing: no datagram of a run leaves the process. That they follow from the seed makes the run do so.
+		sum := sha256.Sum256(fmt.Appendf(nil, "the simulator's secret %s of seed %d", name, p.Seed))
+		text := base64.RawStdEncoding.EncodeToString(sum[:]) + "\n"
+		if err := os.WriteFile(filepath.Join(dir, "secrets", name), []byte(text), 0o600); err != nil {
+			return fmt.Errorf("secret: %w", err)
+		}
+	}
+	cast := new(sim.Cast)
+	for i := range s.Nodes {
+		if n := &s.Nodes[i]; n.Program != "" && (n.Kind == scenario.KindKeyServer || n.Kind == scenario.KindMember) {
+			if err := p.enlist(cast, n, dir); err != nil {
+				return err
+			}
+		}
+	}
+	p.config = sim.Config{
+		Seed: p.Seed, Epoch: p.Epoch, StartSpread: 500 * time.Millisecond,
+		Network: sim.Network{Latency: 500 * time.Microsecond, Jitter: time.Millisecond},
+	}
+	if err := p.config.Enlist(cast); err != nil {
+		return err
+	}
+	p.chat = talk(s)
+	return nil
+}
+
+// enlist adds a node, with the file that its daemon would have.
+func (p *Plan) enlist(cast *sim.Cast, n *scenario.Node, dir string) error {
+	if n.HSM != nil {
+		return fmt.Errorf("%w: node %s of scenario %s has a token; use --driver netns", sim.ErrModel, n.Name, p.scenario.Name)
+	}
+	text, err := p.scenario.Render(n, scenario.Places{
+		Dir: dir, Socket: socket(dir, n.Name), State: filepath.Join(dir, "state", n.Name), Secrets: filepath.Join(dir, "secrets"),
+	})
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(dir, "config", n.Name+".yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		return fmt.Errorf("configuration of %s: %w", n.Name, err)
+	}
+	part := sim.Part{Name: n.Name, Manual: n.Manual}
+	if n.Kind == scenario.KindKeyServer {
+		if part.KS, err = config.LoadKS(path); err == nil {
+			cast.KeyServers = append(cast.KeyServers, part)
+		}
+		return err
+	}
+	if part.GM, err = config.LoadGM(path); err == nil {
+		cast.Members = append(cast.Members, part)
+	}
+	return err
+}
+
+func socket(dir, node string) string { return filepath.Join(dir, "sockets", node+".sock") }
+
+// talk is a ping between the first two hosts behind different members.
+func talk(s *scenario.Scenario) (c chatter) {
+	var ends []netip.Addr
+	for _, h := range s.Named(scenario.KindHost) {
+		if s.MemberOf(h) != "" && len(ends) < 2 {
+			ends = append(ends, s.Address(h))
+		}
+	}
+	if len(ends) < 2 {
+		return c
+	}
+	const icmp = 1
+	c.packet, c.rate = policy.Packet{Src: ends[0], Dst: ends[1], Proto: icmp}, 10
+	if n, err := strconv.ParseUint(s.Vars["rate"], 10, 32); err == nil && n > 0 {
+		c.rate = n
+	}
+	return c
+}
+
+const planFile = "plan.json"
+
+// write replaces the file.
+func (p *Plan) write(dir string) error {
+	b, err := json.MarshalIndent(p, "", " ")
+	if err != nil {
+		return fmt.Errorf("plan: %w", err)
+	}
+	path := filepath.Join(dir, planFile)
+	if err := errors.Join(os.WriteFile(path+".new", append(b, '\n'), 0o600), os.Rename(path+".new", path)); err != nil {
+		return fmt.Errorf("plan: %w", err)
+	}
+	return nil
+}
+
+// readPlan reads it, without what Stage makes.
+func readPlan(dir string) (*Plan, error) {
+	b, err := os.ReadFile(filepath.Join(dir, planFile))
+	if err != nil {
+		return nil, fmt.Errorf("plan: %w", err)
+	}
+	p := new(Plan)
+	if err := json.Unmarshal(b, p); err != nil {
+		return nil, fmt.Errorf("plan: %s is damaged: %w", filepath.Join(dir, planFile), err)
+	}
+	return p, nil
+}
