@@ -34,4 +34,8 @@ type KEKInfo struct {
 	SignatureKey string
 	// SignatureAlg is "rsa-2048 sha256".
 	SignatureAlg string
+	// SignatureLen and SignatureKeyLen are octets: of a signature, and of the public key as a SubjectPublicKeyInfo (RFC 5280 §4.1).
+	SignatureLen, SignatureKeyLen int
+	// Used says that a rekey came under it; a member knows.
+	Used bool
 }

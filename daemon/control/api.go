@@ -22,20 +22,22 @@ const (
 
 // Snapshot is the state of one daemon at one moment. Exactly one of KS and GM is set.
 type Snapshot struct {
-	Name    string       `json:"name"`
-	Role    string       `json:"role"` // "ks" or "gm"
-	Version string       `json:"version"`
-	PID     int          `json:"pid"`
-	Started time.Time    `json:"started"`
-	Time    time.Time    `json:"time"` // when this snapshot was taken
-	Local   string       `json:"local"`
-	KS      *KeyServer   `json:"ks,omitempty"`
-	GM      *GroupMember `json:"gm,omitempty"`
-	Custody *Custody     `json:"custody,omitempty"` // none: the daemon keeps no keys beyond its configuration
-	Drops   []Counter    `json:"drops"`             // control-plane datagrams dropped, by reason, sorted by reason
-	LastSeq uint64       `json:"last_seq"`          // number of the newest journal event
-	Warn    []string     `json:"warnings,omitempty"`
-	Process Process      `json:"process"`
+	Name    string `json:"name"`
+	Role    string `json:"role"` // "ks" or "gm"
+	Version string `json:"version"`
+	// GDOIVersion is that of the protocol with our extensions, "major.minor.mini": all daemons of one major version work together.
+	GDOIVersion string       `json:"gdoi_version"`
+	PID         int          `json:"pid"`
+	Started     time.Time    `json:"started"`
+	Time        time.Time    `json:"time"` // when this snapshot was taken
+	Local       string       `json:"local"`
+	KS          *KeyServer   `json:"ks,omitempty"`
+	GM          *GroupMember `json:"gm,omitempty"`
+	Custody     *Custody     `json:"custody,omitempty"` // none: the daemon keeps no keys beyond its configuration
+	Drops       []Counter    `json:"drops"`             // control-plane datagrams dropped, by reason, sorted by reason
+	LastSeq     uint64       `json:"last_seq"`          // number of the newest journal event
+	Warn        []string     `json:"warnings,omitempty"`
+	Process     Process      `json:"process"`
 }
 
 // Process is what the daemon needs of its machine; not worth a line of a watch by itself.
@@ -85,6 +87,14 @@ type KSGroup struct {
 	SIDsTotal    uint64     `json:"sids_total"`        //
 	SIDFirst     uint64     `json:"sid_first"`         // of the sids_total sender ids that this key server gives out
 	Transmitting int        `json:"transmitting"`      // members to which the current rekey is still being repeated
+
+	// LastRekeyRepeats and LastRekeyTook are of the last PUSH: datagrams that were sent again, and milliseconds from the first
+	// datagram to the last one, or to the last member's acknowledgement if that came later.
+	LastRekeyRepeats uint64  `json:"last_rekey_retransmits"`
+	LastRekeyTook    float64 `json:"last_rekey_duration_ms"`
+	// Retransmits is how often a PUSH is repeated to who does not acknowledge it, RetransmitPeriod seconds apart or less.
+	Retransmits      int     `json:"retransmits"`
+	RetransmitPeriod float64 `json:"retransmit_period"`
 
 	ReplayValue float64 `json:"replay_value"` // the time window of anti-replay in seconds; 0: there is none
 	Unstamped   string  `json:"unstamped"`    // what becomes of packets without a time stamp: accept or drop
@@ -136,6 +146,10 @@ type KEK struct {
 	SignatureKey string    `json:"signature_key"`  // name (KS) or algorithm (GM)
 	SignatureAlg string    `json:"signature_alg"`  // "rsa-2048 sha256"
 	PreviousSPI  string    `json:"prev,omitempty"` // KEK that is still accepted beside this one
+	// SignatureLen and SignatureKeyLen are octets: of a signature, and of the public key as a SubjectPublicKeyInfo.
+	SignatureLen    int  `json:"signature_octets"`
+	SignatureKeyLen int  `json:"signature_key_octets"`
+	Used            bool `json:"used"` // a rekey came under it (members only)
 }
 
 // TEK phases, in the order of a key's life.
@@ -196,18 +210,23 @@ type Removed struct {
 
 // KSMember is a registered member as the key server sees it.
 type KSMember struct {
-	Address       string     `json:"address"`
-	Certificate   string     `json:"certificate,omitempty"` // its subject; empty for a pre-shared key
-	Identity      string     `json:"identity"`
-	State         string     `json:"state"` // "registered" or "left"
-	RegisteredAt  time.Time  `json:"registered_at"`
-	Registrations uint64     `json:"registrations"`
-	RekeysSent    uint64     `json:"rekeys_sent"` // datagrams, repeats included
-	LastSeq       uint32     `json:"last_seq"`    // last rekey sequence number sent to it
-	Rekey         RekeyState `json:"rekey"`
-	SIDs          []uint32   `json:"sids"`
-	KeyTree       bool       `json:"key_tree"`             // it need not register again when others are removed
-	KeyServer     int        `json:"key_server,omitempty"` // the number of that where it registered; 0: this one is alone
+	Address       string    `json:"address"`
+	Certificate   string    `json:"certificate,omitempty"` // its subject; empty for a pre-shared key
+	Identity      string    `json:"identity"`
+	State         string    `json:"state"` // "registered" or "left"
+	RegisteredAt  time.Time `json:"registered_at"`
+	Registrations uint64    `json:"registrations"`
+	RekeysSent    uint64    `json:"rekeys_sent"` // datagrams, repeats included
+	LastSeq       uint32    `json:"last_seq"`    // last rekey sequence number sent to it
+	Rekeys        uint64    `json:"rekeys"`      // sent to it, repeats not counted
+	SentSeqs      []uint32  `json:"sent_seqs"`   // the last four sequence numbers sent to it, newest first; 0: none
+	AckedSeqs     []uint32  `json:"acked_seqs"`  // the last four that it acknowledged
+	// Version is that of the protocol which it speaks, as gdoi_version; empty: it does not say.
+	Version   string     `json:"gdoi_version,omitempty"`
+	Rekey     RekeyState `json:"rekey"`
+	SIDs      []uint32   `json:"sids"`
+	KeyTree   bool       `json:"key_tree"`             // it need not register again when others are removed
+	KeyServer int        `json:"key_server,omitempty"` // the number of that where it registered; 0: this one is alone
 }
 
 // RekeyState is what a key server knows about the rekeys of a member, since its start.
@@ -251,6 +270,7 @@ type GMGroup struct {
 	Registrations   uint64    `json:"registrations"` // succeeded
 	Attempts        uint64    `json:"attempts"`
 	RekeysReceived  uint64    `json:"rekeys_received"`
+	RekeysSince     uint64    `json:"rekeys_since_registration"`
 	LastRekey       time.Time `json:"last_rekey"`
 	RekeyedBy       string    `json:"rekeyed_by"`    // where the last rekey came from: the primary key server; empty: none has come
 	RekeySigners    int       `json:"rekey_signers"` // keys that rekeys may be signed with: of all key servers of the group
@@ -261,16 +281,34 @@ type GMGroup struct {
 	TEKs            []TEK     `json:"teks"`
 	SIDBits         int       `json:"sid_bits"`
 	SIDs            []uint32  `json:"sids"`
+	SIDsAsked       int       `json:"sids_asked"` // by each registration
 	ReplayWindow    int       `json:"replay_window"`
 	AuthFailureText string    `json:"auth_failure,omitempty"`
 	Multicast       []string  `json:"multicast"`   // groups that rekeys are expected from; none: unicast
 	Acknowledge     string    `json:"acknowledge"` // kek-sha256, or none
 	AcksSent        uint64    `json:"acks_sent"`
 
+	// Traffic under the keys of this group since the start, those that have ended included.
+	InPackets  uint64 `json:"in_packets"`
+	InBytes    uint64 `json:"in_bytes"`
+	OutPackets uint64 `json:"out_packets"`
+	OutBytes   uint64 `json:"out_bytes"`
+
+	// SigningKeys are the public keys that rekeys may be signed with, the latest last.
+	SigningKeys []SigningKey `json:"signing_keys"`
+
 	AntiReplay AntiReplay `json:"anti_replay"`
 
 	// KeyServers is the order in which this member tries them; these of them did not answer lately, and are tried last.
 	KeyServersUnreachable []string `json:"key_servers_unreachable,omitempty"`
+}
+
+// SigningKey is a public key that a member trusts for rekeys.
+type SigningKey struct {
+	Algorithm string `json:"algorithm"` // rsa-2048, ecdsa-256
+	DER       []byte `json:"der"`       // its SubjectPublicKeyInfo (RFC 5280), base64
+	// KeyServer is where the last rekey that is signed with it came from; empty: none has come.
+	KeyServer string `json:"key_server,omitempty"`
 }
 
 // AntiReplay is what keeps repeated packets out: a window of sequence numbers for each sender, and the group's time, if it

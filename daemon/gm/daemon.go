@@ -244,7 +244,7 @@ func (d *Daemon) raise(system, traffic *stage) error {
 // Snapshot implements process.Daemon.
 func (d *Daemon) Snapshot(ctx context.Context) (*control.Snapshot, error) {
 	s := &control.Snapshot{
-		Name: d.cfg.Name, Role: control.RoleGroupMember, Version: control.Version, PID: os.Getpid(),
+		Name: d.cfg.Name, Role: control.RoleGroupMember, Version: control.Version, GDOIVersion: control.GDOIVersion, PID: os.Getpid(),
 		Started: d.started, Local: config.Endpoints(d.conn.Local()).String(), LastSeq: d.journal.Last(),
 		Warn: append(slices.Clone(d.cfg.Warnings), d.pki.Warnings(d.clock.Now().Wall)...),
 	}

@@ -222,7 +222,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 // Snapshot implements process.Daemon.
 func (d *Daemon) Snapshot(ctx context.Context) (*control.Snapshot, error) {
 	s := &control.Snapshot{
-		Name: d.sink.Node, Role: control.RoleKeyServer, Version: control.Version, PID: os.Getpid(),
+		Name: d.sink.Node, Role: control.RoleKeyServer, Version: control.Version, GDOIVersion: control.GDOIVersion, PID: os.Getpid(),
 		Started: d.started, Local: d.Addr().String(), LastSeq: d.journal.Last(),
 	}
 	err := d.loop.Do(ctx, func(now machine.Now) {

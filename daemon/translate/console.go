@@ -21,7 +21,7 @@ func KEK(list []gdoi.KEKInfo) *control.KEK {
 	out := &control.KEK{
 		SPI: k.SPI.String(), Suite: k.Suite, Seq: k.Seq, Created: k.Created, Expires: k.Expires,
 		Lifetime: seconds(k.Lifetime), Remaining: seconds(k.Remaining), NextRekey: k.NextRekey,
-		SignatureKey: k.SignatureKey, SignatureAlg: k.SignatureAlg,
+		SignatureKey: k.SignatureKey, SignatureAlg: k.SignatureAlg, SignatureLen: k.SignatureLen, SignatureKeyLen: k.SignatureKeyLen, Used: k.Used,
 	}
 	if n := len(list); n > 1 {
 		out.PreviousSPI = list[n-2].SPI.String()

@@ -26,7 +26,8 @@ func gmGroup(c *config.GMGroup, s member.Snapshot, e engine.Stats) control.GMGro
 		KeyServers: []string{}, RegisteredAt: s.RegisteredAt, ReregisterAt: s.ReregisterAt,
 		Registrations: s.Registrations, Attempts: s.Attempts, RekeysReceived: s.RekeysReceived, LastRekey: s.LastRekey,
 		Policy: []control.Rule{}, KEK: KEK(s.KEKs), TEKs: []control.TEK{}, SIDBits: s.SIDBits,
-		SIDs: SIDs(s.SIDs), ReplayWindow: c.ReplayWindow, AuthFailureText: s.AuthFailure,
+		SIDs: SIDs(s.SIDs), SIDsAsked: s.SIDsAsked, RekeysSince: s.RekeysSince, SigningKeys: []control.SigningKey{},
+		ReplayWindow: c.ReplayWindow, AuthFailureText: s.AuthFailure,
 	}
 	g.Multicast, g.Acknowledge, g.AcksSent = []string{}, s.Ack.String(), s.AcksSent
 	for _, a := range s.Multicast {
@@ -34,6 +35,13 @@ func gmGroup(c *config.GMGroup, s member.Snapshot, e engine.Stats) control.GMGro
 	}
 	if c.FailOpen {
 		g.FailMode = "open"
+	}
+	for _, k := range s.SigningKeys {
+		key := control.SigningKey{Algorithm: k.Alg, DER: k.DER}
+		if k.Seen.IsValid() {
+			key.KeyServer = k.Seen.String()
+		}
+		g.SigningKeys = append(g.SigningKeys, key)
 	}
 	for _, ks := range s.KeyServers {
 		g.KeyServers = append(g.KeyServers, ks.String())
@@ -58,6 +66,11 @@ func gmGroup(c *config.GMGroup, s member.Snapshot, e engine.Stats) control.GMGro
 		}
 		rule.Hits = hits(e, s.Name, rule.Owner == "local", index)
 		g.Policy = append(g.Policy, rule)
+	}
+	for _, one := range e.Groups {
+		if one.Name == s.Name {
+			g.InPackets, g.InBytes, g.OutPackets, g.OutBytes = one.InPackets, one.InBytes, one.OutPackets, one.OutBytes
+		}
 	}
 	for _, t := range s.TEKs {
 		tek := TEK(t)

@@ -53,6 +53,8 @@ func ksGroup(c *config.KSGroup, s keyserver.Snapshot) control.KSGroup {
 	if g.RekeyKind = "unicast"; s.Multicast.IsValid() {
 		g.RekeyKind, g.Multicast = "multicast", s.Multicast.String()
 	}
+	g.LastRekeyRepeats, g.LastRekeyTook = s.LastRekeyRepeats, Milliseconds(s.LastRekeyTook)
+	g.Retransmits, g.RetransmitPeriod = s.Retransmits, s.Retransmit.Seconds()
 	g.Health, g.HealthReason = health(s)
 	g.ReplayValue, g.Unstamped, g.Pseudotime = s.Time.Window.Seconds(), "accept", s.Time.Now.Seconds()
 	if s.Time.Demand {
@@ -74,10 +76,15 @@ func ksGroup(c *config.KSGroup, s keyserver.Snapshot) control.KSGroup {
 		if m.Left {
 			state = control.StateLeft
 		}
+		version := ""
+		if m.GetVPN {
+			version = control.GDOIVersion
+		}
 		g.Members = append(g.Members, control.KSMember{
 			Address: m.Addr.Addr().String(), Identity: m.Identity, Certificate: m.Certificate, State: state,
 			RegisteredAt: m.RegisteredAt, Registrations: m.Registrations, RekeysSent: m.RekeysSent,
-			LastSeq: m.LastSeq, SIDs: SIDs(m.SIDs), KeyTree: m.KeyTree, KeyServer: int(m.KeyServer),
+			LastSeq: m.LastSeq, Rekeys: m.Rekeys, SentSeqs: m.SentSeqs, AckedSeqs: m.AckedSeqs, Version: version,
+			SIDs: SIDs(m.SIDs), KeyTree: m.KeyTree, KeyServer: int(m.KeyServer),
 			Rekey: control.RekeyState{
 				Acks: m.Acks, Acked: m.AckedSeq, AckCount: m.AckCount, Missed: m.Missed, MissedTotal: m.MissedTotal,
 				RTT: Milliseconds(m.RTT),

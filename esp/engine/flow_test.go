@@ -67,6 +67,11 @@ func TestRolloverLosesNothing(t *testing.T) {
 	if sent := a.Stats().OutPackets + b.Stats().OutPackets; sent != uint64(counts[0].Load()+counts[1].Load()) {
 		t.Fatalf("sent %d, delivered %d and %d", sent, counts[0].Load(), counts[1].Load())
 	}
+	for _, m := range []member{a, b} { // under a hundred keys, most of them gone
+		if s := m.Stats(); len(s.Groups) != 1 || s.Groups[0].OutPackets != s.OutPackets || s.Groups[0].InPackets != s.InPackets || s.Groups[0].InBytes != s.InBytes {
+			t.Errorf("group's traffic %+v, of all %d out, %d in", s.Groups, s.OutPackets, s.InPackets)
+		}
+	}
 }
 
 func TestNoAllocations(t *testing.T) {

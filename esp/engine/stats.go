@@ -17,12 +17,19 @@ type Stats struct {
 	Drops                []Counter   // those that are not zero, sorted by name
 	SAs                  []SAStats   // sorted by SPI
 	Rules                []RuleStats // groups in order, local rules first
+	Groups               []GroupStats
 }
 
 // Counter is a named count.
 type Counter struct {
 	Name  string
 	Count uint64
+}
+
+// GroupStats is a group's traffic since the start, that under SAs that are no more too.
+type GroupStats struct {
+	Name string
+	sadb.Traffic
 }
 
 // SAStats is one SA's part of a snapshot.
@@ -133,7 +140,9 @@ func (e *Engine) Stats() Stats {
 	slices.SortFunc(s.Drops, func(a, b Counter) int { return strings.Compare(a.Name, b.Name) })
 	s.SAs = e.saStats()
 	t := e.table.Load()
+	traffic := e.db.Traffic()
 	for i, g := range e.groups {
+		s.Groups = append(s.Groups, GroupStats{g.Name, traffic[i]})
 		local, rules := t.Hits(i)
 		for j, n := range local {
 			s.Rules = append(s.Rules, RuleStats{g.Name, true, j, n})

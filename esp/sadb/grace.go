@@ -76,6 +76,7 @@ func (db *DB) unlock() {
 				return false
 			}
 		}
+		db.gone[g.entry.Group] = db.gone[g.entry.Group].plus(g.entry) // nobody counts for it any more
 		g.entry.destroy()
 		return true
 	})

@@ -25,6 +25,7 @@ type DB struct {
 	readers []*Reader
 	limbo   []retired
 	spent   []spent
+	gone    map[int]Traffic // of SAs that were destroyed, by group
 }
 
 type spent struct{ spi, sid uint32 }
@@ -43,7 +44,7 @@ func (v *View) Outbound(class uint32) *Entry { return v.outbound.find(class) }
 
 // New returns an empty database. maxSenders limits the windows per SA.
 func New(maxSenders int) *DB {
-	db := &DB{maxSenders: maxSenders}
+	db := &DB{maxSenders: maxSenders, gone: map[int]Traffic{}}
 	db.view.Store(&View{outbound: newSenderTable(nil)})
 	return db
 }

@@ -199,3 +199,28 @@ func TestRolloverUnderLoad(t *testing.T) {
 		t.Fatal("one SA must be left, and it sends")
 	}
 }
+
+// TestTrafficOutlivesItsKeys: what was counted for a group stays, that of a batch which ends after the key too.
+func TestTrafficOutlivesItsKeys(t *testing.T) {
+	db := sadb.New(10)
+	r := db.NewReader()
+	must(t, db.Add(params(1, 7)))
+	other := params(2, 7)
+	other.Group = 1
+	must(t, db.Add(other))
+	v := r.Enter()
+	v.Inbound(1).Count(1, 10, 2, 20)
+	v.Inbound(2).Count(0, 0, 5, 50)
+	must(t, db.Retire(0, 1))
+	v.Inbound(1).Count(0, 0, 1, 10)
+	want := sadb.Traffic{InPackets: 1, InBytes: 10, OutPackets: 3, OutBytes: 30}
+	if got := db.Traffic()[0]; got != want {
+		t.Errorf("in the batch: %+v", got)
+	}
+	v.Inbound(1).Count(1, 10, 0, 0)
+	r.Leave()
+	want.InPackets, want.InBytes = 2, 20
+	if got := db.Traffic(); got[0] != want || got[1] != (sadb.Traffic{OutPackets: 5, OutBytes: 50}) {
+		t.Errorf("after it: %+v", got)
+	}
+}

@@ -40,6 +40,8 @@ type campaign struct {
 	sent      machine.Instant // the last datagram to a multicast group
 	// overtaken: another campaign has begun before this one ended, and counts instead.
 	overtaken bool
+	// course is how it went; nil: nothing has left.
+	course *course
 	// parted: a key server was out of reach, or not in step, while it went on. Who is silent may get its rekeys from that one.
 	parted bool
 }
@@ -233,6 +235,10 @@ func (g *Group) Acknowledged(now machine.Now, a *push.Ack, from netip.AddrPort, 
 	if !who.done {
 		m.acks++
 		m.ackedSeq, m.rtt = a.Seq, now.Mono.Sub(max(who.sent, c.sent))
+		m.ackedSeqs.add(a.Seq)
+		if c.course != nil {
+			c.course.until = now.Mono
+		}
 	}
 	for _, older := range g.campaigns[:at+1] {
 		older.settle(who.to)

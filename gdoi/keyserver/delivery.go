@@ -119,6 +119,10 @@ func (g *Group) launch(now machine.Now, d *delivery, out machine.Effects) machin
 	}
 	g.rekeysSent++
 	g.lastRekey = now.Mono
+	if d.campaign.course == nil {
+		d.campaign.course = &course{begun: now.Mono, until: now.Mono}
+	}
+	g.course = d.campaign.course
 	return append(out, g.note(gdoi.NoteRekeySent, machine.Info, fmt.Sprintf("rekey %d to %d members: %s", d.seq, len(d.campaign.asked), d.what),
 		machine.F("seq", fmt.Sprint(d.seq)), machine.F("kek", d.kek.String()), machine.F("members", fmt.Sprint(len(d.campaign.asked)))))
 }
@@ -164,9 +168,9 @@ func (g *Group) deliver(now machine.Now, out machine.Effects) machine.Effects {
 		switch {
 		case d.dead, d.datagram != nil && d.tx == nil:
 		case d.tx != nil:
-			from := len(out)
+			from, again := len(out), d.tx.Round() > 0
 			out = d.tx.Timeout(now, out)
-			g.count(now, d, out[from:])
+			g.count(now, d, again, out[from:])
 			g.enough(d)
 		case d.retry.Due(now.Mono):
 			g.custody.failing = true
@@ -188,26 +192,37 @@ func (g *Group) deliver(now machine.Now, out machine.Effects) machine.Effects {
 
 var errPatience = fmt.Errorf("no answer from the key custody in %v", signPatience)
 
-// count keeps the members' statistics.
-func (g *Group) count(now machine.Now, d *delivery, sent machine.Effects) {
+// count keeps the statistics of what was sent, for the first time or again.
+func (g *Group) count(now machine.Now, d *delivery, again bool, sent machine.Effects) {
 	for _, e := range sent {
 		s, ok := e.(machine.Send)
 		if !ok {
 			continue
 		}
+		if d.campaign.course.until = now.Mono; again {
+			d.campaign.course.repeats++
+		}
 		if d.multicast {
 			d.campaign.sent = now.Mono
 			for _, a := range d.campaign.asked {
-				a.m.rekeysSent++
-				a.m.lastSeq = d.seq
+				a.m.told(d.seq, again)
 			}
 			continue
 		}
 		d.campaign.transmitted(now, s.Remote)
 		if m := g.members.byAddr[s.Remote]; m != nil {
-			m.rekeysSent++
-			m.lastSeq = d.seq
+			m.told(d.seq, again)
 		}
+	}
+}
+
+// told counts a datagram that was sent to the member.
+func (m *member) told(seq uint32, again bool) {
+	m.rekeysSent++
+	m.lastSeq = seq
+	m.sentSeqs.add(seq)
+	if !again {
+		m.rekeys++
 	}
 }
 

@@ -198,7 +198,8 @@ func (k *kek) info(now machine.Now, g *Group) gdoi.KEKInfo {
 	return gdoi.KEKInfo{
 		SPI: k.spi, Suite: k.suite.String(), Seq: k.seq, Created: now.WallAt(k.created), Expires: now.WallAt(k.expires),
 		Lifetime: k.expires.Sub(k.created), Remaining: max(0, k.expires.Sub(now.Mono)), NextRekey: now.WallAt(g.rekeyAt(k.expires)),
-		SignatureKey: k.sign.key, SignatureAlg: fmt.Sprintf("%v %s", k.sign.public, suite.HashName(k.sign.hash)),
+		SignatureKey: k.sign.key, SignatureAlg: fmt.Sprintf("%v %s", k.sign.public, suite.HashName(k.sign.hash)), SignatureLen: k.sign.public.Len(),
+		SignatureKeyLen: len(k.sign.der),
 	}
 }
 

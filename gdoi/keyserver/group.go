@@ -63,6 +63,7 @@ type Group struct {
 	withdrawn     bool
 	lastRekey     machine.Instant
 	rekeysSent    uint64
+	course        *course // of the last PUSH; nil: none since start
 	registrations uint64
 	resets        uint64
 	ejected       uint64

@@ -24,8 +24,10 @@ type member struct {
 	left          bool    // it said that it has stopped
 	at            coop.ID // the key server that it registered with, of several
 	epoch         uint64  // of the newest TEK that it got there, of several key servers
-	rekeysSent    uint64
+	rekeysSent    uint64  // datagrams
+	rekeys        uint64  // without repeats
 	lastSeq       uint32
+	sentSeqs      seqs
 
 	// Acknowledgements, since start.
 	asked       push.AckType // by its registration; 0: nothing
@@ -34,6 +36,7 @@ type member struct {
 	rtt         time.Duration // from the last transmission to it
 	missed      int           // rekeys in a row that it did not acknowledge
 	missedTotal uint64
+	ackedSeqs   seqs
 }
 
 // memberList is sorted by key: its order reaches the wire.

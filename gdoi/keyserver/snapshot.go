@@ -2,6 +2,7 @@ package keyserver
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/getvpn/getvpn/gdoi"
@@ -30,6 +31,13 @@ type Snapshot struct {
 	NextRekey, LastRekey time.Time
 	// RekeysSent counts distinct PUSH messages since start.
 	RekeysSent uint64
+	// LastRekeyRepeats and LastRekeyTook are of the last PUSH: datagrams that were sent again, and the time to the last datagram
+	// or the last member's acknowledgement.
+	LastRekeyRepeats uint64
+	LastRekeyTook    time.Duration
+	// Retransmits is how often a PUSH is repeated to who does not acknowledge, Retransmit apart.
+	Retransmits int
+	Retransmit  time.Duration
 	// Transmitting is the number of datagrams of the current PUSH that are still to be sent.
 	Transmitting int
 	// Multicast is where rekeys go; invalid for unicast.
@@ -69,8 +77,11 @@ type MemberInfo struct {
 	RegisteredAt  time.Time
 	ExpiresAt     time.Time // it leaves the list then, unless it registers again
 	Registrations uint64
-	RekeysSent    uint64 // datagrams, repeats included, since start
-	LastSeq       uint32 // of the last PUSH sent to it since start
+	RekeysSent    uint64   // datagrams, repeats included, since start
+	Rekeys        uint64   // the same without repeats
+	LastSeq       uint32   // of the last PUSH sent to it since start
+	SentSeqs      []uint32 // of the last few, newest first
+	AckedSeqs     []uint32 // that it acknowledged
 	SIDs          []gdoi.SID
 	KeyServer     coop.ID // where it registered, of several
 	KeyTree       bool    // it has a place in the key tree
@@ -90,7 +101,7 @@ func (g *Group) Snapshot(now machine.Now) Snapshot {
 		Name: g.cfg.Name, ID: g.cfg.ID, Policy: append(policy.List(nil), g.cfg.AccessList()...), Mode: g.cfg.Mode,
 		RekeysSent: g.rekeysSent, SIDBits: g.cfg.SIDBits, SIDsUsed: g.sidNext - g.cfg.SIDFirst, SIDsTotal: g.cfg.SIDCount, SIDFirst: g.cfg.SIDFirst,
 		ActivationDelay: g.cfg.ActivationDelay, Problems: g.problems(), Registrations: g.registrations, Reset: g.resets,
-		Ejected: g.ejected, Signer: g.signerInfo(),
+		Ejected: g.ejected, Signer: g.signerInfo(), Retransmits: max(0, g.cfg.Retransmits), Retransmit: g.cfg.Retransmit,
 	}
 	s.Ack = g.askable(true)
 	s.Time = g.timeInfo(now)
@@ -109,6 +120,9 @@ func (g *Group) Snapshot(now machine.Now) Snapshot {
 	}
 	if g.rekeysSent > 0 {
 		s.LastRekey = now.WallAt(g.lastRekey)
+	}
+	if s.LastRekeyTook = g.course.took(); g.course != nil {
+		s.LastRekeyRepeats = g.course.repeats
 	}
 	for _, d := range g.deliveries {
 		if d.tx != nil {
@@ -134,7 +148,8 @@ func (m *member) info(now machine.Now, g *Group) MemberInfo {
 		Certificate: certificate,
 		Addr:        m.peer.Addr, Identity: m.peer.Identity, GetVPN: m.peer.GetVPN,
 		RegisteredAt: now.WallAt(m.registered), ExpiresAt: now.WallAt(g.memberEnd(m)),
-		Registrations: m.registrations, RekeysSent: m.rekeysSent, LastSeq: m.lastSeq,
+		Registrations: m.registrations, RekeysSent: m.rekeysSent, Rekeys: m.rekeys, LastSeq: m.lastSeq,
+		SentSeqs: slices.Clone(m.sentSeqs[:]), AckedSeqs: slices.Clone(m.ackedSeqs[:]),
 		SIDs: append([]gdoi.SID(nil), m.sids...), KeyServer: m.at, Left: m.left, KeyTree: m.slot != noSlot,
 		Acks: len(g.keks) > 0 && g.asks(g.keks[len(g.keks)-1], m) != 0, AckedSeq: m.ackedSeq, AckCount: m.acks, Missed: m.missed,
 		MissedTotal: m.missedTotal, RTT: m.rtt,

@@ -52,7 +52,7 @@ type Group struct {
 	rekeyedBy               netip.AddrPort // where the last rekey came from
 	registeredAt, lastRekey machine.Instant
 	attempts, registrations uint64
-	rekeys                  uint64
+	rekeys, rekeysSince     uint64        // since start; since the last registration
 	renewal                 machine.Timer // register again, unless a rekey comes
 	renewalCause            cause
 	alarm                   alarm
@@ -62,6 +62,7 @@ type Group struct {
 	keks      []*kek        // oldest first
 	kekLife   time.Duration // the longest seen: the lifetime of a new KEK
 	trusted   []*suite.SignatureKey
+	seen      []owner       // of those, for operators
 	path      *lkh.Path     // in the key tree; nil: none
 	lostKEKs  []gdoi.KEKSPI // the last ones
 	withdrawn []endedKEK    // the last ones that a rekey deleted

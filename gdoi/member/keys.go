@@ -34,6 +34,7 @@ type kek struct {
 	// lasts is when it ends as long as it is the key server's newest; expires is earlier where another one took its place.
 	lasts machine.Instant
 	from  netip.AddrPort // the multicast group that messages under it go to; invalid: unicast
+	used  bool           // a message came under it
 }
 
 // endedKEK is one that is held no more, with the last number heard under it.
@@ -98,7 +99,7 @@ func (g *Group) takeKEK(now machine.Now, o *pull.KEKOffer, seq uint32) error {
 	if err != nil {
 		return err
 	}
-	g.keks = append(g.keks, &kek{push.NewReceiver(key, seq), now.Mono, now.Mono.Add(life), now.Mono.Add(life), multicast(o.Dst)})
+	g.keks = append(g.keks, &kek{receiver: push.NewReceiver(key, seq), created: now.Mono, expires: now.Mono.Add(life), lasts: now.Mono.Add(life), from: multicast(o.Dst)})
 	for len(g.keks) > maxKEKs {
 		g.dropKEK(0)
 	}
@@ -326,6 +327,6 @@ func (k *kek) info(now machine.Now, base time.Duration) gdoi.KEKInfo {
 	return gdoi.KEKInfo{
 		SPI: key.SPI, Suite: key.Suite.String(), Seq: k.receiver.Last(), Created: now.WallAt(k.created), Expires: now.WallAt(k.expires),
 		Lifetime: k.expires.Sub(k.created), Remaining: max(0, k.expires.Sub(now.Mono)), NextRekey: now.WallAt(k.expires.Add(-4 * base)),
-		SignatureAlg: fmt.Sprintf("%v %s", key.Public, suite.HashName(key.Hash)),
+		SignatureAlg: fmt.Sprintf("%v %s", key.Public, suite.HashName(key.Hash)), SignatureLen: key.Public.Len(), SignatureKeyLen: len(key.Public.DER()), Used: k.used,
 	}
 }

@@ -45,6 +45,7 @@ func (g *Group) granted(now machine.Now, o *pull.Offer, out machine.Effects) mac
 	g.withdraw.Stop()
 	g.failures, g.reason, g.authFailure, g.waits = 0, "", "", waits{}
 	g.registrations++
+	g.rekeysSince = 0
 	g.servers.reachable(g.ks())
 	g.registeredWith, g.registeredAt = g.ks(), now.Mono
 	g.sidBits, g.sids = o.SIDBits, slices.Clone(o.SIDs)
@@ -93,7 +94,9 @@ func (g *Group) PushMessage(now machine.Now, spi gdoi.KEKSPI, ev machine.Datagra
 	ack := receiver.Key().AckKey(leaf)
 	leaf.Destroy()
 	defer ack.Destroy()
+	g.kek(spi).used = true
 	g.rekeys++
+	g.rekeysSince++
 	g.lastRekey, g.rekeyedBy = now.Mono, ev.Remote
 	out = append(out, g.note(gdoi.NoteRekeyReceived, machine.Info, fmt.Sprintf("rekey %d", m.Seq), machine.F("seq", fmt.Sprint(m.Seq)), machine.F("kek", spi.String())))
 	if len(m.Deletes) > 0 {

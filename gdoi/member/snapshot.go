@@ -56,9 +56,11 @@ type Snapshot struct {
 	NextAttempt             time.Time
 	Registrations, Attempts uint64 // succeeded; begun
 	RekeysReceived          uint64
+	RekeysSince             uint64 // those since the last registration
 	LastRekey               time.Time
 	RekeyedBy               netip.AddrPort // where it came from; invalid: none has come
 	Signers                 int            // how many keys sign rekeys
+	SigningKeys             []SigningKey   // which
 	Policy                  policy.List    // local exceptions, then the group's list
 	LocalRules              int            // how many of Policy are local
 	// KEKs and TEKs are those alive, oldest first.
@@ -68,6 +70,7 @@ type Snapshot struct {
 	Sending         gdoi.SPI // what the first permit is sent with; 0: nothing
 	SIDBits         int
 	SIDs            []gdoi.SID
+	SIDsAsked       int // by each registration
 	Time            TimeInfo
 	ActivationDelay time.Duration // as learnt from the key server
 	// Multicast lists the groups that rekeys come from; none: they come by unicast. Ack is how they are acknowledged, and
@@ -78,12 +81,19 @@ type Snapshot struct {
 	KeyTree   bool // it has a path in the key tree: when others are removed it need not register again
 }
 
+// SigningKey is a key that rekeys may be signed with: "rsa-2048", and its SubjectPublicKeyInfo, which is not to be changed.
+type SigningKey struct {
+	Alg  string
+	DER  []byte
+	Seen netip.AddrPort // where the last rekey that is signed with it came from; invalid: none has come
+}
+
 // Snapshot returns the state at now.
 func (g *Group) Snapshot(now machine.Now) Snapshot {
 	s := Snapshot{
 		Name: g.cfg.Name, ID: g.cfg.ID, State: g.state, Reason: g.reason, AuthFailure: g.authFailure,
 		KeyServers: append([]netip.AddrPort(nil), g.cfg.KeyServers...), Unreachable: g.servers.unreachables(now), RegisteredWith: g.registeredWith,
-		Registrations: g.registrations, Attempts: g.attempts, RekeysReceived: g.rekeys,
+		Registrations: g.registrations, Attempts: g.attempts, RekeysReceived: g.rekeys, RekeysSince: g.rekeysSince, SIDsAsked: g.cfg.SIDs,
 		Policy: g.withLocal(g.policies.current.list), LocalRules: len(g.cfg.LocalPolicy),
 		Mode: g.mode(g.policies.current), Sending: g.anySending(), SIDBits: g.sidBits, SIDs: append([]gdoi.SID(nil), g.sids...), ActivationDelay: g.base,
 		Multicast: slices.Clone(g.joined), AcksSent: g.acks.sent,
@@ -92,6 +102,9 @@ func (g *Group) Snapshot(now machine.Now) Snapshot {
 		s.Ack = g.keks[n-1].receiver.Key().Ack
 	}
 	s.KeyTree, s.Signers = g.path != nil, len(g.trusted)
+	for _, k := range g.trusted {
+		s.SigningKeys = append(s.SigningKeys, SigningKey{k.String(), k.DER(), g.seenWith(k)})
+	}
 	s.Time = g.timeInfo(now)
 	if g.registrations > 0 {
 		s.RegisteredAt = now.WallAt(g.registeredAt)

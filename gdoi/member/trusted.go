@@ -1,6 +1,7 @@
 package member
 
 import (
+	"net/netip"
 	"slices"
 
 	"github.com/getvpn/getvpn/gdoi/pull"
@@ -24,6 +25,7 @@ func (g *Group) trust(o *pull.Offer, signer *suite.SignatureKey) {
 		}
 	}
 	if signer != nil {
+		g.sees(signer)
 		named = append(named, signer)
 		if o.Trusted == nil {
 			named = append(slices.Clone(g.trusted), named...)
@@ -38,6 +40,27 @@ func (g *Group) trust(o *pull.Offer, signer *suite.SignatureKey) {
 	// The last ones are the latest.
 	g.trusted = all[max(0, len(all)-maxTrusted):]
 	g.shareTrust()
+	g.seen = slices.DeleteFunc(g.seen, func(o owner) bool { return !slices.ContainsFunc(g.trusted, o.key.Equal) })
+}
+
+// owner is a key server that signed with a key.
+type owner struct {
+	key *suite.SignatureKey
+	at  netip.AddrPort
+}
+
+// sees notes who signed the last rekey; operators ask.
+func (g *Group) sees(k *suite.SignatureKey) {
+	g.seen = append(slices.DeleteFunc(g.seen, func(o owner) bool { return o.key.Equal(k) }), owner{k, g.rekeyedBy})
+}
+
+func (g *Group) seenWith(k *suite.SignatureKey) netip.AddrPort {
+	for _, o := range g.seen {
+		if o.key.Equal(k) {
+			return o.at
+		}
+	}
+	return netip.AddrPort{}
 }
 
 // maxTrusted bounds what a member tries on one datagram: the named ones, that of the KEK, and the signer's.

@@ -79,6 +79,15 @@ func TestKeyServersWithKeysOfTheirOwn(t *testing.T) {
 			if s.RekeyedBy != f.servers[by].addr || s.RekeysReceived < rekeys[m]+1 || s.Signers != 3 {
 				t.Errorf("member %d has %d rekeys, before it were %d, the last from %v, and trusts %d keys", i, s.RekeysReceived, rekeys[m], s.RekeyedBy, s.Signers)
 			}
+			at := 0
+			for _, k := range s.SigningKeys { // who signed last is known with its key, and no key is two servers'
+				if k.Seen == f.servers[by].addr {
+					at++
+				}
+			}
+			if at != 1 || len(s.SigningKeys) != 3 || s.RekeysSince > s.RekeysReceived {
+				t.Errorf("member %d holds %+v; %d keys are of who rekeyed", i, s.SigningKeys, at)
+			}
 			if n := s.Registrations - registrations[m]; n > 2 {
 				t.Errorf("member %d registered %d times in a rollover", i, n)
 			}

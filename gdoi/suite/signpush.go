@@ -89,10 +89,22 @@ type SignatureKey struct {
 	signature Signature
 	rsa       *rsa.PublicKey // one of these
 	ecdsa     *ecdsa.PublicKey
+	der       []byte
 }
 
 // NewSignatureKey takes a key that may sign: RSA of MinRSABits to MaxRSABits, ECDSA over P-256 or P-384.
 func NewSignatureKey(public crypto.PublicKey) (*SignatureKey, error) {
+	k, err := checkSignatureKey(public)
+	if err != nil {
+		return nil, err
+	}
+	if k.der, err = x509.MarshalPKIXPublicKey(public); err != nil {
+		return nil, fmt.Errorf("%w: %v", ErrUnknown, err)
+	}
+	return k, nil
+}
+
+func checkSignatureKey(public crypto.PublicKey) (*SignatureKey, error) {
 	switch k := public.(type) {
 	case *rsa.PublicKey:
 		if n := k.N.BitLen(); n < MinRSABits || n > MaxRSABits {
@@ -157,6 +169,9 @@ func (k *SignatureKey) Scheme(form machine.SignScheme) machine.SignScheme {
 	}
 	return machine.SignRSAPKCS1
 }
+
+// DER is its SubjectPublicKeyInfo (RFC 5280 §4.1), which is not to be changed.
+func (k *SignatureKey) DER() []byte { return k.der }
 
 // Equal says whether both are the same key.
 func (k *SignatureKey) Equal(o *SignatureKey) bool {

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/getvpn/getvpn/tui/app"
+	"github.com/getvpn/getvpn/tui/classic"
 	"github.com/getvpn/getvpn/tui/export"
 	"github.com/getvpn/getvpn/tui/source"
 	"github.com/getvpn/getvpn/tui/theme"
@@ -27,25 +28,46 @@ type shown struct {
 	json, wide                    bool
 	format, filter, sort, columns string
 	desc                          bool
+	node                          string
 }
 
 func showCommand(o *options) *cobra.Command {
 	s := &shown{}
 	names := view.Names()
 	c := &cobra.Command{
-		Use:   "show {" + strings.Join(names, "|") + "} [GROUP]",
-		Short: "Print a view once",
-		Long:  "Print a view once. --json is everything that the view knows, typed; --format is the table as the screen has it, filtered and sorted.",
+		Use:   "show {" + strings.Join(names, "|") + "} [GROUP] | {gdoi|ks|gm} ...",
+		Short: "Print a view once, or what a router would print",
+		Long: "Print a view once. --json is everything that the view knows, typed; --format is the table as the screen has it, filtered and sorted." +
+			classicHelp(),
 		Example: "  getvpn-tui show members --filter 'state=down drops>10'\n  getvpn-tui show rekey blue --json\n" +
-			"  getvpn-tui show members --sort drops --desc --format csv",
+			"  getvpn-tui show members --sort drops --desc --format csv\n" +
+			"  getvpn-tui show ks members summary --node ks1\n  getvpn-tui show crypto gdoi group blue",
 		Args: func(_ *cobra.Command, args []string) error {
+			if isClassic(args) {
+				_, err := classic.Parse(args)
+				return err
+			}
 			if len(args) != 1 && len(args) != 2 {
-				return fmt.Errorf("show needs one view: %s; and may name a group", strings.Join(names, ", "))
+				return fmt.Errorf("show needs one view: %s; and may name a group; or gdoi, ks or gm and what routers have after that", strings.Join(names, ", "))
 			}
 			return nil
 		},
-		ValidArgs: names,
+		ValidArgsFunction: func(_ *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+			if isClassic(args) {
+				return classic.Complete(append(args, word)), cobra.ShellCompDirectiveNoFileComp
+			}
+			if len(args) == 0 {
+				return append(slices.Clone(names), "gdoi", "ks", "gm", "crypto"), cobra.ShellCompDirectiveNoFileComp
+			}
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if isClassic(args) {
+				return s.runClassic(cmd, o, args)
+			}
+			if s.node != "" {
+				return fmt.Errorf("--node is for what routers have: show gdoi, ks and gm")
+			}
 			v, err := view.ByName(args[0])
 			if err != nil {
 				return err
@@ -78,6 +100,7 @@ func showCommand(o *options) *cobra.Command {
 	f.StringVar(&s.sort, "sort", "", "sort by a column")
 	f.BoolVar(&s.desc, "desc", false, "the other way round")
 	f.StringVar(&s.columns, "columns", "", "these columns in this order, or all but some: 'member,state' or '-rtt'")
+	f.StringVar(&s.node, "node", "", "of gdoi, ks and gm: only what this daemon says")
 	f.BoolVar(&s.wide, "wide", false, "all columns, however wide the terminal is")
 	return c
 }
