@@ -53,6 +53,7 @@ func newPast(rec *record.Recording) *past {
 			p.labs = append(p.labs, int32(i))
 		case record.Course:
 			p.courses = append(p.courses, int32(i))
+		case record.End:
 		default:
 			n := rec.Node(i)
 			p.byNode[n] = append(p.byNode[n], int32(i))

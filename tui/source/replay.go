@@ -98,6 +98,9 @@ func (r *Replay) turn(change func()) {
 	}
 }
 
+// Close closes the file.
+func (r *Replay) Close() error { return r.rec.Close() }
+
 // Pause lets it stand, or go on. At the end of the recording it goes on from the beginning.
 func (r *Replay) Pause(stand bool) {
 	r.turn(func() {

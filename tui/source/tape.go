@@ -26,6 +26,7 @@ type Tape struct {
 	nodes map[string]bool
 	stop  bool
 	err   error // why it ended before it was stopped
+	ended time.Time
 
 	more chan struct{}
 	done chan struct{}
@@ -136,9 +137,12 @@ func (t *Tape) run() {
 		if err == nil && !stop {
 			continue
 		}
+		if err == nil { // silence until now is worth knowing, too
+			err = t.w.Write(record.Frame{At: time.Now(), End: "stopped"})
+		}
 		err = errors.Join(err, t.w.Close())
 		t.mu.Lock()
-		t.err = errors.Join(t.err, err)
+		t.err, t.ended = errors.Join(t.err, err), time.Now()
 		t.mu.Unlock()
 		return
 	}
@@ -168,6 +172,16 @@ func (t *Tape) Stop() error {
 	}
 	<-t.done
 	return t.err
+}
+
+// Long says how much time it has recorded.
+func (t *Tape) Long() time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ended.IsZero() {
+		return time.Since(t.Begun)
+	}
+	return t.ended.Sub(t.Begun)
 }
 
 // Stats is what the recording has come to, and how many daemons it has.

@@ -46,11 +46,10 @@ func read(t text, longest int) (*Recording, error) {
 			}
 			x.finish(b, nil)
 			return x.r, nil
+		case errors.Is(err, errWhole):
+			return nil, err
 		default:
 			x.finish(b, err)
-			if len(x.r.lines) == 0 {
-				return nil, err
-			}
 			return x.r, nil
 		}
 	}

@@ -40,6 +40,9 @@ type block struct {
 // maxBlock is the longest text of a block that is kept in memory to be read from.
 const maxBlock = blockSize + MaxLine + 1
 
+// errWhole is a file that others than a Writer have compressed.
+var errWhole = errors.New("was compressed as a whole, so that it could not be gone back in: unpack it with gunzip first")
+
 // keepBlocks is how many blocks are kept as text, for lines that are read one after the other.
 const keepBlocks = 4
 
@@ -90,7 +93,7 @@ func (z *zipped) Read(b []byte) (int, error) {
 		now := &z.blocks[len(z.blocks)-1]
 		n, err := z.zip.Read(b)
 		if now.size += int64(n); now.size > z.most {
-			return n, errors.New("it was compressed in one piece, which cannot be gone back in: unpack it with gunzip first")
+			return n, errWhole
 		}
 		if n > 0 {
 			if errors.Is(err, io.EOF) {

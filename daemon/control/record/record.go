@@ -12,6 +12,7 @@
 //	{"at":"…","node":"ks1","gone":"why"}                            it says nothing any more
 //	{"at":"…","lab":{…}}                                            lab.json as it is from now on
 //	{"at":"…","course":{…}}                                         course.json as it is from now on
+//	{"at":"…","end":"why"}                                          nothing more was heard until here, when the recording ended
 //
 // Times never go back. There is no key material in a recording, as there is none on control sockets; but it names everybody who is
 // in a group, so a file is its owner's alone (mode 0600).
@@ -51,7 +52,7 @@ type Header struct {
 	Lab     string    `json:"lab"`   // name of the lab, or empty
 }
 
-// Frame is any other line: exactly one of Watch, Gone, Lab and Course is set.
+// Frame is any other line: exactly one of Watch, Gone, Lab, Course and End is set.
 type Frame struct {
 	At     time.Time       `json:"at"`
 	Node   string          `json:"node,omitempty"` // whom Watch and Gone are about
@@ -60,6 +61,7 @@ type Frame struct {
 	Gone   string          `json:"gone,omitempty"` // why a daemon says nothing any more, or does not yet
 	Lab    json.RawMessage `json:"lab,omitempty"`
 	Course json.RawMessage `json:"course,omitempty"`
+	End    string          `json:"end,omitempty"` // why the recording ended
 }
 
 // Kind is what a frame tells.
@@ -72,6 +74,7 @@ const (
 	Gone
 	Lab
 	Course
+	End
 )
 
 // ErrFull is what Write fails with when a recording has reached its bound.
@@ -95,11 +98,12 @@ func (f *Frame) kind() (k Kind, err error) {
 	mark(f.Gone != "", Gone)
 	mark(f.Lab != nil, Lab)
 	mark(f.Course != nil, Course)
+	mark(f.End != "", End)
 	switch {
 	case set == 0:
 		return 0, errUnknown
 	case set > 1:
-		return 0, errors.New("more than one of snapshot, event, gone, lab and course")
+		return 0, errors.New("more than one of snapshot, event, gone, lab, course and end")
 	case f.Node == "" && (k == Snapshot || k == Event || k == Gone):
 		return 0, errors.New("no node is named")
 	}

@@ -27,6 +27,7 @@ func frames(n int) (out []Frame) {
 			Frame{At: at.Add(3 * time.Millisecond), Lab: json.RawMessage(fmt.Sprintf(`{"scenario":"basic","n":%d}`, i))},
 			Frame{At: at.Add(4 * time.Millisecond), Course: json.RawMessage(`{"tasks":[]}`)})
 	}
+	out[len(out)-1] = Frame{At: out[len(out)-1].At, End: "stopped"}
 	return out
 }
 
@@ -158,7 +159,7 @@ func TestForeign(t *testing.T) {
 		t.Fatal(err)
 	}
 	z.(*zipped).most = blockSize / 2
-	if r, err := read(z, MaxLine); err != nil || len(r.Notes()) != 1 || !strings.Contains(r.Notes()[0], "gunzip") {
+	if _, err := read(z, MaxLine); err == nil || !strings.Contains(err.Error(), "gunzip") {
 		t.Errorf("a file that was compressed in one piece: %v", err)
 	}
 	dir := t.TempDir()
