@@ -201,6 +201,8 @@ func (m *Model) perform(name string, words ...string) tea.Cmd {
 // allowed says why a verb cannot be done from here.
 func (m *Model) allowed(v *action.Verb, c action.Call) error {
 	switch {
+	case m.player != nil:
+		return errPast
 	case v.Lab && m.fleet.Lab == "":
 		return action.ErrNoLab
 	case !v.Look && !m.write:

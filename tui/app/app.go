@@ -8,6 +8,7 @@ package app
 import (
 	"context"
 	"maps"
+	"strings"
 	"time"
 
 	"github.com/charmbracelet/bubbles/textinput"
@@ -40,6 +41,9 @@ type Options struct {
 type Model struct {
 	ctx    context.Context
 	src    Source
+	player Player       // nil: the source is live
+	tape   *source.Tape // what is being recorded on; nil: nothing is
+	marks  marks        // of the player's bar
 	theme  *theme.Theme
 	write  bool
 	mouse  bool
@@ -101,7 +105,8 @@ func New(ctx context.Context, src Source, o Options) *Model {
 		ctx: ctx, src: src, theme: o.Theme, write: o.Write, mouse: o.Mouse, views: view.All(), fleet: &source.Fleet{},
 		roots: map[string]*level{}, width: 80, height: 24, now: time.Now,
 	}
-	m.keys = keyMap(m.views)
+	m.player, _ = src.(Player)
+	m.keys = keyMap(m.views, m.player != nil)
 	m.prompt.input = textinput.New()
 	m.prompt.input.CharLimit = 200
 	m.prompt.history = append([]string{}, o.History...)
@@ -112,6 +117,11 @@ func New(ctx context.Context, src Source, o Options) *Model {
 		start = o.Start
 	}
 	m.show(view.Place{View: start})
+	if m.player != nil {
+		if notes := m.player.Position().Notes; len(notes) > 0 {
+			m.say("", errNothing(strings.Join(notes, "; ")))
+		}
+	}
 	return m
 }
 
@@ -145,9 +155,12 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.fleet = msg.fleet
 		return m, tea.Batch(m.wait(), m.askPending())
 	case tickMsg:
-		next := *m.fleet
-		next.Time = time.Time(msg)
-		m.fleet = &next
+		if m.player == nil { // else it says itself what time it is
+			next := *m.fleet
+			next.Time = time.Time(msg)
+			m.fleet = &next
+		}
+		m.watchTape()
 		return m, tea.Batch(tick(), m.askPending())
 	case pendingMsg:
 		m.pending.known, m.pending.asking = msg.known, false

@@ -57,6 +57,7 @@ func model(t *testing.T, w, h int) *Model {
 // named are the keys that write nothing.
 var named = map[string]tea.KeyType{
 	"enter": tea.KeyEnter, "esc": tea.KeyEsc, "pgdown": tea.KeyPgDown, "pgup": tea.KeyPgUp, "backspace": tea.KeyBackspace, "up": tea.KeyUp, "down": tea.KeyDown, "tab": tea.KeyTab,
+	"ctrl+right": tea.KeyCtrlRight, "ctrl+left": tea.KeyCtrlLeft,
 }
 
 func keyMsg(k string) tea.KeyMsg {

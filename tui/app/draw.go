@@ -3,6 +3,7 @@ package app
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/charmbracelet/x/ansi"
 
@@ -14,7 +15,12 @@ import (
 
 const chrome = 4 // lines around the body: title, places, message, footer
 
-func (m *Model) bodyHeight() int { return max(m.height-chrome, 1) }
+func (m *Model) bodyHeight() int {
+	if m.player != nil { // which has a bar of its own
+		return max(m.height-chrome-1, 1)
+	}
+	return max(m.height-chrome, 1)
+}
 
 // View implements tea.Model.
 func (m *Model) View() string {
@@ -46,6 +52,9 @@ func (m *Model) View() string {
 	for _, l := range body {
 		lines = append(lines, widget.Pad(l, m.width, false))
 	}
+	if m.player != nil {
+		lines = append(lines, m.bar())
+	}
 	lines = append(lines, m.message(), m.footer())
 	return strings.Join(lines, "\n")
 }
@@ -74,8 +83,17 @@ func (m *Model) title() string {
 	if split := view.SplitGroups(f); len(split) > 0 {
 		state = t.State(theme.Broken, "SPLIT: "+strings.Join(split, " ")) + "  " + state
 	}
-	left := " " + t.Brand.Render("getvpn") + "  " + t.Text.Render(f.Title)
+	left := ""
+	clock := "15:04:05"
 	switch {
+	case m.player != nil:
+		left += "  " + t.Warn.Render("replay")
+		if m.width >= 76 {
+			left += t.Dim.Render(" of " + ansi.Truncate(m.player.Position().Name, m.width/4, "…"))
+		}
+		if m.width >= 100 {
+			clock = time.DateTime
+		}
 	case !m.write:
 		left += "  " + t.Dim.Render("read-only")
 	case !takesCommands(f):
@@ -83,8 +101,11 @@ func (m *Model) title() string {
 	default:
 		left += "  " + t.Warn.Render("write")
 	}
-	right := state + "  " + t.Dim.Render(f.Time.Local().Format("15:04:05")+" ")
-	return spread(left, right, m.width)
+	left += m.tapeMark()
+	right := state + "  " + t.Dim.Render(f.Time.Local().Format(clock)+" ")
+	brand := " " + t.Brand.Render("getvpn") + "  " // and the name of what it is, as far as there is room
+	room := max(m.width-ansi.StringWidth(brand+left+right)-1, 8)
+	return spread(brand+t.Text.Render(ansi.Truncate(f.Title, room, "…"))+left, right, m.width)
 }
 
 // takesCommands says whether some daemon that is there would do what this user asks.
@@ -211,7 +232,7 @@ func (m *Model) footer() string {
 	case m.chooser != nil:
 		parts = m.hints("space", "show", "J K", "move", "d", "default", "enter", "keep", "esc", "leave as it was")
 	default:
-		for _, block := range []string{moving, finding, acting, looking} {
+		for _, block := range []string{playing, moving, finding, acting, looking} {
 			for i := range m.keys {
 				c := &m.keys[i]
 				if c.foot != "" && c.block == block && (!c.act && !c.lab || m.may(c) == "") && (c.here == nil || c.here(m)) {

@@ -58,7 +58,7 @@ func (m *Model) entries() []entry {
 	var out []entry
 	for i := range m.keys {
 		c := &m.keys[i]
-		if c.block == "" {
+		if c.block == "" || c.block == acting && m.player != nil {
 			continue
 		}
 		text := c.Help().Desc
@@ -70,10 +70,13 @@ func (m *Model) entries() []entry {
 		}
 		out = append(out, entry{c.block, c.Help().Key, text})
 	}
-	for _, w := range palette(m.views)[len(m.views):] {
+	for _, w := range m.words()[len(m.views):] {
 		out = append(out, entry{"Commands", ":" + w.usage, w.short})
 	}
 	for _, v := range action.Verbs() {
+		if m.player != nil {
+			break
+		}
 		usage := ":" + v.Usage()
 		for _, f := range v.Flags {
 			usage += " [--" + f.Name + "]"

@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/charmbracelet/bubbles/key"
@@ -19,12 +20,14 @@ type command struct {
 	foot  string // its word in the footer; empty: it is not there
 	act   bool   // it changes something
 	lab   bool   // only in a lab
+	live  bool   // not while a recording is played
 	here  func(m *Model) bool
 	run   func(m *Model) tea.Cmd
 }
 
 // Blocks of the help.
 const (
+	playing = "Play the recording"
 	moving  = "Move"
 	finding = "Find"
 	looking = "Look"
@@ -72,8 +75,18 @@ func inView(names ...string) func(m *Model) bool {
 }
 
 // keyMap lists all keys. The order is that of the help, and of the footer.
-func keyMap(views []view.View) []command {
-	all := append(moveKeys(), lookKeys()...)
+func keyMap(views []view.View, replay bool) []command {
+	var all []command
+	if replay {
+		all = playKeys()
+	}
+	all = append(append(all, moveKeys()...), lookKeys()...)
+	if replay {
+		all = slices.DeleteFunc(all, func(c command) bool { return c.live })
+		if i := slices.IndexFunc(all, func(c command) bool { return c.foot == "open" }); i >= 0 {
+			all[i].SetHelp("enter", "open what is chosen; an event: go to its moment")
+		}
+	}
 	all = append(all, actKeys()...)
 	for i, v := range views {
 		name := v.Name()
@@ -86,7 +99,7 @@ func moveKeys() []command {
 	return []command{
 		{Binding: bind("", "next view", "tab", "right", "l"), block: moving, foot: "view", run: do(func(m *Model) { m.turn(1) })},
 		{Binding: bind("", "previous view", "shift+tab", "left", "h"), block: moving, run: do(func(m *Model) { m.turn(-1) })},
-		{Binding: bind("", "open what is chosen", "enter"), block: moving, foot: "open", here: leads, run: do(func(m *Model) { m.enter(m.current().Place(m.row())) })},
+		{Binding: bind("", "open what is chosen", "enter"), block: moving, foot: "open", here: leads, run: do((*Model).open)},
 		{Binding: bind("", "back; clears a filter first", "esc", "backspace"), block: moving, foot: "back", here: isDeep, run: do((*Model).back)},
 		{Binding: bind("↑ ↓", "up and down; k and j too", "up", "k"), block: moving, run: do(func(m *Model) { m.move(-1) })},
 		{Binding: bind("", "", "down", "j"), run: do(func(m *Model) { m.move(1) })},
@@ -108,25 +121,25 @@ func lookKeys() []command {
 				look.Desc = !look.Desc
 			}
 		})},
-		{Binding: bind("", "mark, for remove, kill and cut", "v"), block: finding, foot: "mark", here: inView("topology"), run: do(func(m *Model) {
+		{Binding: bind("", "mark, for remove, kill and cut", "v"), block: finding, foot: "mark", live: true, here: inView("topology"), run: do(func(m *Model) {
 			if t, look := m.table(); t != nil {
 				look.Mark(t)
 				look.Move(t, 1)
 			}
 		})},
-		{Binding: bind("", "mark for the other side of a cut", "b"), block: finding, foot: "other", lab: true, here: hasMark, run: do(func(m *Model) {
+		{Binding: bind("", "mark for the other side of a cut", "b"), block: finding, foot: "other", lab: true, live: true, here: hasMark, run: do(func(m *Model) {
 			if t, look := m.table(); t != nil && inView("topology")(m) {
 				look.MarkFar(t)
 				look.Move(t, 1)
 			}
 		})},
-		{Binding: bind("", "write the command that goes with this row", "t"), block: finding, foot: "try it", here: hasCommand, run: func(m *Model) tea.Cmd {
+		{Binding: bind("", "write the command that goes with this row", "t"), block: finding, foot: "try it", live: true, here: hasCommand, run: func(m *Model) tea.Cmd {
 			if line := m.rowCommand(); line != "" {
 				return m.openPrompt(commandPrompt, line)
 			}
 			return nil
 		}},
-		{Binding: bind("space", "freeze the screen", " "), block: looking, foot: "freeze", run: do(func(m *Model) {
+		{Binding: bind("space", "freeze the screen", " "), block: looking, foot: "freeze", live: true, run: do(func(m *Model) {
 			if m.frozen == nil {
 				m.frozen = m.fleet
 			} else {
@@ -185,6 +198,8 @@ func (m *Model) command(msg tea.KeyMsg) *command {
 // may says why a command cannot be done; empty: it can.
 func (m *Model) may(c *command) string {
 	switch {
+	case c.block == acting && m.player != nil:
+		return string(errPast)
 	case c.act && !m.write:
 		return "this console is read-only: start it with --write to act"
 	case c.lab && m.fleet.Lab == "":

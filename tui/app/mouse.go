@@ -47,7 +47,7 @@ func (m *Model) clickAt(x, y int) {
 	case line > 0:
 		if at, ok := look.At(t, line-1); ok {
 			if at == look.Cursor(t) {
-				m.enter(p.Place(m.row()))
+				m.open()
 				return
 			}
 			look.To(t, at)

@@ -78,6 +78,14 @@ func palette(views []view.View) []word {
 	)
 }
 
+// words are the commands that there are here.
+func (m *Model) words() []word {
+	if m.player != nil {
+		return append(palette(m.views), playWords()...)
+	}
+	return append(palette(m.views), recordWord())
+}
+
 func (m *Model) sortCommand(args []string) tea.Cmd {
 	t, look := m.table()
 	if t == nil {
@@ -100,7 +108,7 @@ func (m *Model) completions(line string) (out []completion) {
 	words := strings.Split(strings.TrimLeft(line, " "), " ")
 	last := words[len(words)-1]
 	if len(words) == 1 {
-		for _, w := range palette(m.views) {
+		for _, w := range m.words() {
 			if strings.HasPrefix(w.name, last) {
 				out = append(out, completion{w.name, w.short})
 			}
@@ -116,7 +124,7 @@ func (m *Model) completions(line string) (out []completion) {
 	if v := action.Find(words[0]); v != nil {
 		all = v.Complete(m.fleet, words[1:])
 	}
-	for _, w := range palette(m.views) {
+	for _, w := range m.words() {
 		if w.name == words[0] && w.complete != nil {
 			all = w.complete(m, words[1:len(words)-1])
 			sort.Strings(all)
@@ -132,7 +140,7 @@ func (m *Model) completions(line string) (out []completion) {
 
 // offers says whether a verb is worth naming here.
 func (m *Model) offers(v *action.Verb) bool {
-	return (m.write || v.Look) && (!v.Lab || m.fleet.Lab != "")
+	return m.player == nil && (m.write || v.Look) && (!v.Lab || m.fleet.Lab != "")
 }
 
 // execute runs a line.
@@ -146,7 +154,7 @@ func (m *Model) execute(line string) tea.Cmd {
 		return m.perform(name, args...)
 	}
 	var found []word
-	for _, w := range palette(m.views) {
+	for _, w := range m.words() {
 		if w.name == name {
 			return w.run(m, args)
 		}

@@ -30,7 +30,11 @@ func (m *Model) askPending() tea.Cmd {
 	if m.top().place.View != (view.Policy{}).Name() || m.frozen != nil || p.asking {
 		return nil
 	}
-	if why := view.Unknowable(m.fleet, group); why != "" {
+	why := view.Unknowable(m.fleet, group)
+	if m.player != nil {
+		why = "what configuration files would have changed is not recorded"
+	}
+	if why != "" {
 		if p.known == nil || p.known.Why != why {
 			*p = pending{known: &view.Pending{Group: group, At: m.now(), Why: why}}
 		}

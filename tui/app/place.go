@@ -36,6 +36,13 @@ func (m *Model) enter(p view.Place) {
 	}
 }
 
+// open goes to where the row under the cursor leads. While something is played, an event leads to its moment.
+func (m *Model) open() {
+	if !m.jump() {
+		m.enter(m.current().Place(m.row()))
+	}
+}
+
 // read shows a text until esc.
 func (m *Model) read(title string, lines []string) {
 	m.stack = append(m.stack, &level{place: view.Place{View: title}, fixed: &view.Page{Head: lines}})

@@ -47,6 +47,7 @@ func (Events) Page(f *Frame) *Page {
 	column(widget.Column{Title: "WHAT", Flex: true, Min: 30}, func(e *control.Event) widget.Cell { return widget.Text(eventText(e)) })
 	return &Page{
 		Title: "EVENTS", Right: f.Group, Table: t,
+		Event:   func(i int) *control.Event { return all[i] },
 		Subject: func(i int) Subject { return Subject{Group: all[i].Group, Node: all[i].Node} },
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/getvpn/getvpn/daemon/control"
 	"github.com/getvpn/getvpn/tui/widget"
 )
 
@@ -22,6 +23,7 @@ type Page struct {
 	Enter   func(row int) Place
 	// Command is a line for the palette that goes with a row, -1 for none; nil: no row has one.
 	Command func(row int) string
+	Event   func(row int) *control.Event // of a journal: what a row tells
 }
 
 // Subject is what a row is about.

@@ -28,6 +28,7 @@ type options struct {
 	lab, socket, dir, theme, view string
 	write, mouse                  bool
 	fps                           int
+	played                        played
 }
 
 // defaultDir is where daemons put their sockets unless their configuration says otherwise.
@@ -95,15 +96,30 @@ func command() *cobra.Command {
 	root.Flags().BoolVar(&o.mouse, "mouse", false, "catch the mouse (m toggles it)")
 	root.Flags().StringVar(&o.view, "view", "", "the view to begin with: "+strings.Join(view.Names(), ", "))
 	root.Flags().IntVar(&o.fps, "fps", 40, "most often that the screen is drawn, in a second")
-	root.AddCommand(showCommand(o))
+	root.AddCommand(showCommand(o), recordCommand(o), replayCommand(o))
 	for _, v := range action.Verbs() {
 		root.AddCommand(verbCommand(o, v))
 	}
 	return root
 }
 
-// console runs the screen.
+// console watches daemons on the screen.
 func console(ctx context.Context, o *options) error {
+	src, err := o.source()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() { src.Run(ctx); close(done) }()
+	err = screen(ctx, o, src)
+	cancel()
+	<-done
+	return err
+}
+
+// screen runs the console over a source.
+func screen(ctx context.Context, o *options, src app.Source) error {
 	if !term.IsTerminal(int(os.Stdin.Fd())) || !term.IsTerminal(int(os.Stdout.Fd())) {
 		return fmt.Errorf("the console needs a terminal; 'getvpn-tui show pulse' prints the same without one")
 	}
@@ -121,13 +137,6 @@ func console(ctx context.Context, o *options) error {
 	if th.Name == "mono" && os.Getenv("TERM") != "dumb" {
 		lipgloss.SetColorProfile(termenv.ANSI) // bold and reverse are no colours
 	}
-	src, err := o.source()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan struct{})
-	go func() { src.Run(ctx); close(done) }()
 	screen := []tea.ProgramOption{tea.WithAltScreen(), tea.WithContext(ctx), tea.WithFPS(max(1, min(o.fps, 60)))}
 	if o.mouse {
 		screen = append(screen, tea.WithMouseCellMotion())
@@ -136,8 +145,13 @@ func console(ctx context.Context, o *options) error {
 	_, err = tea.NewProgram(m, screen...).Run()
 	writeHistory(m.History())
 	writeColumns(m.Columns())
-	cancel()
-	<-done
+	text, failed := m.EndRecording()
+	if text != "" {
+		fmt.Println(text)
+	}
+	if failed != nil {
+		return refused{failed}
+	}
 	if err != nil && ctx.Err() == nil {
 		return refused{err}
 	}

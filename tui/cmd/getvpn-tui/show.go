@@ -75,7 +75,7 @@ func showCommand(o *options) *cobra.Command {
 			if s.format != "" && !slices.Contains(export.Formats(), s.format) {
 				return fmt.Errorf("--format is one of %s", strings.Join(export.Formats(), ", "))
 			}
-			src, err := o.source()
+			fleet, err := o.fleet(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -83,17 +83,18 @@ func showCommand(o *options) *cobra.Command {
 			if len(args) == 2 {
 				group = args[1]
 			}
-			fleet := src.Once(cmd.Context())
-			if err := reached(fleet); err == nil && group != "" && !slices.Contains(fleet.Groups(), group) {
+			if err := o.reached(fleet); err == nil && group != "" && !slices.Contains(fleet.Groups(), group) {
 				return refused{fmt.Errorf("no attached key server has a group %q; the groups here are [%s]", group, strings.Join(fleet.Groups(), " "))}
 			}
 			if err := s.print(cmd.Context(), cmd.OutOrStdout(), o, v, fleet, group); err != nil {
 				return err
 			}
-			return reached(fleet)
+			return o.reached(fleet)
 		},
 	}
 	f := c.Flags()
+	f.StringVar(&o.played.file, "replay", "", "print what a recording has, at the moment that --at says; without it at its end")
+	playedFlags(c, o)
 	f.BoolVar(&s.json, "json", false, "print JSON: everything that the view knows")
 	f.StringVar(&s.format, "format", "", "print the view's table as "+strings.Join(export.Formats(), ", "))
 	f.StringVar(&s.filter, "filter", "", "only rows that fit: 'text !text state=down drops>10'")
