@@ -195,7 +195,7 @@ type Sender struct {
 	Top     uint64    `json:"top"`              // its highest sequence number
 	Heard   time.Time `json:"heard"`            // when a snapshot first found that number: as fine as snapshots are frequent
 	Window  int       `json:"window"`           // sequence numbers that are told apart: Top and those below it
-	Missing int       `json:"missing"`          // of these not seen: lost, or still under way
+	Missing int       `json:"missing"`          // of these not seen: sent to other members, lost, or still under way
 	// Picture is the window in parts of the same size, oldest first, a character for each: the share of its numbers that were
 	// seen in eighths, rounded down, from 0 to 8; "-" is below the first number.
 	Picture string `json:"picture"`

@@ -40,8 +40,11 @@ const (
 
 // Hangs says whether a node keeps its connection and says nothing.
 func (f *Fleet) Hangs(n *Node) bool {
-	if !n.Connected || n.Snap == nil || n.Snap.KS == nil {
+	if !n.Connected || n.Snap == nil {
 		return false
+	}
+	if n.Snap.KS == nil || !shares(n.Snap.KS) {
+		return counting(n.Snap) && n.Age(f.Time) > hung
 	}
 	for i := range n.Snap.KS.Groups {
 		if g := &n.Snap.KS.Groups[i]; g.Coop != nil && f.hangs(n, g) {
@@ -49,6 +52,18 @@ func (f *Fleet) Hangs(n *Node) bool {
 		}
 	}
 	return false
+}
+
+func shares(ks *control.KeyServer) bool {
+	return slices.ContainsFunc(ks.Groups, func(g control.KSGroup) bool { return g.Coop != nil })
+}
+
+// counting says whether a daemon has keys, whose lives it tells every second; one without may have nothing to tell for long.
+func counting(s *control.Snapshot) bool {
+	if s.KS != nil {
+		return slices.ContainsFunc(s.KS.Groups, func(g control.KSGroup) bool { return len(g.TEKs) > 0 })
+	}
+	return s.GM != nil && slices.ContainsFunc(s.GM.Groups, func(g control.GMGroup) bool { return len(g.TEKs) > 0 })
 }
 
 // hangs says so of one that shares a group. A witness has talked lately itself: if nobody has, it is the console that was

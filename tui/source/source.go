@@ -15,11 +15,12 @@ import (
 )
 
 const (
-	keepEvents = 2000             // events kept over all nodes
-	retryEvery = time.Second      // pause before a new try to attach
-	scanEvery  = time.Second      // how often a directory is looked at for new sockets
-	dialBound  = 3 * time.Second  // bound on one request
-	frameEvery = time.Second / 10 // most often that a change is announced
+	keepEvents = 2000                   // events kept over all nodes
+	retryEvery = time.Second            // pause before a new try to attach
+	scanEvery  = time.Second            // how often a directory is looked at for new sockets
+	dialBound  = 3 * time.Second        // bound on one request
+	frameEvery = time.Second / 10       // most often that a change is announced
+	calmEvery  = 300 * time.Millisecond // the same while nothing happens but that counters count
 )
 
 // notSeen is what is the matter with a daemon that has not answered yet.
@@ -38,12 +39,13 @@ type Source struct {
 	seen    map[string]uint64 // node -> newest event kept
 	tape    *Tape             // what it is recorded on; nil: it is not
 	changed chan struct{}
+	urgent  chan struct{} // something has happened: an event, a daemon that came or went, a fault of the lab
 }
 
 func newSource(title, lab string, discover func() []target) *Source {
 	return &Source{
 		title: title, lab: lab, discover: discover,
-		nodes: map[string]*Node{}, seen: map[string]uint64{}, changed: make(chan struct{}, 1),
+		nodes: map[string]*Node{}, seen: map[string]uint64{}, changed: make(chan struct{}, 1), urgent: make(chan struct{}, 1),
 	}
 }
 
@@ -125,6 +127,7 @@ func (s *Source) history(ctx context.Context, name string, c *client.Client) {
 func (s *Source) take(name string, w control.Watch) {
 	s.mu.Lock()
 	n := s.nodes[name]
+	happened := w.Event != nil || !n.Connected
 	if w.Snapshot != nil && n.Snap != nil && n.Snap.PID != w.Snapshot.PID {
 		delete(s.seen, name) // a restarted daemon numbers its journal anew
 	}
@@ -144,7 +147,11 @@ func (s *Source) take(name string, w control.Watch) {
 		s.tape.add(record.Frame{At: now, Node: name, Role: n.Role, Watch: &w})
 	}
 	s.mu.Unlock()
-	s.announce()
+	if happened {
+		s.announce()
+	} else {
+		s.mention()
+	}
 }
 
 // recognise asks a daemon whether it takes commands from this process.
@@ -177,24 +184,37 @@ func (s *Source) lost(name string, err error) {
 	s.announce()
 }
 
+// mention says that something counts on, announce that something has happened, which is worth a frame sooner.
+func (s *Source) mention() { wake(s.changed) }
+
 func (s *Source) announce() {
+	wake(s.urgent)
+	wake(s.changed)
+}
+
+func wake(c chan struct{}) {
 	select {
-	case s.changed <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
 
-// Next waits for a change, at most ten times a second, and returns the fleet; false when ctx ended.
+// Next waits for a change and returns the fleet, at most ten times a second, and three times while only counters count; false when
+// ctx ended.
 func (s *Source) Next(ctx context.Context) (*Fleet, bool) {
 	select {
 	case <-ctx.Done():
 		return nil, false
 	case <-s.changed:
 	}
+	calm := time.NewTimer(calmEvery)
+	defer calm.Stop()
 	select {
 	case <-ctx.Done():
 		return nil, false
-	case <-time.After(frameEvery):
+	case <-calm.C:
+	case <-s.urgent:
+		time.Sleep(frameEvery) // what comes with it, in the same frame
 	}
 	return s.Fleet(), true
 }

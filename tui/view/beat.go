@@ -82,7 +82,7 @@ func (f *Frame) beatNext(b *beat) widget.Cell {
 
 // rate is the newest packet rate of a member.
 func (b *beat) rate(out bool) widget.Cell {
-	if b.node == nil || b.node.Snap == nil || b.node.Snap.GM == nil || !b.node.Connected {
+	if b.node == nil || b.node.Snap == nil || b.node.Snap.GM == nil || !b.node.Connected || b.word == stateHangs || b.word == statePaused {
 		return widget.Text("")
 	}
 	v := b.node.In

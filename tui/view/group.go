@@ -24,7 +24,7 @@ func (f *Frame) groupHead(group string) []string {
 		for k := range n.Snap.GM.Groups {
 			if g := &n.Snap.GM.Groups[k]; g.Name == group {
 				all++
-				if n.Connected && (g.State == control.StateRegistered || g.State == control.StateReregistering) {
+				if answers(f.Fleet, n) && (g.State == control.StateRegistered || g.State == control.StateReregistering) {
 					here++
 					lender, lent = n, g
 				}
@@ -56,7 +56,11 @@ func (f *Frame) groupHead(group string) []string {
 	if here < all {
 		count = t.State(theme.Caution, members)
 	}
-	right := count + t.Dim.Render("  next rekey ") + t.Text.Render(widget.Left(g.NextRekey, f.Fleet.Time).Text) + "  " + rekey + t.State(level, word)
+	right := count + t.Dim.Render("  next rekey ") + t.Text.Render(widget.Left(g.NextRekey, f.Fleet.Time).Text)
+	if rekey = "  " + strings.TrimSpace(rekey); width(right+rekey)+width(word)+width(group)+12 < f.Width {
+		right += rekey
+	}
+	right = t.State(level, word) + "  " + right // a narrow screen cuts the end
 	out := []string{f.section("GROUP "+group, right)}
 	return append(out, f.groupKeys(g.TEKs, g.KEK, stale(ks, f.Fleet.Time))...)
 }

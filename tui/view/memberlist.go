@@ -63,8 +63,11 @@ func list(fleet *source.Fleet, group string) []Member {
 			if !n.Connected {
 				m.State, m.Reason = stateDown, n.Problem
 				if age := n.Age(fleet.Time); age > 0 {
-					m.Reason = "data " + widget.Clock(age) + " old: " + n.Problem
+					m.Reason = n.Problem + ", data " + widget.Clock(age) + " old"
 				}
+			}
+			if fleet.Hangs(n) {
+				m.State, m.Reason, m.current = hangWord(fleet, n), silence(fleet, n), false
 			}
 			at[g.Name+"|"+m.Address] = len(out)
 			out = append(out, m)

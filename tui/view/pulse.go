@@ -18,7 +18,7 @@ func (Pulse) Name() string { return "pulse" }
 
 const (
 	fullGroups = 3  // so many groups are drawn with their keys; more are rows of the table
-	calmNodes  = 30 // so many nodes stay in the order of their names; of more, those in trouble come first
+	pulseRest  = 10 // lines of a screen that are not rows of the table, besides the head
 )
 
 // beat is a row of the pulse: a node, or, where there are many groups, a group.
@@ -61,7 +61,7 @@ func (Pulse) Page(f *Frame) *Page {
 	if line := f.dropLine(); line != "" && f.Height >= 30 {
 		p.Head = append(p.Head, line)
 	}
-	rows = append(rows, f.nodeBeats()...)
+	rows = append(rows, f.nodeBeats(f.Height-len(p.Head)-len(rows))...)
 	if len(groups) > fullGroups {
 		p.Title = "GROUPS AND NODES"
 	}
@@ -83,7 +83,7 @@ func (Pulse) Page(f *Frame) *Page {
 		if room < 2 {
 			return nil
 		}
-		return append([]string{f.section("EVENTS", "")}, f.eventTail(room-1, allEvents)...)
+		return append([]string{f.section("EVENTS", "")}, f.telling(room-1)...)
 	}
 	return p
 }
@@ -99,8 +99,8 @@ func (f *Frame) groupBeat(group string) beat {
 	return beat{group: group, level: level, word: word, why: strings.Trim(why, "()")}
 }
 
-// nodeBeats are the nodes, key servers first; of many, those in trouble before the others.
-func (f *Frame) nodeBeats() []beat {
+// nodeBeats are the nodes, key servers first; if not all fit into room lines, those in trouble before the others.
+func (f *Frame) nodeBeats(room int) []beat {
 	var out []beat
 	for i := range f.Fleet.Nodes {
 		n := &f.Fleet.Nodes[i]
@@ -121,9 +121,11 @@ func (f *Frame) nodeBeats() []beat {
 		}
 		switch {
 		case !n.Connected && n.Snap != nil:
-			b.why = "data " + widget.Clock(n.Age(f.Fleet.Time)) + " old: " + n.Problem
+			b.why = n.Problem + ", data " + widget.Clock(n.Age(f.Fleet.Time)) + " old"
 		case n.Snap == nil:
 			b.why = n.Problem
+		case f.Fleet.Hangs(n):
+			b.why = silence(f.Fleet, n)
 		case b.why == "":
 			if w := worst(drops(n.Snap)); w.Count > 0 {
 				b.why = reason(w)
@@ -133,7 +135,7 @@ func (f *Frame) nodeBeats() []beat {
 			out = append(out, b)
 		}
 	}
-	if len(out) > calmNodes {
+	if len(out) > max(room-pulseRest, leastTable-1) {
 		sort.SliceStable(out, func(i, j int) bool { return out[i].level > out[j].level })
 	}
 	return out

@@ -65,6 +65,9 @@ func rekeyGroups(fleet *source.Fleet, group string) []RekeyGroup {
 			if group != "" && g.Name != group || g.Role == control.RoleSecondary {
 				continue // the primary alone sends rekeys
 			}
+			if best, _ := fleet.KSOf(g.Name); !answers(fleet, n) && best != n && answers(fleet, best) {
+				continue // it was primary: what it said last would make lost members of all
+			}
 			r := RekeyGroup{
 				Group: g.Name, KeyServer: n.Name, Transport: g.RekeyKind, Multicast: g.Multicast, Acknowledge: g.Acknowledge,
 				RekeysSent: g.RekeysSent, Ejected: g.Ejected, Members: make([]RekeyMember, 0, len(g.Members)), Lost: []string{}, node: n, group: g,
@@ -73,7 +76,7 @@ func rekeyGroups(fleet *source.Fleet, group string) []RekeyGroup {
 				r.Seq = g.KEK.Seq
 			}
 			for m := range g.Members {
-				r.add(&g.Members[m], nodes)
+				r.add(fleet, &g.Members[m], nodes)
 			}
 			r.judge()
 			out = append(out, r)
@@ -82,8 +85,11 @@ func rekeyGroups(fleet *source.Fleet, group string) []RekeyGroup {
 	return out
 }
 
+// answers says whether a node is there and talks.
+func answers(f *source.Fleet, n *source.Node) bool { return n != nil && n.Connected && !f.Hangs(n) }
+
 // add takes a member as its key server lists it, and what it says itself if it is attached.
-func (r *RekeyGroup) add(m *control.KSMember, nodes map[string]*source.Node) {
+func (r *RekeyGroup) add(fleet *source.Fleet, m *control.KSMember, nodes map[string]*source.Node) {
 	addr := host(m.Address)
 	row := RekeyMember{
 		Name: addr, Address: addr, Identity: m.Identity, State: m.State, Sent: m.LastSeq, Datagram: m.RekeysSent, RekeyState: m.Rekey, group: r.Group,
@@ -93,6 +99,8 @@ func (r *RekeyGroup) add(m *control.KSMember, nodes map[string]*source.Node) {
 		row.Name = row.node.Name
 		if !row.node.Connected {
 			row.State = stateDown
+		} else if fleet.Hangs(row.node) {
+			row.State = hangWord(fleet, row.node)
 		}
 	}
 	r.Members = append(r.Members, row)
@@ -185,8 +193,8 @@ func (m *RekeyMember) ack() (theme.Level, string) {
 	switch {
 	case m.State == control.StateLeft:
 		return theme.Neutral, control.StateLeft
-	case m.State == stateDown:
-		return theme.Broken, stateDown
+	case m.State == stateDown || m.State == stateHangs || m.State == statePaused:
+		return theme.Broken, m.State
 	case m.Missed > 0:
 		return theme.Broken, fmt.Sprintf("missed %d", m.Missed)
 	case !m.Acks:

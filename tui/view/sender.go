@@ -58,7 +58,7 @@ func (f *Frame) windowLines(n *source.Node, group string, t *control.TEK, room i
 		right = fmt.Sprintf("%d senders, the %d heard last", t.SenderCount, len(t.Senders))
 	}
 	if len(t.Senders) > 0 && f.Width >= 100 {
-		right = fmt.Sprintf("%d numbers wide, oldest left; a gap is a packet that has not come · ", t.Senders[0].Window) + right
+		right = fmt.Sprintf("%d numbers wide, oldest left; what is not here went to others, or was lost · ", t.Senders[0].Window) + right
 	}
 	out := []string{f.section("REPLAY WINDOWS of "+n.Name+", TEK "+short(t.SPI), f.Theme.Dim.Render(right))}
 	if len(t.Senders) == 0 {
@@ -81,7 +81,7 @@ func (f *Frame) senderTable(n *source.Node, group string, t *control.TEK) *widge
 	})
 	column(widget.Column{Title: "HIGHEST", Right: true}, func(s *control.Sender) widget.Cell { return widget.Int(s.Top) })
 	column(widget.Column{Title: "WINDOW", Min: 16}, func(s *control.Sender) widget.Cell { return widget.Text(f.window(s)) })
-	column(widget.Column{Title: "NOT SEEN", Key: "missing", Right: true}, func(s *control.Sender) widget.Cell { return widget.Int(s.Missing) })
+	column(widget.Column{Title: "NOT HERE", Key: "missing", Right: true}, func(s *control.Sender) widget.Cell { return widget.Int(s.Missing) })
 	column(widget.Column{Title: "HEARD", Drop: 1}, func(s *control.Sender) widget.Cell { return widget.Ago(s.Heard, f.Fleet.Time) })
 	return tab
 }
@@ -100,14 +100,16 @@ func (f *Frame) window(s *control.Sender) string {
 	return b.String()
 }
 
+// windowPart draws parts that are alike. A sender counts the packets to all members with one number, so that a gap is a fault
+// only where the packet was for this one.
 func (f *Frame) windowPart(c byte, n int) string {
 	switch {
 	case c == '8':
 		return f.Theme.Level(theme.Good).Render(strings.Repeat("█", n))
 	case c > '0' && c < '8':
-		return f.Theme.Level(theme.Caution).Render(strings.Repeat(string(widget.Block(float64(c-'1')/7)), n))
+		return f.Theme.Accent.Render(strings.Repeat(string(widget.Block(float64(c-'1')/7)), n))
 	case c == '0':
-		return f.Theme.Level(theme.Caution).Render(strings.Repeat("_", n))
+		return f.Theme.Dim.Render(strings.Repeat("_", n))
 	}
 	return f.Theme.Faint.Render(strings.Repeat("·", n)) // below the first number
 }

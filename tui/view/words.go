@@ -14,11 +14,29 @@ import (
 // stateDown is the state of a node that does not answer.
 const stateDown = "down"
 
+// stateHangs is the state of a node that keeps its connection and says nothing; in a lab it may have been paused.
+const (
+	stateHangs  = "hangs"
+	statePaused = "paused"
+)
+
+func hangWord(f *source.Fleet, n *source.Node) string {
+	if l := f.State.Node(n.Name); l != nil && l.Paused() {
+		return statePaused
+	}
+	return stateHangs
+}
+
+// silence is why a node that hangs is in trouble.
+func silence(f *source.Fleet, n *source.Node) string {
+	return "has said nothing for " + widget.Clock(n.Age(f.Time))
+}
+
 // nodeState says how a node is, in a word.
 func nodeState(f *source.Fleet, n *source.Node) (theme.Level, string) {
 	switch {
 	case f.Hangs(n):
-		return theme.Broken, "hangs"
+		return theme.Broken, hangWord(f, n)
 	case !n.Connected && n.Snap == nil:
 		return theme.Broken, "unreachable"
 	case !n.Connected:
