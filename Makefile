@@ -42,7 +42,7 @@ build:
 # One package at a time: the tests of the whole product (lab/cmd/getvpn-lab) count single lost packets, under traffic, and
 # must not compete with others for the processor.
 test: build
-	@.ci/need go gcc tun ip nft sysctl scapy softhsm
+	@.ci/need go gcc tun ip nft sysctl scapy softhsm tmux
 	@[ "$$(id -u)" = 0 ] || echo "make test: not root, so the tests in network namespaces skip themselves; sudo make test runs them"
 	$(GO) vet ./...
 	$(GO) test -p 1 -timeout 30m ./...

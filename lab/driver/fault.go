@@ -58,7 +58,7 @@ func (c *Common) Partition(p scenario.Partition, d time.Duration) error {
 				return fmt.Errorf("partition at %s: %w", n.Name, err)
 			}
 		}
-		fault := Fault{Kind: "partition", Spec: p.String(), Since: time.Now().UTC()}
+		fault := Fault{Kind: "partition", Spec: p.String(), Since: time.Now().UTC(), By: who()}
 		if d > 0 {
 			until := fault.Since.Add(d)
 			fault.Until = &until

@@ -94,7 +94,7 @@ func (c *Common) LoseToken(node string) error {
 		if err := d.Lose(); err != nil {
 			return err
 		}
-		st.Faults = append(activeFaults(st.Faults), Fault{Kind: tokenLost, Spec: node, Since: time.Now().UTC()})
+		st.Faults = append(activeFaults(st.Faults), Fault{Kind: tokenLost, Spec: node, Since: time.Now().UTC(), By: who()})
 		return nil
 	})
 }

@@ -69,6 +69,22 @@ type Fault struct {
 	Spec  string     `json:"spec"`
 	Since time.Time  `json:"since"`
 	Until *time.Time `json:"until,omitempty"` // the kernel lifts it by itself then
+	By    string     `json:"by,omitempty"`    // who broke it
+}
+
+// whoVariable is the environment variable in which a program that runs getvpn-lab says who asked it to.
+const whoVariable = "GETVPN_LAB_BY"
+
+// who is whoever breaks something now: what the variable says, or the command of this program, "getvpn-lab run".
+func who() string {
+	if by := os.Getenv(whoVariable); by != "" {
+		return by
+	}
+	by := filepath.Base(os.Args[0])
+	if len(os.Args) > 1 {
+		by += " " + os.Args[1]
+	}
+	return by
 }
 
 // Process is the daemon of the node, which may have ended.

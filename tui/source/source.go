@@ -16,8 +16,8 @@ import (
 
 const (
 	keepEvents = 2000                   // events kept over all nodes
-	retryEvery = time.Second            // pause before a new try to attach
-	scanEvery  = time.Second            // how often a directory is looked at for new sockets
+	retryEvery = time.Second / 4        // pause before a new try to attach
+	scanEvery  = time.Second / 2        // how often a directory is looked at for new sockets, and a lab for what has become of it
 	dialBound  = 3 * time.Second        // bound on one request
 	frameEvery = time.Second / 10       // most often that a change is announced
 	calmEvery  = 300 * time.Millisecond // the same while nothing happens but that counters count
@@ -176,12 +176,15 @@ func (s *Source) lost(name string, err error) {
 	} else if errors.Is(err, syscall.ECONNREFUSED) {
 		why = "not running (its socket is dead)"
 	}
-	if n.Connected || n.Problem != why {
+	changed := n.Connected || n.Problem != why
+	if changed {
 		s.tape.add(record.Frame{At: time.Now(), Node: name, Role: n.Role, Gone: why})
 	}
 	n.miss(why)
 	s.mu.Unlock()
-	s.announce()
+	if changed { // it is tried again and again, and what is down must not keep the screen busy
+		s.announce()
+	}
 }
 
 // mention says that something counts on, announce that something has happened, which is worth a frame sooner.

@@ -48,7 +48,7 @@ func (r *runner) console(cmd *cobra.Command, scenarioName string) error {
 	case err != nil:
 		return err
 	}
-	tui := exec.CommandContext(cmd.Context(), beside("getvpn-tui"), "--lab", l.Name(), "--write") //nolint:gosec // our own console
+	tui := exec.CommandContext(cmd.Context(), beside("getvpn-tui"), "--lab", l.Name(), "--write", "--view", "lab") //nolint:gosec // our own console
 	tui.Stdin, tui.Stdout, tui.Stderr = os.Stdin, os.Stdout, os.Stderr
 	if err := tui.Run(); err != nil {
 		fmt.Fprintln(cmd.ErrOrStderr(), "getvpn-lab: the console:", err)
