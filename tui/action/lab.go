@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -76,7 +77,11 @@ func Grade(ctx context.Context, fleet *source.Fleet) (Result, error) {
 // ofCourse makes a verb's Run of a command of getvpn-lab whose answer is a text to be read.
 func ofCourse(words ...string) func(context.Context, *source.Fleet, Call) (Result, error) {
 	return func(ctx context.Context, f *source.Fleet, c Call) (Result, error) {
-		out, err := runLab(ctx, courseBound, f.Lab, append(words, c.Args...)...)
+		all := append(slices.Clone(words), c.Args...)
+		if c.On("do") {
+			all = append(all, "--do")
+		}
+		out, err := runLab(ctx, courseBound, f.Lab, all...)
 		return Result{Text: strings.TrimSpace(out)}, err
 	}
 }

@@ -85,16 +85,20 @@ func courseVerbs() []Verb {
 			Run: ofCourse("hint"),
 		},
 		{
-			Name: "solution", Short: "Show how the tasks of the lab are solved, which ends the exercise", Lab: true,
-			Ask: func(Call) (string, string) {
-				return yes("Show the solution? That ends the exercise: no more points can be earned.")
+			Name: "solution", Short: "Show how the tasks of the lab are solved, which ends the exercise", Lab: true, Flags: []Flag{{Name: "do", Help: "carry it out as well"}},
+			Ask: func(c Call) (string, string) {
+				what := "Show"
+				if c.On("do") {
+					what = "Show and carry out"
+				}
+				return yes("%s the solution? That ends the exercise: no more points can be earned.", what)
 			},
 			Run: ofCourse("solution"),
 		},
 		{
-			Name: "reset", Short: "Bring the lab back to its beginning; hints, points and what was repaired are gone", Lab: true,
+			Name: "reset", Short: "Bring the lab back to its beginning: down, and up with the same values", Lab: true,
 			Ask: func(Call) (string, string) {
-				return yes("Begin again? The lab goes back to its start: what was repaired, hints and points are gone.")
+				return yes("Begin again? The lab goes down and comes up as it was at first: what was repaired since is gone. Hints stay taken.")
 			},
 			Run: ofCourse("reset"),
 		},
