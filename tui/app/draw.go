@@ -103,7 +103,10 @@ func (m *Model) title() string {
 	}
 	left += m.tapeMark()
 	right := state + "  " + t.Dim.Render(f.Time.Local().Format(clock)+" ")
-	brand := " " + t.Brand.Render("getvpn") + "  " // and the name of what it is, as far as there is room
+	brand := " " + t.Brand.Render("getvpn") + "  "       // and the name of what it is, as far as there is room
+	if ansi.StringWidth(brand+left+right)+10 > m.width { // what is wrong matters more than whose console this is
+		brand = " "
+	}
 	room := max(m.width-ansi.StringWidth(brand+left+right)-1, 8)
 	return spread(brand+t.Text.Render(ansi.Truncate(f.Title, room, "…"))+left, right, m.width)
 }

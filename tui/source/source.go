@@ -39,7 +39,7 @@ type Source struct {
 	seen    map[string]uint64 // node -> newest event kept
 	tape    *Tape             // what it is recorded on; nil: it is not
 	changed chan struct{}
-	urgent  chan struct{} // something has happened: an event, a daemon that came or went, a fault of the lab
+	urgent  chan struct{} // something has happened: a warning, a daemon that came or went, a fault of the lab
 }
 
 func newSource(title, lab string, discover func() []target) *Source {
@@ -127,7 +127,7 @@ func (s *Source) history(ctx context.Context, name string, c *client.Client) {
 func (s *Source) take(name string, w control.Watch) {
 	s.mu.Lock()
 	n := s.nodes[name]
-	happened := w.Event != nil || !n.Connected
+	happened := !n.Connected || w.Event != nil && (w.Event.Severity == "warning" || w.Event.Severity == "error")
 	if w.Snapshot != nil && n.Snap != nil && n.Snap.PID != w.Snapshot.PID {
 		delete(s.seen, name) // a restarted daemon numbers its journal anew
 	}

@@ -53,7 +53,7 @@ func TestCustodyWidths(t *testing.T) {
 func TestHistogram(t *testing.T) {
 	buckets := make([]uint64, len(control.CustodyBounds)+1)
 	buckets[0], buckets[2], buckets[12] = 1000, 500, 1
-	if got := histogram(buckets); got != "██··▅▅··················▁▁" {
+	if got := histogram(buckets); got != "▇▇··▄▄··················▁▁" {
 		t.Errorf("the buckets are drawn as %q", got)
 	}
 	if got := histogramScale(); got != "1     10    100   1s  5s  " {

@@ -55,9 +55,9 @@ func (Events) Page(f *Frame) *Page {
 // eventText is what an event says, and why.
 func eventText(e *control.Event) string {
 	if e.Reason != "" && !strings.Contains(e.Text, e.Reason) {
-		return e.Text + " · " + e.Reason
+		return spoken(e.Text) + " · " + e.Reason
 	}
-	return e.Text
+	return spoken(e.Text)
 }
 
 // Data implements View.

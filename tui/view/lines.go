@@ -72,7 +72,7 @@ func (f *Frame) eventLine(e *control.Event) string {
 	l := severityLevel(e.Severity)
 	head := " " + t.Dim.Render(clock(e.Time)) + " " + t.Level(l).Render(l.Glyph()) + " " +
 		t.Accent.Render(widget.Pad(e.Node, 5, false)) + " " + t.Level(l).Render(widget.Pad(e.Name, 17, false)) + " "
-	text := e.Text
+	text := spoken(e.Text)
 	if strings.HasPrefix(e.Name, "coop-") && e.Group != "" && len(f.Fleet.Groups()) > 1 {
 		text = e.Group + ": " + text // each group has roles of its own
 	}

@@ -136,7 +136,12 @@ func (f *Frame) heldTable(n *source.Node) *widget.Table {
 		}
 		column(widget.Column{Title: "OUT/s", Key: "out-rate", Right: true, Drop: 6}, rate(func(s source.Series) widget.Cell { return rateCell(s.Out) }))
 		column(widget.Column{Title: "IN/s", Key: "in-rate", Right: true, Drop: 6}, rate(func(s source.Series) widget.Cell { return rateCell(s.In) }))
-		column(widget.Column{Title: "TRAFFIC", Min: sparkWidth, Drop: 3}, rate(func(s source.Series) widget.Cell { return sparkCell(both(s)) }))
+		column(widget.Column{Title: "TRAFFIC", Min: sparkWidth, Drop: 3}, func(k *held) widget.Cell {
+			if k.tek == nil {
+				return widget.Text("")
+			}
+			return sparkCell(both(series(n, k.group, k.tek.SPI)))
+		})
 	}
 	column(widget.Column{Title: "SUITE", Flex: true, Min: 12, Drop: 5}, func(k *held) widget.Cell { return widget.Text(k.suite()) })
 	return t

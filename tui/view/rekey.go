@@ -63,7 +63,11 @@ func (f *Frame) rekeyHead(g *RekeyGroup, height int) []string {
 		how += " " + g.Multicast
 	}
 	right := t.Dim.Render(fmt.Sprintf("%s, acks %s, seq %s, %d ejected", how, orNone(g.Acknowledge), f.seqOf(g.Group, g.Seq), g.Ejected))
-	out := []string{f.section("ROLLOVER of group "+g.Group, right)}
+	title := "ROLLOVER of group " + g.Group
+	if g.group.Coop != nil { // on each side of a split there is one
+		title += " by " + g.KeyServer
+	}
+	out := []string{f.section(title, right)}
 	if b := f.banner(g.node); b != "" {
 		out = append(out, b)
 	}
@@ -191,12 +195,12 @@ func (f *Frame) rekeyTable(members []*RekeyMember, groups bool) *widget.Table {
 	column(widget.Column{Title: "ADDRESS", Drop: 3}, func(m *RekeyMember) widget.Cell { return widget.Text(m.Address) })
 	column(widget.Column{Title: "STATE", Drop: 2}, func(m *RekeyMember) widget.Cell { return widget.State(StateLevel(m.State), m.State) })
 	column(widget.Column{Title: "LAST REKEY", Key: "ack"}, func(m *RekeyMember) widget.Cell { return widget.State(m.ack()) })
-	column(widget.Column{Title: "SENT", Right: true}, func(m *RekeyMember) widget.Cell { return widget.Int(m.Sent) })
+	column(widget.Column{Title: "SENT", Right: true}, func(m *RekeyMember) widget.Cell { return seqCell(m.Sent) })
 	column(widget.Column{Title: "ACKED", Right: true}, func(m *RekeyMember) widget.Cell {
 		if !m.Acks {
 			return widget.None()
 		}
-		return widget.Int(m.Acked)
+		return seqCell(m.Acked)
 	})
 	column(widget.Column{Title: "LATE", Right: true}, func(m *RekeyMember) widget.Cell { return widget.Int(m.late()) })
 	column(widget.Column{Title: "MISSED", Right: true, Drop: 1}, func(m *RekeyMember) widget.Cell { return widget.Int(m.MissedTotal) })

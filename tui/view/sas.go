@@ -248,7 +248,7 @@ func (f *Frame) keyTable(keys []Key) *widget.Table {
 	}
 	column(widget.Column{Title: "OUT/s", Key: "out-rate", Right: true, Drop: 8}, rate(func(k *Key) widget.Cell { return rateCell(sumSeries(f.Fleet, k).Out) }))
 	column(widget.Column{Title: "IN/s", Key: "in-rate", Right: true, Drop: 9}, rate(func(k *Key) widget.Cell { return rateCell(sumSeries(f.Fleet, k).In) }))
-	column(widget.Column{Title: "TRAFFIC", Min: sparkWidth, Drop: 2}, rate(func(k *Key) widget.Cell { return sparkCell(both(sumSeries(f.Fleet, k))) }))
+	column(widget.Column{Title: "TRAFFIC", Min: sparkWidth, Drop: 2}, func(k *Key) widget.Cell { return sparkCell(both(sumSeries(f.Fleet, k))) })
 	column(widget.Column{Title: "SUITE", Flex: true, Min: 10, Drop: 6}, func(k *Key) widget.Cell { return widget.Text(k.Suite) })
 	return t
 }

@@ -57,10 +57,19 @@ func (f *Frame) windowLines(n *source.Node, group string, t *control.TEK, room i
 	if t.SenderCount > len(t.Senders) {
 		right = fmt.Sprintf("%d senders, the %d heard last", t.SenderCount, len(t.Senders))
 	}
-	if len(t.Senders) > 0 && f.Width >= 100 {
-		right = fmt.Sprintf("%d numbers wide, oldest left; what is not here went to others, or was lost · ", t.Senders[0].Window) + right
+	head := "REPLAY WINDOWS of " + n.Name + ", TEK " + short(t.SPI)
+	if len(t.Senders) > 0 {
+		for _, legend := range []string{ // as much as there is room for
+			fmt.Sprintf("%d numbers wide, oldest left; what is not here went to others, or was lost · ", t.Senders[0].Window),
+			"not here: it went to others, or was lost · ",
+		} {
+			if width(head+legend+right)+3 < f.Width {
+				right = legend + right
+				break
+			}
+		}
 	}
-	out := []string{f.section("REPLAY WINDOWS of "+n.Name+", TEK "+short(t.SPI), f.Theme.Dim.Render(right))}
+	out := []string{f.section(head, f.Theme.Dim.Render(right))}
 	if len(t.Senders) == 0 {
 		return append(out, " "+f.Theme.Dim.Render("nothing has been received under this key"))
 	}
@@ -105,9 +114,9 @@ func (f *Frame) window(s *control.Sender) string {
 func (f *Frame) windowPart(c byte, n int) string {
 	switch {
 	case c == '8':
-		return f.Theme.Level(theme.Good).Render(strings.Repeat("█", n))
+		return f.Theme.Level(theme.Good).Render(strings.Repeat(string(widget.Block(1)), n))
 	case c > '0' && c < '8':
-		return f.Theme.Accent.Render(strings.Repeat(string(widget.Block(float64(c-'1')/7)), n))
+		return f.Theme.Accent.Render(strings.Repeat(string(widget.Block(float64(c-'1')/8)), n))
 	case c == '0':
 		return f.Theme.Dim.Render(strings.Repeat("_", n))
 	}

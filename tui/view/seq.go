@@ -2,6 +2,9 @@ package view
 
 import (
 	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
 
 	"github.com/getvpn/getvpn/tui/widget"
 )
@@ -37,4 +40,21 @@ func (f *Frame) seqOf(group string, seq uint32) string {
 		id = seqServers
 	}
 	return seqText(seq) + " of " + c.Name(id)
+}
+
+// rekeyNumber is a number of a rekey that has a window, in what a daemon says.
+var rekeyNumber = regexp.MustCompile(`\brekey [0-9]{5,10}\b`)
+
+// spoken is what a daemon says, with the numbers of rekeys as the rest of the screen has them.
+func spoken(text string) string {
+	if !strings.Contains(text, "rekey ") {
+		return text
+	}
+	return rekeyNumber.ReplaceAllStringFunc(text, func(s string) string {
+		n, err := strconv.ParseUint(strings.TrimPrefix(s, "rekey "), 10, 32)
+		if err != nil {
+			return s
+		}
+		return "rekey " + seqText(uint32(n))
+	})
 }

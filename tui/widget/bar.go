@@ -22,7 +22,8 @@ func Bar(th *theme.Theme, l theme.Level, part float64, width int) string {
 	return style.Render(strings.Repeat("━", full)) + th.BarEmpty.Render(strings.Repeat("╌", width-full))
 }
 
-var blocks = []rune("▁▂▃▄▅▆▇█")
+// blocks leave a gap to the line above: rows stand apart.
+var blocks = []rune("▁▂▃▄▅▆▇")
 
 // Block is a block as high as a part of a whole.
 func Block(part float64) rune {
