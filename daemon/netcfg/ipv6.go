@@ -62,7 +62,11 @@ func (n *Net) learnIPv6() {
 // solicitation, no router's advice.
 func (n *Net) tunIPv6() error {
 	set := func(name, value string) error {
-		err := os.WriteFile(filepath.Join(sysNet6, "conf", n.cfg.TUN, name), []byte(value), 0)
+		path := filepath.Join(sysNet6, "conf", n.cfg.TUN, name)
+		if old, err := readSysctl(path); err == nil && old == value {
+			return nil // in a container nobody may write here, and need not where the defaults are as they must be
+		}
+		err := os.WriteFile(path, []byte(value), 0)
 		if err != nil && !errors.Is(err, os.ErrNotExist) { // no IPv6, no such file
 			return fmt.Errorf("netcfg: %s of %s: %w", name, n.cfg.TUN, err)
 		}
