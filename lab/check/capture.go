@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -61,7 +62,7 @@ type Datagram struct {
 	Payload  []byte
 }
 
-// Capture listens on all interfaces of all core routers. It counts what arrives and not what leaves, so a packet counts
+// Capture listens on all links of all core routers. It counts what arrives and not what leaves, so a packet counts
 // once at every router on its way. It is safe for concurrent use.
 type Capture struct {
 	rules rules
@@ -97,15 +98,28 @@ func StartCapture(l Lab) (*Capture, error) {
 		}
 		fd := -1
 		err := l.Inside(n.Name, func() (err error) { fd, err = packetSocket(); return err })
+		var links map[int]string
+		if err == nil {
+			links, err = linksOf(l, &n)
+		}
 		if err != nil {
 			c.Close()
 			return nil, fmt.Errorf("capture at %s: %w", n.Name, err)
 		}
 		c.fds = append(c.fds, fd)
 		c.wg.Add(1)
-		go c.read(n.Name, fd)
+		go c.read(n.Name, fd, links)
 	}
 	return c, nil
+}
+
+// linksOf names the interfaces of a node that the scenario has, by their index. A driver may need others, to make them with.
+func linksOf(l Lab, n *scenario.Node) (map[int]string, error) {
+	all, err := interfaces(l, n.Name)
+	maps.DeleteFunc(all, func(_ int, name string) bool {
+		return !slices.ContainsFunc(n.Addresses, func(a scenario.Address) bool { return a.Interface == name })
+	})
+	return all, err
 }
 
 // htons gives the network order that packet sockets want in their protocol field.
@@ -130,7 +144,7 @@ func packetSocket() (int, error) {
 	return fd, nil
 }
 
-func (c *Capture) read(node string, fd int) {
+func (c *Capture) read(node string, fd int, links map[int]string) {
 	defer c.wg.Done()
 	buf := make([]byte, 65536)
 	for !c.stop.Load() {
@@ -138,8 +152,12 @@ func (c *Capture) read(node string, fd int) {
 		if err != nil {
 			continue // the tick, or a signal; a broken socket would show as missing ESP
 		}
+		sa, _ := from.(*unix.SockaddrLinklayer)
+		if sa != nil && links[sa.Ifindex] == "" {
+			continue
+		}
 		p := Packet{Time: time.Now(), Node: node}
-		switch sa, _ := from.(*unix.SockaddrLinklayer); {
+		switch {
 		case sa != nil && sa.Protocol == htons(unix.ETH_P_IP):
 			c.rules.classify(buf[:n], &p)
 		case sa != nil && sa.Protocol == htons(unix.ETH_P_IPV6):

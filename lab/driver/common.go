@@ -23,8 +23,6 @@ type Machines interface {
 	Launch(n *NodeState, env []string) (Process, error)
 	// Module is the PKCS#11 library of tokens, where the daemons run.
 	Module() (string, error)
-	// Changed says that files of a node's daemon were written anew: its configuration, its certificates.
-	Changed(node string) error
 }
 
 // Common is what labs of different drivers have in common; they embed it.

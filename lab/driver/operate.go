@@ -32,6 +32,15 @@ func (c *Common) Operate(ctx context.Context, node string, args []string) (strin
 		func(cmd *exec.Cmd) error { return cmd.Start() })
 }
 
+// StartCommand starts a program inside a node, with the streams of cmd; the caller waits for it.
+func (c *Common) StartCommand(node string, cmd *exec.Cmd) error {
+	cmd.Env = append(cmd.Environ(), c.Environment(node)...)
+	if err := c.Inside(node, cmd.Start); err != nil {
+		return fmt.Errorf("%s in %s: %w", cmd.Path, node, err)
+	}
+	return nil
+}
+
 // Output runs a program, which start starts, and returns what it printed.
 func Output(cmd *exec.Cmd, start func(*exec.Cmd) error) (string, error) {
 	var out, errs bytes.Buffer
@@ -111,26 +120,12 @@ func (c *Common) Configure(node, program string, vars map[string]string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(c.configFile(node), []byte(text), 0o600); err != nil {
-		return err
-	}
-	return c.m.Changed(node)
+	return os.WriteFile(c.configFile(node), []byte(text), 0o600)
 }
 
 // Revoke puts a certificate of the lab on its authority's revocation list. Daemons see it when they reload.
 func (c *Common) Revoke(certificate string) error {
-	if err := pki.Revoke(filepath.Join(Dir(c.name), "secrets"), c.s.PKI, certificate, time.Now()); err != nil {
-		return err
-	}
-	for _, n := range c.s.Nodes {
-		if n.Program == "" {
-			continue
-		}
-		if err := c.m.Changed(n.Name); err != nil {
-			return err
-		}
-	}
-	return nil
+	return pki.Revoke(filepath.Join(Dir(c.name), "secrets"), c.s.PKI, certificate, time.Now())
 }
 
 func (c *Common) state(node string) string { return filepath.Join(Dir(c.name), "state", node) }

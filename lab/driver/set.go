@@ -48,16 +48,21 @@ func (set Set) Open(name string) (Lab, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lab %s: %w", name, err)
 	}
-	file := filepath.Join(st.Dir, "scenario.yaml")
-	text, err := os.ReadFile(file)
+	s, err := ReadScenario(st.Dir, st.Vars, st.Seed)
 	if err != nil {
 		return nil, fmt.Errorf("lab %s: %w", name, err)
 	}
-	s, err := scenario.Parse(file, text, scenario.Options{Set: st.Vars, Seed: st.Seed})
+	return d.Open(name, s), nil
+}
+
+// ReadScenario reads the scenario of a lab in its run directory, with the variables and the seed that it was brought up with.
+func ReadScenario(dir string, vars map[string]string, seed uint64) (*scenario.Scenario, error) {
+	file := filepath.Join(dir, "scenario.yaml")
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
-	return d.Open(name, s), nil
+	return scenario.Parse(file, text, scenario.Options{Set: vars, Seed: seed})
 }
 
 // Up brings a lab up with the driver of that name; what it does is what the driver's Up does.

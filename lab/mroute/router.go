@@ -10,6 +10,9 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -46,10 +49,10 @@ type Router struct {
 	log    io.Writer
 }
 
-// New takes over multicast routing in the network namespace of the caller, on all interfaces but loopback.
-func New(log io.Writer) (*Router, error) {
-	// One router joins more groups than a host may.
-	if err := os.WriteFile("/proc/sys/net/ipv4/igmp_max_memberships", []byte("1000"), 0o644); err != nil { //nolint:gosec // a kernel file
+// New takes over multicast routing in the network namespace of the caller, on the interfaces of these names, or on all but
+// loopback.
+func New(log io.Writer, names ...string) (*Router, error) {
+	if err := allowMemberships(); err != nil {
 		return nil, fmt.Errorf("mroute: %w", err)
 	}
 	fd, err := openSocket()
@@ -62,7 +65,7 @@ func New(log io.Writer) (*Router, error) {
 		return nil, errors.Join(err, r.Close())
 	}
 	for _, i := range all {
-		if i.Flags&net.FlagLoopback != 0 || len(r.ifaces) == maxVIFs {
+		if i.Flags&net.FlagLoopback != 0 || len(r.ifaces) == maxVIFs || len(names) > 0 && !slices.Contains(names, i.Name) {
 			continue
 		}
 		err := setOption(fd, mrtAddVIF, vifctl(len(r.ifaces), i.Index))
@@ -81,6 +84,18 @@ func New(log io.Writer) (*Router, error) {
 		r.ifaces = append(r.ifaces, &iface{i.Index, i.Name, map[netip.Addr]bool{}})
 	}
 	return r, nil
+}
+
+// allowMemberships lets one router join more groups than a host may. In a container, whose /proc is read-only, a sysctl of the
+// container has done it.
+func allowMemberships() error {
+	const file, least = "/proc/sys/net/ipv4/igmp_max_memberships", 1000
+	if b, err := os.ReadFile(file); err == nil {
+		if n, err := strconv.Atoi(strings.TrimSpace(string(b))); err == nil && n >= least {
+			return nil
+		}
+	}
+	return os.WriteFile(file, []byte(strconv.Itoa(least)), 0o644) //nolint:gosec // a kernel file
 }
 
 // Close gives multicast routing back to nobody; the kernel forgets all entries.

@@ -3,8 +3,6 @@ package netns
 import (
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
 
@@ -15,43 +13,6 @@ import (
 	"github.com/getvpn/getvpn/lab/driver"
 	"github.com/getvpn/getvpn/lab/scenario"
 )
-
-// Sysctls of every node, set before its interfaces exist so that they inherit them. Reverse path filtering is off, because
-// checks send with forged sources: what stops those must be the daemons and not the kernel. IPv6 is off where the scenario has
-// none, because its neighbour discovery would be noise in every capture; where it has, addresses are good at once (nobody looks
-// for duplicates) and nobody asks for routers: there is nothing but what the scenario says.
-var (
-	sysctls = map[string]string{
-		"net/ipv4/conf/all/rp_filter":     "0",
-		"net/ipv4/conf/default/rp_filter": "0",
-	}
-	withoutIPv6 = map[string]string{
-		"net/ipv6/conf/all/disable_ipv6":     "1",
-		"net/ipv6/conf/default/disable_ipv6": "1",
-	}
-	withIPv6 = map[string]string{
-		"net/ipv6/conf/all/disable_ipv6":             "0",
-		"net/ipv6/conf/default/disable_ipv6":         "0",
-		"net/ipv6/conf/all/accept_dad":               "0",
-		"net/ipv6/conf/default/accept_dad":           "0",
-		"net/ipv6/conf/default/accept_ra":            "0",
-		"net/ipv6/conf/default/router_solicitations": "0",
-	}
-)
-
-// nodeSysctls are those of one node: routers forward.
-func nodeSysctls(s *scenario.Scenario, n *scenario.Node) []map[string]string {
-	routes := n.Kind == scenario.KindCore || n.Kind == scenario.KindMember
-	forward, forward6 := map[string]string{}, map[string]string{}
-	if routes {
-		forward["net/ipv4/ip_forward"] = "1"
-		forward6["net/ipv6/conf/all/forwarding"] = "1"
-	}
-	if !s.IPv6.IsValid() {
-		return []map[string]string{sysctls, withoutIPv6, forward}
-	}
-	return []map[string]string{sysctls, withIPv6, forward, forward6}
-}
 
 func setSysctl(name, value string) error {
 	err := os.WriteFile(filepath.Join("/proc/sys", name), []byte(value), 0o644) //nolint:gosec // a kernel file
@@ -71,11 +32,9 @@ func buildNetwork(lab string, s *scenario.Scenario) error {
 			return err
 		}
 		err := driver.Enter(place(lab, n.Name), func() error {
-			for _, set := range nodeSysctls(s, &n) {
-				for name, value := range set {
-					if err := setSysctl(name, value); err != nil {
-						return err
-					}
+			for name, value := range driver.Sysctls(s, &n) {
+				if err := setSysctl(name, value); err != nil {
+					return err
 				}
 			}
 			return nil
@@ -136,32 +95,11 @@ func buildLink(lab string, s *scenario.Scenario, l scenario.Link) error {
 		h *netlink.Handle
 		e scenario.Endpoint
 	}{{ha, a}, {hb, b}} {
-		if err := configure(end.h, end.e.Interface, s.On(end.e)); err != nil {
+		if err := driver.Configure(end.h, end.e.Interface, s.On(end.e)); err != nil {
 			return fmt.Errorf("interface %s of %s: %w", end.e.Interface, end.e.Node, err)
 		}
 	}
 	return nil
-}
-
-func configure(h *netlink.Handle, iface string, addrs []netip.Prefix) error {
-	link, err := h.LinkByName(iface)
-	if err != nil {
-		return err
-	}
-	for _, p := range addrs {
-		a := &netlink.Addr{IPNet: ipnet(p)}
-		if p.Addr().Is6() {
-			a.Flags = unix.IFA_F_NODAD
-		}
-		if err := h.AddrAdd(link, a); err != nil {
-			return err
-		}
-	}
-	return h.LinkSetUp(link)
-}
-
-func ipnet(p netip.Prefix) *net.IPNet {
-	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }
 
 func buildRoutes(lab string, n scenario.Node) error {
@@ -171,17 +109,5 @@ func buildRoutes(lab string, n scenario.Node) error {
 	}
 	defer ns.Close()
 	defer h.Close()
-	lo, err := h.LinkByName("lo")
-	if err != nil {
-		return fmt.Errorf("lo: %w", err)
-	}
-	if err := h.LinkSetUp(lo); err != nil {
-		return fmt.Errorf("lo: %w", err)
-	}
-	for _, r := range n.Routes {
-		if err := h.RouteAdd(&netlink.Route{Dst: ipnet(r.To), Gw: r.Via.AsSlice()}); err != nil {
-			return fmt.Errorf("route %s via %s: %w", r.To, r.Via, err)
-		}
-	}
-	return nil
+	return driver.SetRoutes(h, &n)
 }

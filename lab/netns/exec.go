@@ -54,12 +54,3 @@ func (l *Lab) Run(ctx context.Context, node string, argv []string) (string, erro
 	return driver.Output(exec.CommandContext(ctx, argv[0], argv[1:]...), //nolint:gosec // from the scenario
 		func(cmd *exec.Cmd) error { return l.StartCommand(node, cmd) })
 }
-
-// StartCommand starts a program inside a node, with the streams of cmd; the caller waits for it.
-func (l *Lab) StartCommand(node string, cmd *exec.Cmd) error {
-	cmd.Env = append(cmd.Environ(), l.Environment(node)...)
-	if err := l.Inside(node, cmd.Start); err != nil {
-		return fmt.Errorf("%s in %s: %w", cmd.Path, node, err)
-	}
-	return nil
-}

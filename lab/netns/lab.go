@@ -88,5 +88,3 @@ func (m machines) Launch(n *driver.NodeState, env []string) (driver.Process, err
 }
 
 func (m machines) Module() (string, error) { return softhsm.Module() }
-
-func (m machines) Changed(string) error { return nil } // daemons read the files themselves
