@@ -3,6 +3,7 @@
 #   make lab     a whole group in network namespaces: key server, members, core, console
 #   make test    everything that a fresh machine can prove
 #   make build   bin/getvpn-ks bin/getvpn-gm bin/getvpn-tui bin/getvpn-lab; with CGO=0 without a C compiler, and without tokens
+#   make image   the image of lab containers (getvpn), FROM BASE (debian:bookworm-slim); make base makes one without a registry
 #   make check   vet, formatting, lint, import arrows, race detector, short fuzzing
 #   make sim     cooperating key servers in virtual time, with faults drawn from SEEDS (1000) seeds; what breaks is in sim-out
 #   make bench   seal and open, registrations, signatures and rekeys per second with keys in files and in a token, a slow token, how long
@@ -24,10 +25,12 @@ export GOEXPERIMENT
 RACE      := ./esp/... ./daemon/... ./hsm/... ./tui/...
 FUZZTIME  ?= 5s
 SEEDS     ?= 1000
+BASE      ?= debian:bookworm-slim
+IMAGE     ?= getvpn
 FROM      ?= 0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build test lab check sim bench bench-peers fuzz race lint clean
+.PHONY: help build test lab image base check sim bench bench-peers fuzz race lint clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -50,6 +53,13 @@ test: build
 lab: build
 	@.ci/need go tun root
 	$(BIN)/getvpn-lab demo basic
+
+image: build
+	@command -v docker >/dev/null || { echo "make image: docker is missing: apt-get install docker.io docker-compose" >&2; exit 1; }
+	docker build --quiet --build-arg BASE=$(BASE) --tag $(IMAGE) --file lab/compose/Dockerfile $(BIN)
+
+base:
+	lab/compose/base
 
 sim: build
 	$(BIN)/getvpn-lab sim --seeds $(SEEDS) --from $(FROM)

@@ -1,0 +1,116 @@
+package compose
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/getvpn/getvpn/lab/scenario"
+	"github.com/getvpn/getvpn/lab/topologies"
+)
+
+// The files beside the scenarios are what export writes now.
+func TestExportsAreInStep(t *testing.T) {
+	there := 0
+	for _, name := range topologies.Names() {
+		file := filepath.Join("..", "topologies", name, "docker-compose.yml")
+		have, err := os.ReadFile(file)
+		if os.IsNotExist(err) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		there++
+		s, err := topologies.Load(name, scenario.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := Export(s, Options{Lab: s.LabName(), Scenario: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(have, want) {
+			t.Errorf("%s is not what the scenario says now; getvpn-lab export %s -o lab/topologies/%s writes it", file, name, name)
+		}
+	}
+	if there < 4 {
+		t.Errorf("only %d scenarios have a docker-compose.yml", there)
+	}
+}
+
+// contained is what of a service concerns its rights.
+type contained struct {
+	Privileged  bool     `yaml:"privileged"`
+	ReadOnly    bool     `yaml:"read_only"`
+	CapDrop     []string `yaml:"cap_drop"`
+	CapAdd      []string `yaml:"cap_add"`
+	SecurityOpt []string `yaml:"security_opt"`
+	Devices     []string `yaml:"devices"`
+	NetworkMode string   `yaml:"network_mode"`
+	Pid         string   `yaml:"pid"`
+}
+
+// Nobody has more rights than the package comment says, in any scenario.
+func TestRights(t *testing.T) {
+	for _, name := range topologies.Names() {
+		s, err := topologies.Load(name, scenario.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := Export(s, Options{Lab: s.LabName(), Scenario: name})
+		if s.IPv6.IsValid() {
+			if err == nil || !strings.Contains(err.Error(), "--driver netns") {
+				t.Errorf("%s has IPv6: %v", name, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		var f struct {
+			Services map[string]contained `yaml:"services"`
+		}
+		if err := yaml.Unmarshal(b, &f); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		nodes := 0
+		for service, c := range f.Services {
+			node, daemon := strings.CutSuffix(service, daemonSuffix)
+			n := s.Node(node)
+			caps := []string{"NET_ADMIN", "NET_RAW"}
+			if service == "prepare" || daemon && n.Kind != scenario.KindMember {
+				caps = nil
+			}
+			if n != nil && !daemon {
+				nodes++
+			}
+			if c.Privileged || !c.ReadOnly || c.Pid != "" || c.NetworkMode == "host" || !slices.Equal(c.CapDrop, []string{"ALL"}) ||
+				!slices.Equal(c.CapAdd, caps) && len(c.CapAdd)+len(caps) > 0 || !slices.Contains(c.SecurityOpt, "no-new-privileges:true") ||
+				(len(c.Devices) > 0) != (daemon && n.Kind == scenario.KindMember) {
+				t.Errorf("%s: service %s has the rights %+v", name, service, c)
+			}
+		}
+		if nodes != len(s.Nodes) {
+			t.Errorf("%s: %d of %d nodes are services", name, nodes, len(s.Nodes))
+		}
+	}
+}
+
+// Labs get different networks, and one that is taken leads to another.
+func TestWires(t *testing.T) {
+	seen := map[string]bool{}
+	for _, lab := range []string{"basic", "hsm", "multicast", "coop_partition"} {
+		for try := range 20 {
+			seen[wires(lab, try)] = true
+		}
+	}
+	if len(seen) < 60 {
+		t.Errorf("only %d different networks", len(seen))
+	}
+}
