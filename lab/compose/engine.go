@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,6 +25,8 @@ const (
 	machinePatience = 30 * time.Second
 	// image is what make image makes; $GETVPN_IMAGE names another one.
 	image = "getvpn"
+	// composeFile is in the run directory of a lab of this driver.
+	composeFile = "docker-compose.yml"
 )
 
 // docker runs the engine's client and returns what it printed.
@@ -214,7 +217,10 @@ func clear(ctx context.Context, lab string) error {
 	}
 	ids, err := containers(lab)
 	if err != nil {
-		return err
+		if st, known := driver.ReadState(lab); known == nil && st.Driver == Name || exists(filepath.Join(driver.Dir(lab), composeFile)) {
+			return err
+		}
+		return nil // no engine answers, and nothing says that it has anything of this lab
 	}
 	if len(ids) > 0 {
 		if _, err := docker(ctx, append([]string{"rm", "--force", "--volumes"}, ids...)...); err != nil {

@@ -88,7 +88,7 @@ func (l *Lab) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	file := filepath.Join(dir, "docker-compose.yml")
+	file := filepath.Join(dir, composeFile)
 	for path, b := range map[string][]byte{file: yaml, filepath.Join(dir, "scenario.yaml"): l.s.Text, filepath.Join(dir, givenFile): with} {
 		if err := os.WriteFile(path, b, 0o600); err != nil {
 			return fmt.Errorf("run directory: %w", err)
