@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -110,7 +111,7 @@ func New(cfg *config.GM, log *slog.Logger, opts Options) (_ *Daemon, err error) 
 		return nil, err
 	}
 	d.loop = loop.New(loop.Config{Machine: d.node, Clock: d.clock, Send: d.send, Note: d.sink.Note, Effect: d.effect, Sign: custody.Heeding(d.watch, d.pki.Keys().Sign)})
-	d.server = control.NewServer(control.Handlers{Snapshot: d.Snapshot, Reregister: d.reregister, Stop: d.askStop}, &d.journal)
+	d.server = control.NewServer(control.Handlers{Snapshot: d.Snapshot, Reregister: d.reregister, Stop: d.askStop, DryRun: d.dryRun}, &d.journal)
 	return d, nil
 }
 
@@ -271,6 +272,21 @@ func (d *Daemon) Snapshot(ctx context.Context) (*control.Snapshot, error) {
 
 func (d *Daemon) reregister(ctx context.Context, r control.ReregisterRequest) (string, error) {
 	return translate.Command(ctx, d.loop, func(id uint64) machine.Event { return gdoi.CmdReregister{Group: r.Group, ID: id} })
+}
+
+// dryRun says what a change would do, and does not do it.
+func (d *Daemon) dryRun(ctx context.Context, request any) (control.Reply, error) {
+	switch r := request.(type) {
+	case control.ReregisterRequest:
+		return translate.DryRun(ctx, d.loop, d.node, gdoi.CmdReregister{Group: r.Group})
+	case control.StopRequest:
+		reply, err := translate.DryRun(ctx, d.loop, d.node, gdoi.CmdStop{})
+		if opened := d.openedByStop(); opened != "" {
+			reply.Text += "; " + opened
+		}
+		return reply, err
+	}
+	return control.Reply{}, fmt.Errorf("%T cannot be foreseen; nothing was done", request)
 }
 
 // Reload implements process.Reloader: certificates, authorities and revocation lists are read again.

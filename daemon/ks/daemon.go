@@ -133,9 +133,10 @@ func New(cfg *config.KS, log *slog.Logger, opts Options) (_ *Daemon, err error) 
 		Sign: custody.Heeding(d.watch, sign(d.keys, d.pki.Keys())), Keys: custody.Heeding(d.watch, d.keyCall),
 	})
 	d.server = control.NewServer(control.Handlers{
-		Snapshot: d.Snapshot, Rekey: d.rekey, ClearMember: d.clearMember,
-		ClearMembers: d.clearMembers, RemoveMember: d.removeMember, Readmit: d.readmit, Stop: d.askStop,
-		Plan: d.plan, Apply: d.apply, Handover: d.handover, Rotate: d.rotate,
+		Snapshot: d.Snapshot, Rekey: command[control.RekeyRequest](d), ClearMember: command[control.ClearMemberRequest](d),
+		ClearMembers: command[control.ClearMembersRequest](d), RemoveMember: command[control.RemoveMemberRequest](d),
+		Readmit: command[control.ReadmitRequest](d), Handover: command[control.HandoverRequest](d), Stop: d.askStop,
+		Plan: d.plan, Apply: d.apply, Rotate: d.rotate, DryRun: d.dryRun,
 	}, &d.journal)
 	return d, nil
 }
@@ -233,16 +234,6 @@ func (d *Daemon) Snapshot(ctx context.Context) (*control.Snapshot, error) {
 		s.Custody = d.custodySnapshot(n)
 	})
 	return s, err
-}
-
-func (d *Daemon) rekey(ctx context.Context, r control.RekeyRequest) (string, error) {
-	return translate.Command(ctx, d.loop, func(id uint64) machine.Event { return gdoi.CmdRekey{Group: r.Group, KEK: r.KEK, ID: id} })
-}
-
-func (d *Daemon) clearMember(ctx context.Context, r control.ClearMemberRequest) (string, error) {
-	return translate.Command(ctx, d.loop, func(id uint64) machine.Event {
-		return gdoi.CmdClearMember{Group: r.Group, Member: r.Member, ID: id}
-	})
 }
 
 // Reload implements process.Reloader: certificates, authorities and revocation lists are read again.

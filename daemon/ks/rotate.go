@@ -26,13 +26,8 @@ func (d *Daemon) signingKey(ctx context.Context, group, base string) (name strin
 func (d *Daemon) rotate(ctx context.Context, r control.RotateRequest) (string, error) {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
-	i := slices.IndexFunc(d.cfg.Groups, func(g config.KSGroup) bool { return g.Name == r.Group })
-	if i < 0 {
-		return "", control.Refused(fmt.Sprintf("no group %q here; see the snapshot for names", r.Group))
-	}
-	kek := d.cfg.Groups[i].KEK
-	var err error
-	if kek.SignatureKey, err = d.nextSigningKey(ctx, r.Group, kek.SignatureKey); err != nil {
+	kek, err := d.rotated(ctx, r.Group)
+	if err != nil {
 		return "", err
 	}
 	der, err := d.public.ensure(ctx, kek)
@@ -45,6 +40,17 @@ func (d *Daemon) rotate(ctx context.Context, r control.RotateRequest) (string, e
 	return translate.Command(ctx, d.loop, func(id uint64) machine.Event {
 		return gdoi.CmdRotate{Group: r.Group, Key: kek.SignatureKey, Public: der, ID: id}
 	})
+}
+
+// rotated is a group's KEK with the signature key that comes next, which may not be there yet.
+func (d *Daemon) rotated(ctx context.Context, group string) (kek config.KEK, err error) {
+	i := slices.IndexFunc(d.cfg.Groups, func(g config.KSGroup) bool { return g.Name == group })
+	if i < 0 {
+		return kek, control.Refused(fmt.Sprintf("no group %q here; see the snapshot for names", group))
+	}
+	kek = d.cfg.Groups[i].KEK
+	kek.SignatureKey, err = d.nextSigningKey(ctx, group, kek.SignatureKey)
+	return kek, err
 }
 
 // nextSigningKey is the name of the key that comes after the one that signs, and that no other group has.

@@ -1,6 +1,7 @@
 package coop
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -31,38 +32,49 @@ func (h *handover) answer(r gdoi.CommandResult, out machine.Effects) machine.Eff
 
 // Handover makes another key server primary, when it has everything. to is its number or address; empty: the first in order.
 func (c *Cell) Handover(now machine.Now, to string, cmd uint64, out machine.Effects) machine.Effects {
-	refuse := func(format string, args ...any) machine.Effects {
-		return append(out, gdoi.CommandResult{ID: cmd, Err: fmt.Sprintf(format, args...)})
-	}
-	if c.role != Primary {
-		return refuse("%s", c.Elsewhere())
-	}
-	if c.handover != nil {
-		return refuse("key server %d is being made primary already", c.handover.to)
-	}
-	p := c.successor()
-	if to != "" {
-		p = nil
-	}
-	for _, o := range c.peers {
-		switch {
-		case to == "":
-		case to == fmt.Sprint(o.ID), to == o.Addr.String(), to == o.Addr.Addr().String():
-			p = o
-		}
-	}
-	switch {
-	case p == nil && to == "":
-		return refuse("no other key server could be primary now; see the list of peers")
-	case p == nil:
-		return refuse("no other key server %q; give its number or address", to)
-	}
-	if why := c.fit(p); why != "" {
-		return refuse("key server %d %s", p.ID, why)
+	p, err := c.heir(to)
+	if err != nil {
+		return append(out, gdoi.CommandResult{ID: cmd, Err: err.Error()})
 	}
 	c.handover = &handover{to: p.ID, cmd: cmd, until: now.Mono.Add(handoverPatience)}
 	out = append(out, c.peerNote(p, gdoi.NoteCoopHandover, machine.Info, fmt.Sprintf("an operator makes key server %d primary", p.ID)))
 	return c.settle(now, c.watchHandover(now, out))
+}
+
+// ForeseeHandover says who would be primary, or why Handover would be refused now.
+func (c *Cell) ForeseeHandover(to string) (ID, error) {
+	p, err := c.heir(to)
+	if err != nil {
+		return 0, err
+	}
+	return p.ID, nil
+}
+
+// heir is the key server that can be made primary.
+func (c *Cell) heir(to string) (p *peer, _ error) {
+	if c.role != Primary {
+		return nil, errors.New(c.Elsewhere())
+	}
+	if c.handover != nil {
+		return nil, fmt.Errorf("key server %d is being made primary already", c.handover.to)
+	}
+	if to == "" {
+		if p = c.successor(); p == nil {
+			return nil, errors.New("no other key server could be primary now; see the list of peers")
+		}
+	}
+	for _, o := range c.peers {
+		if to != "" && (to == fmt.Sprint(o.ID) || to == o.Addr.String() || to == o.Addr.Addr().String()) {
+			p = o
+		}
+	}
+	if p == nil {
+		return nil, fmt.Errorf("no other key server %q; give its number or address", to)
+	}
+	if why := c.fit(p); why != "" {
+		return nil, fmt.Errorf("key server %d %s", p.ID, why)
+	}
+	return p, nil
 }
 
 // Stored takes note of how the group's disk fares. A primary that cannot write hands over to one that can.

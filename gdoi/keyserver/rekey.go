@@ -210,12 +210,9 @@ func (g *Group) reset(now machine.Now, out machine.Effects) machine.Effects {
 // Clear takes a member off the list by address or identity and returns where it is and which KEKs it had,
 // so that the node can tell it.
 func (g *Group) Clear(now machine.Now, who string, out machine.Effects) (netip.AddrPort, []gdoi.KEKSPI, machine.Effects, error) {
-	if err := g.commanded(); err != nil {
+	m, err := g.clearable(who)
+	if err != nil {
 		return netip.AddrPort{}, nil, out, err
-	}
-	m := g.members.find(who)
-	if m == nil {
-		return netip.AddrPort{}, nil, out, fmt.Errorf("group %s has no member %q; see the list of members for addresses and identities", g.cfg.Name, who)
 	}
 	n := g.note(gdoi.NoteGMCleared, machine.Info, fmt.Sprintf("%s was cleared; it must register again", m.peer.Identity))
 	n.Peer = m.peer.Addr.String()
@@ -238,7 +235,7 @@ func (g *Group) onSchedule() error {
 
 // Rekey replaces keys now, at an operator's wish.
 func (g *Group) Rekey(now machine.Now, kek bool, out machine.Effects) (string, machine.Effects, error) {
-	if err := cmp.Or(g.commanded(), g.onSchedule(), g.room(now), g.tellable()); err != nil {
+	if err := g.rekeyable(now); err != nil {
 		return "", out, err
 	}
 	if err := g.renewable(); kek && err != nil {
@@ -246,6 +243,11 @@ func (g *Group) Rekey(now machine.Now, kek bool, out machine.Effects) (string, m
 	}
 	out = g.rekey(now, rekeying{chains: g.chains, kek: kek}, out)
 	return g.made(now, kek), out, nil
+}
+
+// rekeyable says why no new TEKs can be made now, at an operator's wish.
+func (g *Group) rekeyable(now machine.Now) error {
+	return cmp.Or(g.commanded(), g.onSchedule(), g.room(now), g.tellable())
 }
 
 // made says which keys a rekey has made.

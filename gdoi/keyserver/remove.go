@@ -33,21 +33,9 @@ func (g *Group) Remove(now machine.Now, who []string, atOnce bool, out machine.E
 	if !g.mayExclude() {
 		return "", out, cmp.Or(g.renewable(), ErrCustody)
 	}
-	var gone []*member
-	for _, w := range who {
-		m := g.members.find(w)
-		if m == nil {
-			return "", out, fmt.Errorf("group %s has no member %q; see the list of members for addresses and identities", g.cfg.Name, w)
-		}
-		if !slices.Contains(gone, m) {
-			gone = append(gone, m)
-		}
-	}
-	if len(gone) == 0 {
-		return "", out, errors.New("nobody to remove: name members by address or identity")
-	}
-	if err := g.room(now); err != nil && !atOnce {
-		return "", out, fmt.Errorf("%w, or have the old keys end now", err)
+	gone, err := g.removable(now, who, atOnce)
+	if err != nil {
+		return "", out, err
 	}
 	for _, m := range gone {
 		r := &removal{m.peer, now.Mono}
@@ -61,6 +49,26 @@ func (g *Group) Remove(now machine.Now, who []string, atOnce bool, out machine.E
 	sortRemovals(g.removed)
 	text, out := g.exclude(now, gone, atOnce, out)
 	return text, out, nil
+}
+
+// removable finds the members to be removed, and says why they cannot be.
+func (g *Group) removable(now machine.Now, who []string, atOnce bool) (gone []*member, _ error) {
+	for _, w := range who {
+		m, err := g.memberNamed(w)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(gone, m) {
+			gone = append(gone, m)
+		}
+	}
+	if len(gone) == 0 {
+		return nil, errors.New("nobody to remove: name members by address or identity")
+	}
+	if err := g.room(now); err != nil && !atOnce {
+		return nil, fmt.Errorf("%w, or have the old keys end now", err)
+	}
+	return gone, nil
 }
 
 // Exclude is Remove for peers whom something else refuses already: their certificates are revoked, or the list of those who
@@ -188,10 +196,9 @@ func (g *Group) wasRemoved(p Peer) bool {
 
 // Readmit takes somebody off the list of the removed, by address or identity.
 func (g *Group) Readmit(now machine.Now, who string, out machine.Effects) (string, machine.Effects, error) {
-	if err := g.commanded(); err != nil {
+	if err := g.readmissible(who); err != nil {
 		return "", out, err
 	}
-	n := len(g.removed)
 	g.removed = slices.DeleteFunc(g.removed, func(r *removal) bool {
 		if !r.peer.is(who) {
 			return false
@@ -202,24 +209,18 @@ func (g *Group) Readmit(now machine.Now, who string, out machine.Effects) (strin
 		out = append(out, note)
 		return true
 	})
-	if len(g.removed) == n {
-		return "", out, fmt.Errorf("group %s has not removed %q; see its list of removed members", g.cfg.Name, who)
-	}
 	return who + " may register again", g.flush(now, out), nil
 }
 
 // ClearAll makes everybody register again. At once means that all keys are withdrawn now (RFC 6407 §5.9); otherwise the KEK
 // alone is, members keep their TEKs while they register, each after a random wait, and there are new TEKs for them.
 func (g *Group) ClearAll(now machine.Now, atOnce bool, out machine.Effects) (string, machine.Effects, error) {
-	if err := cmp.Or(g.commanded(), g.onSchedule(), g.renewable()); err != nil {
+	if err := g.allClearable(now, atOnce); err != nil {
 		return "", out, err
 	}
 	n := g.members.len()
 	if atOnce {
 		return fmt.Sprintf("all keys are withdrawn, %d members must register again", n), g.reset(now, out), nil
-	}
-	if err := g.room(now); err != nil {
-		return "", out, err
 	}
 	out = append(out, g.note(gdoi.NoteGMCleared, machine.Info, fmt.Sprintf("all %d members were cleared; they register again and keep their keys meanwhile", n)))
 	g.endWaiting()

@@ -262,12 +262,27 @@ func (g *Group) CustodyBack(now machine.Now) {
 
 // Reregister is the operator's command.
 func (g *Group) Reregister(now machine.Now, out machine.Effects) (string, machine.Effects) {
-	if g.connecting || g.exchange != nil {
-		return "a registration is under way", out
+	if g.underWay() {
+		return registrationUnderWay, out
 	}
 	g.attempt.Stop()
 	g.failures = 0
 	return "registering", g.renew(now, causeOperator, 0, out)
+}
+
+const registrationUnderWay = "a registration is under way"
+
+func (g *Group) underWay() bool { return g.connecting || g.exchange != nil }
+
+// ForeseeReregister says what Reregister would do now. It is never refused.
+func (g *Group) ForeseeReregister() string {
+	if g.underWay() {
+		return registrationUnderWay + ", so nothing would be done"
+	}
+	if len(g.teks) > 0 {
+		return "it would register again, and keep its keys until then"
+	}
+	return "it would register"
 }
 
 // Report takes what the data plane saw.

@@ -241,7 +241,7 @@ func (n *KeyServer) command(now machine.Now, ev machine.Event, out machine.Effec
 	case gdoi.CmdStop:
 		return append(n.stop(now, out), gdoi.CommandResult{ID: c.ID, Text: "stopped"})
 	case gdoi.CmdReregister:
-		return append(out, gdoi.CommandResult{ID: c.ID, Err: "only a member can register again"})
+		return append(out, gdoi.CommandResult{ID: c.ID, Err: notMember})
 	}
 	return out
 }

@@ -208,7 +208,7 @@ func (n *KeyServer) handover(now machine.Now, c gdoi.CmdHandover, out machine.Ef
 	}
 	k := n.cell(g)
 	if k == nil {
-		return append(out, gdoi.CommandResult{ID: c.ID, Err: "this key server is alone; there is nobody to hand over to"})
+		return append(out, gdoi.CommandResult{ID: c.ID, Err: nobodyElse})
 	}
 	return k.Handover(now, c.To, c.ID, out)
 }

@@ -28,7 +28,7 @@ func Rekey(ctx context.Context, fleet *source.Fleet, group string, kek bool) (st
 	}
 	ctx, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
-	r, err := client.New(n.Socket).Rekey(ctx, control.RekeyRequest{Group: group, KEK: kek})
+	r, err := daemonAt(ctx, n).Rekey(ctx, control.RekeyRequest{Group: group, KEK: kek})
 	return told(n.Name, r, err)
 }
 
@@ -58,7 +58,7 @@ func ClearMember(ctx context.Context, fleet *source.Fleet, group, member string)
 	member = address(fleet, group, member)
 	ctx, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
-	r, err := client.New(n.Socket).ClearMember(ctx, control.ClearMemberRequest{Group: group, Member: member})
+	r, err := daemonAt(ctx, n).ClearMember(ctx, control.ClearMemberRequest{Group: group, Member: member})
 	return told(n.Name, r, err)
 }
 
@@ -97,7 +97,7 @@ func everyPrimary(ctx context.Context, fleet *source.Fleet, group string, ask fu
 	var texts []string
 	var errs []error
 	for _, n := range nodes {
-		r, err := ask(ctx, client.New(n.Socket))
+		r, err := ask(ctx, daemonAt(ctx, n))
 		text, err := told(n.Name, r, err)
 		if err != nil {
 			errs = append(errs, err)
@@ -119,7 +119,7 @@ func ClearMembers(ctx context.Context, fleet *source.Fleet, group string, now bo
 	}
 	ctx, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
-	r, err := client.New(n.Socket).ClearMembers(ctx, control.ClearMembersRequest{Group: group, Now: now})
+	r, err := daemonAt(ctx, n).ClearMembers(ctx, control.ClearMembersRequest{Group: group, Now: now})
 	return told(n.Name, r, err)
 }
 
@@ -146,7 +146,7 @@ func Handover(ctx context.Context, fleet *source.Fleet, group, to string) (strin
 	}
 	ctx, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
-	r, err := client.New(n.Socket).Handover(ctx, control.HandoverRequest{Group: group, To: to})
+	r, err := daemonAt(ctx, n).Handover(ctx, control.HandoverRequest{Group: group, To: to})
 	return told(n.Name, r, err)
 }
 
@@ -188,7 +188,7 @@ func Reregister(ctx context.Context, fleet *source.Fleet, group, member string) 
 	}
 	ctx, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
-	r, err := client.New(n.Socket).Reregister(ctx, control.ReregisterRequest{Group: group})
+	r, err := daemonAt(ctx, n).Reregister(ctx, control.ReregisterRequest{Group: group})
 	return told(n.Name, r, err)
 }
 
@@ -198,6 +198,9 @@ func told(node string, r control.Reply, err error) (string, error) {
 	}
 	if r.Error != "" {
 		return "", fmt.Errorf("%s: %s", node, r.Error)
+	}
+	if r.DryRun {
+		return node + ": " + foreseen(r), nil
 	}
 	return node + ": " + r.Text, nil
 }

@@ -37,9 +37,12 @@ func planOf(ctx context.Context, nodes []*source.Node, req control.PlanRequest, 
 	defer cancel()
 	each := func(verb func(*client.Client) (control.Reply, error)) (out []*control.Plan, err error) {
 		for _, n := range nodes {
-			r, err := verb(client.New(n.Socket))
+			r, err := verb(daemonAt(ctx, n))
 			if _, err := told(n.Name, r, err); err != nil {
 				return nil, err
+			}
+			if r.DryRun && r.Unforeseen != "" {
+				r.Plan.Warnings = append(r.Plan.Warnings, "not foreseen: "+r.Unforeseen)
 			}
 			out = append(out, r.Plan)
 		}

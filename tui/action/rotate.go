@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/getvpn/getvpn/daemon/control"
-	"github.com/getvpn/getvpn/daemon/control/client"
 	"github.com/getvpn/getvpn/tui/source"
 )
 
@@ -20,7 +19,7 @@ func Rotate(ctx context.Context, fleet *source.Fleet, group, at string) (string,
 	}
 	ctx, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
-	r, err := client.New(n.Socket).Rotate(ctx, control.RotateRequest{Group: group})
+	r, err := daemonAt(ctx, n).Rotate(ctx, control.RotateRequest{Group: group})
 	return told(n.Name, r, err)
 }
 

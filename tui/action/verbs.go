@@ -29,7 +29,7 @@ func said(f func(ctx context.Context, fleet *source.Fleet, c Call) (string, erro
 func yes(format string, args ...any) (string, string) { return fmt.Sprintf(format, args...), "" }
 
 // Verbs lists all that can be done.
-func Verbs() []Verb { return slices.Concat(groupVerbs(), labVerbs(), courseVerbs()) }
+func Verbs() []Verb { return slices.Concat(foreseeable(groupVerbs()), labVerbs(), courseVerbs()) }
 
 // groupVerbs are asked of daemons.
 func groupVerbs() []Verb {

@@ -190,7 +190,7 @@ func (m *Model) perform(name string, words ...string) tea.Cmd {
 	}
 	fleet := m.fleet
 	run := func(ctx context.Context) (action.Result, error) { return v.Run(ctx, fleet, c) }
-	if v.Ask == nil {
+	if v.Ask == nil || v.Looks(c) {
 		return m.run(v.Name, run)
 	}
 	text, typed := v.Ask(c)
@@ -205,7 +205,7 @@ func (m *Model) allowed(v *action.Verb, c action.Call) error {
 		return errPast
 	case v.Lab && m.fleet.Lab == "":
 		return action.ErrNoLab
-	case !v.Look && !m.write:
+	case !v.Looks(c) && !m.write:
 		return errNothing("this console is read-only: start it with --write to act")
 	case v.Lab || len(v.Args) == 0:
 		return nil
