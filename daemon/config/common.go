@@ -36,6 +36,10 @@ func (d *decoder) common(c *Common, server bool) []field {
 				opt("format", d.oneOf(&c.Log.Format, "text", "json", "auto")))
 		}),
 		opt("phase1", func(v *value) { d.phase1(v, &c.Phase1) }),
+		opt("metrics", func(v *value) {
+			c.Metrics = new(Metrics)
+			d.object(v, must("listen", d.metrics(c.Metrics)))
+		}),
 		must("identity", func(v *value) {
 			i := &c.Identity
 			d.object(v, opt("address", d.addresses(i)), opt("fqdn", d.str(&i.FQDN)), opt("email", d.str(&i.Email)), opt("dn", d.str(&i.DN)))

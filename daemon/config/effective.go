@@ -35,6 +35,9 @@ func (p *printer) common(c *Common) {
 	p.line("control: %s", c.Control)
 	p.line("state: %s", c.State)
 	p.line("log: {level: %s, format: %s}", c.Log.Level, c.Log.Format)
+	if c.Metrics != nil {
+		p.line("metrics: %s", c.Metrics)
+	}
 	p.line("identity: %s", c.Identity)
 	if c.Certificates != nil {
 		p.in("certificates", func() { p.certificates(c.Certificates) })

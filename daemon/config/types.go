@@ -24,6 +24,7 @@ type Common struct {
 	// Certificates is nil when phase 1 goes by pre-shared keys alone.
 	Certificates *Certificates
 	Custody      *Custody // nil: keys in files under State
+	Metrics      *Metrics // nil: there are none
 	Warnings     []string // with places; a daemon logs them loudly
 	Hints        []string // with places; what is right in some networks, for whoever checks the file
 }
@@ -32,6 +33,12 @@ type Common struct {
 type Log struct {
 	Level  string // debug, info, warning, error
 	Format string // text, json, or auto: text on a terminal
+}
+
+// Metrics says where Prometheus reads them: one of these.
+type Metrics struct {
+	Address netip.AddrPort
+	Socket  string // path of a unix socket
 }
 
 // Phase1 is the policy for IKEv1 Main Mode.

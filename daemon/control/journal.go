@@ -1,6 +1,9 @@
 package control
 
 import (
+	"cmp"
+	"slices"
+	"strings"
 	"sync"
 )
 
@@ -15,7 +18,17 @@ type Journal struct {
 	ring   [JournalSize]Event
 	last   uint64 // number of the newest; the first event is 1
 	notify map[chan struct{}]bool
+	counts map[EventCount]uint64 // by name and severity, with a zero Count
 }
+
+// EventCount is how many events of a name and severity there were since the start.
+type EventCount struct {
+	Name, Severity string
+	Count          uint64
+}
+
+// maxCounts bounds them. Names come from a list in the code, so it is never reached.
+const maxCounts = 512
 
 // Add numbers the event and keeps it.
 func (j *Journal) Add(e Event) Event {
@@ -24,6 +37,13 @@ func (j *Journal) Add(e Event) Event {
 	j.last++
 	e.Seq = j.last
 	j.ring[e.Seq%JournalSize] = e
+	if j.counts == nil {
+		j.counts = map[EventCount]uint64{}
+	}
+	key := EventCount{Name: e.Name, Severity: e.Severity}
+	if _, known := j.counts[key]; known || len(j.counts) < maxCounts {
+		j.counts[key]++
+	}
 	for ch := range j.notify {
 		select {
 		case ch <- struct{}{}:
@@ -51,6 +71,21 @@ func (j *Journal) Since(seq uint64, limit int) []Event {
 	for n := seq + 1; n <= j.last && len(out) < limit; n++ {
 		out = append(out, j.ring[n%JournalSize])
 	}
+	return out
+}
+
+// Counts is how often each event came, sorted by name and severity.
+func (j *Journal) Counts() []EventCount {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	out := make([]EventCount, 0, len(j.counts))
+	for c, n := range j.counts {
+		c.Count = n
+		out = append(out, c)
+	}
+	slices.SortFunc(out, func(a, b EventCount) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Severity, b.Severity))
+	})
 	return out
 }
 

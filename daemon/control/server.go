@@ -113,6 +113,12 @@ func answer(w http.ResponseWriter, status int, v any) {
 
 func fail(w http.ResponseWriter, status int, text string) { answer(w, status, Reply{Error: text}) }
 
+// Snapshot is the state of the daemon as callers see it, for others in the process than those.
+func (s *Server) Snapshot(ctx context.Context) (*Snapshot, error) {
+	snap, _, err := s.snapshot(ctx)
+	return snap, err
+}
+
 // snapshot returns a snapshot that is not older than snapshotAge nor than the last event, as JSON too: who has seen an event
 // sees what it speaks of.
 func (s *Server) snapshot(ctx context.Context) (*Snapshot, []byte, error) {

@@ -17,6 +17,7 @@ import (
 	"github.com/getvpn/getvpn/daemon/control"
 	"github.com/getvpn/getvpn/daemon/custody"
 	"github.com/getvpn/getvpn/daemon/loop"
+	"github.com/getvpn/getvpn/daemon/metrics"
 	"github.com/getvpn/getvpn/daemon/netcfg"
 	"github.com/getvpn/getvpn/daemon/process"
 	"github.com/getvpn/getvpn/daemon/translate"
@@ -57,6 +58,7 @@ type Daemon struct {
 	loop      *loop.Loop
 	listener  *net.UnixListener
 	server    *control.Server
+	metrics   *metrics.Server // nil: there are none
 	pki       *translate.PKI
 	custody   *custody.Measured // nil: there is no token
 	watch     *custody.Watch
@@ -112,7 +114,8 @@ func New(cfg *config.GM, log *slog.Logger, opts Options) (_ *Daemon, err error) 
 	}
 	d.loop = loop.New(loop.Config{Machine: d.node, Clock: d.clock, Send: d.send, Note: d.sink.Note, Effect: d.effect, Sign: custody.Heeding(d.watch, d.pki.Keys().Sign)})
 	d.server = control.NewServer(control.Handlers{Snapshot: d.Snapshot, Reregister: d.reregister, Stop: d.askStop, DryRun: d.dryRun}, &d.journal)
-	return d, nil
+	d.metrics, err = metrics.Listen(cfg.Metrics, log, d.server.Snapshot, &d.journal)
+	return d, err
 }
 
 // innerMTU tells the engine the WAN's MTU and the kernel the TUN's.
@@ -147,6 +150,7 @@ func (d *Daemon) close() {
 	if d.listener != nil {
 		_ = d.listener.Close()
 	}
+	_ = d.metrics.Close()
 	if d.custody != nil {
 		_ = d.custody.Close()
 	}
@@ -173,6 +177,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	}
 	machinery.run(func(ctx context.Context) { d.addresses.watch(ctx, d) })
 	go func() { fault <- d.server.Serve(d.listener) }()
+	go d.metrics.Serve()
 	go func() { fault <- d.conn.Receive(d.loop.Deliver) }()
 	d.log.Info("group member is up", "version", control.Version, "local", config.Endpoints(d.conn.Local()).String(), "control", d.cfg.Control, "backend", d.path.Load().Name)
 	ready()

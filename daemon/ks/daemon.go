@@ -17,6 +17,7 @@ import (
 	"github.com/getvpn/getvpn/daemon/control"
 	"github.com/getvpn/getvpn/daemon/custody"
 	"github.com/getvpn/getvpn/daemon/loop"
+	"github.com/getvpn/getvpn/daemon/metrics"
 	"github.com/getvpn/getvpn/daemon/process"
 	"github.com/getvpn/getvpn/daemon/store"
 	"github.com/getvpn/getvpn/daemon/translate"
@@ -61,6 +62,7 @@ type Daemon struct {
 	loop      *loop.Loop
 	listener  *net.UnixListener
 	server    *control.Server
+	metrics   *metrics.Server // nil: there are none
 	pki       *translate.PKI
 	lint      translate.Lint
 	stop      chan struct{} // a value: somebody asked for a stop
@@ -138,7 +140,8 @@ func New(cfg *config.KS, log *slog.Logger, opts Options) (_ *Daemon, err error) 
 		Readmit: command[control.ReadmitRequest](d), Handover: command[control.HandoverRequest](d), Stop: d.askStop,
 		Plan: d.plan, Apply: d.apply, Rotate: d.rotate, DryRun: d.dryRun,
 	}, &d.journal)
-	return d, nil
+	d.metrics, err = metrics.Listen(cfg.Metrics, log, d.server.Snapshot, &d.journal)
+	return d, err
 }
 
 // Addr is where it listens.
@@ -180,6 +183,7 @@ func (d *Daemon) close() {
 	if d.listener != nil {
 		_ = d.listener.Close()
 	}
+	_ = d.metrics.Close()
 	if d.store != nil {
 		_ = d.store.Close()
 	}
@@ -194,6 +198,7 @@ func (d *Daemon) Run(ctx context.Context, ready func()) error {
 	d.log.Info("key server is up", "version", control.Version, "listen", d.Addr().String(), "control", d.cfg.Control, "state", d.store.Path())
 	fault := make(chan error, 2)
 	go func() { fault <- d.server.Serve(d.listener) }()
+	go d.metrics.Serve()
 	lctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	looped := make(chan struct{})

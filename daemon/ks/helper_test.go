@@ -98,6 +98,7 @@ type world struct {
 	ks    netip.AddrPort
 	ks6   netip.AddrPort   // of a key server that listens on ::1 too
 	more  []netip.AddrPort // key servers after ks, of members that start from now on
+	extra string           // more lines of the members' files, with %s for the name
 }
 
 func newWorld(t *testing.T) *world {
@@ -245,7 +246,7 @@ groups:
     key-servers: [%[4]s]
     clear: ["deny tcp any any eq 22"]
     protect: [10.0.0.0/8]
-`, name, addr, freePort(w.t, addr), strings.Join(servers, ", ")))
+`, name, addr, freePort(w.t, addr), strings.Join(servers, ", "))+strings.ReplaceAll(w.extra, "%s", name))
 	return w.runGM(name, conn)
 }
 
