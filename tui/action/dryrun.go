@@ -24,7 +24,7 @@ func foreseeable(verbs []Verb) []Verb {
 		v.Flags = append(v.Flags[:len(v.Flags):len(v.Flags)], dryRun)
 		run := v.Run
 		v.Run = func(ctx context.Context, fleet *source.Fleet, c Call) (Result, error) {
-			if c.On(dryRun.Name) {
+			if c.Dry() {
 				ctx = context.WithValue(ctx, dryKey{}, true)
 			}
 			return run(ctx, fleet, c)
@@ -33,8 +33,11 @@ func foreseeable(verbs []Verb) []Verb {
 	return verbs
 }
 
+// Dry says whether a call asks for a dry run.
+func (c Call) Dry() bool { return c.On(dryRun.Name) }
+
 // Looks says whether a call of the verb changes nothing.
-func (v *Verb) Looks(c Call) bool { return v.Look || c.On(dryRun.Name) && v.flag(dryRun.Name) != nil }
+func (v *Verb) Looks(c Call) bool { return v.Look || c.Dry() && v.flag(dryRun.Name) != nil }
 
 // daemonAt is a client of a node, which only foresees changes in a dry run. Every action gets its clients here.
 func daemonAt(ctx context.Context, n *source.Node) *client.Client {

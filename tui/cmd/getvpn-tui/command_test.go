@@ -39,6 +39,12 @@ func serve(t *testing.T) string {
 		Plan: func(context.Context, control.PlanRequest) (*control.Plan, error) {
 			return &control.Plan{Node: "ks1", File: "ks.yml", Groups: []control.GroupPlan{{Group: "blue", Action: control.PlanUnchanged, Was: "a", Is: "a"}}}, nil
 		},
+		DryRun: func(_ context.Context, r any) (control.Reply, error) {
+			if r.(control.RekeyRequest).KEK {
+				return control.Reply{}, control.Refused("a KEK is on its way already; wait for it")
+			}
+			return control.Reply{Text: "a new TEK", Unforeseen: "the weather"}, nil
+		},
 	}, &control.Journal{})
 	done := make(chan struct{})
 	go func() { defer close(done); _ = s.Serve(l) }()
@@ -68,6 +74,8 @@ func TestVerbs(t *testing.T) {
 	}{
 		{"rekey blue", 0, "ks1: new TEK for blue\n"},
 		{"rekey blue --json", 0, `"done": true`},
+		{"rekey blue --dry-run", 0, "ks1: dry run, nothing is done: a new TEK (not foreseen: the weather)\n"},
+		{"rekey blue --dry-run --json", 0, "\"done\": false"}, {"rekey blue --dry-run --kek", 1, ""},
 		{"rekey blue --kek", 1, ""},
 		{"rekey blue --kek --json", 1, `"error": "ks1: a KEK is on its way already; wait for it"`},
 		{"rekey green --json", 1, `no attached key server has a group`},

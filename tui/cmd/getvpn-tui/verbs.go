@@ -63,6 +63,8 @@ type outcome struct {
 	Done  bool     `json:"done"`
 	Text  string   `json:"text,omitempty"`
 	Error string   `json:"error,omitempty"`
+
+	DryRun bool `json:"dry_run,omitempty"`
 }
 
 // runVerb does it and prints what was said.
@@ -121,5 +123,5 @@ func printOutcome(w io.Writer, verb string, call action.Call, r action.Result, e
 	case r.Plans != nil:
 		return enc.Encode(r.Plans)
 	}
-	return enc.Encode(outcome{Verb: verb, Args: call.Args, Done: true, Text: r.Text})
+	return enc.Encode(outcome{Verb: verb, Args: call.Args, Done: !call.Dry(), DryRun: call.Dry(), Text: r.Text})
 }
