@@ -34,13 +34,12 @@ func (s *shown) runClassic(cmd *cobra.Command, o *options, args []string) error 
 	if s.format != "" || s.filter != "" || s.sort != "" || s.desc || s.wide || s.columns != "" {
 		return fmt.Errorf("what routers have is printed as they print it: only --node and --json go with it")
 	}
-	src, err := o.source()
+	fleet, err := o.fleet(cmd.Context())
 	if err != nil {
 		return err
 	}
-	fleet := src.Once(cmd.Context())
 	if len(fleet.Nodes) == 0 {
-		return reached(fleet)
+		return o.reached(fleet)
 	}
 	return s.classic(cmd, fleet, q)
 }

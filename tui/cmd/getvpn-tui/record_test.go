@@ -32,7 +32,7 @@ func TestRecordAndShow(t *testing.T) {
 	}{
 		{"replay FILE show members", 0, "172.16.3.2"}, {"replay FILE show members blue --json --at end", 0, `"members"`}, {"show members --replay FILE --at -1ms --filter seq<12 --format csv", 0, "172.16.3.2"},
 		{"replay FILE --at +1s show pulse", 0, "GROUP blue"}, {"replay --at +1s FILE show pulse", 0, "GROUP blue"}, {"replay FILE show pulse green", 1, ""}, {"replay FILE show nothing", 2, ""},
-		{"replay FILE show pulse --at yesterday", 2, ""}, {"replay FILE play", 2, ""}, {"replay", 2, ""}, {"replay FILE", 2, ""}, {"replay FILE --speed 0", 2, ""}, {"replay FILE.none show pulse", 1, ""},
+		{"replay FILE show pulse --at yesterday", 2, ""}, {"replay FILE play", 2, ""}, {"replay FILE show ks members --at end", 0, "172.16.3.2"}, {"replay", 2, ""}, {"replay FILE", 2, ""}, {"replay FILE --speed 0", 2, ""}, {"replay FILE.none show pulse", 1, ""},
 		{"show members --at +1s --socket SOCKET", 2, ""}, {"show members --replay FILE --socket SOCKET", 2, ""}, {"record FILE --socket SOCKET --for 1ms", 1, ""}, {"record FILE2 --max-size 3 --socket SOCKET", 2, ""},
 		{"record", 2, ""}, {"record FILE --force --for 1ms --socket SOCKET", 0, "a.rec.gz: "}, {"replay FILE --help", 0, "next warning"},
 	} {
