@@ -5,7 +5,7 @@
 // Every node of the scenario is a container gvl-LAB-NODE, its machine: it holds the node's network namespace, routes, and lives
 // as long as the lab. A daemon is a second container, gvl-LAB-NODE-daemon, in the network namespace of the first. So a daemon
 // can crash as in life: addresses, routes and the rules that a fail-closed member leaves in the kernel outlive it. It is also
-// what lets each have no more than it needs: machines have NET_ADMIN and NET_RAW, members the same and /dev/net/tun, key servers
+// what lets each have no more than it needs: machines have NET_ADMIN and NET_RAW (and SETGID, for tcpdump), members the first two and /dev/net/tun, key servers
 // no capability at all (port 848 is open to everybody in the node's namespace, by a sysctl). Nothing is privileged, root file
 // systems are read-only, and nobody gains privileges.
 //

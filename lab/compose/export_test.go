@@ -84,6 +84,9 @@ func TestRights(t *testing.T) {
 			node, daemon := strings.CutSuffix(service, daemonSuffix)
 			n := s.Node(node)
 			caps := []string{"NET_ADMIN", "NET_RAW"}
+			if n != nil && !daemon {
+				caps = append(caps, "SETGID")
+			}
 			if service == "prepare" || daemon && n.Kind != scenario.KindMember {
 				caps = nil
 			}
