@@ -71,6 +71,19 @@ func GroupOf(b []byte) (group string, version uint8, err error) {
 	return string(b[3 : 3+int(b[2])]), b[0], nil
 }
 
+var kindNames = [...]string{
+	kindStatus: "status", kindKey: "key", kindPolicy: "policy", kindJoin: "join", kindState: "state", kindHave: "have", kindReport: "report",
+	kindReported: "reported", kindRejoin: "rejoin", kindBroken: "broken", kindHandover: "handover", kindTransport: "transport",
+}
+
+// KindOf names the kind of a message of which the beginning is there.
+func KindOf(b []byte) string {
+	if len(b) < 2 || int(b[1]) >= len(kindNames) || kindNames[b[1]] == "" {
+		return "unknown"
+	}
+	return kindNames[b[1]]
+}
+
 // Decode reads a message. Nothing in it aliases b.
 func Decode(b []byte) (string, Message, error) {
 	group, version, err := GroupOf(b)

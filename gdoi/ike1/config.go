@@ -41,6 +41,9 @@ type Config struct {
 	VendorIDs [][]byte
 	// OmitInitialContact suppresses INITIAL-CONTACT: for an initiator that means to keep older sessions.
 	OmitInitialContact bool
+	// KeyLog, if set, is told the keys of every SA as they are derived, so that a simulator can show what its nodes say to each
+	// other. It must copy what it keeps. No daemon sets it.
+	KeyLog func(ckyI, ckyR isakmp.Cookie, s suite.Phase1, k *suite.Phase1Keys)
 }
 
 func (c *Config) suites() []suite.Phase1 {

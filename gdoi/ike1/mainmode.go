@@ -54,6 +54,9 @@ func (s *Session) deriveKeys(peerKE []byte) error {
 	}
 	gxy.Destroy()
 	s.iv = bytes.Clone(s.keys.FirstIV)
+	if s.cfg.KeyLog != nil {
+		s.cfg.KeyLog(s.ckyI, s.ckyR, s.suite, s.keys)
+	}
 	return nil
 }
 

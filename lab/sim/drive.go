@@ -1,10 +1,12 @@
 package sim
 
 import (
+	"encoding/json"
 	"net/netip"
 	"time"
 
 	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/keyserver"
 	"github.com/getvpn/getvpn/gdoi/machine"
 )
 
@@ -102,4 +104,22 @@ func (s *Sim) Excuse(n *Node, removed bool) {
 	}
 	p.removed = false
 	s.Check.count(p, +1)
+}
+
+// KEK finds the key of PUSH messages by its SPI: on the disk of a key server, or in its token.
+func (s *Sim) KEK(spi gdoi.KEKSPI) (key, iv []byte, ok bool) {
+	at := diskKey{keyserver.Bucket(s.cfg.group()), "kek/" + spi.String()}
+	for _, n := range s.KeyServers() {
+		var r struct{ Key, IV []byte }
+		if b := n.disk[at]; b == nil || json.Unmarshal(b, &r) != nil {
+			continue
+		}
+		if r.Key == nil && n.token != nil {
+			r.Key = n.token.keys[keyserver.KEKName(spi.String())]
+		}
+		if r.Key != nil {
+			return r.Key, r.IV, true
+		}
+	}
+	return nil, nil, false
 }

@@ -86,9 +86,13 @@ func (n *Node) Start() {
 	n.held, n.written, n.timed, n.crashIn = map[machine.PersistID][]machine.Send{}, map[machine.PersistID]bool{}, false, -1
 	var err error
 	if n.index <= 0 {
-		n.m, err = node.NewKeyServer(env, n.keyServerConfig(), n.records())
+		c := n.keyServerConfig()
+		c.Phase1.KeyLog = n.s.Keys
+		n.m, err = node.NewKeyServer(env, c, n.records())
 	} else {
-		n.m, err = node.NewGroupMember(env, n.s.cfg.groupMember(n.index))
+		c := n.s.cfg.groupMember(n.index)
+		c.Phase1.KeyLog = n.s.Keys
+		n.m, err = node.NewGroupMember(env, c)
 	}
 	if err != nil {
 		panic(fmt.Sprintf("sim: %s: %v", n.Name, err))

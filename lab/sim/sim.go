@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/isakmp"
 	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/suite"
 )
 
 // Sim is a run.
@@ -37,6 +39,10 @@ type Sim struct {
 	// Journal, if set, is told what nodes write into their journals, and Answer what they say to commands.
 	Journal func(n *Node, now machine.Now, e machine.Note)
 	Answer  func(n *Node, e gdoi.CommandResult)
+	// Keys, if set, is told the keys of every phase-1 SA, and Arrive what becomes of every copy of a datagram: "receive", "lost" or
+	// "unreachable".
+	Keys    func(i, r isakmp.Cookie, p suite.Phase1, k *suite.Phase1Keys)
+	Arrive  func(what string, from, to *Node, b []byte)
 	done    uint64 // events of the queue that have happened
 	onlooks []*onlook
 	chat    *chat

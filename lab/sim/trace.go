@@ -48,6 +48,9 @@ func (s *Sim) log(e Entry) {
 }
 
 func (s *Sim) logDatagram(what string, from, to *Node, b []byte) {
+	if s.Arrive != nil && to != nil {
+		s.Arrive(what, from, to, b)
+	}
 	if s.Log == nil || to == nil {
 		return
 	}

@@ -32,7 +32,7 @@ func main() {
 }
 
 // lookers are the commands that only read; all others enter namespaces.
-var lookers = []string{"list", "validate", "export", "status", "logs", "sim", live.Process, "time", "help", "completion"}
+var lookers = []string{"list", "validate", "export", "status", "logs", "sim", live.Process, "time", "ladder", "help", "completion"}
 
 // root makes the command line. understood becomes true when it makes sense: from then on a failure is one of the work.
 func root(understood *bool) *cobra.Command {
@@ -63,7 +63,7 @@ func root(understood *bool) *cobra.Command {
 	}
 	c.PersistentFlags().StringVar(&lab, "lab", "", "which lab, when several are up")
 	c.AddCommand(listCommand(), validateCommand(), upCommand(), runCommand(), demoCommand(), benchCommand(), benchPeersCommand(), soakCommand(), downCommand(&lab),
-		statusCommand(&lab), execCommand(&lab), logsCommand(&lab), healCommand(&lab), partitionCommand(&lab), tokenCommand(&lab), mrouteCommand(), containerCommand(), exportCommand(), simCommand(), simLiveCommand(), timeCommand(&lab))
+		statusCommand(&lab), execCommand(&lab), logsCommand(&lab), healCommand(&lab), partitionCommand(&lab), tokenCommand(&lab), mrouteCommand(), containerCommand(), exportCommand(), simCommand(), simLiveCommand(), timeCommand(&lab), ladderCommand(&lab))
 	c.AddCommand(daemonCommands(&lab)...)
 	return c
 }

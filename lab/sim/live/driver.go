@@ -140,20 +140,7 @@ func RunProcess(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	var vars map[string]string
-	b, err := os.ReadFile(filepath.Join(dir, "vars.json"))
-	if err == nil {
-		err = json.Unmarshal(b, &vars)
-	}
-	if err != nil {
-		return err
-	}
-	file := filepath.Join(dir, "scenario.yaml")
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return err
-	}
-	sc, err := scenario.Parse(file, text, scenario.Options{Set: vars})
+	sc, err := scenarioOf(dir)
 	if err != nil {
 		return err
 	}
@@ -165,6 +152,24 @@ func RunProcess(ctx context.Context, name string) error {
 		return err
 	}
 	return s.Serve(ctx)
+}
+
+// scenarioOf reads the scenario of a lab.
+func scenarioOf(dir string) (*scenario.Scenario, error) {
+	var vars map[string]string
+	b, err := os.ReadFile(filepath.Join(dir, "vars.json"))
+	if err == nil {
+		err = json.Unmarshal(b, &vars)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("variables: %w", err)
+	}
+	file := filepath.Join(dir, "scenario.yaml")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("scenario: %w", err)
+	}
+	return scenario.Parse(file, text, scenario.Options{Set: vars})
 }
 
 // forkTo begins another lab with the plan up to now.
@@ -237,4 +242,22 @@ func AskTime(ctx context.Context, name string, q TimeRequest) (*TimeStatus, erro
 		err = waitUp(ctx, q.Name)
 	}
 	return r.Time, err
+}
+
+// PlanOf is what a lab has been through, ready to be played again, and where it is.
+func PlanOf(name string) (*Plan, time.Duration, error) {
+	st, err := AskTime(context.Background(), name, TimeRequest{Do: TimeShow})
+	if err != nil {
+		return nil, 0, err
+	}
+	dir := driver.Dir(name)
+	p, err := readPlan(dir)
+	if err != nil {
+		return nil, 0, err
+	}
+	sc, err := scenarioOf(dir)
+	if err == nil {
+		err = p.Stage(sc, dir)
+	}
+	return p, st.Now, err
 }
