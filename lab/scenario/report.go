@@ -44,6 +44,7 @@ type Report struct {
 	Started  time.Time         `json:"started"`
 	Seconds  float64           `json:"seconds"`
 	Vars     map[string]string `json:"vars"`
+	Seed     uint64            `json:"seed,omitempty"`  // of the drawn values
 	Error    string            `json:"error,omitempty"` // the lab could not be brought up or taken down
 	Checks   []Result          `json:"checks"`
 }

@@ -23,11 +23,15 @@ func upCommand() *cobra.Command {
 	var wait time.Duration
 	c := &cobra.Command{Use: "up NAME|FILE.yaml", Short: "Bring a lab up and wait until its members have registered", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			o.drawSeed()
 			s, err := o.load(args[0])
 			if err != nil {
 				return err
 			}
 			ctx, w := cmd.Context(), cmd.OutOrStdout()
+			if len(s.Faults) > 0 {
+				detach = false // an exercise begins with a group that works
+			}
 			l, err := drivers.Up(ctx, o.driver, o.name, s, nil)
 			if err != nil {
 				return err
@@ -37,14 +41,17 @@ func upCommand() *cobra.Command {
 					return fmt.Errorf("%w\nthe lab stays up; getvpn-lab status, logs NODE and down go on from here", err)
 				}
 			}
-			if isTerminal() {
+			if err := begin(ctx, l, wait, nil); err != nil {
+				return err
+			}
+			if isTerminal() && len(s.Tasks) == 0 {
 				fmt.Fprintf(w, "%s is up. Next:\n  getvpn-tui --lab %s\n  getvpn-lab status\n  getvpn-lab exec h1 -- sh\n  getvpn-lab down\n", o.name, o.name)
 				return nil
 			}
 			return printStatus(cmd, l, false)
 		}}
 	o.flags(c)
-	c.Flags().BoolVar(&detach, "detach", false, "return as soon as the daemons run, without waiting for registrations")
+	c.Flags().BoolVar(&detach, "detach", false, "return as soon as the daemons run, without waiting for registrations (an exercise waits)")
 	c.Flags().DurationVar(&wait, "wait", time.Minute, "how long members may take to register")
 	return c
 }
@@ -88,6 +95,8 @@ func daemonCommands(lab *string) []*cobra.Command {
 			func(cmd *cobra.Command, l driver.Lab, node string) error { return l.Start(cmd.Context(), node) }},
 		{"stop", "End the daemon of a node in order",
 			func(_ *cobra.Command, l driver.Lab, node string) error { return l.Stop(node) }},
+		{"reload", "Make the daemon of a node read its configuration file again (SIGHUP); getvpn-lab config NODE names the file",
+			func(_ *cobra.Command, l driver.Lab, node string) error { return l.Reload(node) }},
 		{"pause", "Stop the daemon of a node where it stands (SIGSTOP), as a machine that hangs would",
 			func(_ *cobra.Command, l driver.Lab, node string) error { return l.Pause(node) }},
 		{"resume", "Let a paused daemon go on",

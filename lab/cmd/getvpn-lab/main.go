@@ -65,6 +65,7 @@ func root(understood *bool) *cobra.Command {
 	c.AddCommand(listCommand(), validateCommand(), upCommand(), runCommand(), demoCommand(), benchCommand(), benchPeersCommand(), soakCommand(), downCommand(&lab),
 		statusCommand(&lab), execCommand(&lab), logsCommand(&lab), healCommand(&lab), partitionCommand(&lab), tokenCommand(&lab), mrouteCommand(), containerCommand(), exportCommand(), simCommand(), simLiveCommand(), timeCommand(&lab), ladderCommand(&lab))
 	c.AddCommand(daemonCommands(&lab)...)
+	c.AddCommand(gradeCommand(&lab), hintCommand(&lab), solutionCommand(&lab), resetCommand(&lab), configCommand(&lab))
 	return c
 }
 

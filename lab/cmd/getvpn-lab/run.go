@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/getvpn/getvpn/lab/check"
+	"github.com/getvpn/getvpn/lab/course"
 	"github.com/getvpn/getvpn/lab/driver"
 	"github.com/getvpn/getvpn/lab/scenario"
 	"github.com/getvpn/getvpn/lab/topologies"
@@ -92,6 +93,7 @@ func runCommand() *cobra.Command {
 // run fails only when it cannot begin; everything later is in the report.
 func (r *runner) run(cmd *cobra.Command, scenarioName string, progress io.Writer) (*scenario.Report, error) {
 	o := r.choice
+	o.drawSeed()
 	s, err := o.load(scenarioName)
 	if err != nil {
 		return nil, err
@@ -99,7 +101,7 @@ func (r *runner) run(cmd *cobra.Command, scenarioName string, progress io.Writer
 	if s.Steps, err = selectSteps(s.Steps, r.only); err != nil {
 		return nil, err
 	}
-	rep := &scenario.Report{Scenario: s.Name, Driver: o.driver, Started: time.Now(), Vars: s.Vars, Checks: []scenario.Result{}}
+	rep := &scenario.Report{Scenario: s.Name, Driver: o.driver, Started: time.Now(), Vars: s.Vars, Seed: s.Seed, Checks: []scenario.Result{}}
 	say := func(format string, args ...any) {
 		fmt.Fprintf(progress, "%6.1f  %s\n", time.Since(rep.Started).Seconds(), fmt.Sprintf(format, args...))
 	}
@@ -143,11 +145,19 @@ func (r *runner) steps(cmd *cobra.Command, l driver.Lab, capture *check.Capture,
 			return err
 		}
 	}
-	check.Run(ctx, &check.Env{Lab: l, Scenario: l.Scenario(), Capture: capture, Log: say}, func(res scenario.Result) {
+	report := func(res scenario.Result) {
 		rep.Checks = append(rep.Checks, res)
 		fmt.Fprintln(progress, res)
-	})
-	return ctx.Err()
+	}
+	env := &check.Env{Lab: l, Scenario: l.Scenario(), Capture: capture, Log: say}
+	if err := course.Follow(driver.Dir(l.Name()), env); err != nil {
+		return err
+	}
+	check.Run(ctx, env, report)
+	if err := ctx.Err(); err != nil || len(l.Scenario().Tasks) == 0 {
+		return err
+	}
+	return course.Prove(ctx, env, report)
 }
 
 // selectSteps keeps the named steps, in the order of the names.

@@ -3,12 +3,15 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
+	"path/filepath"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/getvpn/getvpn/lab/course"
 	"github.com/getvpn/getvpn/lab/driver"
 )
 
@@ -52,6 +55,20 @@ func statusCommand(lab *string) *cobra.Command {
 	return c
 }
 
+// printCourse says what an exercise is about, how far it is, and where the files are that it may take to change.
+func printCourse(out io.Writer, l driver.Lab, dir string) {
+	c, err := course.Read(dir)
+	if err != nil || len(c.Tasks) == 0 {
+		return
+	}
+	fmt.Fprintf(out, "\n%s\n\n", c.Text)
+	for _, t := range c.Tasks {
+		fmt.Fprintf(out, "task %s (%d points, %s): %s\n", t.Name, t.Points, t.State, t.Title)
+	}
+	fmt.Fprintf(out, "configuration files: %s/NODE.yaml; after a change: getvpn-lab reload NODE, or stop and start\n", filepath.Join(dir, "config"))
+	fmt.Fprintln(out, "then: getvpn-lab grade; stuck: getvpn-lab hint TASK; give up: getvpn-lab solution")
+}
+
 func printStatus(cmd *cobra.Command, l driver.Lab, gap bool) error {
 	st, err := l.Status(cmd.Context())
 	if err != nil {
@@ -79,6 +96,7 @@ func printStatus(cmd *cobra.Command, l driver.Lab, gap bool) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
+	printCourse(out, l, st.Dir)
 	for _, f := range st.Faults {
 		until := "until heal"
 		if f.Until != nil {

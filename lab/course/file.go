@@ -1,0 +1,64 @@
+package course
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+const fileName = "course.json"
+
+// Read reads the course of a lab from its run directory.
+func Read(dir string) (*Course, error) {
+	b, err := os.ReadFile(filepath.Join(dir, fileName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: it was brought up without a course; getvpn-lab down and up make one", ErrNoTasks)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("course: %w", err)
+	}
+	var c Course
+	if err := json.Unmarshal(b, &c); err != nil {
+		return nil, fmt.Errorf("%s is damaged (%w); getvpn-lab down and up make it anew", filepath.Join(dir, fileName), err)
+	}
+	return &c, nil
+}
+
+// Write replaces the course of a lab.
+func (c *Course) Write(dir string) error {
+	b, err := json.MarshalIndent(c, "", "  ")
+	if err != nil {
+		return fmt.Errorf("course: %w", err)
+	}
+	path := filepath.Join(dir, fileName)
+	if err := os.WriteFile(path+".new", append(b, '\n'), 0o644); err != nil { //nolint:gosec // consoles of others may look
+		return fmt.Errorf("course: %w", err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		return fmt.Errorf("course: %w", err)
+	}
+	return nil
+}
+
+// Change reads a course, lets fn change it, and writes it, also when fn failed; nobody else changes it meanwhile.
+func Change(dir string, fn func(*Course) error) error {
+	f, err := os.OpenFile(filepath.Join(dir, "course.lock"), os.O_CREATE|os.O_RDWR|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return fmt.Errorf("course: %w", err)
+	}
+	defer f.Close()
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
+		return fmt.Errorf("course: locking: %w", err)
+	}
+	c, err := Read(dir)
+	if err != nil {
+		return err
+	}
+	failed := fn(c)
+	return errors.Join(failed, c.Write(dir))
+}

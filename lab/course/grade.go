@@ -1,0 +1,55 @@
+package course
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/getvpn/getvpn/lab/check"
+	"github.com/getvpn/getvpn/lab/scenario"
+)
+
+// Measure looks at the lab as it is now: the checks of all tasks, with a capture of their own.
+func Measure(ctx context.Context, l check.Lab, log func(string, ...any)) (map[string][]scenario.Result, error) {
+	capture, err := check.StartCapture(l)
+	if err != nil {
+		return nil, err
+	}
+	defer capture.Close()
+	s := l.Scenario()
+	env := &check.Env{Lab: l, Scenario: s, Capture: capture, Log: log}
+	found := map[string][]scenario.Result{}
+	for i := range s.Tasks {
+		found[s.Tasks[i].Name] = check.Measure(ctx, env, s.Tasks[i].Checks)
+	}
+	if ctx.Err() != nil {
+		return nil, errors.New("interrupted; nothing was graded")
+	}
+	return found, nil
+}
+
+// Grade notes what Measure has found.
+func (c *Course) Grade(found map[string][]scenario.Result, now time.Time) {
+	for i := range c.Tasks {
+		c.Judge(c.Tasks[i].Name, found[c.Tasks[i].Name], now)
+	}
+	c.Sum(now)
+}
+
+// Break carries out the faults of an exercise.
+func Break(ctx context.Context, l check.Lab) error {
+	s := l.Scenario()
+	return check.Do(ctx, &check.Env{Lab: l, Scenario: s, Log: func(string, ...any) {}}, s.Faults)
+}
+
+// Solve carries out the solutions of all tasks.
+func Solve(ctx context.Context, l check.Lab, log func(string, ...any)) error {
+	s := l.Scenario()
+	env := &check.Env{Lab: l, Scenario: s, Log: log}
+	for _, t := range s.Tasks {
+		if err := check.Do(ctx, env, t.Solution.Do); err != nil {
+			return err
+		}
+	}
+	return nil
+}
