@@ -71,7 +71,7 @@ func (p *Plan) Stage(s *scenario.Scenario, dir string) error {
 		}
 	}
 	p.config = sim.Config{
-		Seed: p.Seed, Epoch: p.Epoch, StartSpread: 500 * time.Millisecond,
+		Seed: p.Seed, Epoch: p.Epoch, StartSpread: startSpread,
 		Network: sim.Network{Latency: 500 * time.Microsecond, Jitter: time.Millisecond},
 	}
 	if err := p.config.Enlist(cast); err != nil {
@@ -129,6 +129,9 @@ func talk(s *scenario.Scenario) (c chatter) {
 	}
 	return c
 }
+
+// startSpread is the time within which members start.
+const startSpread = 500 * time.Millisecond
 
 const planFile = "plan.json"
 
