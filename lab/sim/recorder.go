@@ -25,13 +25,14 @@ const SnapshotEvery = time.Second
 
 // Recorder writes what consoles would see of a run into a recording.
 type Recorder struct {
-	s    *Sim
-	w    *record.Writer
-	seq  map[*Node]uint64
-	gone map[*Node]bool
-	lab  []labFault
-	text map[string]string // of lab.json and of what nodes are, as written last
-	err  error
+	s     *Sim
+	w     *record.Writer
+	seq   map[*Node]uint64
+	gone  map[*Node]bool
+	shown map[*Node]int // the life of which there is a snapshot
+	lab   []labFault
+	text  map[string]string // of lab.json and of what nodes are, as written last
+	err   error
 }
 
 // labState is what a console knows of a lab, as lab.json has it.
@@ -73,7 +74,7 @@ func (s *Sim) Header(title string) record.Header {
 
 // Record writes the run, from now on, until its end, and returns what tells afterwards whether that went well.
 func (s *Sim) Record(w *record.Writer) *Recorder {
-	r := &Recorder{s: s, w: w, seq: map[*Node]uint64{}, gone: map[*Node]bool{}, text: map[string]string{}}
+	r := &Recorder{s: s, w: w, seq: map[*Node]uint64{}, gone: map[*Node]bool{}, shown: map[*Node]int{}, text: map[string]string{}}
 	journal, log := s.Journal, s.Log
 	s.Journal = func(n *Node, now machine.Now, e machine.Note) {
 		if journal != nil {
@@ -115,6 +116,9 @@ func (n *Node) role() string {
 
 // event writes what a node says, and what it is now.
 func (r *Recorder) event(n *Node, e control.Event) {
+	if shown, ok := r.shown[n]; n.Up() && (!ok || shown != n.Life()) {
+		r.node(n) // a watch begins with a snapshot
+	}
 	r.seq[n]++
 	e.Seq, e.Time = r.seq[n], r.now()
 	r.write(record.Frame{Node: n.Name, Role: n.role(), Watch: &control.Watch{Event: &e}})
@@ -135,7 +139,7 @@ func (r *Recorder) node(n *Node) {
 		r.gone[n] = true
 		r.write(record.Frame{Node: n.Name, Role: n.role(), Gone: "not running"})
 	case s != nil && !n.paused:
-		r.gone[n] = false
+		r.gone[n], r.shown[n] = false, n.Life()
 		s.LastSeq, s.Time = r.seq[n], r.now()
 		r.write(record.Frame{Node: n.Name, Role: n.role(), Watch: &control.Watch{Snapshot: s}})
 	}

@@ -41,6 +41,8 @@ func nodeState(f *source.Fleet, n *source.Node) (theme.Level, string) {
 		return theme.Broken, "unreachable"
 	case !n.Connected:
 		return theme.Broken, stateDown
+	case n.Snap == nil: // its first word was an event
+		return theme.Neutral, "not seen yet"
 	case n.Role == control.RoleKeyServer:
 		return serverWord(n)
 	}
