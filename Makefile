@@ -22,6 +22,8 @@ CGO       ?= 1
 # Wiping of what cryptography leaves in registers, stacks and garbage (hsm/wipe): an experiment of Go 1.26 on Linux.
 GOEXPERIMENT ?= $(shell GOEXPERIMENT=runtimesecret $(GO) env GOVERSION >/dev/null 2>&1 && echo runtimesecret)
 export GOEXPERIMENT
+# What programs, tests and lint have in common is compiled once, wherever the tree is.
+export GOFLAGS := $(GOFLAGS) -trimpath
 RACE      := ./esp/... ./daemon/... ./hsm/... ./tui/...
 FUZZTIME  ?= 5s
 SEEDS     ?= 1000

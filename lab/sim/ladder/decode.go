@@ -34,16 +34,14 @@ type Message struct {
 
 // sa is a phase-1 SA.
 type sa struct {
-	hash       machine.Hash
-	key        []byte
-	first      []byte // IV of message 5
-	fifth      []byte // last block of message 5
-	last       []byte // of message 6: exchanges begin from it
-	initiator  netip.AddrPort
-	exchanges  map[uint32]*exchange
-	clear      int // messages in clear so far, without repetitions
-	ended      map[uint64]bool
-	encryption string
+	hash      machine.Hash
+	key       []byte
+	first     []byte // IV of message 5
+	fifth     []byte // last block of message 5
+	last      []byte // of message 6: exchanges begin from it
+	initiator netip.AddrPort
+	exchanges map[uint32]*exchange
+	ended     map[uint64]bool
 }
 
 // exchange is one under an SA.
