@@ -73,7 +73,11 @@ func (m *Model) title() string {
 			up++
 		}
 	}
-	state := t.State(theme.Good, fmt.Sprintf("%d up", up))
+	level := theme.Good
+	if up == 0 {
+		level = theme.Broken
+	}
+	state := t.State(level, fmt.Sprintf("%d up", up))
 	if len(down) > 0 {
 		state += "  " + t.State(theme.Broken, "down: "+ansi.Truncate(strings.Join(down, " "), 24, "…"))
 	}
