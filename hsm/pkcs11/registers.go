@@ -64,6 +64,6 @@ func onThread(f func()) {
 	var before C.sigset_t
 	C.hold_signals(&before)
 	defer C.let_signals(&before)
+	defer C.clear_registers()
 	f()
-	C.clear_registers()
 }

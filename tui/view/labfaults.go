@@ -115,7 +115,7 @@ func (f *Frame) faultBar(x *trouble, from, to time.Time, cells int) string {
 	}
 	begin, now, end := at(f.Fleet.Time), at(f.Fleet.Time), cells-1
 	if !x.since.IsZero() {
-		begin = at(x.since)
+		begin = min(at(x.since), now) // clocks differ
 	}
 	tip := "→"
 	if x.until != nil {

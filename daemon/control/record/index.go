@@ -35,6 +35,9 @@ func read(t text, longest int) (*Recording, error) {
 	for {
 		b, err := x.line(longest)
 		switch {
+		case (err == nil || errors.Is(err, errLong)) && x.number > maxLines:
+			x.finish(nil, fmt.Errorf("a recording has %d lines at most", maxLines))
+			return x.r, nil
 		case errors.Is(err, errLong):
 			x.damage(err)
 		case err == nil:
@@ -54,6 +57,9 @@ func read(t text, longest int) (*Recording, error) {
 		}
 	}
 }
+
+// maxLines is what a week of twenty daemons does not have. Each line takes memory, and a small file can be many when it is unpacked.
+var maxLines = 1 << 24
 
 // header reads the first line.
 func (x *index) header() error {

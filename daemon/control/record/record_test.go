@@ -170,6 +170,17 @@ func TestForeign(t *testing.T) {
 	}
 }
 
+// TestTooManyLines: what somebody else has made cannot fill the memory.
+func TestTooManyLines(t *testing.T) {
+	defer func(before int) { maxLines = before }(maxLines)
+	maxLines = 4
+	text := `{"getvpn_recording":1}` + "\n" + strings.Repeat(`{"at":"2026-11-29T12:00:01Z","node":"gm1","gone":"why"}`+"\n", 9)
+	r, err := read(plain{strings.NewReader(text), strings.NewReader(text)}, 4096)
+	if err != nil || r.Len() != 3 || len(r.Notes()) != 1 || !strings.Contains(r.Notes()[0], "4 lines at most") {
+		t.Errorf("%v, %d frames, notes %q", err, r.Len(), r.Notes())
+	}
+}
+
 // TestDamage: lines that cannot be read are left out, and said; those around them stay.
 func TestDamage(t *testing.T) {
 	good := func(s int) string {
