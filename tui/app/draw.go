@@ -89,6 +89,9 @@ func (m *Model) title() string {
 	}
 	left := ""
 	clock := "15:04:05"
+	if f.State.Simulated() {
+		left = "  " + t.Warn.Render("simulated")
+	}
 	switch {
 	case m.player != nil:
 		left += "  " + t.Warn.Render("replay")

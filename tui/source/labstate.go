@@ -16,6 +16,7 @@ import (
 // purpose. It is a value: views only read it.
 type LabState struct {
 	Scenario string     `json:"scenario"`
+	Driver   string     `json:"driver"` // netns, compose or sim
 	Nodes    []LabNode  `json:"nodes"`
 	Links    []LabLink  `json:"links"`
 	Faults   []LabFault `json:"faults"`
@@ -23,6 +24,9 @@ type LabState struct {
 	raw  json.RawMessage // as it was read
 	file os.FileInfo
 }
+
+// Simulated says whether the lab's time is its own.
+func (s *LabState) Simulated() bool { return s != nil && s.Driver == "sim" }
 
 // LabNode is a node of a lab. Its Kind is ks, gm, core or host.
 type LabNode struct {

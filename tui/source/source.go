@@ -230,6 +230,9 @@ func (s *Source) Fleet() *Fleet {
 	for _, n := range s.nodes {
 		f.Nodes = append(f.Nodes, *n)
 	}
+	if s.state.Simulated() {
+		f.simulate()
+	}
 	sortNodes(f.Nodes)
 	slices.SortStableFunc(f.Events, func(a, b control.Event) int { return a.Time.Compare(b.Time) })
 	return f
