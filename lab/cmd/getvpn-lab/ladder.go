@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -60,9 +61,9 @@ func ladderCommand(lab *string) *cobra.Command {
 			case seed:
 				capture, err = o.ofSeed()
 			case *lab != "":
-				capture, err = o.ofLab(*lab)
+				capture, err = o.ofLab(cmd.Context(), *lab)
 			default:
-				capture, err = o.ofScenario(args[0])
+				capture, err = o.ofScenario(cmd.Context(), args[0])
 			}
 			if err != nil {
 				return err
@@ -118,7 +119,7 @@ func (o *ladderOptions) ofSeed() (c *ladder.Capture, err error) {
 }
 
 // ofScenario runs a scenario in a directory that goes again.
-func (o *ladderOptions) ofScenario(name string) (*ladder.Capture, error) {
+func (o *ladderOptions) ofScenario(ctx context.Context, name string) (*ladder.Capture, error) {
 	o.scenario.driver = live.Name
 	s, err := o.scenario.load(name)
 	if err != nil {
@@ -133,11 +134,11 @@ func (o *ladderOptions) ofScenario(name string) (*ladder.Capture, error) {
 	if err := p.Stage(s, dir); err != nil {
 		return nil, err
 	}
-	return play(p, o.until())
+	return play(ctx, p, o.until())
 }
 
 // ofLab plays again what a lab in the simulator has been through.
-func (o *ladderOptions) ofLab(name string) (*ladder.Capture, error) {
+func (o *ladderOptions) ofLab(ctx context.Context, name string) (*ladder.Capture, error) {
 	p, now, err := live.PlanOf(name)
 	if err != nil {
 		return nil, err
@@ -145,12 +146,12 @@ func (o *ladderOptions) ofLab(name string) (*ladder.Capture, error) {
 	if o.span > 0 {
 		now = min(now, o.from+o.span)
 	}
-	return play(p, now)
+	return play(ctx, p, now)
 }
 
-func play(p *live.Plan, until time.Duration) (c *ladder.Capture, err error) {
+func play(ctx context.Context, p *live.Plan, until time.Duration) (c *ladder.Capture, err error) {
 	r := live.NewRun(p, func(s *sim.Sim) { c = ladder.Watch(s) })
-	return c, r.Goto(until)
+	return c, r.Goto(ctx, until)
 }
 
 func (o *ladderOptions) show(w io.Writer, c *ladder.Capture) error {

@@ -107,7 +107,10 @@ func timeRequest(args []string) (q live.TimeRequest, err error) {
 
 func printTime(w io.Writer, lab string, q live.TimeRequest, st *live.TimeStatus) {
 	speed := "stands still"
-	if st.Speed > 0 {
+	switch {
+	case st.To > 0:
+		speed = fmt.Sprintf("is on its way to %v", st.To)
+	case st.Speed > 0:
 		speed = fmt.Sprintf("goes ×%g", st.Speed)
 		if st.Behind {
 			speed += ", as far as this machine can"

@@ -147,7 +147,7 @@ func RunProcess(ctx context.Context, name string) error {
 	if err := p.Stage(sc, dir); err != nil {
 		return err
 	}
-	s, err := NewServer(name, dir, p)
+	s, err := NewServer(ctx, name, dir, p)
 	if err != nil {
 		return err
 	}

@@ -68,7 +68,7 @@ func (s *Server) snapshot(ctx context.Context, node string) (out *control.Snapsh
 		select {
 		case <-later:
 		case <-s.ended:
-			return nil, errors.New("the simulator is ending")
+			return nil, errEnding
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
@@ -84,6 +84,8 @@ func (s *Server) look(n *sim.Node) *control.Snapshot {
 	switch {
 	case s.failed != nil:
 		text = "simulated, and broken: " + s.failed.Error()
+	case s.trip != nil:
+		text = fmt.Sprintf("simulated: time is on its way to %v", s.trip.to)
 	case s.pace.speed == 0:
 		text = fmt.Sprintf("simulated: time stands still for %v; getvpn-lab time run goes on", s.pace.now().Sub(s.pace.wall).Round(time.Second))
 	case s.pace.speed != 1:
@@ -101,6 +103,10 @@ func (s *Server) order(ctx context.Context, o Order) (string, error) {
 	cerr := s.call(ctx, func() {
 		if s.failed != nil {
 			err = s.failed
+			return
+		}
+		if s.trip != nil { // it would make void what is still to be done again
+			err = refusef("%v", s.trip)
 			return
 		}
 		if len(o.Body) > 0 {

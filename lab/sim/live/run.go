@@ -1,6 +1,7 @@
 package live
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -178,11 +179,21 @@ func (r *Run) Give(o Order) (int, error) {
 	return n, nil
 }
 
-// Goto goes to a time, back or on.
-func (r *Run) Goto(at time.Duration) error {
+// slice is how many events a run goes on before it looks whether somebody wants something: some milliseconds.
+const slice = 2000
+
+// Goto goes to a time, back or on. When ctx ends before, it stays where it is.
+func (r *Run) Goto(ctx context.Context, at time.Duration) error {
 	if at < r.Now() {
 		r.begin()
 	}
-	_, err := r.Advance(max(at, 0), ^uint64(0))
-	return err
+	for {
+		there, err := r.Advance(max(at, 0), slice)
+		if there || err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("the run is at %v: %w", r.Now(), ctx.Err())
+		}
+	}
 }

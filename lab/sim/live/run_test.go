@@ -62,7 +62,7 @@ func TestBackAndFork(t *testing.T) {
 	advance(t, r, 60*time.Second)
 	at60 := r.Sim().TraceHash()
 
-	if err := r.Goto(11 * time.Second); err != nil {
+	if err := r.Goto(t.Context(), 11*time.Second); err != nil {
 		t.Fatal(err)
 	}
 	if r.Ahead() != 3 || r.Sim().KS().Up() {
@@ -72,7 +72,7 @@ func TestBackAndFork(t *testing.T) {
 		at   time.Duration
 		hash [32]byte
 	}{{14 * time.Second, at14}, {60 * time.Second, at60}} {
-		if err := r.Goto(x.at); err != nil {
+		if err := r.Goto(t.Context(), x.at); err != nil {
 			t.Fatal(err)
 		}
 		if r.Sim().TraceHash() != x.hash {
@@ -95,7 +95,7 @@ func TestBackAndFork(t *testing.T) {
 		t.Error("another run of the same plan is another one")
 	}
 	// A new order makes those of later times void.
-	if err := r.Goto(11 * time.Second); err != nil {
+	if err := r.Goto(t.Context(), 11*time.Second); err != nil {
 		t.Fatal(err)
 	}
 	give(t, r, Order{Verb: VerbStart, Node: "ks1"})

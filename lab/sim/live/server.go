@@ -25,6 +25,7 @@ type Server struct {
 	plan      *Plan
 	run       *Run
 	pace      pace
+	trip      *trip // that time is on
 	do        chan func()
 	ended     chan struct{} // Serve has returned
 	nodes     map[string]*front
@@ -47,8 +48,8 @@ type front struct {
 	listener *net.UnixListener
 }
 
-// NewServer makes a live run of a plan that was staged in dir, the run directory of lab name.
-func NewServer(name, dir string, p *Plan) (*Server, error) {
+// NewServer makes a live run of a plan that was staged in dir, the run directory of lab name. ctx may end before it is where it begins.
+func NewServer(ctx context.Context, name, dir string, p *Plan) (*Server, error) {
 	s := &Server{
 		name: name, dir: dir, plan: p, do: make(chan func()), ended: make(chan struct{}), nodes: map[string]*front{}, changed: make(chan struct{}),
 		waiting: map[int]chan gdoi.CommandResult{}, created: time.Now().UTC(), pace: newPace(time.Now),
@@ -63,7 +64,7 @@ func NewServer(name, dir string, p *Plan) (*Server, error) {
 		}
 	}
 	// Whoever looks sees all daemons running, as in a lab of another driver.
-	if err := s.run.Goto(max(p.Start, startSpread)); err != nil {
+	if err := s.run.Goto(ctx, max(p.Start, startSpread)); err != nil {
 		return nil, err
 	}
 	s.pace.at(s.run.Now())
@@ -156,30 +157,52 @@ func (s *Server) Serve(ctx context.Context) error {
 	}
 }
 
+// errEnding is what whoever still waits for an answer gets.
+var errEnding = errors.New("the simulator is ending")
+
 // call has the goroutine of Serve do something.
 func (s *Server) call(ctx context.Context, f func()) error {
-	done := make(chan struct{})
+	done := make(chan error, 1)
 	select {
 	case s.do <- func() {
-		f()
+		err := s.guard(f)
 		_ = s.sync() // before the answer: who asked may look at lab.json; what is wrong ends Serve
-		close(done)
+		done <- err
 	}:
-		<-done
-		return nil
+		return <-done
 	case <-s.ended:
-		return errors.New("the simulator is ending")
+		return errEnding
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-// advance brings the run to where the wall clock wants it.
+// guard does what looks at the run. A panic is the answer of whoever asked: a run that broke off in the middle of a step may be in
+// any state, and the process must live on, because only it can turn time back to before that.
+func (s *Server) guard(f func()) (err error) {
+	defer func() {
+		r := recover()
+		switch {
+		case r == nil:
+		case s.failed != nil:
+			err = fmt.Errorf("this cannot be seen any more, as %w; getvpn-lab time back goes to before that", s.failed)
+		default:
+			err = fmt.Errorf("the simulator has no answer: %v", r)
+		}
+	}()
+	f()
+	return nil
+}
+
+// advance brings the run nearer to where somebody sent it, or to where the wall clock wants it.
 func (s *Server) advance() {
+	if s.trip != nil {
+		s.proceed()
+		return
+	}
 	if s.failed != nil || s.pace.speed == 0 {
 		return
 	}
-	const slice = 2000 // events; some milliseconds, so that nobody waits long for an answer
 	there, err := s.step(func() (bool, error) { return s.run.Advance(s.pace.target(), slice) })
 	if err != nil {
 		return
@@ -221,6 +244,9 @@ func (s *Server) tell(node, name string, severity machine.Severity, text string)
 // wait is how long nothing needs to be done; false: until somebody calls.
 func (s *Server) wait() (time.Duration, bool) {
 	const least, most = 5 * time.Millisecond, time.Second
+	if s.trip != nil {
+		return 0, true
+	}
 	if s.failed != nil || s.pace.speed == 0 {
 		return 0, false
 	}

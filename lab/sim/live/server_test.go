@@ -18,7 +18,7 @@ import (
 )
 
 // serve runs a lab whose time stands still until somebody moves it.
-func serve(t *testing.T, name string) *Lab {
+func serve(t *testing.T, name string) (*Server, *Lab) {
 	t.Helper()
 	base, err := os.MkdirTemp("", "sl") // the path of a socket is short
 	if err != nil {
@@ -35,7 +35,7 @@ func serve(t *testing.T, name string) *Lab {
 	if err := errors.Join(os.MkdirAll(dir, 0o755), p.Stage(sc, dir), os.WriteFile(filepath.Join(dir, "scenario.yaml"), sc.Text, 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	s, err := NewServer("test", dir, p)
+	s, err := NewServer(t.Context(), "test", dir, p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +52,14 @@ func serve(t *testing.T, name string) *Lab {
 			t.Error(err)
 		}
 	})
-	return Driver{}.Open("test", sc).(*Lab)
+	for until := time.Now().Add(10 * time.Second); ; { // the lab's socket is made by Serve
+		if _, err := AskTime(t.Context(), "test", TimeRequest{Do: TimeShow}); err == nil {
+			break
+		} else if time.Now().After(until) {
+			t.Fatal(err)
+		}
+	}
+	return s, Driver{}.Open("test", sc).(*Lab)
 }
 
 func travel(t *testing.T, to time.Duration) *TimeStatus {
@@ -78,14 +85,7 @@ func look(t *testing.T, l *Lab, node string) *control.Snapshot {
 
 // TestLab: a console sees the scenario's nodes at their addresses, its verbs and the lab's act, and time goes where it is told to.
 func TestLab(t *testing.T) {
-	l := serve(t, "coop-failover")
-	for until := time.Now().Add(10 * time.Second); ; { // the lab's socket is made by Serve
-		if _, err := AskTime(t.Context(), "test", TimeRequest{Do: TimeShow}); err == nil {
-			break
-		} else if time.Now().After(until) {
-			t.Fatal(err)
-		}
-	}
+	_, l := serve(t, "coop-failover")
 	travel(t, 10*time.Second)
 	ks := look(t, l, "ks1")
 	if g := ks.KS.Groups[0]; ks.Local != "172.16.101.1:848" || g.Role != control.RolePrimary || len(g.Members) != 8 || g.Health != "OK" || !ks.Time.Equal(time.Date(2026, 1, 1, 12, 0, 10, 0, time.UTC)) {
@@ -179,6 +179,104 @@ func TestLab(t *testing.T) {
 		if _, err := AskTime(t.Context(), "test", q); err == nil {
 			t.Errorf("%+v is taken", q)
 		}
+	}
+}
+
+// TestFar: while time is on a long way consoles are answered, nothing else is done, and the way ends with who wanted it to.
+func TestFar(t *testing.T) {
+	_, l := serve(t, "basic")
+	for _, q := range []TimeRequest{{Do: TimeGoto, To: 100_000 * time.Hour}, {Do: TimeStep, By: 1000 * time.Hour}, {Do: TimeStep, By: 1<<63 - 1}} {
+		if _, err := AskTime(t.Context(), "test", q); err == nil || !strings.Contains(err.Error(), "at most at once") {
+			t.Errorf("%+v: %v", q, err)
+		}
+	}
+	set := func(ctx context.Context, q TimeRequest) chan error {
+		done := make(chan error, 1)
+		go func() {
+			_, err := AskTime(ctx, "test", q)
+			done <- err
+		}()
+		for { // until it is on its way
+			st, err := AskTime(t.Context(), "test", TimeRequest{Do: TimeShow})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if st.To != 0 || len(done) > 0 {
+				return done
+			}
+		}
+	}
+	still := func() time.Duration {
+		t.Helper()
+		a, err := AskTime(t.Context(), "test", TimeRequest{Do: TimeShow})
+		if err != nil || a.To != 0 || a.Now >= maxTrip || a.Now == 0 {
+			t.Errorf("%+v, %v", a, err)
+		}
+		return a.Now
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := set(ctx, TimeRequest{Do: TimeGoto, To: maxTrip})
+	if warn := look(t, l, "ks1").Warn; !strings.Contains(warn[0], "on its way to 168h") {
+		t.Errorf("a console sees %q", warn)
+	}
+	if err := l.Kill("ks1"); err == nil || !strings.Contains(err.Error(), "time pause stops it") {
+		t.Errorf("an order meanwhile: %v", err)
+	}
+	if _, err := AskTime(t.Context(), "test", TimeRequest{Do: TimeRun}); err == nil {
+		t.Error("two ways at once")
+	}
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	for until := time.Now().Add(10 * time.Second); ; { // the process hears of it a moment later
+		if st, err := AskTime(t.Context(), "test", TimeRequest{Do: TimeShow}); err == nil && st.To == 0 {
+			break
+		} else if time.Now().After(until) {
+			t.Fatal("time goes on for nobody", err)
+		}
+	}
+	if a, b := still(), still(); a != b {
+		t.Errorf("%v, then %v", a, b)
+	}
+	done = set(t.Context(), TimeRequest{Do: TimeStep, By: maxTrip / 2})
+	if _, err := AskTime(t.Context(), "test", TimeRequest{Do: TimePause}); err != nil {
+		t.Error(err)
+	}
+	if err := <-done; err == nil || !strings.Contains(err.Error(), "stopped") {
+		t.Errorf("%v", err)
+	}
+	still()
+	set(t.Context(), TimeRequest{Do: TimeStep, By: maxTrip / 2}) // and the process ends meanwhile
+}
+
+// TestBroken: a run that broke off answers, also for what cannot be seen of it any more, and time can be turned back.
+func TestBroken(t *testing.T) {
+	s, l := serve(t, "basic")
+	travel(t, 5*time.Second)
+	if err := s.call(t.Context(), func() { panic("no sight") }); err == nil || !strings.Contains(err.Error(), "no sight") {
+		t.Errorf("%v", err)
+	}
+	if st := travel(t, 6*time.Second); st.Failed != "" {
+		t.Errorf("%+v", st)
+	}
+	if err := s.call(t.Context(), func() { _, _ = s.step(func() (bool, error) { panic("half a step") }) }); err != nil {
+		t.Error(err)
+	}
+	if err := s.call(t.Context(), func() { panic("no sight") }); err == nil || !strings.Contains(err.Error(), "half a step") {
+		t.Errorf("%v", err)
+	}
+	if err := l.Kill("gm1"); err == nil || !strings.Contains(err.Error(), "half a step") {
+		t.Errorf("it takes orders: %v", err)
+	}
+	if x := look(t, l, "gm1"); !strings.Contains(x.Warn[0], "half a step") {
+		t.Errorf("%q", x.Warn)
+	}
+	if st := travel(t, 6*time.Second); st.Failed != "" {
+		t.Errorf("%+v", st)
+	}
+	if err := l.Kill("gm1"); err != nil {
+		t.Error(err)
 	}
 }
 

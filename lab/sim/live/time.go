@@ -39,9 +39,10 @@ type TimeRequest struct {
 
 // TimeStatus is where a run is.
 type TimeStatus struct {
-	Now    time.Duration `json:"now"`   // since the beginning of the run
-	Wall   time.Time     `json:"wall"`  // what the nodes' calendars say
-	Speed  float64       `json:"speed"` // 0: it stands still
+	Now    time.Duration `json:"now"`          // since the beginning of the run
+	Wall   time.Time     `json:"wall"`         // what the nodes' calendars say
+	Speed  float64       `json:"speed"`        // 0: it stands still
+	To     time.Duration `json:"to,omitempty"` // where it is on its way to
 	Behind bool          `json:"behind,omitempty"`
 	Events uint64        `json:"events"` // of the run, so far
 	Hash   string        `json:"hash"`   // of everything that has happened
@@ -102,19 +103,43 @@ func answer[T any](w http.ResponseWriter, r *http.Request, f func(context.Contex
 	_ = json.NewEncoder(w).Encode(reply)
 }
 
-// Time does something to time and says where the run is then.
+// Time does something to time and says where the run is then. When ctx ends, time goes no further.
 func (s *Server) Time(ctx context.Context, q TimeRequest) (out *TimeStatus, err error) {
+	var on *trip
 	cerr := s.call(ctx, func() {
-		said := ""
-		if s.failed != nil && q.Do != TimeShow && q.Do != TimeBack && q.Do != TimeGoto {
+		said, was := "", s.trip
+		switch {
+		case s.trip != nil && q.Do == TimePause:
+			s.arrive(fmt.Errorf("time was stopped on its way to %v", s.trip.to))
+		case s.trip != nil && q.Do != TimeShow:
+			err = errors.New(s.trip.String())
+		case s.failed != nil && q.Do != TimeShow && q.Do != TimeBack && q.Do != TimeGoto:
 			err = s.failed
-		} else {
+		default:
 			said, err = s.time(q)
+		}
+		if s.trip != was {
+			on = s.trip
 		}
 		out = s.status()
 		out.Said = said
 	})
-	return out, errors.Join(err, cerr)
+	if err = errors.Join(err, cerr); err != nil || on == nil {
+		return out, err
+	}
+	select {
+	case <-on.done:
+		return on.out, on.err
+	case <-s.ended:
+		return nil, errEnding
+	case <-ctx.Done():
+		_ = s.call(context.WithoutCancel(ctx), func() {
+			if s.trip == on {
+				s.arrive(ctx.Err())
+			}
+		})
+		return nil, ctx.Err()
+	}
 }
 
 func (s *Server) time(q TimeRequest) (said string, err error) {
@@ -136,10 +161,10 @@ func (s *Server) time(q TimeRequest) (said string, err error) {
 		if q.By < 0 {
 			return "", fmt.Errorf("a step of %v: time goes back with back %v", q.By, -q.By)
 		}
+		if q.By > 0 {
+			return "", s.travel(now + min(q.By, 2*maxTrip)) // a sum that is too large for a time is too far, too
+		}
 		_, err = s.step(func() (bool, error) {
-			if q.By > 0 {
-				return true, s.run.Goto(now + q.By)
-			}
 			var err error
 			said, err = s.run.StepEvent(now + time.Hour)
 			return true, err
@@ -163,19 +188,59 @@ func (s *Server) time(q TimeRequest) (said string, err error) {
 	return said, err
 }
 
-// travel goes to a time and stands still there.
+// maxTrip is how far time goes on at once: who asks for more has most likely mistaken the unit.
+const maxTrip = 7 * 24 * time.Hour
+
+// trip is time on its way to where somebody sent it. It goes there in slices, so that consoles are answered meanwhile.
+type trip struct {
+	from, to time.Duration
+	done     chan struct{} // closed when it has ended, with what follows
+	out      *TimeStatus
+	err      error
+}
+
+// String says why nothing else can be done meanwhile.
+func (t *trip) String() string {
+	return fmt.Sprintf("time is on its way to %v; getvpn-lab time pause stops it", t.to)
+}
+
+// travel sets out to a time, to stand still there.
 func (s *Server) travel(to time.Duration) error {
 	from := s.run.Now()
-	s.failed = nil
-	if to < from {
+	if to-from > maxTrip {
+		return fmt.Errorf("time goes on by %v at most at once, and now it is %v", maxTrip, from)
+	}
+	s.pace.set(0, from)
+	if s.failed != nil || to < from { // what broke off cannot go on as it is
+		s.failed = nil
 		s.back++
+		if _, err := s.step(func() (bool, error) { s.run.begin(); return true, nil }); err != nil {
+			return err
+		}
 	}
-	_, err := s.step(func() (bool, error) { return true, s.run.Goto(to) })
-	s.pace.set(0, s.run.Now())
-	if err == nil && to < from {
-		s.tell("", EventBack, machine.Warning, fmt.Sprintf("time was turned back by %v; %d orders of later are carried out again, until another is given", from-to, s.run.Ahead()))
+	s.trip = &trip{from: from, to: to, done: make(chan struct{})}
+	return nil
+}
+
+// proceed goes on with a trip.
+func (s *Server) proceed() {
+	there, err := s.step(func() (bool, error) { return s.run.Advance(s.trip.to, slice) })
+	if there || err != nil {
+		s.arrive(err)
 	}
-	return err
+}
+
+// arrive ends a trip where it is.
+func (s *Server) arrive(err error) {
+	t, now := s.trip, s.run.Now()
+	s.trip = nil
+	s.pace.set(0, now)
+	if s.failed == nil && now < t.from {
+		s.tell("", EventBack, machine.Warning, fmt.Sprintf("time was turned back by %v; %d orders of later are carried out again, until another is given", t.from-now, s.run.Ahead()))
+	}
+	t.err = errors.Join(err, s.guard(func() { t.out = s.status() }))
+	_ = s.sync() // as in call
+	close(t.done)
 }
 
 // EventBack is the event that says that time was turned back.
@@ -186,6 +251,9 @@ func (s *Server) status() *TimeStatus {
 	out := &TimeStatus{
 		Now: s.run.Now(), Wall: s.run.s.Wall(), Speed: s.pace.speed, Behind: s.behind && s.pace.speed > 0, Events: s.run.s.Done(), Hash: fmt.Sprintf("%x", hash[:8]),
 		Orders: s.run.next, Ahead: s.run.Ahead(), Forked: s.plan.Forked,
+	}
+	if s.trip != nil {
+		out.To = s.trip.to
 	}
 	for _, v := range s.run.s.Check.Violations() {
 		out.Broken = append(out.Broken, v.String())
