@@ -22,7 +22,7 @@ type Run struct {
 	onAnswer func(order int, e gdoi.CommandResult)
 }
 
-// fault is what lab.json says of one.
+// fault is what lab.json says of one: by the wall clock, because consoles read of other labs' faults there too, and say for how long.
 type fault struct {
 	spec  string
 	since time.Time

@@ -124,6 +124,9 @@ func TestLab(t *testing.T) {
 	if err != nil || len(st.Faults) != 1 || st.Faults[0].Spec != "p1/p2" || st.Driver != Name {
 		t.Errorf("%+v %v", st, err)
 	}
+	if since := st.Faults[0].Since; time.Since(since).Abs() > time.Minute {
+		t.Errorf("the fault is since %v, by another clock than ours", since)
+	}
 	travel(t, 34*time.Second)
 	if g := look(t, l, "ks3").KS.Groups[0]; g.Role != control.RolePrimary {
 		t.Errorf("ks3 is %s after ks1 was killed", g.Role)
