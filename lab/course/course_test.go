@@ -137,6 +137,33 @@ func TestFile(t *testing.T) {
 	}
 }
 
+// Who writes the course waits for who changes it: a run and a grade may meet.
+func TestWriteWaits(t *testing.T) {
+	dir, s := t.TempDir(), load(t)
+	if err := New(s, start).Write(dir); err != nil {
+		t.Fatal(err)
+	}
+	wrote := make(chan error, 1)
+	err := Change(dir, func(c *Course) error {
+		go func() { wrote <- New(s, after(1)).Write(dir) }()
+		select {
+		case err := <-wrote:
+			t.Errorf("written in the middle of a change: %v", err)
+		case <-time.After(100 * time.Millisecond):
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := <-wrote; err != nil {
+		t.Fatal(err)
+	}
+	if c, err := Read(dir); err != nil || !c.Begun.Equal(after(1)) {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
 func TestSteps(t *testing.T) {
 	s := load(t)
 	c := New(s, start)

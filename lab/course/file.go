@@ -31,6 +31,16 @@ func Read(dir string) (*Course, error) {
 
 // Write replaces the course of a lab.
 func (c *Course) Write(dir string) error {
+	unlock, err := lock(dir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return c.write(dir)
+}
+
+// write is Write for who holds the lock: two at once would write into the same new file.
+func (c *Course) write(dir string) error {
 	b, err := json.MarshalIndent(c, "", "  ")
 	if err != nil {
 		return fmt.Errorf("course: %w", err)
@@ -47,18 +57,28 @@ func (c *Course) Write(dir string) error {
 
 // Change reads a course, lets fn change it, and writes it, also when fn failed; nobody else changes it meanwhile.
 func Change(dir string, fn func(*Course) error) error {
-	f, err := os.OpenFile(filepath.Join(dir, "course.lock"), os.O_CREATE|os.O_RDWR|unix.O_CLOEXEC, 0o600)
+	unlock, err := lock(dir)
 	if err != nil {
-		return fmt.Errorf("course: %w", err)
+		return err
 	}
-	defer f.Close()
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
-		return fmt.Errorf("course: locking: %w", err)
-	}
+	defer unlock()
 	c, err := Read(dir)
 	if err != nil {
 		return err
 	}
 	failed := fn(c)
-	return errors.Join(failed, c.Write(dir))
+	return errors.Join(failed, c.write(dir))
+}
+
+// lock keeps others from changing the course of a lab.
+func lock(dir string) (unlock func(), err error) {
+	f, err := os.OpenFile(filepath.Join(dir, "course.lock"), os.O_CREATE|os.O_RDWR|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("course: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("course: locking: %w", err)
+	}
+	return func() { f.Close() }, nil
 }
