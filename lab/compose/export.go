@@ -7,6 +7,7 @@ import (
 	"hash/fnv"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"text/template"
 
@@ -28,7 +29,10 @@ const (
 //go:embed docker-compose.tmpl
 var text string
 
-var file = template.Must(template.New("docker-compose.yml").Parse(text))
+var file = template.Must(template.New("docker-compose.yml").Funcs(template.FuncMap{"quote": quote}).Parse(text))
+
+// quote makes a text a string of YAML, in which docker-compose replaces nothing.
+func quote(text string) string { return strings.ReplaceAll(strconv.Quote(text), "$", "$$") }
 
 // service is a node in the file.
 type service struct {
@@ -53,6 +57,9 @@ type Options struct {
 
 // Export writes a scenario as a docker-compose.yml.
 func Export(s *scenario.Scenario, o Options) ([]byte, error) {
+	if !scenario.ValidName(o.Lab) {
+		return nil, fmt.Errorf("lab name %q: a letter and up to 15 more letters, digits or underscores, in lower case", o.Lab)
+	}
 	if len(s.Nodes) > most {
 		return nil, fmt.Errorf("scenario %s has %d nodes; containers have addresses for %d", s.Name, len(s.Nodes), most)
 	}

@@ -105,6 +105,32 @@ func TestRights(t *testing.T) {
 	}
 }
 
+// What a user names is a word of the file, whatever it is.
+func TestWordsAreQuoted(t *testing.T) {
+	s, err := topologies.Load("basic", scenario.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const odd = "a], privileged: true, x: [${HOME}\nb"
+	b, err := Export(s, Options{Lab: "basic", Scenario: odd, Profile: odd})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var f struct {
+		Services map[string]struct{ Command []string } `yaml:"services"`
+	}
+	if err := yaml.Unmarshal(b, &f); err != nil {
+		t.Fatal(err)
+	}
+	word := strings.ReplaceAll(odd, "$", "$$") // which docker-compose makes one
+	if got := f.Services[prepareService].Command; !slices.Equal(got[4:], []string{"--scenario", word, "--profile", word}) {
+		t.Errorf("%q", got)
+	}
+	if _, err := Export(s, Options{Lab: "a: b"}); err == nil {
+		t.Error("any name of a lab is taken")
+	}
+}
+
 // Labs get different networks, and one that is taken leads to another.
 func TestWires(t *testing.T) {
 	seen := map[string]bool{}

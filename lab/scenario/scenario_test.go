@@ -89,6 +89,8 @@ func TestErrorsNameThePlace(t *testing.T) {
 		{"kind", "kind: core", "kind: router", "two.yaml:12:5: node p1: kind \"router\""},
 		{"node twice", "name: h1,", "name: p1,", "two.yaml:13:5: node p1 is already defined on line 12"},
 		{"program", "program: gm,", "program: ks,", "two.yaml:11:5: node gm1: there is no program"},
+		{"binary that is YAML", "binary: getvpn-gm", "binary: 'gm], privileged: true'", "plain name of a program"},
+		{"title of two lines", "name: t", "title: \"a\\nprivileged: true\"\nname: t", "a title is one line"},
 		{"path as binary", "binary: getvpn-gm", "binary: ../gm", "plain name of a program"},
 		{"route", "default via 172.16.1.2", "default 172.16.1.2", "two.yaml:11:66: a route is written"},
 		{"next hop", "default via 172.16.1.2", "default via 172.16.9.2", "two.yaml:11:66: node gm1: next hop 172.16.9.2"},

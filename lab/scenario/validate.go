@@ -2,10 +2,10 @@ package scenario
 
 import (
 	"fmt"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/getvpn/getvpn/gdoi/policy"
 )
@@ -31,6 +31,9 @@ func (s *Scenario) validate() (errs []error) {
 	}
 	if !scenName.MatchString(s.Name) || !ValidName(s.LabName()) {
 		bad(s.Place("name"), "name: %q; a name is a letter and up to 15 more letters, digits or hyphens, in lower case", s.Name)
+	}
+	if strings.ContainsFunc(s.Title, func(r rune) bool { return !unicode.IsPrint(r) }) { // it is a line of lists, and of files that are written
+		bad(s.Place("title"), "title: %q; a title is one line, without control characters", s.Title)
 	}
 	for i, n := range s.Secrets {
 		if !fileName.MatchString(n) {
@@ -62,7 +65,7 @@ func (s *Scenario) validate() (errs []error) {
 			switch {
 			case !ok:
 				bad(n.At, "node %s: there is no program %q", n.Name, n.Program)
-			case p.Binary == "" || filepath.Base(p.Binary) != p.Binary:
+			case !fileName.MatchString(p.Binary):
 				bad(p.at, "program %s: binary: is the plain name of a program beside getvpn-lab", n.Program)
 			}
 		}
