@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -102,7 +101,7 @@ func gradeCommand(lab *string) *cobra.Command {
 }
 
 func writeReport(file string, rep *course.Report) error {
-	f, err := os.Create(file)
+	f, err := create(file, 0o644)
 	if err != nil {
 		return fmt.Errorf("report: %w", err)
 	}

@@ -161,7 +161,7 @@ func (o *ladderOptions) show(w io.Writer, c *ladder.Capture) error {
 	}
 	list := c.Choose(pick)
 	if o.pcap != "" {
-		f, err := os.OpenFile(o.pcap, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+		f, err := create(o.pcap, 0o600)
 		if err != nil {
 			return err
 		}
