@@ -17,6 +17,7 @@ func demoCommand() *cobra.Command {
 	r := runner{status: true, wait: time.Minute}
 	c := &cobra.Command{Use: "demo NAME|FILE.yaml", Short: "On a terminal: lab and console; otherwise: status and checks (this is make lab)", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			r.drawSeed() // as up and run: otherwise an exercise is the same each time
 			if isTerminal() {
 				return r.console(cmd, args[0])
 			}
