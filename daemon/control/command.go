@@ -54,7 +54,7 @@ func result[T any](ctx context.Context, req T, f func(context.Context, T) (Reply
 
 // dryRun says whether nothing is to be done.
 func dryRun(r *http.Request) (bool, error) {
-	given, ok := r.URL.Query()[queryDryRun]
+	given, ok := r.Form[queryDryRun]
 	if !ok {
 		return false, nil
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -130,7 +131,8 @@ func (r Route) looking() Route {
 }
 
 // handler refuses what the route is not for. A parameter that nobody knows is refused: with a slip of the pen in dry_run a
-// change would be done.
+// change would be done. So is a query that cannot be read: URL.Query leaves out what it does not understand, dry_run with it. What
+// was read is in the request's Form, and what serves the route looks there.
 func (r *Route) handler(s *Server) http.HandlerFunc {
 	route := *r
 	return func(w http.ResponseWriter, q *http.Request) {
@@ -142,12 +144,18 @@ func (r *Route) handler(s *Server) http.HandlerFunc {
 			fail(w, http.StatusNotFound, q.URL.Path+" is not for this kind of daemon: "+whose())
 			return
 		}
-		for name := range q.URL.Query() {
+		values, err := url.ParseQuery(q.URL.RawQuery)
+		if err != nil {
+			fail(w, http.StatusBadRequest, fmt.Sprintf("the query %q cannot be read: %v; nothing was done", q.URL.RawQuery, err))
+			return
+		}
+		for name := range values {
 			if !slices.Contains(route.Query, name) {
 				fail(w, http.StatusBadRequest, fmt.Sprintf("%s has no parameter %q; %s", q.URL.Path, name, known(route.Query)))
 				return
 			}
 		}
+		q.Form = values
 		route.serve(s, w, q)
 	}
 }

@@ -153,7 +153,7 @@ func (s *Server) getSnapshot(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) {
 	since, err := uint64(0), error(nil)
-	if q := r.URL.Query().Get("since"); q != "" {
+	if q := r.Form.Get(querySince); q != "" {
 		if since, err = strconv.ParseUint(q, 10, 64); err != nil {
 			fail(w, http.StatusBadRequest, "since must be a number, as in /v1/events?since=17")
 			return
