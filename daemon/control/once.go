@@ -82,9 +82,7 @@ func (s *Server) once(w http.ResponseWriter, r *http.Request, key string, req an
 		return
 	case first:
 		// Carried out to its end even if the caller goes away: the answer is for whoever asks again.
-		status, reply := http.StatusInternalServerError, Reply{Error: "the daemon failed to carry it out; see its log"}
-		defer func() { a.finish(status, reply) }() // after a panic, too: others wait for it
-		status, reply = do(context.WithoutCancel(r.Context()))
+		status, reply := a.carryOut(context.WithoutCancel(r.Context()), do)
 		answer(w, status, reply)
 		return
 	case a.what != what:
@@ -96,10 +94,8 @@ func (s *Server) once(w http.ResponseWriter, r *http.Request, key string, req an
 	case <-r.Context().Done():
 		return
 	}
-	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set(Replayed, "true")
-	w.WriteHeader(a.status)
-	_, _ = w.Write(a.body)
+	send(w, a.status, a.body)
 }
 
 // take finds what was asked for under a key, or makes a place for it; nil: there is no more room.
@@ -137,6 +133,13 @@ func (l *answers) forget(now time.Time) {
 	if n > 0 {
 		l.order = slices.Clone(l.order[n:])
 	}
+}
+
+// carryOut finishes before anybody is answered: whoever asked first may read slowly, or never, and others wait.
+func (a *answered) carryOut(ctx context.Context, do func(context.Context) (int, Reply)) (status int, reply Reply) {
+	status, reply = http.StatusInternalServerError, Reply{Error: "the daemon failed to carry it out; see its log"}
+	defer func() { a.finish(status, reply) }() // after a panic, too
+	return do(ctx)
 }
 
 // finish keeps the answer, as far as it is short.

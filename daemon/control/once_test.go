@@ -109,6 +109,45 @@ func TestOnceUnderWay(t *testing.T) {
 	})
 }
 
+// deaf is a caller that does not read its answer, and would have a deadline.
+type deaf struct {
+	*httptest.ResponseRecorder
+	hears    chan struct{}
+	deadline time.Time
+}
+
+func (d *deaf) Write(b []byte) (int, error) { <-d.hears; return len(b), nil }
+
+func (d *deaf) SetWriteDeadline(at time.Time) error { d.deadline = at; return nil }
+
+// TestOnceDeaf: a repeat has the answer although the first caller does not read its own, and no caller has more than some time
+// to read one.
+func TestOnceDeaf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, n := counting()
+		for i, path := range []string{"/v1/rekey", "/v1/rekey", "/v1/rekey?dry_run=true", "/v1/openapi.json", "/v1/nothing"} {
+			method := http.MethodPost
+			if i == 3 {
+				method = http.MethodGet
+			}
+			r := httptest.NewRequestWithContext(context.WithValue(t.Context(), peerKey{}, syscall.Ucred{}), method, path, strings.NewReader(`{"group":"blue"}`))
+			r.Header.Set(IdempotencyKey, "k")
+			d := &deaf{ResponseRecorder: httptest.NewRecorder(), hears: make(chan struct{})}
+			done := make(chan struct{})
+			go func() { c.s.http.Handler.ServeHTTP(d, r); close(done) }()
+			time.Sleep(2 * time.Second) // the rekey is over
+			if w := c.post("/v1/rekey", "k", `{"group":"blue"}`); w.Header().Get(Replayed) != "true" || !strings.Contains(w.Body.String(), "rekey 1 of blue") || n.Load() != 1 {
+				t.Errorf("%s: again: %d %s, %d done", path, w.Code, w.Body, n.Load())
+			}
+			if left := time.Until(d.deadline); left <= 0 || left > writeTimeout {
+				t.Errorf("%s: %v left to read the answer", path, left)
+			}
+			close(d.hears)
+			<-done
+		}
+	})
+}
+
 // TestOnceBounds: callers have places of their own, and what is kept has an end.
 func TestOnceBounds(t *testing.T) {
 	var l answers

@@ -22,7 +22,7 @@ const (
 	requestTimeout = 10 * time.Second
 	snapshotAge    = 100 * time.Millisecond // a snapshot so young serves further readers
 	watchInterval  = time.Second
-	writeTimeout   = 10 * time.Second // of one line of a watch stream; a reader slower than this is cut off
+	writeTimeout   = 10 * time.Second // of an answer, or one line of a watch stream; a reader slower than this is cut off
 	eventBatch     = 256
 )
 
@@ -106,9 +106,20 @@ func (s *Server) Close(ctx context.Context) error {
 }
 
 func answer(w http.ResponseWriter, status int, v any) {
+	text, err := json.Marshal(v)
+	if err != nil {
+		status, text = http.StatusInternalServerError, []byte(`{"error":"the answer cannot be written as JSON"}`)
+	}
+	send(w, status, append(text, '\n'))
+}
+
+// send writes an answer. A caller that does not read it holds a connection, of which there are few, no longer than
+// writeTimeout.
+func send(w http.ResponseWriter, status int, text []byte) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v)
+	_, _ = w.Write(text)
 }
 
 func fail(w http.ResponseWriter, status int, text string) { answer(w, status, Reply{Error: text}) }

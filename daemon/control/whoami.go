@@ -16,8 +16,7 @@ var document []byte
 func Document() []byte { return document }
 
 func getDocument(_ *Server, w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(document)
+	send(w, http.StatusOK, document)
 }
 
 func versions() Versions { return Versions{API: APIVersion, Program: Version} }
