@@ -32,7 +32,7 @@ const (
 type answers struct {
 	mu    sync.Mutex
 	by    map[askedKey]*answered
-	order []*answered // oldest first
+	order []*answered // as they came
 }
 
 // askedKey is a caller and the caller's key.
@@ -44,8 +44,8 @@ type askedKey struct {
 type answered struct {
 	askedKey
 	what   [sha256.Size]byte // the request
-	at     time.Time
-	done   chan struct{} // closed when status and body are there
+	done   chan struct{}     // closed when what follows is there
+	at     time.Time         // when it was done
 	status int
 	body   []byte
 }
@@ -118,20 +118,30 @@ func (l *answers) take(k askedKey, what [sha256.Size]byte, now time.Time) (a *an
 	if n >= maxKeys {
 		return nil, false
 	}
-	a = &answered{askedKey: k, what: what, at: now, done: make(chan struct{})}
+	a = &answered{askedKey: k, what: what, done: make(chan struct{})}
 	l.by[k], l.order = a, append(l.order, a)
 	return a, true
 }
 
-// forget drops what is old. What is under way is never so old.
+// forget drops what was done long ago. What is under way stays, however long it takes, since a repeat would do it a second time;
+// it keeps nothing else from being dropped.
 func (l *answers) forget(now time.Time) {
-	n := 0
-	for n < len(l.order) && now.Sub(l.order[n].at) >= keepAnswers {
-		delete(l.by, l.order[n].askedKey)
-		n++
-	}
-	if n > 0 {
-		l.order = slices.Clone(l.order[n:])
+	l.order = slices.DeleteFunc(l.order, func(a *answered) bool {
+		if !a.over() || now.Sub(a.at) < keepAnswers {
+			return false
+		}
+		delete(l.by, a.askedKey)
+		return true
+	})
+}
+
+// over says whether the answer is there.
+func (a *answered) over() bool {
+	select {
+	case <-a.done:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -150,6 +160,6 @@ func (a *answered) finish(status int, reply Reply) {
 		reply.Text, reply.Error, reply.Plan = reply.Text[:min(len(reply.Text), rest)], reply.Error[:min(len(reply.Error), rest)], nil
 		text, _ = json.Marshal(reply)
 	}
-	a.status, a.body = status, append(text, '\n')
+	a.status, a.body, a.at = status, append(text, '\n'), time.Now()
 	close(a.done)
 }

@@ -39,8 +39,11 @@ func counting() (caller, *atomic.Int64) {
 	n := new(atomic.Int64)
 	return caller{s: NewServer(Handlers{
 		Rekey: func(ctx context.Context, r RekeyRequest) (string, error) {
+			if r.Group == "slow" { // heeds no deadline
+				time.Sleep(2 * keepAnswers)
+			}
 			time.Sleep(time.Second)
-			if ctx.Err() != nil {
+			if r.Group != "slow" && ctx.Err() != nil {
 				return "", ctx.Err()
 			}
 			if r.Group == "broken" {
@@ -109,6 +112,27 @@ func TestOnceUnderWay(t *testing.T) {
 	})
 }
 
+// TestOnceSlow: what is under way is not forgotten, however long it takes, and what is done is kept from its end on. Others are
+// forgotten meanwhile.
+func TestOnceSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, n := counting()
+		go c.post("/v1/rekey", "slow", `{"group":"slow"}`)
+		synctest.Wait()
+		c.post("/v1/rekey", "other", `{"group":"blue"}`)
+		time.Sleep(keepAnswers + time.Second)
+		for range 2 {
+			if w := c.post("/v1/rekey", "slow", `{"group":"slow"}`); w.Header().Get(Replayed) != "true" || !strings.Contains(w.Body.String(), "rekey 2 of slow") || n.Load() != 2 {
+				t.Errorf("%d %s, %d done", w.Code, w.Body, n.Load())
+			}
+			time.Sleep(keepAnswers - time.Second)
+		}
+		if l := len(c.s.done.order); l != 1 || len(c.s.done.by) != 1 {
+			t.Errorf("%d and %d answers are kept, want 1", l, len(c.s.done.by))
+		}
+	})
+}
+
 // deaf is a caller that does not read its answer, and would have a deadline.
 type deaf struct {
 	*httptest.ResponseRecorder
@@ -153,9 +177,11 @@ func TestOnceBounds(t *testing.T) {
 	var l answers
 	now := time.Now()
 	for i := range maxKeys {
-		if a, first := l.take(askedKey{1, fmt.Sprint(i)}, [32]byte{}, now); a == nil || !first {
+		a, first := l.take(askedKey{1, fmt.Sprint(i)}, [32]byte{}, now)
+		if a == nil || !first {
 			t.Fatal(i, a, first)
 		}
+		a.finish(200, Reply{})
 	}
 	if a, _ := l.take(askedKey{1, "one more"}, [32]byte{}, now); a != nil {
 		t.Error("there is no bound")
@@ -166,8 +192,8 @@ func TestOnceBounds(t *testing.T) {
 	if a, first := l.take(askedKey{2, "0"}, [32]byte{}, now); a == nil || !first {
 		t.Error("another caller has no place")
 	}
-	if a, first := l.take(askedKey{1, "one more"}, [32]byte{}, now.Add(keepAnswers)); a == nil || !first || len(l.order) != 1 {
-		t.Errorf("old answers are kept: %d", len(l.order))
+	if a, first := l.take(askedKey{1, "one more"}, [32]byte{}, time.Now().Add(keepAnswers)); a == nil || !first || len(l.order) != 2 || len(l.by) != 2 {
+		t.Errorf("old answers are kept, or what is under way is not: %d", len(l.order))
 	}
 	a := &answered{done: make(chan struct{})}
 	long := strings.Repeat("\x01ü", maxAnswer)
