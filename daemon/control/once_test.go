@@ -133,6 +133,20 @@ func TestOnceSlow(t *testing.T) {
 	})
 }
 
+// TestOncePlan: a look is answered anew each time, with a key or without, and takes no place of a change.
+func TestOncePlan(t *testing.T) {
+	n := 0
+	c := caller{s: NewServer(Handlers{Plan: func(context.Context, PlanRequest) (*Plan, error) { n++; return new(Plan), nil }}, new(Journal))}
+	for range 2 {
+		if w := c.post("/v1/plan", "k", `{}`); w.Code != 200 || w.Header().Get(Replayed) != "" {
+			t.Errorf("%d %s, again %q", w.Code, w.Body, w.Header().Get(Replayed))
+		}
+	}
+	if n != 2 || len(c.s.done.order) != 0 {
+		t.Errorf("%d plans were made, %d are kept", n, len(c.s.done.order))
+	}
+}
+
 // deaf is a caller that does not read its answer, and would have a deadline.
 type deaf struct {
 	*httptest.ResponseRecorder

@@ -124,9 +124,15 @@ func change[T any](path, role, summary string, of func(*Handlers) func(context.C
 	}
 }
 
-// looking is a route that is asked as a change is and changes nothing.
+// looking is a route that is asked as a change is and changes nothing. It is answered anew each time: consoles look again and
+// again, and would take the places of changes.
 func (r Route) looking() Route {
+	serve := r.serve
 	r.Change, r.Query = false, nil
+	r.serve = func(s *Server, w http.ResponseWriter, q *http.Request) {
+		q.Header.Del(IdempotencyKey) // clients of before sent one
+		serve(s, w, q)
+	}
 	return r
 }
 

@@ -50,7 +50,7 @@ func (c *Client) Path() string { return c.path }
 // Snapshot returns the daemon's state.
 func (c *Client) Snapshot(ctx context.Context) (*control.Snapshot, error) {
 	s := new(control.Snapshot)
-	if err := c.call(ctx, http.MethodGet, "/v1/snapshot", nil, s); err != nil {
+	if err := c.get(ctx, "/v1/snapshot", s); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -59,14 +59,14 @@ func (c *Client) Snapshot(ctx context.Context) (*control.Snapshot, error) {
 // Events returns the journal's entries with a number greater than since, as far as the daemon still has them.
 func (c *Client) Events(ctx context.Context, since uint64) ([]control.Event, error) {
 	var ev []control.Event
-	err := c.call(ctx, http.MethodGet, "/v1/events?since="+strconv.FormatUint(since, 10), nil, &ev)
+	err := c.get(ctx, "/v1/events?since="+strconv.FormatUint(since, 10), &ev)
 	return ev, err
 }
 
 // Whoami asks who the daemon takes this process for.
 func (c *Client) Whoami(ctx context.Context) (control.Whoami, error) {
 	var me control.Whoami
-	err := c.call(ctx, http.MethodGet, "/v1/whoami", nil, &me)
+	err := c.get(ctx, "/v1/whoami", &me)
 	return me, err
 }
 
@@ -119,7 +119,7 @@ func (c *Client) Reregister(ctx context.Context, req control.ReregisterRequest) 
 
 // Plan asks a key server what its configuration file, read again, would change.
 func (c *Client) Plan(ctx context.Context, req control.PlanRequest) (control.Reply, error) {
-	return c.ask(ctx, "/v1/plan", req)
+	return c.ask(ctx, "/v1/plan", "", req)
 }
 
 // Apply has a key server read its configuration file again and change what it can.
@@ -137,7 +137,7 @@ func (c *Client) Stop(ctx context.Context) (control.Reply, error) {
 func (c *Client) Watch(ctx context.Context, f func(control.Watch)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	res, err := c.do(ctx, http.MethodGet, "/v1/watch", nil)
+	res, err := c.do(ctx, http.MethodGet, "/v1/watch", "", nil)
 	if err != nil {
 		return err
 	}
@@ -152,32 +152,37 @@ func (c *Client) Watch(ctx context.Context, f func(control.Watch)) error {
 	}
 }
 
-// post asks for a change.
+// post asks for a change, with a key: whoever sends it on, twice perhaps, does it once.
 func (c *Client) post(ctx context.Context, url string, req any) (control.Reply, error) {
+	key := rand.Text()
 	if c.dry {
 		var v control.Versions
-		if err := c.call(ctx, http.MethodGet, "/v1/version", nil, &v); err != nil { // a daemon of before dry runs would do it
+		if err := c.get(ctx, "/v1/version", &v); err != nil { // a daemon of before dry runs would do it
 			return control.Reply{}, fmt.Errorf("not done: the daemon knows no dry runs: %w", err)
 		}
-		url += "?dry_run=true"
+		url, key = url+"?dry_run=true", ""
 	}
-	return c.ask(ctx, url, req)
+	return c.ask(ctx, url, key, req)
 }
 
-func (c *Client) ask(ctx context.Context, url string, req any) (control.Reply, error) {
+func (c *Client) ask(ctx context.Context, url, key string, req any) (control.Reply, error) {
 	var r control.Reply
 	body, err := json.Marshal(req)
 	if err != nil {
 		return r, err
 	}
-	err = c.call(ctx, http.MethodPost, url, body, &r)
+	err = c.call(ctx, http.MethodPost, url, key, body, &r)
 	return r, err
 }
 
-func (c *Client) call(ctx context.Context, method, url string, body []byte, into any) error {
+func (c *Client) get(ctx context.Context, url string, into any) error {
+	return c.call(ctx, http.MethodGet, url, "", nil, into)
+}
+
+func (c *Client) call(ctx context.Context, method, url, key string, body []byte, into any) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	res, err := c.do(ctx, method, url, body)
+	res, err := c.do(ctx, method, url, key, body)
 	if err != nil {
 		return err
 	}
@@ -189,14 +194,16 @@ func (c *Client) call(ctx context.Context, method, url string, body []byte, into
 }
 
 // do sends the request and turns statuses other than 200 into errors.
-func (c *Client) do(ctx context.Context, method, url string, body []byte) (*http.Response, error) {
+func (c *Client) do(ctx context.Context, method, url, key string, body []byte) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, "http://getvpn"+url, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
-		req.Header.Set(control.IdempotencyKey, rand.Text()) // whoever sends it on, twice perhaps, does it once
+	}
+	if key != "" {
+		req.Header.Set(control.IdempotencyKey, key)
 	}
 	res, err := c.http.Do(req)
 	if err != nil {

@@ -104,7 +104,7 @@ func parameters(r *control.Route) (out []any) {
 		}
 		out = append(out, known[q])
 	}
-	if r.Operator {
+	if r.Change {
 		out = append(out, object{
 			"name": control.IdempotencyKey, "in": "header", "schema": object{"type": "string", "pattern": "^[!-~]{1,128}$"},
 			"description": "A word of the caller's, new for each change. A repeat of the same request with it in the next ten minutes is not carried out again, and gets the first answer, with the header " +
