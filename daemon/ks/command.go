@@ -70,8 +70,10 @@ func (d *Daemon) dryApply(ctx context.Context, r control.PlanRequest) (control.R
 }
 
 func (d *Daemon) dryRotate(ctx context.Context, r control.RotateRequest) (control.Reply, error) {
-	d.reloading.Lock()
-	defer d.reloading.Unlock()
+	if err := d.reloading.take(ctx); err != nil {
+		return control.Reply{}, err
+	}
+	defer d.reloading.leave()
 	kek, err := d.rotated(ctx, r.Group)
 	if err != nil {
 		return control.Reply{}, err

@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"os"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -48,7 +47,7 @@ type Daemon struct {
 	// secrets are the pre-shared keys in force; reloading is held while the configuration file is read and applied.
 	secrets   atomic.Pointer[[]config.PSK]
 	faults    atomic.Pointer[config.Faults]
-	reloading sync.Mutex
+	reloading turn
 
 	keys      *custody.Measured
 	public    *publicKeys
@@ -71,7 +70,7 @@ type Daemon struct {
 
 // New opens everything that a key server needs; what it opened is closed by Run, or at once on error.
 func New(cfg *config.KS, log *slog.Logger, opts Options) (_ *Daemon, err error) {
-	d := &Daemon{cfg: cfg, log: log, clock: opts.Clock, pki: translate.NewPKI(&cfg.Common), stop: make(chan struct{}, 1), ending: make(chan struct{})}
+	d := &Daemon{cfg: cfg, log: log, clock: opts.Clock, pki: translate.NewPKI(&cfg.Common), reloading: make(turn, 1), stop: make(chan struct{}, 1), ending: make(chan struct{})}
 	if d.clock == nil {
 		d.clock = loop.NewSystemClock()
 	}
@@ -243,8 +242,10 @@ func (d *Daemon) Snapshot(ctx context.Context) (*control.Snapshot, error) {
 
 // Reload implements process.Reloader: certificates, authorities and revocation lists are read again.
 func (d *Daemon) Reload(ctx context.Context) (string, error) {
-	d.reloading.Lock()
-	defer d.reloading.Unlock()
+	if err := d.reloading.take(ctx); err != nil {
+		return "", err
+	}
+	defer d.reloading.leave()
 	fresh, text, err := d.pki.Renew(ctx, d.loop)
 	if err != nil || fresh == nil {
 		return text, err

@@ -21,6 +21,21 @@ import (
 	"github.com/getvpn/getvpn/hsm"
 )
 
+// turn is a lock of one that is not waited for longer than a context lives: what holds it may wait for a slow token, and whoever
+// asked for something else must hear that nothing was done.
+type turn chan struct{}
+
+func (t turn) take(ctx context.Context) error {
+	select {
+	case t <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("something else that reads the configuration is under way; nothing was done, ask again: %w", ctx.Err())
+	}
+}
+
+func (t turn) leave() { <-t }
+
 // secret is the pre-shared key of a peer, of the configuration that is in force now.
 func (d *Daemon) secret(peer netip.Addr) *machine.Secret {
 	return translate.PSKs(*d.secrets.Load())(peer)
@@ -62,8 +77,10 @@ func (d *Daemon) read(ctx context.Context, create bool) (*config.KS, node.KSConf
 
 // plan says what the configuration file, read again, would change.
 func (d *Daemon) plan(ctx context.Context, r control.PlanRequest) (*control.Plan, error) {
-	d.reloading.Lock()
-	defer d.reloading.Unlock()
+	if err := d.reloading.take(ctx); err != nil {
+		return nil, err
+	}
+	defer d.reloading.leave()
 	refuse := d.refuse
 	if r.Quiet {
 		refuse = func(err error) error { return control.Refused(err.Error()) }
@@ -91,8 +108,10 @@ func (d *Daemon) plan(ctx context.Context, r control.PlanRequest) (*control.Plan
 
 // apply reads the configuration file again and changes what can change. After an error all is as it was.
 func (d *Daemon) apply(ctx context.Context, r control.PlanRequest) (*control.Plan, error) {
-	d.reloading.Lock()
-	defer d.reloading.Unlock()
+	if err := d.reloading.take(ctx); err != nil {
+		return nil, err
+	}
+	defer d.reloading.leave()
 	c, nc, err := d.read(ctx, true)
 	if err != nil {
 		return nil, d.refuse(err)

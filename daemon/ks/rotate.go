@@ -24,8 +24,10 @@ func (d *Daemon) signingKey(ctx context.Context, group, base string) (name strin
 // rotate makes a new signature key for a group where the old one is, and has it signed with from then on. A key that was made
 // and not taken into use, for a crash or an error, is taken the next time.
 func (d *Daemon) rotate(ctx context.Context, r control.RotateRequest) (string, error) {
-	d.reloading.Lock()
-	defer d.reloading.Unlock()
+	if err := d.reloading.take(ctx); err != nil {
+		return "", err
+	}
+	defer d.reloading.leave()
 	kek, err := d.rotated(ctx, r.Group)
 	if err != nil {
 		return "", err
