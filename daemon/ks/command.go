@@ -3,7 +3,10 @@ package ks
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
+	"github.com/getvpn/getvpn/daemon/config"
 	"github.com/getvpn/getvpn/daemon/control"
 	"github.com/getvpn/getvpn/daemon/translate"
 	"github.com/getvpn/getvpn/gdoi"
@@ -39,7 +42,8 @@ func command[T any](d *Daemon) func(context.Context, T) (string, error) {
 	}
 }
 
-// dryRun says what a change would do, and does not do it. The dry run of apply is a plan, which is refused if apply would be.
+// dryRun says what a change would do, and does not do it. The dry run of apply is a plan, which is refused if apply would be, and
+// of which the journal does not hear: nobody asked for a plan, and nothing changes.
 func (d *Daemon) dryRun(ctx context.Context, request any) (control.Reply, error) {
 	switch r := request.(type) {
 	case control.PlanRequest:
@@ -55,18 +59,25 @@ func (d *Daemon) dryRun(ctx context.Context, request any) (control.Reply, error)
 }
 
 func (d *Daemon) dryApply(ctx context.Context, r control.PlanRequest) (control.Reply, error) {
-	p, err := d.plan(ctx, r)
-	if err != nil {
+	if err := d.reloading.take(ctx); err != nil {
 		return control.Reply{}, err
+	}
+	defer d.reloading.leave()
+	c, p, err := d.look(ctx, r)
+	if err != nil {
+		return control.Reply{}, control.Refused(err.Error())
 	}
 	if why := p.Refused(); why != "" {
 		return control.Reply{}, control.Refused(why)
 	}
-	reply := control.Reply{Text: p.Summary(), Plan: p}
+	var unforeseen []string
 	if p.Changes() {
-		reply.Unforeseen = "keys that the file names and the key custody does not have must be made there first"
+		unforeseen = append(unforeseen, "keys that the file names and the key custody does not have must be made there first")
 	}
-	return reply, nil
+	if slices.ContainsFunc(c.Groups, func(g config.KSGroup) bool { return g.Rekey.Transport == "multicast" }) {
+		unforeseen = append(unforeseen, "whether multicast can leave by the interfaces that the file names is not looked at")
+	}
+	return control.Reply{Text: p.Summary(), Plan: p, Unforeseen: strings.Join(unforeseen, "; ")}, nil
 }
 
 func (d *Daemon) dryRotate(ctx context.Context, r control.RotateRequest) (control.Reply, error) {

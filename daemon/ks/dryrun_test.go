@@ -52,14 +52,18 @@ func TestDryRun(t *testing.T) {
 			t.Errorf("%s is not tried", r.Name())
 		}
 	}
+	w.edit("rekey: {", "rekey: {transport: multicast, multicast: {address: 239.1.2.3, interface: nowhere0}, ") // apply is refused
 	c := w.ksClient()
+	if r, err := c.DryRun().Apply(t.Context(), control.PlanRequest{}); err != nil || !r.Plan.Changes() || !strings.HasSuffix(r.Unforeseen, "made there first; whether multicast can leave by the interfaces that the file names is not looked at") {
+		t.Errorf("multicast: %+v %v", r, err)
+	}
 	events, err := c.Events(t.Context(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range events {
 		switch e.Name {
-		case "gm-cleared", "gm-removed", "gm-readmitted", "sign-key-rotated", "policy-applied":
+		case "gm-cleared", "gm-removed", "gm-readmitted", "sign-key-rotated", "policy-applied", "policy-planned", "config-refused":
 			t.Errorf("a dry run did something: %s %s", e.Name, e.Text)
 		}
 	}

@@ -85,11 +85,7 @@ func (d *Daemon) plan(ctx context.Context, r control.PlanRequest) (*control.Plan
 	if r.Quiet {
 		refuse = func(err error) error { return control.Refused(err.Error()) }
 	}
-	c, nc, err := d.read(ctx, false)
-	if err != nil {
-		return nil, refuse(err)
-	}
-	p, err := d.planned(ctx, r, c, nc)
+	_, p, err := d.look(ctx, r)
 	if err != nil {
 		return nil, refuse(err)
 	}
@@ -104,6 +100,16 @@ func (d *Daemon) plan(ctx context.Context, r control.PlanRequest) (*control.Plan
 		})
 	}
 	return p, nil
+}
+
+// look reads the configuration file and compares it with what is in force. The journal does not hear of it.
+func (d *Daemon) look(ctx context.Context, r control.PlanRequest) (*config.KS, *control.Plan, error) {
+	c, nc, err := d.read(ctx, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := d.planned(ctx, r, c, nc)
+	return c, p, err
 }
 
 // apply reads the configuration file again and changes what can change. After an error all is as it was.
