@@ -3,6 +3,7 @@ package keyserver
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/getvpn/getvpn/gdoi/machine"
@@ -28,6 +29,17 @@ func (g *Group) memberNamed(who string) (*member, error) {
 		return m, nil
 	}
 	return nil, fmt.Errorf("group %s has no member %q; see the list of members for addresses and identities", g.cfg.Name, who)
+}
+
+// present counts the members that keys go to, but for some: those that have left, or wait to be excluded, are on the list without
+// getting any.
+func (g *Group) present(but []*member) (n int) {
+	for _, m := range g.members.sorted {
+		if !m.left && !g.shunned(m) && !slices.Contains(but, m) {
+			n++
+		}
+	}
+	return n
 }
 
 // clearable finds the member that Clear is about.
@@ -75,7 +87,7 @@ func (g *Group) ForeseeRekey(now machine.Now, kek bool) (Foresight, error) {
 	if kek {
 		text = append(text, "a new KEK")
 	}
-	return Foresight{Text: fmt.Sprintf("%s for %d members; old keys end through an ordinary rollover, in %v at most", strings.Join(text, ", "), g.members.len(), 4*g.cfg.ActivationDelay)}, nil
+	return Foresight{Text: fmt.Sprintf("%s for %d members; old keys end through an ordinary rollover, in %v at most", strings.Join(text, ", "), g.present(nil), 4*g.cfg.ActivationDelay)}, nil
 }
 
 // ForeseeClear is Clear's.
@@ -108,7 +120,7 @@ func (g *Group) ForeseeRemove(now machine.Now, who []string, atOnce bool) (f For
 	if atOnce {
 		how = "old TEKs end at once, and packets under way are lost"
 	}
-	f.Text = fmt.Sprintf("%s would be removed and refused from then on; %d others would get a new KEK and new TEKs; %s", strings.Join(names, ", "), g.members.len()-len(gone), how)
+	f.Text = fmt.Sprintf("%s would be removed and refused from then on; %d others would get a new KEK and new TEKs; %s", strings.Join(names, ", "), g.present(gone), how)
 	return f, nil
 }
 
@@ -125,9 +137,9 @@ func (g *Group) ForeseeClearAll(now machine.Now, atOnce bool) (Foresight, error)
 	if err := g.allClearable(now, atOnce); err != nil {
 		return Foresight{}, err
 	}
-	text := fmt.Sprintf("all %d members would register again, and keep their keys for %v meanwhile", g.members.len(), 4*g.cfg.ActivationDelay)
+	text := fmt.Sprintf("all %d members would register again, and keep their keys for %v meanwhile", g.present(nil), 4*g.cfg.ActivationDelay)
 	if atOnce {
-		text = fmt.Sprintf("all keys would be withdrawn at once; %d members would have to register again, and have no traffic until then", g.members.len())
+		text = fmt.Sprintf("all keys would be withdrawn at once; %d members would have to register again, and have no traffic until then", g.present(nil))
 	}
 	return Foresight{Text: text}, nil
 }

@@ -218,7 +218,7 @@ func (g *Group) ClearAll(now machine.Now, atOnce bool, out machine.Effects) (str
 	if err := g.allClearable(now, atOnce); err != nil {
 		return "", out, err
 	}
-	n := g.members.len()
+	n := g.present(nil)
 	if atOnce {
 		return fmt.Sprintf("all keys are withdrawn, %d members must register again", n), g.reset(now, out), nil
 	}
