@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -223,6 +224,44 @@ func TestHandler(t *testing.T) {
 		res.Body.Close()
 		if res.StatusCode != row.status || !strings.Contains(string(text), row.want) {
 			t.Errorf("%s %s: %d %.200s", row.method, row.path, res.StatusCode, text)
+		}
+	}
+}
+
+// TestHost: over the network metrics are read by address, so that no page that a browser looks at can; a unix socket has no name.
+func TestHost(t *testing.T) {
+	h := Handler(func(context.Context) (*control.Snapshot, error) { return snapshot(), nil }, new(control.Journal))
+	for _, row := range []struct {
+		host string
+		unix bool
+		want int
+	}{
+		{"127.0.0.1:9464", false, 200},
+		{"10.0.0.1", false, 200},
+		{"[::1]:9464", false, 200},
+		{"[fe80::1%25eth0]:9464", false, 200},
+		{"localhost:9464", false, 200},
+		{"LocalHost", false, 200},
+		{"", false, 200},
+		{"x", true, 200},
+		{"x", false, 403},
+		{"evil.example:9464", false, 403},
+		{"127.0.0.1.evil.example", false, 403},
+		{"localhost.evil.example:9464", false, 403},
+		{"evil.example:127.0.0.1", false, 403},
+		{"evil.example@127.0.0.1", false, 403},
+		{"2130706433", false, 403},
+	} {
+		var local net.Addr = &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9464}
+		if row.unix {
+			local = &net.UnixAddr{Name: "m.sock", Net: "unix"}
+		}
+		q := httptest.NewRequestWithContext(context.WithValue(t.Context(), http.LocalAddrContextKey, local), http.MethodGet, "/metrics", nil)
+		q.Host = row.host
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, q)
+		if w.Code != row.want {
+			t.Errorf("%q, unix %t: %d %.100s", row.host, row.unix, w.Code, w.Body)
 		}
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"strings"
 	"time"
 
@@ -81,13 +83,16 @@ func (s *Server) Close() error {
 	return nil
 }
 
-// Handler answers GET /metrics.
+// Handler answers GET /metrics. Asked over the network, it must be by address: a browser that looks at somebody's page may be led
+// here by a name of that page's own (DNS rebinding), and would let the page read what others must not.
 func Handler(snapshot func(context.Context) (*control.Snapshot, error), j *control.Journal) http.Handler {
 	r := prometheus.NewRegistry()
 	r.MustRegister(&collector{snapshot, j}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	metrics := promhttp.HandlerFor(r, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes, Timeout: timeout, ErrorHandling: promhttp.ContinueOnError})
 	return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		switch {
+		case !byAddress(q):
+			http.Error(w, "ask by address, as http://127.0.0.1:9464/metrics, not by name", http.StatusForbidden)
 		case q.URL.Path != "/metrics":
 			http.Error(w, "only GET /metrics is here", http.StatusNotFound)
 		case q.Method != http.MethodGet && q.Method != http.MethodHead:
@@ -97,4 +102,18 @@ func Handler(snapshot func(context.Context) (*control.Snapshot, error), j *contr
 			metrics.ServeHTTP(w, q)
 		}
 	})
+}
+
+// byAddress says whether a request was sent to an address, to localhost, which no name server answers for, or over a unix socket,
+// which no browser opens.
+func byAddress(q *http.Request) bool {
+	if a, ok := q.Context().Value(http.LocalAddrContextKey).(net.Addr); ok && a.Network() == "unix" {
+		return true
+	}
+	host := (&url.URL{Host: q.Host}).Hostname()
+	if host == "" || strings.EqualFold(host, "localhost") {
+		return true
+	}
+	_, err := netip.ParseAddr(host)
+	return err == nil
 }
