@@ -245,6 +245,12 @@ func (g *Group) note(name string, s machine.Severity, text string, fields ...mac
 	return machine.Note{Name: name, Severity: s, Group: g.cfg.Name, Peer: g.ks().String(), Text: text, Fields: fields}
 }
 
+// from is a note about what peer has sent: the primary sends rekeys, whichever key server this member registered with.
+func from(peer netip.AddrPort, n machine.Note) machine.Note {
+	n.Peer = peer.String()
+	return n
+}
+
 func (g *Group) ks() netip.AddrPort { return g.servers.current() }
 
 // jitter is uniform in [0, d).

@@ -122,6 +122,16 @@ func (b *bench) take() string {
 	return s
 }
 
+// peer is whom the last note of that name is about.
+func (b *bench) peer(note string) (peer string) {
+	for _, e := range b.out {
+		if n, ok := e.(machine.Note); ok && n.Name == note {
+			peer = n.Peer
+		}
+	}
+	return peer
+}
+
 func (b *bench) want(what, want string) {
 	b.t.Helper()
 	if got := b.take(); got != want {

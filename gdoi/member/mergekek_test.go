@@ -66,8 +66,11 @@ func TestARekeyUnderAKEKThatWasSaidToEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b.out, err = b.g.PushMessage(b.now, o.KEK.SPI, machine.Datagram{Remote: ks1, Bytes: datagram}, b.out); err != nil {
+	if b.out, err = b.g.PushMessage(b.now, o.KEK.SPI, machine.Datagram{Remote: ks2, Bytes: datagram}, b.out); err != nil {
 		t.Fatal(err)
+	}
+	if by := b.peer(gdoi.NoteRekeyReceived); by != ks2.String() { // the primary, and not the one of the registration
+		t.Errorf("rekeyed by %q", by)
 	}
 	if b.g.newestKEK() != o.KEK.SPI {
 		t.Errorf("the newest KEK is %v", b.g.newestKEK())

@@ -98,7 +98,8 @@ func (g *Group) PushMessage(now machine.Now, spi gdoi.KEKSPI, ev machine.Datagra
 	g.rekeys++
 	g.rekeysSince++
 	g.lastRekey, g.rekeyedBy = now.Mono, ev.Remote
-	out = append(out, g.note(gdoi.NoteRekeyReceived, machine.Info, fmt.Sprintf("rekey %d", m.Seq), machine.F("seq", fmt.Sprint(m.Seq)), machine.F("kek", spi.String())))
+	note := g.note(gdoi.NoteRekeyReceived, machine.Info, fmt.Sprintf("rekey %d", m.Seq), machine.F("seq", fmt.Sprint(m.Seq)), machine.F("kek", spi.String()))
+	out = append(out, from(ev.Remote, note))
 	if len(m.Deletes) > 0 {
 		out = g.deleted(now, m, out)
 	}
@@ -186,7 +187,7 @@ func (g *Group) deleted(now machine.Now, m *push.Message, out machine.Effects) m
 	if n := len(g.withdrawn); n > rememberedOld {
 		g.withdrawn = slices.Delete(g.withdrawn, 0, n-rememberedOld)
 	}
-	out = append(out, g.note(gdoi.NoteDeleteReceived, machine.Warning, causeDeleted.String()))
+	out = append(out, from(g.rekeyedBy, g.note(gdoi.NoteDeleteReceived, machine.Warning, causeDeleted.String())))
 	within := min(g.base/2, deleteJitter)
 	switch {
 	case m.Offer != nil:
