@@ -29,7 +29,10 @@ func exportCommand() *cobra.Command {
 				_, _ = cmd.OutOrStdout().Write(b)
 				return err
 			}
-			return os.WriteFile(filepath.Join(dir, "docker-compose.yml"), b, 0o644) //nolint:gosec // nothing in it is secret
+			if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // nothing in it is secret
+				return err
+			}
+			return os.WriteFile(filepath.Join(dir, "docker-compose.yml"), b, 0o644) //nolint:gosec // as above
 		}}
 	c.Flags().StringVar(&format, "format", "compose", "of what: compose")
 	c.Flags().StringVarP(&dir, "output", "o", "", "the directory for docker-compose.yml (default: to standard output)")
