@@ -132,7 +132,7 @@ func (v *Verb) Parse(words []string) (Call, error) {
 	return c, v.check(c)
 }
 
-// check says whether there are as many arguments as the verb takes.
+// check says whether there are as many arguments as the verb takes, and whether sides of a network are two.
 func (v *Verb) check(c Call) error {
 	least, most := 0, len(v.Args)
 	for _, a := range v.Args {
@@ -145,6 +145,14 @@ func (v *Verb) check(c Call) error {
 	}
 	if n := len(c.Args); n < least || n > most {
 		return fmt.Errorf("usage: %s", v.Usage())
+	}
+	for i, a := range v.Args {
+		if a.Kind != Sides {
+			continue
+		}
+		if one, other, _ := strings.Cut(c.Arg(i), "/"); one == "" || other == "" || strings.Contains(other, "/") {
+			return fmt.Errorf("%s %q has not exactly two sides; write it as gm1,gm2/gm3,gm4", v.Name, c.Arg(i))
+		}
 	}
 	return nil
 }

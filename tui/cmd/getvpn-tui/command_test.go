@@ -80,6 +80,7 @@ func TestVerbs(t *testing.T) {
 		{"rekey blue --kek --json", 1, `"error": "ks1: a KEK is on its way already; wait for it"`},
 		{"rekey green --json", 1, `no attached key server has a group`},
 		{"rekey", 2, ""}, {"rekey blue --what", 2, ""}, {"nonsense", 2, ""}, {"remove-member blue", 2, ""},
+		{"partition ks1", 2, ""}, {"partition ks1/", 2, ""}, {"partition ks1/gm1/gm2", 2, ""}, {"partition ks1/gm1", 1, ""},
 		{"remove-member blue 172.16.1.2 172.16.2.2", 0, "172.16.1.2+172.16.2.2 removed"},
 		{"plan blue", 0, "group blue: unchanged"}, {"plan blue --json", 0, `"node": "ks1"`},
 		{"kill gm1", 1, ""}, {"kill gm1 --json", 1, "--lab NAME"}, {"apply", 1, ""},
