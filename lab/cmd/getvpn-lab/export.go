@@ -14,12 +14,15 @@ import (
 func exportCommand() *cobra.Command {
 	var o choice
 	var format, dir string
-	c := &cobra.Command{Use: "export NAME", Short: "Write a scenario as a docker-compose.yml that runs by itself", Args: cobra.ExactArgs(1),
+	c := &cobra.Command{Use: "export NAME", Short: "Write a scenario as a docker-compose.yml that runs by itself",
 		Example: "  getvpn-lab export basic --profile quick -o . && docker-compose up -d && getvpn-tui --lab basic",
-		RunE: func(cmd *cobra.Command, args []string) error {
+		Args: func(cmd *cobra.Command, args []string) error { // what fails here is a wrong command line
 			if format != "compose" {
 				return fmt.Errorf("there is no format %q; there is: compose", format)
 			}
+			return cobra.ExactArgs(1)(cmd, args)
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := o.load(args[0])
 			if err != nil {
 				return err

@@ -46,19 +46,20 @@ func ladderCommand(lab *string) *cobra.Command {
 		Example: "  getvpn-lab ladder basic --nodes gm1 --for 2s\n  getvpn-lab ladder coop-failover --exchange coop --for 5s --short\n" +
 			"  getvpn-lab ladder --seed 4711 --exchange push --from 1m --for 30s\n  getvpn-lab ladder basic --for 70s --pcap basic.pcapng\n" +
 			"  getvpn-lab ladder --lab basic --mermaid       of a lab that runs with --driver sim, up to where it is",
-		Args: cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
+		Args: func(cmd *cobra.Command, args []string) error { // what fails here is a wrong command line
 			if o.exchange != "" && !slices.Contains(ladder.Kinds(), o.exchange) {
 				return fmt.Errorf("exchange %q: there is %s", o.exchange, strings.Join(ladder.Kinds(), ", "))
 			}
-			seed := cmd.Flags().Changed("seed")
-			if sources := len(args) + b2i(seed) + b2i(*lab != ""); sources != 1 {
+			if sources := len(args) + b2i(cmd.Flags().Changed("seed")) + b2i(*lab != ""); sources != 1 {
 				return errors.New("name one scenario, or --seed, or --lab of a lab in the simulator")
 			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
 			var capture *ladder.Capture
 			var err error
 			switch {
-			case seed:
+			case cmd.Flags().Changed("seed"):
 				capture, err = o.ofSeed()
 			case *lab != "":
 				capture, err = o.ofLab(cmd.Context(), *lab)

@@ -24,11 +24,16 @@ func main() {
 	if err := root(&understood).ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "getvpn-lab:", err)
 		stop()
-		if !understood {
-			os.Exit(2) //nolint:gocritic // stop was called
-		}
-		os.Exit(1)
+		os.Exit(exitCode(understood)) //nolint:gocritic // stop was called
 	}
+}
+
+// exitCode is that of a failure.
+func exitCode(understood bool) int {
+	if !understood {
+		return 2
+	}
+	return 1
 }
 
 // lookers are the commands that only read; all others enter namespaces.

@@ -46,12 +46,15 @@ func (r *runner) once(cmd *cobra.Command, name string) error {
 func runCommand() *cobra.Command {
 	var r runner
 	var asJSON, all bool
-	c := &cobra.Command{Use: "run NAME|FILE.yaml", Short: "Bring a scenario up, go through its steps and checks, take it down", Args: cobra.MaximumNArgs(1),
+	c := &cobra.Command{Use: "run NAME|FILE.yaml", Short: "Bring a scenario up, go through its steps and checks, take it down",
 		Long: "Bring a scenario up, go through its steps and checks, take it down. The exit status is 0 only if every check passed.",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if all != (len(args) == 0) {
+		Args: func(_ *cobra.Command, args []string) error { // what fails here is a wrong command line
+			if len(args) > 1 || all != (len(args) == 0) {
 				return errors.New("name one scenario, or --all")
 			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
 			if all {
 				args = topologies.Names()
 			}

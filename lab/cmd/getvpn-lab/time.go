@@ -22,6 +22,7 @@ func simLiveCommand() *cobra.Command {
 // timeCommand steers the time of a lab in the simulator.
 func timeCommand(lab *string) *cobra.Command {
 	var asJSON bool
+	var q live.TimeRequest
 	c := &cobra.Command{
 		Use:   "time [pause | run | xN | step [event|TIME] | back TIME | goto TIME | fork NAME]",
 		Short: "Stop, step, speed up, turn back and fork the time of a lab in the simulator",
@@ -31,12 +32,13 @@ func timeCommand(lab *string) *cobra.Command {
 			"is now: what if the primary had died here?",
 		Example: "  getvpn-lab time                where it is\n  getvpn-lab time x100           a hundred times as fast\n  getvpn-lab time step           to the next event\n" +
 			"  getvpn-lab time step 1s\n  getvpn-lab time back 30s\n  getvpn-lab time goto 2m\n  getvpn-lab time fork other && getvpn-lab --lab other kill ks1",
-		Args: cobra.MaximumNArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			q, err := timeRequest(args)
-			if err != nil {
-				return err
+		Args: func(cmd *cobra.Command, args []string) (err error) { // what fails here is a wrong command line
+			if err = cobra.MaximumNArgs(2)(cmd, args); err == nil {
+				q, err = timeRequest(args)
 			}
+			return err
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			l, err := drivers.Open(*lab)
 			if err != nil {
 				return err
