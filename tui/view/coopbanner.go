@@ -37,8 +37,8 @@ func banners(c *source.Cooperation, f *source.Fleet) []Banner {
 	if gone := unreached(c); len(c.Sides) <= 1 && gone != "" {
 		add(theme.Caution, "out-of-reach", "OUT OF REACH for %s: %s", since(c.Since, f.Time), gone)
 	}
-	if len(c.Primaries) == 0 && len(c.Sides) > 0 {
-		add(theme.Broken, "no-primary", "NO PRIMARY: nobody makes keys, and members that come are told to wait")
+	if headless(c) && len(c.Sides) > 0 {
+		add(theme.Broken, "no-primary", noPrimary+": nobody makes keys, and members that come are told to wait")
 	}
 	if c.Merging {
 		left := "under way"

@@ -48,6 +48,7 @@ func (Pulse) Page(f *Frame) *Page {
 			if c != nil {
 				p.Head = append(p.Head, f.coopBanners(c, false)...)
 			}
+			p.Head = append(p.Head, f.removedLines(g)...)
 			continue
 		}
 		head := f.groupHead(g)
@@ -56,7 +57,7 @@ func (Pulse) Page(f *Frame) *Page {
 			p.Head = append(p.Head, f.coopLine(c))
 			p.Head = append(p.Head, f.coopBanners(c, false)...)
 		}
-		p.Head = append(p.Head, head[1:]...)
+		p.Head = append(append(p.Head, f.removedLines(g)...), head[1:]...)
 	}
 	if line := f.dropLine(); line != "" && f.Height >= 30 {
 		p.Head = append(p.Head, line)
@@ -95,6 +96,9 @@ func (f *Frame) groupBeat(group string) beat {
 		return beat{group: group, level: theme.Broken, word: "no key server"}
 	}
 	level, word := f.groupHealth(g)
+	if rest, ok := strings.CutPrefix(word, noPrimary); ok {
+		return beat{group: group, level: level, word: noPrimary, why: strings.TrimPrefix(rest, ", ")}
+	}
 	word, why, _ := strings.Cut(word, " ")
 	return beat{group: group, level: level, word: word, why: strings.Trim(why, "()")}
 }
@@ -102,6 +106,11 @@ func (f *Frame) groupBeat(group string) beat {
 // nodeBeats are the nodes, key servers first; if not all fit into room lines, those in trouble before the others.
 func (f *Frame) nodeBeats(room int) []beat {
 	var out []beat
+	gone := map[string]map[string]bool{} // of each group
+	for _, g := range f.groups() {
+		_, own := f.Fleet.KSOf(g)
+		gone[g] = removed(own)
+	}
 	for i := range f.Fleet.Nodes {
 		n := &f.Fleet.Nodes[i]
 		b := beat{node: n}
@@ -116,6 +125,9 @@ func (f *Frame) nodeBeats(room int) []beat {
 				}
 				if g.StateReason != "" {
 					b.why = g.StateReason
+				}
+				if b.level == theme.Good && gone[g.Name][host(n.Snap.MemberAddress(g.Name))] {
+					b.level, b.word, b.why = theme.Caution, control.StateRemoved, "is refused, and does not know it yet"
 				}
 			}
 		}
