@@ -95,3 +95,26 @@ func TestWarningsStay(t *testing.T) {
 		t.Errorf("%d lines:\n%s", len(lines), text)
 	}
 }
+
+// TestTellingIsTheJournal: events of one moment stand as the journal has them, and the latest is the last, however few lines there are.
+func TestTellingIsTheJournal(t *testing.T) {
+	f := sourcetest.Fleet()
+	f.Events = nil
+	for _, text := range []string{"first", "second", "third", "fourth"} {
+		severity := "info"
+		if text == "second" {
+			severity = "warning"
+		}
+		f.Events = append(f.Events, control.Event{Time: sourcetest.Now, Severity: severity, Text: text, Node: "gm1"})
+	}
+	for n, want := range map[int]string{1: "fourth", 2: "second fourth", 3: "second third fourth", 5: "first second third fourth"} {
+		var got []string
+		for _, l := range onto(t, f, 100, 30).telling(n) {
+			words := strings.Fields(ansi.Strip(l))
+			got = append(got, words[len(words)-1])
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%d lines tell of %v, want %s", n, got, want)
+		}
+	}
+}
