@@ -81,7 +81,7 @@ func (f *Frame) coopHead(c *source.Cooperation) string {
 		}
 		right = t.State(level, "primary "+strings.Join(names, ", "))
 	}
-	return f.section("COOPERATION of group "+c.Group, t.Dim.Render("split: "+c.Split+"  ")+right)
+	return f.section("COOPERATION of group "+c.Group, t.Dim.Render("if split: "+c.Split+"  ")+right)
 }
 
 // since prints how long ago something was, or a dash.
