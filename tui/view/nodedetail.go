@@ -53,7 +53,7 @@ func (f *Frame) nodeFacts(n *source.Node) []string {
 			out = append(out, f.groupFacts(&gm.Groups[i])...)
 		}
 		d := &gm.DataPath
-		out = append(out, f.flow(f.field("data path", fmt.Sprintf("%s mtu %d, %s → %s, %s", d.TUN, d.MTU, strings.Join(d.LAN, ","), d.WAN, d.Backend)),
+		out = append(out, f.flow(f.field("data path", dataPath(d)),
 			f.field("senders", fmt.Sprint(d.Senders)), f.field("sealed", packets(d.OutPackets, d.OutBytes)), f.field("opened", packets(d.InPackets, d.InBytes)),
 			f.field("clear", widget.Count(float64(d.Clear))), f.field("drops", counters(d.Drops)), f.field("control drops", counters(n.Snap.Drops)))...)
 		out = append(out, f.trafficLines(n)...)
@@ -75,6 +75,28 @@ func (f *Frame) nodeFacts(n *source.Node) []string {
 		out = append(out, " "+t.State(theme.Caution, w))
 	}
 	return out
+}
+
+// dataPath is where packets go through a member, without what it does not have: a model has no interfaces.
+func dataPath(d *control.DataPath) string {
+	has := func(s string) bool { return s != "" && s != "none" }
+	var out, way []string
+	tun := fmt.Sprintf("mtu %d", d.MTU)
+	if has(d.TUN) {
+		tun = d.TUN + " " + tun
+	}
+	if lan := strings.Join(d.LAN, ","); has(lan) {
+		way = append(way, lan)
+	}
+	if has(d.WAN) {
+		way = append(way, d.WAN)
+	}
+	for _, s := range []string{tun, strings.Join(way, " → "), d.Backend} {
+		if has(s) {
+			out = append(out, s)
+		}
+	}
+	return strings.Join(out, ", ")
 }
 
 // groupFacts is what a member says of a group.

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/getvpn/getvpn/tui/widget"
 )
@@ -45,8 +46,23 @@ func (f *Frame) seqOf(group string, seq uint32) string {
 // rekeyNumber is a number of a rekey that has a window, in what a daemon says.
 var rekeyNumber = regexp.MustCompile(`\brekey [0-9]{5,10}\b`)
 
-// spoken is what a daemon says, with the numbers of rekeys as the rest of the screen has them.
+// longTime is a duration with more digits than anybody reads.
+var longTime = regexp.MustCompile(`\b([0-9]+h)?([0-9]+m)?[0-9]+\.[0-9]{3,}(s|ms|µs)\b`)
+
+// spoken is what a daemon says, with the numbers of rekeys as the rest of the screen has them, and times rounded.
 func spoken(text string) string {
+	text = longTime.ReplaceAllStringFunc(text, func(s string) string {
+		d, err := time.ParseDuration(s)
+		if err != nil {
+			return s
+		}
+		for _, unit := range []time.Duration{time.Second, time.Millisecond, time.Microsecond} {
+			if d >= unit {
+				return d.Round(unit / 10).String()
+			}
+		}
+		return s
+	})
 	if !strings.Contains(text, "rekey ") {
 		return text
 	}
