@@ -341,6 +341,23 @@ func TestCursorSurvivesFewerRows(t *testing.T) {
 	}
 }
 
+// TestNothingFits: a table without rows says that the filter is why, and comes back without it.
+func TestNothingFits(t *testing.T) {
+	for _, h := range []int{10, 30} {
+		m := model(t, 80, h)
+		press(m, "2", "/")
+		press(m, strings.Split("state=nonsense", "")...)
+		press(m, "enter")
+		if text := ansi.Strip(m.View()); !strings.Contains(text, "nothing fits /state=nonsense") || !strings.Contains(text, "0 of 4 shown") {
+			t.Errorf("in %d lines an empty table does not say why:\n%s", h, text)
+		}
+		press(m, "esc")
+		if text := ansi.Strip(m.View()); strings.Contains(text, "nothing fits") {
+			t.Errorf("the filter is cleared:\n%s", text)
+		}
+	}
+}
+
 // TestCursorStaysOnItsRow: rows come and go above it.
 func TestCursorStaysOnItsRow(t *testing.T) {
 	m := model(t, 80, 24)

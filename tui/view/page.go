@@ -55,9 +55,17 @@ func (p *Page) Draw(f *Frame, s *widget.Look) []string {
 	}
 	head, height := p.layout(f, s)
 	body := p.Table.View(f.Theme, s, f.Width, height) // which says what part of it is seen
+	if p.nothingFits(s) {
+		body = append(body[:1], " "+f.Theme.Dim.Render(widget.Cut("nothing fits /"+s.Filter, f.Width-1)))
+	}
 	out := append([]string{}, p.Head[:head]...)
 	out = append(append(out, f.section(p.Title, f.Theme.Dim.Render(p.position(s, height, f.Width-width(p.Title)-3)))), body...)
 	return f.clip(append(out, p.foot(s.Row(p.Table), f.Height-len(out))...))
+}
+
+// nothingFits says whether all rows that there are have been filtered out.
+func (p *Page) nothingFits(s *widget.Look) bool {
+	return p.Table.Len > 0 && len(s.Rows(p.Table)) == 0 && s.Filter != "" && !s.Still
 }
 
 // layout says how many lines the head and the table have, the line between them not counted.
@@ -66,6 +74,9 @@ func (p *Page) layout(f *Frame, s *widget.Look) (head, height int) {
 	head = len(p.Head) // the table needs some lines, whatever is said above it
 	if over := head + 1 + min(rows+1, leastTable) - f.Height; over > 0 {
 		head = max(0, head-over)
+	}
+	if p.nothingFits(s) {
+		rows = 1 // that says so
 	}
 	height = min(rows+1, f.Height-head-1)
 	if left := f.Height - head - 1 - height; p.Foot != nil && left < p.Want {
