@@ -9,6 +9,8 @@ import (
 	"github.com/getvpn/getvpn/daemon/control"
 	"github.com/getvpn/getvpn/daemon/translate"
 	"github.com/getvpn/getvpn/esp/engine"
+	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/gdoi/node"
 )
 
 // Snapshot is what a console sees of a node: made by the functions of the daemons, from the machine, with the times of the run. Nil
@@ -34,6 +36,14 @@ func (n *Node) Snapshot() *control.Snapshot {
 	s.KS = translate.KeyServer(n.s.cfg.keyServerConfig(n.number()), k, "simulated")
 	s.Custody = n.custodySnapshot()
 	return s
+}
+
+// Foresee says what a command would do to a node that runs, or why it would be refused now. Nothing changes.
+func (n *Node) Foresee(ev machine.Event) (node.Foresight, error) {
+	if n.index > 0 {
+		return n.Member().Foresee(n.clock(), ev)
+	}
+	return n.KeyServer().Foresee(n.clock(), ev)
 }
 
 // PID tells one life of a node from the others, as a process's number does.

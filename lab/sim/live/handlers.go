@@ -9,6 +9,7 @@ import (
 
 	"github.com/getvpn/getvpn/daemon/control"
 	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/lab/sim"
 )
 
@@ -22,6 +23,7 @@ func (s *Server) handlers(node string, ks bool) control.Handlers {
 		Stop: func(ctx context.Context) (string, error) {
 			return s.order(ctx, Order{Verb: VerbStop, Node: node})
 		},
+		DryRun: func(ctx context.Context, request any) (control.Reply, error) { return s.dryRun(ctx, node, request) },
 	}
 	if !ks {
 		h.Reregister = forward[control.ReregisterRequest](s, node, "reregister")
@@ -47,8 +49,68 @@ func forward[T any](s *Server, node, verb string) func(context.Context, T) (stri
 	}
 }
 
-// snapshot of a node; one whose process is stopped answers when it goes on.
+// dryRun says what an order to a daemon would do, or refuses it as the daemon would now. The run does not know of it, and stays what
+// it is when it is played again.
+func (s *Server) dryRun(ctx context.Context, node string, request any) (out control.Reply, err error) {
+	ev, err := foreseen(request)
+	if err != nil {
+		return out, err
+	}
+	aerr := s.ask(ctx, node, func(n *sim.Node) {
+		switch {
+		case s.failed != nil:
+			err = s.failed
+		case s.trip != nil:
+			err = control.Refused(s.trip.String())
+		default:
+			f, refused := n.Foresee(ev)
+			if refused != nil {
+				err = control.Refused(refused.Error())
+			}
+			out = control.Reply{Text: f.Text, Unforeseen: f.Unforeseen}
+		}
+	})
+	return out, errors.Join(err, aerr)
+}
+
+// foreseen is the event that a request would be.
+func foreseen(request any) (machine.Event, error) {
+	var verb string
+	switch request.(type) {
+	case control.StopRequest:
+		return gdoi.CmdStop{}, nil
+	case control.RekeyRequest:
+		verb = "rekey"
+	case control.ClearMemberRequest:
+		verb = "clear-member"
+	case control.ClearMembersRequest:
+		verb = "clear-members"
+	case control.RemoveMemberRequest:
+		verb = "remove-member"
+	case control.ReadmitRequest:
+		verb = "readmit"
+	case control.HandoverRequest:
+		verb = "handover"
+	case control.ReregisterRequest:
+		verb = "reregister"
+	default:
+		return nil, fmt.Errorf("%T cannot be foreseen; nothing was done", request)
+	}
+	body, err := json.Marshal(request)
+	if err != nil {
+		return nil, err
+	}
+	return command(&Order{Verb: verb, Body: body}, 0)
+}
+
+// snapshot of a node.
 func (s *Server) snapshot(ctx context.Context, node string) (out *control.Snapshot, err error) {
+	err = s.ask(ctx, node, func(n *sim.Node) { out = s.look(n) })
+	return out, err
+}
+
+// ask looks at a node that runs. One whose process is stopped answers when it goes on.
+func (s *Server) ask(ctx context.Context, node string, look func(*sim.Node)) (err error) {
 	for {
 		var later chan struct{}
 		cerr := s.call(ctx, func() {
@@ -59,18 +121,18 @@ func (s *Server) snapshot(ctx context.Context, node string) (out *control.Snapsh
 			case n.Paused():
 				later = s.changed
 			default:
-				out = s.look(n)
+				look(n)
 			}
 		})
-		if err = errors.Join(err, cerr); err != nil || out != nil {
-			return out, err
+		if err = errors.Join(err, cerr); err != nil || later == nil {
+			return err
 		}
 		select {
 		case <-later:
 		case <-s.ended:
-			return nil, errEnding
+			return errEnding
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return ctx.Err()
 		}
 	}
 }

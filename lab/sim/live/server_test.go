@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -182,6 +183,48 @@ func TestLab(t *testing.T) {
 		if _, err := AskTime(t.Context(), "test", q); err == nil {
 			t.Errorf("%+v is taken", q)
 		}
+	}
+}
+
+// TestDryRun: what an order would do is said, or that it would be refused, and nothing is done.
+func TestDryRun(t *testing.T) {
+	_, l := serve(t, "coop-failover")
+	at := func(node string) *client.Client { return client.New(socket(driver.Dir("test"), node)).DryRun() }
+	before := travel(t, 10*time.Second)
+	all := []struct {
+		node, want string
+		do         func(c *client.Client) (control.Reply, error)
+	}{
+		{"ks1", "TEK", func(c *client.Client) (control.Reply, error) {
+			return c.Rekey(t.Context(), control.RekeyRequest{Group: "blue"})
+		}},
+		{"ks2", "172.16.101.1", func(c *client.Client) (control.Reply, error) {
+			return c.Rekey(t.Context(), control.RekeyRequest{Group: "blue"})
+		}},
+		{"ks1", "primary", func(c *client.Client) (control.Reply, error) {
+			return c.Handover(t.Context(), control.HandoverRequest{Group: "blue"})
+		}},
+		{"gm1", "regist", func(c *client.Client) (control.Reply, error) {
+			return c.Reregister(t.Context(), control.ReregisterRequest{Group: "blue"})
+		}},
+		{"gm1", "sessions would end", func(c *client.Client) (control.Reply, error) { return c.Stop(t.Context()) }},
+	}
+	for _, x := range all {
+		r, err := x.do(at(x.node))
+		if text := fmt.Sprint(r.Text, err); !strings.Contains(text, x.want) || err == nil && !r.DryRun || strings.Contains(text, "cannot say") {
+			t.Errorf("%s: %+v %v", x.node, r, err)
+		}
+	}
+	if now, err := AskTime(t.Context(), "test", TimeRequest{Do: TimeShow}); err != nil || now.Hash != before.Hash || now.Orders != 0 {
+		t.Errorf("%+v, before %+v, %v", now, before, err)
+	}
+	if len(look(t, l, "ks1").KS.Groups[0].TEKs) != 1 {
+		t.Error("it was done")
+	}
+	later := travel(t, 40*time.Second)
+	travel(t, time.Second)
+	if again := travel(t, 40*time.Second); again.Hash != later.Hash {
+		t.Error("played again, without dry runs, the run is another one")
 	}
 }
 
