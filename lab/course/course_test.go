@@ -137,6 +137,32 @@ func TestFile(t *testing.T) {
 	}
 }
 
+// What a reset keeps is there when the run directory has gone, for the same exercise and no other.
+func TestKept(t *testing.T) {
+	dir, s := filepath.Join(t.TempDir(), "ex"), load(t)
+	c := New(s, start)
+	_, _, _ = c.Hint(s, "one")
+	if err := c.Keep(dir); err != nil {
+		t.Fatal(err)
+	}
+	if got := Kept(dir, s); got == nil || len(got.Task("one").Taken) != 1 || !got.Begun.Equal(start) {
+		t.Errorf("%+v", got)
+	}
+	other := *s
+	other.Seed++
+	if Kept(dir, &other) != nil {
+		t.Error("another exercise goes on with it")
+	}
+	for range 2 {
+		if err := Forget(dir); err != nil {
+			t.Error(err)
+		}
+	}
+	if Kept(dir, s) != nil {
+		t.Error("it is not forgotten")
+	}
+}
+
 // Who writes the course waits for who changes it: a run and a grade may meet.
 func TestWriteWaits(t *testing.T) {
 	dir, s := t.TempDir(), load(t)

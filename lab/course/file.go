@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/getvpn/getvpn/lab/scenario"
 )
 
 const fileName = "course.json"
@@ -41,11 +43,14 @@ func (c *Course) Write(dir string) error {
 
 // write is Write for who holds the lock: two at once would write into the same new file.
 func (c *Course) write(dir string) error {
+	return c.save(filepath.Join(dir, fileName))
+}
+
+func (c *Course) save(path string) error {
 	b, err := json.MarshalIndent(c, "", "  ")
 	if err != nil {
 		return fmt.Errorf("course: %w", err)
 	}
-	path := filepath.Join(dir, fileName)
 	if err := os.WriteFile(path+".new", append(b, '\n'), 0o644); err != nil { //nolint:gosec // consoles of others may look
 		return fmt.Errorf("course: %w", err)
 	}
@@ -68,6 +73,31 @@ func Change(dir string, fn func(*Course) error) error {
 	}
 	failed := fn(c)
 	return errors.Join(failed, c.write(dir))
+}
+
+// kept is beside the run directory.
+func kept(dir string) string { return dir + ".course.json" }
+
+// Keep keeps the course of a lab that is put back to its beginning where it outlives the run directory: whatever happens then, the
+// clock goes on and hints stay taken. Forget ends that.
+func (c *Course) Keep(dir string) error { return c.save(kept(dir)) }
+
+// Kept is the course that Keep has kept, if it is one of this scenario with these drawn values; otherwise nil.
+func Kept(dir string, s *scenario.Scenario) *Course {
+	b, err := os.ReadFile(kept(dir))
+	var c Course
+	if err != nil || json.Unmarshal(b, &c) != nil || c.Scenario != s.Name || c.Seed != s.Seed {
+		return nil
+	}
+	return &c
+}
+
+// Forget removes what Keep has kept.
+func Forget(dir string) error {
+	if err := os.Remove(kept(dir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("course: %w", err)
+	}
+	return nil
 }
 
 // lock keeps others from changing the course of a lab.

@@ -25,9 +25,13 @@ func (o *choice) drawSeed() {
 	}
 }
 
-// begin waits for the registrations, breaks what the exercise is about, and writes the course.
+// begin waits for the registrations, breaks what the exercise is about, and writes the course: a new one, or that of before, also
+// when a reset that did not come to its end has kept it.
 func begin(ctx context.Context, l driver.Lab, wait time.Duration, before *course.Course) error {
-	s := l.Scenario()
+	s, dir := l.Scenario(), driver.Dir(l.Name())
+	if before == nil {
+		before = course.Kept(dir, s)
+	}
 	if len(s.Faults) > 0 {
 		if err := l.WaitRegistered(ctx, wait); err != nil {
 			return fmt.Errorf("%w\nthe exercise did not begin: it breaks what works first; getvpn-lab down %s ends the lab", err, l.Name())
@@ -40,7 +44,10 @@ func begin(ctx context.Context, l driver.Lab, wait time.Duration, before *course
 	if before != nil {
 		c = before.Again(s, time.Now())
 	}
-	return c.Write(driver.Dir(l.Name()))
+	if err := c.Write(dir); err != nil {
+		return err
+	}
+	return course.Forget(dir)
 }
 
 // exercise finds a lab with tasks.
@@ -201,19 +208,24 @@ func resetCommand(lab *string) *cobra.Command {
 				if s, err = scenario.Parse(s.File, s.Text, again.Options); err != nil {
 					return err
 				}
-			} else if before, err = course.Read(st.Dir); err != nil && !errors.Is(err, course.ErrNoTasks) {
+				if err := course.Forget(st.Dir); err != nil {
+					return err
+				}
+			} else if before, err = course.Read(st.Dir); errors.Is(err, course.ErrNoTasks) {
+				before = course.Kept(st.Dir, s) // the last reset has got no further
+			} else if err != nil {
 				return err
 			}
-			if err := drivers.Down(l.Name()); err != nil {
-				return err
+			if before != nil && len(before.Tasks) > 0 {
+				if err := before.Keep(st.Dir); err != nil {
+					return err
+				}
 			}
-			if l, err = drivers.Up(cmd.Context(), st.Driver, st.Name, s, nil); err != nil {
-				return err
-			}
-			if err := l.WaitRegistered(cmd.Context(), wait); err != nil {
-				return err
-			}
-			if err := begin(cmd.Context(), l, wait, before); err != nil {
+			if l, err = anew(cmd.Context(), l, st.Driver, s, wait, before); err != nil {
+				if before != nil && len(before.Tasks) > 0 {
+					err = fmt.Errorf("%w\nthe clock and the hints are kept: getvpn-lab reset again or, when the lab is gone, getvpn-lab up %s --name %s --seed %d goes on",
+						err, st.Scenario, st.Name, st.Seed)
+				}
 				return err
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s is as at its beginning\n", l.Name())
@@ -222,6 +234,22 @@ func resetCommand(lab *string) *cobra.Command {
 	c.Flags().BoolVar(&other, "new", false, "draw other values: a new exercise")
 	c.Flags().DurationVar(&wait, "wait", time.Minute, "how long members may take to register")
 	return c
+}
+
+// anew takes a lab down and brings it up.
+func anew(ctx context.Context, l driver.Lab, with string, s *scenario.Scenario, wait time.Duration, before *course.Course) (driver.Lab, error) {
+	name := l.Name()
+	if err := drivers.Down(name); err != nil {
+		return nil, err
+	}
+	l, err := drivers.Up(ctx, with, name, s, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.WaitRegistered(ctx, wait); err != nil {
+		return nil, err
+	}
+	return l, begin(ctx, l, wait, before)
 }
 
 // configCommand names a file, for an editor: vi $(getvpn-lab config gm1).

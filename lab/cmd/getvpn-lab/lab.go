@@ -10,7 +10,9 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/getvpn/getvpn/lab/course"
 	"github.com/getvpn/getvpn/lab/driver"
+	"github.com/getvpn/getvpn/lab/scenario"
 )
 
 func isTerminal() bool {
@@ -56,6 +58,16 @@ func upCommand() *cobra.Command {
 	return c
 }
 
+// down takes a lab away, and what a reset that did not come to its end has kept of its course.
+func down(name string) error {
+	if scenario.ValidName(name) {
+		if err := course.Forget(driver.Dir(name)); err != nil {
+			return err
+		}
+	}
+	return drivers.Down(name)
+}
+
 func downCommand(lab *string) *cobra.Command {
 	var all bool
 	c := &cobra.Command{Use: "down [NAME]", Short: "Take a lab away, also half of one; nothing is left", Args: cobra.MaximumNArgs(1),
@@ -70,7 +82,7 @@ func downCommand(lab *string) *cobra.Command {
 				return fmt.Errorf("several labs are up: %v; name one, or --all", names)
 			}
 			for _, n := range names {
-				if err := drivers.Down(n); err != nil {
+				if err := down(n); err != nil {
 					return err
 				}
 				fmt.Fprintf(cmd.OutOrStdout(), "%s is down\n", n)
