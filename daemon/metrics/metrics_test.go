@@ -228,7 +228,7 @@ func TestHandler(t *testing.T) {
 	}
 }
 
-// TestHost: over the network metrics are read by address, so that no page that a browser looks at can; a unix socket has no name.
+// TestHost: over the loopback metrics are read by address, so that no page that a browser looks at can; a unix socket has no name.
 func TestHost(t *testing.T) {
 	h := Handler(func(context.Context) (*control.Snapshot, error) { return snapshot(), nil }, new(control.Journal))
 	for _, row := range []struct {
@@ -263,5 +263,11 @@ func TestHost(t *testing.T) {
 		if w.Code != row.want {
 			t.Errorf("%q, unix %t: %d %.100s", row.host, row.unix, w.Code, w.Body)
 		}
+	}
+	q := httptest.NewRequestWithContext(context.WithValue(t.Context(), http.LocalAddrContextKey, &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 9464}), http.MethodGet, "/metrics", nil)
+	q.Host = "ks1.example:9464"
+	w := httptest.NewRecorder()
+	if h.ServeHTTP(w, q); w.Code != 200 {
+		t.Errorf("by name over the network: %d %.100s", w.Code, w.Body)
 	}
 }

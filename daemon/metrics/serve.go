@@ -83,8 +83,8 @@ func (s *Server) Close() error {
 	return nil
 }
 
-// Handler answers GET /metrics. Asked over the network, it must be by address: a browser that looks at somebody's page may be led
-// here by a name of that page's own (DNS rebinding), and would let the page read what others must not.
+// Handler answers GET /metrics. Asked over the loopback, it must be by address: a browser that looks at somebody's page may be led
+// to this machine by a name.
 func Handler(snapshot func(context.Context) (*control.Snapshot, error), j *control.Journal) http.Handler {
 	r := prometheus.NewRegistry()
 	r.MustRegister(&collector{snapshot, j}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -104,10 +104,10 @@ func Handler(snapshot func(context.Context) (*control.Snapshot, error), j *contr
 	})
 }
 
-// byAddress says whether a request was sent to an address, to localhost, which no name server answers for, or over a unix socket,
-// which no browser opens.
+// byAddress says whether a request was sent to an address, or to localhost, which no name server answers for. Only what came over the
+// loopback is asked: there a page in a browser of this machine may have sent it, under a name of its own.
 func byAddress(q *http.Request) bool {
-	if a, ok := q.Context().Value(http.LocalAddrContextKey).(net.Addr); ok && a.Network() == "unix" {
+	if a, ok := q.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); !ok || !a.IP.IsLoopback() {
 		return true
 	}
 	host := (&url.URL{Host: q.Host}).Hostname()
