@@ -323,6 +323,9 @@ func TestFreezeKeepsTheScreen(t *testing.T) {
 	if m.ask != nil {
 		t.Error("an action on a picture of the past")
 	}
+	if title := strings.Split(ansi.Strip(m.View()), "\n")[0]; !strings.Contains(title, "frozen") {
+		t.Errorf("the header does not say that the screen is frozen, and a message hides the other word: %q", title)
+	}
 	press(m, "space")
 	if strings.Contains(m.View(), "gm1") {
 		t.Error("the screen stayed frozen")

@@ -101,6 +101,8 @@ func (m *Model) title() string {
 		if m.width >= 100 {
 			clock = time.DateTime
 		}
+	case m.frozen != nil: // nothing can be done then, and other messages hide the one that says so
+		left += "  " + t.Warn.Render("frozen")
 	case !m.write:
 		left += "  " + t.Dim.Render("read-only")
 	case !takesCommands(f):
