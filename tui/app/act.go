@@ -10,6 +10,7 @@ import (
 
 	"github.com/getvpn/getvpn/daemon/control"
 	"github.com/getvpn/getvpn/tui/action"
+	"github.com/getvpn/getvpn/tui/view"
 )
 
 // actOnGroup does something to the group of the row under the cursor.
@@ -220,15 +221,32 @@ func (m *Model) allowed(v *action.Verb, c action.Call) error {
 func (m *Model) run(name string, do func(context.Context) (action.Result, error)) tea.Cmd {
 	m.say("working…", nil)
 	m.flash.until = m.now().Add(time.Hour) // until it has ended
+	var then func(*Model)
+	if name == "partition" {
+		then = (*Model).clearSides
+	}
 	return func() tea.Msg {
 		r, err := do(m.ctx)
 		text := strings.TrimSpace(r.Text)
 		if r.Brief != "" {
-			return doneMsg{text: r.Brief, err: err}
+			return doneMsg{r.Brief, err, then}
 		}
 		if lines := strings.Split(text, "\n"); len(lines) > 1 {
 			return doneMsg{lines[0], err, func(m *Model) { m.read(name, planLines(m.theme, lines)) }}
 		}
-		return doneMsg{text: text, err: err}
+		return doneMsg{text, err, then}
+	}
+}
+
+// clearSides takes away the marks of a cut that has been made: the next one begins anew.
+func (m *Model) clearSides() {
+	name := view.Topology{}.Name()
+	for _, l := range m.stack {
+		if l.place.View == name {
+			l.look.Marks, l.look.Far = nil, nil
+		}
+	}
+	if l := m.roots[name]; l != nil {
+		l.look.Marks, l.look.Far = nil, nil
 	}
 }

@@ -82,6 +82,7 @@ type drawn struct {
 	theme         *theme.Theme
 	width, height int
 	pending       *view.Pending
+	sides         string
 }
 
 // flash is one line that is shown for a few seconds.

@@ -480,6 +480,34 @@ func TestCutBetweenTwoSides(t *testing.T) {
 	}
 }
 
+// TestSidesAreDrawnAndCleared: the footer says how to mark, the drawing shows it, and after a cut nothing is marked.
+func TestSidesAreDrawnAndCleared(t *testing.T) {
+	m := model(t, 100, 40)
+	m.Update(fleetMsg{sourcetest.Lab()})
+	press(m, "8")
+	if foot := ansi.Strip(m.footer()); !strings.Contains(foot, "b other side") {
+		t.Errorf("the footer is %q", foot)
+	}
+	press(m, "v", "b") // p1 and p2
+	if text := ansi.Strip(m.View()); !strings.Contains(text, "✓[p1]") || !strings.Contains(text, "≠[p2]") {
+		t.Errorf("the marks are not in the drawing:\n%s", text)
+	}
+	for _, row := range []struct {
+		result error
+		marks  int
+	}{{errors.New("lab says no"), 2}, {nil, 0}} {
+		press(m, "D")
+		ran(m, row.result)
+		m.Update(press(m, "y")())
+		if n := len(m.top().look.Marks) + len(m.top().look.Far); n != row.marks {
+			t.Errorf("%d marks after a cut with %v, want %d", n, row.result, row.marks)
+		}
+	}
+	if text := ansi.Strip(m.View()); strings.Contains(text, "✓") || strings.Contains(text, "≠") {
+		t.Errorf("a mark is still drawn:\n%s", text)
+	}
+}
+
 // TestExercise: the keys of a lab that sets tasks, and what they ask.
 func TestExercise(t *testing.T) {
 	m := model(t, 100, 40)

@@ -127,7 +127,7 @@ func lookKeys() []command {
 				look.Move(t, 1)
 			}
 		})},
-		{Binding: bind("", "mark for the other side of a cut", "b"), block: finding, foot: "other", lab: true, live: true, here: hasMark, run: do(func(m *Model) {
+		{Binding: bind("", "mark for the other side of a cut", "b"), block: finding, foot: "other side", lab: true, live: true, here: inView("topology"), run: do(func(m *Model) {
 			if t, look := m.table(); t != nil && inView("topology")(m) {
 				look.MarkFar(t)
 				look.Move(t, 1)

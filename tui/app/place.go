@@ -1,6 +1,7 @@
 package app
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/getvpn/getvpn/tui/view"
@@ -78,7 +79,8 @@ func (m *Model) turn(step int) {
 
 // frame is what the page of the top level is drawn on.
 func (m *Model) frame() *view.Frame {
-	return &view.Frame{Theme: m.theme, Fleet: m.shown(), Width: m.width, Height: m.bodyHeight(), Place: m.top().place, Scroll: m.top().scroll, Pending: m.pending.known}
+	return &view.Frame{Theme: m.theme, Fleet: m.shown(), Width: m.width, Height: m.bodyHeight(), Place: m.top().place, Scroll: m.top().scroll, Pending: m.pending.known,
+		Marks: m.top().look.Marks, Far: m.top().look.Far}
 }
 
 // current is the page of the top level. It is made anew when what it shows has changed; keys that only move do not.
@@ -88,12 +90,16 @@ func (m *Model) current() *view.Page {
 		return l.fixed
 	}
 	d := &m.page
-	if d.page == nil || d.fleet != f.Fleet || d.place != f.Place || d.theme != f.Theme || d.width != f.Width || d.height != f.Height || d.pending != f.Pending {
+	sides := "" // that are marked, in the drawing, too
+	if l.place.View == (view.Topology{}).Name() && len(f.Marks)+len(f.Far) > 0 {
+		sides = fmt.Sprint(f.Marks, f.Far)
+	}
+	if d.page == nil || d.fleet != f.Fleet || d.place != f.Place || d.theme != f.Theme || d.width != f.Width || d.height != f.Height || d.pending != f.Pending || d.sides != sides {
 		v, err := view.ByName(l.place.View)
 		if err != nil {
 			return &view.Page{Head: []string{err.Error()}}
 		}
-		*d = drawn{v.Page(f), f.Fleet, f.Place, f.Theme, f.Width, f.Height, f.Pending}
+		*d = drawn{v.Page(f), f.Fleet, f.Place, f.Theme, f.Width, f.Height, f.Pending, sides}
 	}
 	return d.page
 }

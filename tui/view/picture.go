@@ -111,6 +111,12 @@ func (f *Frame) box(v *vertex) string {
 	if v.State != "-" && v.Kind != "core" {
 		s += " " + f.Theme.State(v.level, v.State)
 	}
+	switch {
+	case f.Marks[v.Name]:
+		s = f.Theme.Accent.Render("✓") + s
+	case f.Far[v.Name]:
+		s = f.Theme.Warn.Render("≠") + s
+	}
 	if len(v.Cuts) > 0 {
 		s += " " + f.Theme.Bad.Render("✂"+strings.Join(v.Cuts, ","))
 	}

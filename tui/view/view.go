@@ -50,6 +50,7 @@ type Frame struct {
 	Width, Height int
 	Scroll        int // of a page without a table
 	Pending       *Pending
+	Marks, Far    map[string]bool // rows that are marked, by ID, and those of the other side
 	Place
 }
 
