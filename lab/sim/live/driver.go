@@ -37,6 +37,9 @@ const (
 
 // Up implements driver.Driver.
 func (Driver) Up(ctx context.Context, name string, s *scenario.Scenario, ready func(driver.Lab) error) (driver.Lab, error) {
+	if len(s.Faults) > 0 {
+		return nil, fmt.Errorf("scenario %s is an exercise that breaks real files and real networks, which the simulator does not have: use --driver netns or compose", s.Name)
+	}
 	p := &Plan{Seed: rand.Uint64N(1e6), Epoch: time.Now().UTC().Truncate(time.Second)}
 	if text := s.Vars["seed"]; text != "" {
 		if _, err := fmt.Sscan(text, &p.Seed); err != nil {
@@ -193,6 +196,9 @@ func (Driver) Open(name string, s *scenario.Scenario) driver.Lab {
 	l.Common = driver.New(name, s, l)
 	return l
 }
+
+// Left implements driver.Driver: a lab that has a process has a run directory.
+func (Driver) Left(string) bool { return false }
 
 // Clear implements driver.Driver.
 func (Driver) Clear(name string) error {
