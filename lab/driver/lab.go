@@ -57,6 +57,8 @@ type Driver interface {
 	Up(ctx context.Context, name string, s *scenario.Scenario, ready func(Lab) error) (Lab, error)
 	// Open finds a lab that is up.
 	Open(name string, s *scenario.Scenario) Lab
+	// Left says whether anything bears the lab's name, but for the run directory.
+	Left(name string) bool
 	// Clear ends everything that bears the lab's name, whatever state it is in, but for the run directory. It is no error
 	// when there is nothing; it is one when something resists.
 	Clear(name string) error

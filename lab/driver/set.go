@@ -85,6 +85,22 @@ func AlreadyUp(name string) error {
 	return fmt.Errorf("lab %s is already up, or half of it; getvpn-lab down %s clears it", name, name)
 }
 
+// Known says whether there is a lab of that name, or anything of one: a run directory, or what one has left behind without it.
+func (set Set) Known(name string) bool {
+	if !scenario.ValidName(name) {
+		return false
+	}
+	if _, err := os.Stat(Dir(name)); err == nil {
+		return true
+	}
+	for _, d := range set {
+		if d.Left(name) {
+			return true
+		}
+	}
+	return false
+}
+
 // Down takes a lab away, whatever state it is in. It is no error when there is nothing. A lab whose lab.json is not there, or
 // not to be read, may be of any driver: all of them clear what bears its name.
 func (set Set) Down(name string) error {

@@ -28,6 +28,12 @@ func (Driver) Up(ctx context.Context, name string, s *scenario.Scenario, ready f
 // Open is that of the interface.
 func (Driver) Open(name string, s *scenario.Scenario) driver.Lab { return open(name, s) }
 
+// Left is that of the interface.
+func (Driver) Left(name string) bool {
+	names, err := namespaces(name)
+	return err != nil || len(names) > 0
+}
+
 // Clear is that of the interface.
 func (Driver) Clear(name string) error { return clear(name) }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,6 +14,7 @@ import (
 	"github.com/getvpn/getvpn/lab/course"
 	"github.com/getvpn/getvpn/lab/driver"
 	"github.com/getvpn/getvpn/lab/scenario"
+	"github.com/getvpn/getvpn/lab/sim/live"
 )
 
 func isTerminal() bool {
@@ -81,7 +83,13 @@ func downCommand(lab *string) *cobra.Command {
 			case len(names) > 1 && !all:
 				return fmt.Errorf("several labs are up: %v; name one, or --all", names)
 			}
+			if len(names) == 0 {
+				fmt.Fprintln(cmd.OutOrStdout(), "no lab is up")
+			}
 			for _, n := range names {
+				if !drivers.Known(n) {
+					return noLab(n)
+				}
 				if err := down(n); err != nil {
 					return err
 				}
@@ -91,6 +99,15 @@ func downCommand(lab *string) *cobra.Command {
 		}}
 	c.Flags().BoolVar(&all, "all", false, "every lab")
 	return c
+}
+
+// noLab says that there is no lab of that name, and which there are.
+func noLab(name string) error {
+	there := "none is up"
+	if labs := driver.Labs(); len(labs) > 0 {
+		there = "there is: " + strings.Join(labs, ", ")
+	}
+	return fmt.Errorf("there is no lab %q; %s", name, there)
 }
 
 // daemonCommands are those that act on the daemon of one node.
@@ -172,8 +189,11 @@ func partitionCommand(lab *string) *cobra.Command {
 }
 
 func healCommand(lab *string) *cobra.Command {
-	return &cobra.Command{Use: "heal", Short: "Lift all partitions, and put lost tokens back", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+	return &cobra.Command{Use: "heal [LAB]", Short: "Lift all partitions, and put lost tokens back", Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				*lab = args[0]
+			}
 			l, err := drivers.Open(*lab)
 			if err != nil {
 				return err
@@ -214,6 +234,13 @@ func logsCommand(lab *string) *cobra.Command {
 			l, err := drivers.Open(*lab)
 			if err != nil {
 				return err
+			}
+			if l.Scenario().Node(args[0]) == nil {
+				return driver.UnknownNode(args[0])
+			}
+			if _, ok := l.(*live.Lab); ok {
+				fmt.Fprintf(cmd.ErrOrStderr(), "the daemons of lab %s are simulated and write no logs: getvpn-tui --lab %s show events --filter %s has their events; "+
+					"this is what the simulator itself has to say:\n", l.Name(), l.Name(), args[0])
 			}
 			f, err := os.Open(l.LogFile(args[0]))
 			if err != nil {

@@ -79,7 +79,7 @@ func simulated(cmd *cobra.Command, args []string, lab string) bool {
 	if f := cmd.Flags().Lookup("driver"); f != nil {
 		return f.Value.String() == live.Name
 	}
-	if cmd.Name() == "down" && len(args) == 1 {
+	if (cmd.Name() == "down" || cmd.Name() == "heal") && len(args) == 1 {
 		lab = args[0]
 	}
 	labs := driver.Labs()

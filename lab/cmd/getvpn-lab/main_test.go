@@ -56,3 +56,40 @@ func TestExport(t *testing.T) {
 		t.Errorf("%v\n%s", err, b)
 	}
 }
+
+// TestNoSuchLab: what is not there cannot be taken down, nor looked at; half of a lab can be taken down. An exercise that the
+// simulator cannot break is refused before there is anything of it.
+func TestNoSuchLab(t *testing.T) {
+	base := t.TempDir()
+	t.Setenv("GETVPN_LAB_DIR", base)
+	if err := os.Mkdir(filepath.Join(base, "half"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		line string
+		code int
+		want string
+	}{
+		{"status xyz", 1, "not up"}, {"status a b", 2, "at most 1"}, {"heal xyz --lab abc", 1, ""}, {"logs ks1 --lab xyz", 1, "not up"},
+		{"up break-fix-1 --driver sim --name bf", 1, "--driver netns or compose"}, {"status bf", 1, "not up"},
+	} {
+		if _, errs, code := line(t, strings.Fields(c.line)...); code != c.code || !strings.Contains(errs, c.want) {
+			t.Errorf("%s: exit code %d, want %d: %q, want %q in it", c.line, code, c.code, errs, c.want)
+		}
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("down needs root")
+	}
+	if out, errs, code := line(t, "down", "xyz"); code != 1 || out != "" || !strings.Contains(errs, "there is: half") {
+		t.Errorf("down xyz: %d %q %q", code, out, errs)
+	}
+	if out, errs, code := line(t, "down", "half"); code != 0 || out != "half is down\n" {
+		t.Errorf("down half: %d %q %q", code, out, errs)
+	}
+	if _, err := os.Stat(filepath.Join(base, "half")); !os.IsNotExist(err) {
+		t.Errorf("it is still there: %v", err)
+	}
+	if out, _, code := line(t, "down"); code != 0 || out != "no lab is up\n" {
+		t.Errorf("down: %d %q", code, out)
+	}
+}

@@ -17,8 +17,11 @@ import (
 
 func statusCommand(lab *string) *cobra.Command {
 	var asJSON bool
-	c := &cobra.Command{Use: "status", Short: "Show what is up: nodes, daemons, faults", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+	c := &cobra.Command{Use: "status [LAB]", Short: "Show what is up: nodes, daemons, faults", Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				*lab = args[0]
+			}
 			names := driver.Labs()
 			if *lab != "" {
 				names = []string{*lab}
