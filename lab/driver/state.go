@@ -68,7 +68,7 @@ type Fault struct {
 	Kind  string     `json:"kind"` // "partition" or "token lost"
 	Spec  string     `json:"spec"`
 	Since time.Time  `json:"since"`
-	Until *time.Time `json:"until,omitempty"` // the kernel lifts it by itself then
+	Until *time.Time `json:"until,omitempty"` // the kernel lifts it by itself then, or the simulator by its clock
 	By    string     `json:"by,omitempty"`    // who broke it
 }
 

@@ -15,6 +15,7 @@ type Status struct {
 	Driver   string            `json:"driver"`
 	Dir      string            `json:"dir"`
 	Created  time.Time         `json:"created"`
+	Now      time.Time         `json:"now"` // by the clock of the lab's faults, which may be simulated
 	Vars     map[string]string `json:"vars"`
 	Nodes    []NodeStatus      `json:"nodes"`
 	Faults   []Fault           `json:"faults"`
@@ -33,7 +34,7 @@ func (c *Common) Status(ctx context.Context) (*Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &Status{Name: st.Name, Scenario: st.Scenario, Driver: st.Driver, Dir: st.Dir, Created: st.Created, Vars: st.Vars,
+	out := &Status{Name: st.Name, Scenario: st.Scenario, Driver: st.Driver, Dir: st.Dir, Created: st.Created, Now: time.Now().UTC(), Vars: st.Vars,
 		Faults: activeFaults(st.Faults)}
 	for _, n := range st.Nodes {
 		ns := NodeStatus{NodeState: n}

@@ -103,7 +103,7 @@ func printStatus(cmd *cobra.Command, l driver.Lab, gap bool) error {
 	for _, f := range st.Faults {
 		until := "until heal"
 		if f.Until != nil {
-			until = fmt.Sprintf("for another %s", time.Until(*f.Until).Round(time.Second))
+			until = fmt.Sprintf("for another %s", f.Until.Sub(st.Now).Round(time.Second))
 		}
 		fmt.Fprintf(out, "fault: %s %s, %s\n", f.Kind, f.Spec, until)
 	}

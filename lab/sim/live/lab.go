@@ -52,6 +52,24 @@ func (l *Lab) Partition(p scenario.Partition, d time.Duration) error {
 
 func (l *Lab) Heal() error { return l.order(Order{Verb: VerbHeal}) }
 
+// Status is that of every lab, by the run's calendar: a fault that is over has left lab.json.
+func (l *Lab) Status(ctx context.Context) (*driver.Status, error) {
+	out, err := l.Common.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	t, err := AskTime(ctx, l.name, TimeRequest{Do: TimeShow})
+	if err != nil {
+		return out, nil //nolint:nilerr // the simulator has ended, which the nodes show
+	}
+	st, err := l.State()
+	if err != nil {
+		return nil, err
+	}
+	out.Now, out.Faults = t.Wall, st.Faults
+	return out, nil
+}
+
 // LogFile is the simulator's: its nodes write into their journals only.
 func (l *Lab) LogFile(string) string { return filepath.Join(driver.Dir(l.name), logFile) }
 

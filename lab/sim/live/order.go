@@ -140,7 +140,7 @@ func (r *Run) partition(o *Order) {
 		panic("live: " + err.Error()) // check has looked
 	}
 	end := r.s.Cut(cutPairs(r.plan.scenario, r.s, p), !p.Control)
-	f := &fault{spec: p.String(), since: time.Now().UTC()}
+	f := newFault(p.String(), r.s.Wall(), o.For)
 	r.faults = append(r.faults, f)
 	if o.For > 0 {
 		r.s.After(o.For, func() {

@@ -22,10 +22,20 @@ type Run struct {
 	onAnswer func(order int, e gdoi.CommandResult)
 }
 
-// fault is what lab.json says of one: by the wall clock, because consoles read of other labs' faults there too, and say for how long.
+// fault is what lab.json says of one, by the calendar of the run, as everything that its daemons say.
 type fault struct {
 	spec  string
 	since time.Time
+	until *time.Time // nil: somebody has to heal it
+}
+
+func newFault(spec string, since time.Time, d time.Duration) *fault {
+	f := &fault{spec: spec, since: since}
+	if d > 0 {
+		until := since.Add(d)
+		f.until = &until
+	}
+	return f
 }
 
 // mark is the trace hash after a number of events: playing again must give the same.

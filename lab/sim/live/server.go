@@ -348,7 +348,7 @@ func (s *Server) state() *driver.State {
 		st.Links = append(st.Links, driver.LinkState{A: k.Ends[0].Node, AInterface: k.Ends[0].Interface, B: k.Ends[1].Node, BInterface: k.Ends[1].Interface})
 	}
 	for _, f := range s.run.faults {
-		st.Faults = append(st.Faults, driver.Fault{Kind: "partition", Spec: f.spec, Since: f.since})
+		st.Faults = append(st.Faults, driver.Fault{Kind: "partition", Spec: f.spec, Since: f.since, Until: f.until})
 	}
 	return st
 }
