@@ -182,7 +182,7 @@ func (m *Model) perform(name string, words ...string) tea.Cmd {
 		return nil
 	}
 	c, err := v.Parse(words)
-	if err == nil {
+	if err == nil || m.player != nil { // what cannot be done at all need not be put right
 		err = m.allowed(v, c)
 	}
 	if err != nil {
