@@ -36,6 +36,7 @@ func TestPictures(t *testing.T) {
 		{"policy", "dark", []string{"6", "down", "down", "down"}, sourcetest.Linted, 100, 24, pendingMsg{&view.Pending{Plans: sourcetest.Changed()}}},
 		{"events", "dark", []string{"7"}, fleet, 100, 14, nil}, {"topology", "dark", []string{"8"}, sourcetest.Cut, 100, 26, nil},
 		{"custody", "dark", []string{"9"}, sourcetest.Custody, 110, 40, nil}, {"node", "dark", []string{"down", "enter"}, fleet, 100, 26, nil},
+		{"lab", "dark", []string{"0", "down"}, sourcetest.Exercise, 100, 30, nil},
 		{"palette", "dark", []string{":", "r", "e"}, fleet, 100, 24, nil}, {"columns", "dark", []string{"2", "f", "down", "down"}, fleet, 100, 28, nil},
 		{"ask", "dark", []string{"2", "down", "X", "b", "l"}, fleet, 100, 24, nil}, {"light", "light", []string{"3"}, fleet, 100, 24, nil}, {"contrast", "contrast", nil, sourcetest.Gone, 100, 24, nil},
 	} {
