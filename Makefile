@@ -24,7 +24,7 @@ GOEXPERIMENT ?= $(shell GOEXPERIMENT=runtimesecret $(GO) env GOVERSION >/dev/nul
 export GOEXPERIMENT
 # What programs, tests and lint have in common is compiled once, wherever the tree is.
 export GOFLAGS := $(GOFLAGS) -trimpath
-RACE      := ./esp/... ./daemon/... ./hsm/... ./tui/...
+RACE      := ./esp/... ./daemon/... ./hsm/...
 FUZZTIME  ?= 5s
 SEEDS     ?= 1000
 BASE      ?= debian:bookworm-slim
@@ -78,7 +78,7 @@ lint:
 race:
 	@.ci/need go gcc softhsm
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m $(RACE)
-	CGO_ENABLED=1 $(GO) test -race -short -timeout 20m ./gdoi/... # machines have no goroutines
+	CGO_ENABLED=1 $(GO) test -race -short -timeout 20m ./tui/... ./gdoi/... # machines have no goroutines
 
 fuzz:
 	@.ci/fuzz $(FUZZTIME)

@@ -91,7 +91,11 @@ func same(t *testing.T, what string, got, want *Fleet) {
 
 // TestAnyWayThere: what is shown after a frame is what hearing all frames before it one by one comes to, however the replay went there.
 func TestAnyWayThere(t *testing.T) {
-	for seed := range uint64(2) {
+	seeds := uint64(2)
+	if testing.Short() { // the race detector makes it ten times slower
+		seeds = 1
+	}
+	for seed := range seeds {
 		rec := story(t, seed, 450, 4)
 		rnd := rand.New(rand.NewPCG(seed, 3))
 		told := map[int]*Fleet{} // by hearing everything
