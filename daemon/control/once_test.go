@@ -151,12 +151,12 @@ func TestOncePlan(t *testing.T) {
 type deaf struct {
 	*httptest.ResponseRecorder
 	hears    chan struct{}
-	deadline time.Time
+	deadline atomic.Pointer[time.Time]
 }
 
 func (d *deaf) Write(b []byte) (int, error) { <-d.hears; return len(b), nil }
 
-func (d *deaf) SetWriteDeadline(at time.Time) error { d.deadline = at; return nil }
+func (d *deaf) SetWriteDeadline(at time.Time) error { d.deadline.Store(&at); return nil }
 
 // TestOnceDeaf: a repeat has the answer although the first caller does not read its own, and no caller has more than some time
 // to read one.
@@ -177,7 +177,7 @@ func TestOnceDeaf(t *testing.T) {
 			if w := c.post("/v1/rekey", "k", `{"group":"blue"}`); w.Header().Get(Replayed) != "true" || !strings.Contains(w.Body.String(), "rekey 1 of blue") || n.Load() != 1 {
 				t.Errorf("%s: again: %d %s, %d done", path, w.Code, w.Body, n.Load())
 			}
-			if left := time.Until(d.deadline); left <= 0 || left > writeTimeout {
+			if left := time.Until(*d.deadline.Load()); left <= 0 || left > writeTimeout {
 				t.Errorf("%s: %v left to read the answer", path, left)
 			}
 			close(d.hears)
