@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -276,22 +275,22 @@ func (d *Daemon) Snapshot(ctx context.Context) (*control.Snapshot, error) {
 }
 
 func (d *Daemon) reregister(ctx context.Context, r control.ReregisterRequest) (string, error) {
-	return translate.Command(ctx, d.loop, func(id uint64) machine.Event { return gdoi.CmdReregister{Group: r.Group, ID: id} })
+	return translate.Command(ctx, d.loop, func(id uint64) machine.Event { return translate.CommandOf(r, id) })
 }
 
 // dryRun says what a change would do, and does not do it.
 func (d *Daemon) dryRun(ctx context.Context, request any) (control.Reply, error) {
-	switch r := request.(type) {
-	case control.ReregisterRequest:
-		return translate.DryRun(ctx, d.loop, d.node, gdoi.CmdReregister{Group: r.Group})
-	case control.StopRequest:
-		reply, err := translate.DryRun(ctx, d.loop, d.node, gdoi.CmdStop{})
+	ev, err := translate.Foreseen(request)
+	if err != nil {
+		return control.Reply{}, err
+	}
+	reply, err := translate.DryRun(ctx, d.loop, d.node, ev)
+	if _, stop := request.(control.StopRequest); stop {
 		if opened := d.openedByStop(); opened != "" {
 			reply.Text += "; " + opened
 		}
-		return reply, err
 	}
-	return control.Reply{}, fmt.Errorf("%T cannot be foreseen; nothing was done", request)
+	return reply, err
 }
 
 // Reload implements process.Reloader: certificates, authorities and revocation lists are read again.

@@ -2,7 +2,6 @@ package ks
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -13,32 +12,10 @@ import (
 	"github.com/getvpn/getvpn/gdoi/machine"
 )
 
-// event is a request as the machine takes it, to be done or foreseen. Those that are more than a command of the machine's are
-// not among them: rotate, apply.
-func event(request any, id uint64) machine.Event {
-	switch r := request.(type) {
-	case control.RekeyRequest:
-		return gdoi.CmdRekey{Group: r.Group, KEK: r.KEK, ID: id}
-	case control.ClearMemberRequest:
-		return gdoi.CmdClearMember{Group: r.Group, Member: r.Member, ID: id}
-	case control.ClearMembersRequest:
-		return gdoi.CmdClearMembers{Group: r.Group, Now: r.Now, ID: id}
-	case control.RemoveMemberRequest:
-		return gdoi.CmdRemoveMember{Group: r.Group, Members: r.Members, Now: r.Now, ID: id}
-	case control.ReadmitRequest:
-		return gdoi.CmdReadmit{Group: r.Group, Member: r.Member, ID: id}
-	case control.HandoverRequest:
-		return gdoi.CmdHandover{Group: r.Group, To: r.To, ID: id}
-	case control.StopRequest:
-		return gdoi.CmdStop{ID: id}
-	}
-	return nil
-}
-
 // command makes the handler of a request that is a command of the machine's.
 func command[T any](d *Daemon) func(context.Context, T) (string, error) {
 	return func(ctx context.Context, r T) (string, error) {
-		return translate.Command(ctx, d.loop, func(id uint64) machine.Event { return event(r, id) })
+		return translate.Command(ctx, d.loop, func(id uint64) machine.Event { return translate.CommandOf(r, id) })
 	}
 }
 
@@ -51,9 +28,9 @@ func (d *Daemon) dryRun(ctx context.Context, request any) (control.Reply, error)
 	case control.RotateRequest:
 		return d.dryRotate(ctx, r)
 	}
-	ev := event(request, 0)
-	if ev == nil {
-		return control.Reply{}, fmt.Errorf("%T cannot be foreseen; nothing was done", request)
+	ev, err := translate.Foreseen(request)
+	if err != nil {
+		return control.Reply{}, err
 	}
 	return translate.DryRun(ctx, d.loop, d.node, ev)
 }

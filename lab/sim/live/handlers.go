@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/getvpn/getvpn/daemon/control"
+	"github.com/getvpn/getvpn/daemon/translate"
 	"github.com/getvpn/getvpn/gdoi"
-	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/lab/sim"
 )
 
@@ -52,7 +52,7 @@ func forward[T any](s *Server, node, verb string) func(context.Context, T) (stri
 // dryRun says what an order to a daemon would do, or refuses it as the daemon would now. The run does not know of it, and stays what
 // it is when it is played again.
 func (s *Server) dryRun(ctx context.Context, node string, request any) (out control.Reply, err error) {
-	ev, err := foreseen(request)
+	ev, err := translate.Foreseen(request)
 	if err != nil {
 		return out, err
 	}
@@ -71,36 +71,6 @@ func (s *Server) dryRun(ctx context.Context, node string, request any) (out cont
 		}
 	})
 	return out, errors.Join(err, aerr)
-}
-
-// foreseen is the event that a request would be.
-func foreseen(request any) (machine.Event, error) {
-	var verb string
-	switch request.(type) {
-	case control.StopRequest:
-		return gdoi.CmdStop{}, nil
-	case control.RekeyRequest:
-		verb = "rekey"
-	case control.ClearMemberRequest:
-		verb = "clear-member"
-	case control.ClearMembersRequest:
-		verb = "clear-members"
-	case control.RemoveMemberRequest:
-		verb = "remove-member"
-	case control.ReadmitRequest:
-		verb = "readmit"
-	case control.HandoverRequest:
-		verb = "handover"
-	case control.ReregisterRequest:
-		verb = "reregister"
-	default:
-		return nil, fmt.Errorf("%T cannot be foreseen; nothing was done", request)
-	}
-	body, err := json.Marshal(request)
-	if err != nil {
-		return nil, err
-	}
-	return command(&Order{Verb: verb, Body: body}, 0)
 }
 
 // snapshot of a node.

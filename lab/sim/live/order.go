@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"slices"
 	"time"
 
 	"github.com/getvpn/getvpn/daemon/control"
+	"github.com/getvpn/getvpn/daemon/translate"
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/lab/scenario"
@@ -189,43 +191,21 @@ func cutPairs(s *scenario.Scenario, run *sim.Sim, p scenario.Partition) (out [][
 	return out
 }
 
-// command is the event that an operator's request is for a machine.
+// command is the event that an operator's request is for a machine; the verb is the name of the request.
 func command(o *Order, id uint64) (machine.Event, error) {
-	read := func(into any) error {
-		if len(o.Body) == 0 {
-			return nil
+	for _, route := range control.Routes() {
+		if !route.Change || route.Name() != o.Verb {
+			continue
 		}
-		return json.Unmarshal(o.Body, into)
-	}
-	switch o.Verb {
-	case "rekey":
-		var q control.RekeyRequest
-		err := read(&q)
-		return gdoi.CmdRekey{Group: q.Group, KEK: q.KEK, ID: id}, err
-	case "clear-member":
-		var q control.ClearMemberRequest
-		err := read(&q)
-		return gdoi.CmdClearMember{Group: q.Group, Member: q.Member, ID: id}, err
-	case "clear-members":
-		var q control.ClearMembersRequest
-		err := read(&q)
-		return gdoi.CmdClearMembers{Group: q.Group, Now: q.Now, ID: id}, err
-	case "remove-member":
-		var q control.RemoveMemberRequest
-		err := read(&q)
-		return gdoi.CmdRemoveMember{Group: q.Group, Members: q.Members, Now: q.Now, ID: id}, err
-	case "readmit":
-		var q control.ReadmitRequest
-		err := read(&q)
-		return gdoi.CmdReadmit{Group: q.Group, Member: q.Member, ID: id}, err
-	case "handover":
-		var q control.HandoverRequest
-		err := read(&q)
-		return gdoi.CmdHandover{Group: q.Group, To: q.To, ID: id}, err
-	case "reregister":
-		var q control.ReregisterRequest
-		err := read(&q)
-		return gdoi.CmdReregister{Group: q.Group, ID: id}, err
+		request := reflect.New(reflect.TypeOf(route.Body))
+		if len(o.Body) > 0 {
+			if err := json.Unmarshal(o.Body, request.Interface()); err != nil {
+				return nil, err
+			}
+		}
+		if ev := translate.CommandOf(request.Elem().Interface(), id); ev != nil {
+			return ev, nil
+		}
 	}
 	return nil, refusef("the simulator does not know %q", o.Verb)
 }
@@ -233,21 +213,19 @@ func command(o *Order, id uint64) (machine.Event, error) {
 // excuse tells the Checker of removals that a key server has agreed to.
 func (r *Run) excuse(o *Order) {
 	var names []string
-	switch o.Verb {
-	case "remove-member":
-		var q control.RemoveMemberRequest
-		_ = json.Unmarshal(o.Body, &q) // check has looked
-		names = q.Members
-	case "readmit":
-		var q control.ReadmitRequest
-		_ = json.Unmarshal(o.Body, &q)
-		names = []string{q.Member}
+	ev, _ := command(o, 0) // check has looked
+	_, removed := ev.(gdoi.CmdRemoveMember)
+	switch ev := ev.(type) {
+	case gdoi.CmdRemoveMember:
+		names = ev.Members
+	case gdoi.CmdReadmit:
+		names = []string{ev.Member}
 	}
 	for _, name := range names {
 		a, err := netip.ParseAddr(name)
 		for _, n := range r.s.Members() {
 			if err == nil && n.Addr.Addr() == a {
-				r.s.Excuse(n, o.Verb == "remove-member")
+				r.s.Excuse(n, removed)
 			}
 		}
 	}
