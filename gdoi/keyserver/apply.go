@@ -166,7 +166,7 @@ func (g *Group) Apply(now machine.Now, ahead time.Duration, records []machine.Re
 		out = g.fetch(now, k, out)
 	}
 	if full && !g.replica.ownSIDs {
-		g.leaveGap(now, sidRecord{Next: g.cfg.SIDFirst})
+		g.leaveGap(now, sidRecord{Next: g.cfg.SIDFirst}, 0)
 	}
 	g.replica.silent = true
 	out = g.retire(now, out)

@@ -102,19 +102,18 @@ func (g *Group) learnSIDs(now machine.Now, id coop.ID, r sidRecord, first bool) 
 	r.Not = time.Time{} // it is for the one who waits
 	switch {
 	case id == g.cfg.Coop.ID && !g.replica.ownSIDs:
-		g.leaveGap(now, r)
+		g.leaveGap(now, r, 0)
 		return
 	case ok && r.Gen < have.Gen:
 		return
 	case id == g.cfg.Coop.ID && r.Served && r.Life != have.Life && (r.Gen > have.Gen || r.Next >= g.replica.heard):
 		// We began without records and made keys of our own before we heard of this.
 		g.replica.heard = r.Next + 1
+		own := uint64(0)
 		if r.Gen == have.Gen {
-			r.Full = r.Full || have.Full
-			g.leaveGap(now, r, have.Next)
-		} else {
-			g.leaveGap(now, r)
+			r.Full, own = r.Full || have.Full, have.Next
 		}
+		g.leaveGap(now, r, own)
 		return
 	case ok && r.Gen == have.Gen:
 		r.Next, r.Full = max(r.Next, have.Next), r.Full || have.Full
@@ -131,10 +130,10 @@ func (g *Group) learnSIDs(now machine.Now, id coop.ID, r sidRecord, first bool) 
 	}
 }
 
-// leaveGap begins to count without records. r is what another key server knows of us, own what we have given since. If it
-// knows nothing, we have given none, because nobody registers members before somebody else knows of his record; but he who
-// knew may be gone too, and so the gap is random in part, and where ids are plenty they begin anywhere.
-func (g *Group) leaveGap(now machine.Now, r sidRecord, own ...uint64) {
+// leaveGap begins to count without records. r is what another key server knows of us, own the id after those that we have given
+// since, or 0. If it knows nothing, we have given none, because nobody registers members before somebody else knows of his record;
+// but he who knew may be gone too, and so the gap is random in part, and where ids are plenty they begin anywhere.
+func (g *Group) leaveGap(now machine.Now, r sidRecord, own uint64) {
 	switch {
 	case r.Served && g.cfg.SIDBits >= gapBits:
 		gap := g.cfg.SIDCount / gapPart
@@ -144,9 +143,7 @@ func (g *Group) leaveGap(now machine.Now, r sidRecord, own ...uint64) {
 	case g.cfg.SIDBits >= plentyBits:
 		r.Next = max(r.Next, g.cfg.SIDFirst+uint64(g.env.Uint32())%(g.cfg.SIDCount/4+1))
 	}
-	for _, next := range own {
-		r.Next = max(r.Next, next)
-	}
+	r.Next = max(r.Next, own)
 	r.Not, r.Served, r.Life = time.Time{}, true, g.replica.life
 	g.putSIDs(g.cfg.Coop.ID, r)
 	if g.replica.standby {

@@ -109,7 +109,7 @@ func (g *Group) TakeOver(now machine.Now, term uint64, out machine.Effects) mach
 	if g.epoch == 0 {
 		r.untold = nil
 		if !r.ownSIDs {
-			g.leaveGap(now, sidRecord{Next: g.cfg.SIDFirst})
+			g.leaveGap(now, sidRecord{Next: g.cfg.SIDFirst}, 0)
 		}
 		return g.begin(now, out)
 	}
