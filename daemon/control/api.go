@@ -86,7 +86,7 @@ type KSGroup struct {
 	SIDsUsed     uint64     `json:"sids_used"`         //
 	SIDsTotal    uint64     `json:"sids_total"`        //
 	SIDFirst     uint64     `json:"sid_first"`         // of the sids_total sender ids that this key server gives out
-	Transmitting int        `json:"transmitting"`      // members to which the current rekey is still being repeated
+	Transmitting int        `json:"transmitting"`      // datagrams of the current rekey that are still to be sent, repeats included
 
 	// LastRekeyRepeats and LastRekeyTook are of the last PUSH: datagrams that were sent again, and milliseconds from the first
 	// datagram to the last one, or to the last member's acknowledgement if that came later.

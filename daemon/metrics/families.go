@@ -67,7 +67,7 @@ var (
 	rekeysSent     = counter("rekey", "getvpn_rekeys_sent_total", "Key server: distinct rekey messages.", "group")
 	rekeysReceived = counter("rekey", "getvpn_rekeys_received_total", "Group member: rekeys that were accepted.", "group")
 	acksSent       = counter("rekey", "getvpn_rekey_acks_sent_total", "Group member: acknowledgements of rekeys.", "group")
-	transmitting   = gauge("rekey", "getvpn_rekey_transmitting_members", "Key server: members to which the current rekey is still being repeated.", "group")
+	transmitting   = gauge("rekey", "getvpn_rekey_pending_datagrams", "Key server: datagrams of the current rekey that are still to be sent, repeats included.", "group")
 	nextRekey      = gauge("rekey", "getvpn_rekey_next_timestamp_seconds", "Key server: when the next scheduled rekey is; Unix time.", "group")
 	lastRekey      = gauge("rekey", "getvpn_rekey_last_timestamp_seconds", "When the last rekey was; Unix time. Absent before the first.", "group")
 	kekSeq         = gauge("rekey", "getvpn_kek_sequence", "The last rekey sequence number under the newest KEK.", "group")
