@@ -234,7 +234,7 @@ func (g *Group) Acknowledged(now machine.Now, a *push.Ack, from netip.AddrPort, 
 	m.missed = 0
 	if !who.done {
 		m.acks++
-		m.ackedSeq, m.rtt = a.Seq, now.Mono.Sub(max(who.sent, c.sent))
+		m.rtt = now.Mono.Sub(max(who.sent, c.sent))
 		m.ackedSeqs.add(a.Seq)
 		if c.course != nil {
 			c.course.until = now.Mono

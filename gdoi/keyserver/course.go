@@ -1,23 +1,12 @@
 package keyserver
 
-import (
-	"time"
-
-	"github.com/getvpn/getvpn/gdoi/machine"
-)
+import "github.com/getvpn/getvpn/gdoi/machine"
 
 // course is how a rekey went, for operators: when its first datagram left, when the last one did or the last member that was
 // asked answered for the first time, and how many datagrams were repeats.
 type course struct {
 	begun, until machine.Instant
 	repeats      uint64
-}
-
-func (c *course) took() time.Duration {
-	if c == nil {
-		return 0
-	}
-	return c.until.Sub(c.begun)
 }
 
 // keptSeqs is how many sequence numbers of a member are kept for operators.

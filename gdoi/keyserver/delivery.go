@@ -219,7 +219,6 @@ func (g *Group) count(now machine.Now, d *delivery, again bool, sent machine.Eff
 // told counts a datagram that was sent to the member.
 func (m *member) told(seq uint32, again bool) {
 	m.rekeysSent++
-	m.lastSeq = seq
 	m.sentSeqs.add(seq)
 	if !again {
 		m.rekeys++

@@ -26,13 +26,11 @@ type member struct {
 	epoch         uint64  // of the newest TEK that it got there, of several key servers
 	rekeysSent    uint64  // datagrams
 	rekeys        uint64  // without repeats
-	lastSeq       uint32
 	sentSeqs      seqs
 
 	// Acknowledgements, since start.
 	asked       push.AckType // by its registration; 0: nothing
 	acks        uint64
-	ackedSeq    uint32        // the last one
 	rtt         time.Duration // from the last transmission to it
 	missed      int           // rekeys in a row that it did not acknowledge
 	missedTotal uint64

@@ -121,8 +121,8 @@ func (g *Group) Snapshot(now machine.Now) Snapshot {
 	if g.rekeysSent > 0 {
 		s.LastRekey = now.WallAt(g.lastRekey)
 	}
-	if s.LastRekeyTook = g.course.took(); g.course != nil {
-		s.LastRekeyRepeats = g.course.repeats
+	if c := g.course; c != nil {
+		s.LastRekeyTook, s.LastRekeyRepeats = c.until.Sub(c.begun), c.repeats
 	}
 	for _, d := range g.deliveries {
 		if d.tx != nil {
@@ -148,10 +148,10 @@ func (m *member) info(now machine.Now, g *Group) MemberInfo {
 		Certificate: certificate,
 		Addr:        m.peer.Addr, Identity: m.peer.Identity, GetVPN: m.peer.GetVPN,
 		RegisteredAt: now.WallAt(m.registered), ExpiresAt: now.WallAt(g.memberEnd(m)),
-		Registrations: m.registrations, RekeysSent: m.rekeysSent, Rekeys: m.rekeys, LastSeq: m.lastSeq,
+		Registrations: m.registrations, RekeysSent: m.rekeysSent, Rekeys: m.rekeys, LastSeq: m.sentSeqs[0],
 		SentSeqs: slices.Clone(m.sentSeqs[:]), AckedSeqs: slices.Clone(m.ackedSeqs[:]),
 		SIDs: append([]gdoi.SID(nil), m.sids...), KeyServer: m.at, Left: m.left, KeyTree: m.slot != noSlot,
-		Acks: len(g.keks) > 0 && g.asks(g.keks[len(g.keks)-1], m) != 0, AckedSeq: m.ackedSeq, AckCount: m.acks, Missed: m.missed,
+		Acks: len(g.keks) > 0 && g.asks(g.keks[len(g.keks)-1], m) != 0, AckedSeq: m.ackedSeqs[0], AckCount: m.acks, Missed: m.missed,
 		MissedTotal: m.missedTotal, RTT: m.rtt,
 	}
 }
