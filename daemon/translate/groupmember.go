@@ -52,7 +52,7 @@ func gmGroup(c *config.GMGroup, s member.Snapshot, e engine.Stats) control.GMGro
 	if s.RegisteredWith.IsValid() {
 		g.RegisteredWith = s.RegisteredWith.String()
 	}
-	if g.RekeySigners = s.Signers; s.RekeyedBy.IsValid() {
+	if g.RekeySigners = len(s.SigningKeys); s.RekeyedBy.IsValid() {
 		g.RekeyedBy = s.RekeyedBy.String()
 	}
 	if group := s.Policy[min(s.LocalRules, len(s.Policy)):]; len(group) > 0 {

@@ -110,7 +110,7 @@ func TestTrustedSigners(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.out = b.g.rekeyed(b.now, offer(0, nil, 0x1001), public, b.out)
-		if n := b.g.Snapshot(b.now).Signers; n > maxTrusted || i > maxTrusted && n < maxTrusted {
+		if n := len(b.g.Snapshot(b.now).SigningKeys); n > maxTrusted || i > maxTrusted && n < maxTrusted {
 			t.Fatalf("%d keys are tried on every rekey", n)
 		}
 	}

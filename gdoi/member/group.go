@@ -62,12 +62,12 @@ type Group struct {
 	keks      []*kek        // oldest first
 	kekLife   time.Duration // the longest seen: the lifetime of a new KEK
 	trusted   []*suite.SignatureKey
-	seen      []owner       // of those, for operators
-	path      *lkh.Path     // in the key tree; nil: none
-	lostKEKs  []gdoi.KEKSPI // the last ones
-	withdrawn []endedKEK    // the last ones that a rekey deleted
-	doubted   int           // registrations in a row that brought one of those
-	teks      []*tek        // oldest first
+	seen      map[string]netip.AddrPort // by DER of those: where the last rekey signed with it came from, for operators
+	path      *lkh.Path                 // in the key tree; nil: none
+	lostKEKs  []gdoi.KEKSPI             // the last ones
+	withdrawn []endedKEK                // the last ones that a rekey deleted
+	doubted   int                       // registrations in a row that brought one of those
+	teks      []*tek                    // oldest first
 	epoch     uint64
 	sending   map[int]gdoi.SPI // by class, of those that the access list in force uses
 	retired   []gdoi.SPI       // the last ones

@@ -59,8 +59,7 @@ type Snapshot struct {
 	RekeysSince             uint64 // those since the last registration
 	LastRekey               time.Time
 	RekeyedBy               netip.AddrPort // where it came from; invalid: none has come
-	Signers                 int            // how many keys sign rekeys
-	SigningKeys             []SigningKey   // which
+	SigningKeys             []SigningKey   // that rekeys may be signed with
 	Policy                  policy.List    // local exceptions, then the group's list
 	LocalRules              int            // how many of Policy are local
 	// KEKs and TEKs are those alive, oldest first.
@@ -101,9 +100,10 @@ func (g *Group) Snapshot(now machine.Now) Snapshot {
 	if n := len(g.keks); n > 0 {
 		s.Ack = g.keks[n-1].receiver.Key().Ack
 	}
-	s.KeyTree, s.Signers = g.path != nil, len(g.trusted)
+	s.KeyTree = g.path != nil
 	for _, k := range g.trusted {
-		s.SigningKeys = append(s.SigningKeys, SigningKey{k.String(), k.DER(), g.seenWith(k)})
+		der := k.DER()
+		s.SigningKeys = append(s.SigningKeys, SigningKey{k.String(), der, g.seen[string(der)]})
 	}
 	s.Time = g.timeInfo(now)
 	if g.registrations > 0 {

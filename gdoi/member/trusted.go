@@ -1,6 +1,7 @@
 package member
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -40,27 +41,17 @@ func (g *Group) trust(o *pull.Offer, signer *suite.SignatureKey) {
 	// The last ones are the latest.
 	g.trusted = all[max(0, len(all)-maxTrusted):]
 	g.shareTrust()
-	g.seen = slices.DeleteFunc(g.seen, func(o owner) bool { return !slices.ContainsFunc(g.trusted, o.key.Equal) })
-}
-
-// owner is a key server that signed with a key.
-type owner struct {
-	key *suite.SignatureKey
-	at  netip.AddrPort
+	maps.DeleteFunc(g.seen, func(der string, _ netip.AddrPort) bool {
+		return !slices.ContainsFunc(g.trusted, func(k *suite.SignatureKey) bool { return string(k.DER()) == der })
+	})
 }
 
 // sees notes who signed the last rekey; operators ask.
 func (g *Group) sees(k *suite.SignatureKey) {
-	g.seen = append(slices.DeleteFunc(g.seen, func(o owner) bool { return o.key.Equal(k) }), owner{k, g.rekeyedBy})
-}
-
-func (g *Group) seenWith(k *suite.SignatureKey) netip.AddrPort {
-	for _, o := range g.seen {
-		if o.key.Equal(k) {
-			return o.at
-		}
+	if g.seen == nil {
+		g.seen = map[string]netip.AddrPort{}
 	}
-	return netip.AddrPort{}
+	g.seen[string(k.DER())] = g.rekeyedBy
 }
 
 // maxTrusted bounds what a member tries on one datagram: the named ones, that of the KEK, and the signer's.

@@ -76,8 +76,8 @@ func TestKeyServersWithKeysOfTheirOwn(t *testing.T) {
 		f.run(7 * time.Minute) // a rollover at least
 		for i, m := range f.members {
 			s := m.info(f.now)
-			if s.RekeyedBy != f.servers[by].addr || s.RekeysReceived < rekeys[m]+1 || s.Signers != 3 {
-				t.Errorf("member %d has %d rekeys, before it were %d, the last from %v, and trusts %d keys", i, s.RekeysReceived, rekeys[m], s.RekeyedBy, s.Signers)
+			if s.RekeyedBy != f.servers[by].addr || s.RekeysReceived < rekeys[m]+1 || len(s.SigningKeys) != 3 {
+				t.Errorf("member %d has %d rekeys, before it were %d, the last from %v, and trusts %d keys", i, s.RekeysReceived, rekeys[m], s.RekeyedBy, len(s.SigningKeys))
 			}
 			at := 0
 			for _, k := range s.SigningKeys { // who signed last is known with its key, and no key is two servers'
