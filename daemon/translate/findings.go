@@ -31,8 +31,12 @@ func (l *Lint) Mark(c *config.KS, k *control.KeyServer) {
 	found := l.of(c)
 	for i := range k.Groups {
 		g := &k.Groups[i]
+		list := found[g.Name]
+		if len(list) == 0 { // as almost always; a digest is of the whole access list
+			continue
+		}
 		if own := GroupNamed(c, g.Name); g.PolicyDigest == policy.Effective(own.Sources()).Digest() {
-			mark(g.Policy, own, found[g.Name])
+			mark(g.Policy, own, list)
 		}
 	}
 }
