@@ -5,8 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
-	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -30,9 +30,8 @@ const (
 
 // answers are those of changes that came with a key.
 type answers struct {
-	mu    sync.Mutex
-	by    map[askedKey]*answered
-	order []*answered // as they came
+	mu sync.Mutex
+	by map[askedKey]*answered
 }
 
 // askedKey is a caller and the caller's key.
@@ -42,7 +41,6 @@ type askedKey struct {
 }
 
 type answered struct {
-	askedKey
 	what   [sha256.Size]byte // the request
 	done   chan struct{}     // closed when what follows is there
 	at     time.Time         // when it was done
@@ -110,7 +108,7 @@ func (l *answers) take(k askedKey, what [sha256.Size]byte, now time.Time) (a *an
 		return a, false
 	}
 	n := 0
-	for _, o := range l.order {
+	for o := range l.by {
 		if o.uid == k.uid {
 			n++
 		}
@@ -118,21 +116,15 @@ func (l *answers) take(k askedKey, what [sha256.Size]byte, now time.Time) (a *an
 	if n >= maxKeys {
 		return nil, false
 	}
-	a = &answered{askedKey: k, what: what, done: make(chan struct{})}
-	l.by[k], l.order = a, append(l.order, a)
+	a = &answered{what: what, done: make(chan struct{})}
+	l.by[k] = a
 	return a, true
 }
 
 // forget drops what was done long ago. What is under way stays, however long it takes, since a repeat would do it a second time;
 // it keeps nothing else from being dropped.
 func (l *answers) forget(now time.Time) {
-	l.order = slices.DeleteFunc(l.order, func(a *answered) bool {
-		if !a.over() || now.Sub(a.at) < keepAnswers {
-			return false
-		}
-		delete(l.by, a.askedKey)
-		return true
-	})
+	maps.DeleteFunc(l.by, func(_ askedKey, a *answered) bool { return a.over() && now.Sub(a.at) >= keepAnswers })
 }
 
 // over says whether the answer is there.
