@@ -48,9 +48,9 @@ func (SA) Page(f *Frame) *Page {
 	column(widget.Column{Title: "IN PKT", Key: "in", Right: true}, func(h *Holding) widget.Cell { return widget.Short(h.InPackets) })
 	column(widget.Column{Title: "IN OCTETS", Key: "in-octets", Right: true, Drop: 3}, func(h *Holding) widget.Cell { return widget.Short(h.InBytes) })
 	if key.Kind == "TEK" {
-		column(widget.Column{Title: "OUT/s", Key: "out-rate", Right: true}, func(h *Holding) widget.Cell { return rateCell(series(f.Fleet.Node(h.Node), key.Group, key.SPI).Out) })
-		column(widget.Column{Title: "IN/s", Key: "in-rate", Right: true}, func(h *Holding) widget.Cell { return rateCell(series(f.Fleet.Node(h.Node), key.Group, key.SPI).In) })
-		column(widget.Column{Title: "TRAFFIC", Min: sparkWidth, Drop: 1}, func(h *Holding) widget.Cell { return sparkCell(both(series(f.Fleet.Node(h.Node), key.Group, key.SPI))) })
+		column(widget.Column{Title: "OUT/s", Key: "out-rate", Right: true}, func(h *Holding) widget.Cell { return rateCell(series(h.node, key.Group, key.SPI).Out) })
+		column(widget.Column{Title: "IN/s", Key: "in-rate", Right: true}, func(h *Holding) widget.Cell { return rateCell(series(h.node, key.Group, key.SPI).In) })
+		column(widget.Column{Title: "TRAFFIC", Min: sparkWidth, Drop: 1}, func(h *Holding) widget.Cell { return sparkCell(both(series(h.node, key.Group, key.SPI))) })
 		column(widget.Column{Title: "MAY SEND", Key: "left", Right: true, Drop: 4}, func(h *Holding) widget.Cell {
 			if h.PacketsLeft == 0 {
 				return widget.None()
@@ -61,7 +61,7 @@ func (SA) Page(f *Frame) *Page {
 			if i < 0 || room < 3 {
 				return nil
 			}
-			n := f.Fleet.Node(h[i].Node)
+			n := h[i].node
 			return append([]string{""}, f.windowLines(n, key.Group, heldTEK(n, key.Group, key.SPI), room-1)...)
 		}
 	}

@@ -16,6 +16,7 @@ type SAs struct{}
 // Holding is one member's hold on one key.
 type Holding struct {
 	Node  string `json:"node"`
+	node  *source.Node
 	Phase string `json:"phase"` // "" when the member does not have the key
 
 	OutPackets uint64 `json:"out_packets"`
@@ -40,6 +41,8 @@ type Key struct {
 	Remaining int       `json:"remaining"`
 	Lifetime  int       `json:"lifetime"`
 	Holders   []Holding `json:"holders"`
+
+	sum *source.Series // see series; nil: nobody has asked
 }
 
 // Name implements View.
@@ -100,7 +103,7 @@ func hasKey(keys []Key, spi string) bool {
 
 // holds is what a member has of a key.
 func holds(n *source.Node, group, spi string) Holding {
-	h := Holding{Node: n.Name}
+	h := Holding{Node: n.Name, node: n}
 	for _, g := range n.Snap.GM.Groups {
 		if g.Name != group {
 			continue
@@ -222,7 +225,8 @@ func (f *Frame) keyTable(keys []Key) *widget.Table {
 		return widget.Int(k.Epoch)
 	})
 	column(widget.Column{Title: "WITHOUT", Right: true}, func(k *Key) widget.Cell {
-		return widget.Num(float64(k.missing()), fmt.Sprintf("%d of %d", k.missing(), len(k.Holders)))
+		n := k.missing()
+		return widget.Num(float64(n), fmt.Sprintf("%d of %d", n, len(k.Holders)))
 	})
 	sum := func(get func(h *Holding) uint64) func(k *Key) widget.Cell {
 		return func(k *Key) widget.Cell {
@@ -246,9 +250,9 @@ func (f *Frame) keyTable(keys []Key) *widget.Table {
 			return get(k)
 		}
 	}
-	column(widget.Column{Title: "OUT/s", Key: "out-rate", Right: true, Drop: 8}, rate(func(k *Key) widget.Cell { return rateCell(sumSeries(f.Fleet, k).Out) }))
-	column(widget.Column{Title: "IN/s", Key: "in-rate", Right: true, Drop: 9}, rate(func(k *Key) widget.Cell { return rateCell(sumSeries(f.Fleet, k).In) }))
-	column(widget.Column{Title: "TRAFFIC", Min: sparkWidth, Drop: 2}, func(k *Key) widget.Cell { return sparkCell(both(sumSeries(f.Fleet, k))) })
+	column(widget.Column{Title: "OUT/s", Key: "out-rate", Right: true, Drop: 8}, rate(func(k *Key) widget.Cell { return rateCell(k.series().Out) }))
+	column(widget.Column{Title: "IN/s", Key: "in-rate", Right: true, Drop: 9}, rate(func(k *Key) widget.Cell { return rateCell(k.series().In) }))
+	column(widget.Column{Title: "TRAFFIC", Min: sparkWidth, Drop: 2}, func(k *Key) widget.Cell { return sparkCell(both(k.series())) })
 	column(widget.Column{Title: "SUITE", Flex: true, Min: 10, Drop: 6}, func(k *Key) widget.Cell { return widget.Text(k.Suite) })
 	return t
 }

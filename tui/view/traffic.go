@@ -37,13 +37,17 @@ func series(n *source.Node, group, spi string) source.Series {
 // both adds up what was sent and received.
 func both(s source.Series) []float64 { return source.Sum(s.In, s.Out) }
 
-// sumSeries is what all holders of a key send and receive under it.
-func sumSeries(fleet *source.Fleet, k *Key) (sum source.Series) {
-	for i := range k.Holders {
-		s := series(fleet.Node(k.Holders[i].Node), k.Group, k.SPI)
-		sum.In, sum.Out = source.Sum(sum.In, s.In), source.Sum(sum.Out, s.Out)
+// series is what all holders of a key send and receive under it, added up once: several columns of a row ask.
+func (k *Key) series() source.Series {
+	if k.sum == nil {
+		var in, out [][]float64
+		for i := range k.Holders {
+			s := series(k.Holders[i].node, k.Group, k.SPI)
+			in, out = append(in, s.In), append(out, s.Out)
+		}
+		k.sum = &source.Series{In: source.Sum(in...), Out: source.Sum(out...)}
 	}
-	return sum
+	return *k.sum
 }
 
 // trafficLines draws what a member sends, receives and drops, over as much of the past as fits: one line each.
