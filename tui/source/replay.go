@@ -3,7 +3,6 @@ package source
 import (
 	"context"
 	"path/filepath"
-	"slices"
 	"sync"
 	"time"
 
@@ -92,10 +91,7 @@ func (r *Replay) turn(change func()) {
 	change()
 	r.since = r.clock()
 	r.mu.Unlock()
-	select {
-	case r.wake <- struct{}{}:
-	default:
-	}
+	wake(r.wake)
 }
 
 // Close closes the file.
@@ -193,6 +189,6 @@ func (r *Replay) eventsUntil(frames int) []control.Event {
 			out = append(out, *e)
 		}
 	}
-	slices.SortStableFunc(out, func(a, b control.Event) int { return a.Time.Compare(b.Time) })
+	sortByTime(out)
 	return out
 }

@@ -36,6 +36,7 @@ type Source struct {
 	course  *Course
 	nodes   map[string]*Node
 	events  []control.Event
+	sorted  []control.Event   // the same by time, as they are handed out; nil: one has come since
 	seen    map[string]uint64 // node -> newest event kept
 	tape    *Tape             // what it is recorded on; nil: it is not
 	changed chan struct{}
@@ -138,7 +139,7 @@ func (s *Source) take(name string, w control.Watch) {
 		if e.Node == "" {
 			e.Node = name
 		}
-		s.events = append(s.events, *e)
+		s.events, s.sorted = append(s.events, *e), nil
 		if len(s.events) > keepEvents {
 			s.events = slices.Delete(s.events, 0, len(s.events)-keepEvents)
 		}
@@ -222,11 +223,20 @@ func (s *Source) Next(ctx context.Context) (*Fleet, bool) {
 	return s.Fleet(), true
 }
 
+// sortByTime puts the oldest first; those of one time stay as they came.
+func sortByTime(events []control.Event) {
+	slices.SortStableFunc(events, func(a, b control.Event) int { return a.Time.Compare(b.Time) })
+}
+
 // Fleet returns what is known now.
 func (s *Source) Fleet() *Fleet {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f := &Fleet{Title: s.title, Lab: s.lab, State: s.state, Course: s.course, Time: time.Now(), Events: slices.Clone(s.events)}
+	if s.sorted == nil {
+		s.sorted = slices.Clone(s.events)
+		sortByTime(s.sorted)
+	}
+	f := &Fleet{Title: s.title, Lab: s.lab, State: s.state, Course: s.course, Time: time.Now(), Events: s.sorted}
 	for _, n := range s.nodes {
 		f.Nodes = append(f.Nodes, *n)
 	}
@@ -234,7 +244,6 @@ func (s *Source) Fleet() *Fleet {
 		f.simulate()
 	}
 	sortNodes(f.Nodes)
-	slices.SortStableFunc(f.Events, func(a, b control.Event) int { return a.Time.Compare(b.Time) })
 	return f
 }
 

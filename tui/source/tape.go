@@ -109,10 +109,7 @@ func (t *Tape) add(f record.Frame) {
 		}
 	}
 	t.mu.Unlock()
-	select {
-	case t.more <- struct{}{}:
-	default:
-	}
+	wake(t.more)
 }
 
 // run writes frames until the tape is stopped or full.
@@ -166,10 +163,7 @@ func (t *Tape) Stop() error {
 	t.mu.Lock()
 	t.stop = true
 	t.mu.Unlock()
-	select {
-	case t.more <- struct{}{}:
-	default:
-	}
+	wake(t.more)
 	<-t.done
 	return t.err
 }
