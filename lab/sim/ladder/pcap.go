@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/netip"
 	"slices"
+
+	"github.com/getvpn/getvpn/esp/packet"
 )
 
 // A capture as pcapng (draft-ietf-opsawg-pcapng): a section header, one interface of raw IP packets with times in nanoseconds, the
@@ -101,7 +103,7 @@ func ipPacket(src, dst netip.AddrPort, id uint16, payload []byte) []byte {
 	udp = append(be.AppendUint16(be.AppendUint16(udp, uint16(n)), 0), payload...) //nolint:gosec // at most 64 KiB
 	a, b := src.Addr().AsSlice(), dst.Addr().AsSlice()
 	pseudo := slices.Concat(a, b, be.AppendUint32(nil, uint32(n)), []byte{0, 0, 0, protoUDP}) //nolint:gosec // as above
-	sum := ^fold(add(add(0, pseudo), udp))
+	sum := packet.Checksum(append(pseudo, udp...))
 	if sum == 0 {
 		sum = 0xffff
 	}
@@ -113,7 +115,7 @@ func ipPacket(src, dst netip.AddrPort, id uint16, payload []byte) []byte {
 		be.PutUint16(h[4:], id)
 		copy(h[12:], a)
 		copy(h[16:], b)
-		be.PutUint16(h[10:], ^fold(add(0, h)))
+		be.PutUint16(h[10:], packet.Checksum(h))
 		return append(h, udp...)
 	}
 	h := make([]byte, 40)
@@ -122,22 +124,4 @@ func ipPacket(src, dst netip.AddrPort, id uint16, payload []byte) []byte {
 	copy(h[8:], a)
 	copy(h[24:], b)
 	return append(h, udp...)
-}
-
-// add and fold are the checksum of the Internet (RFC 1071).
-func add(sum uint32, b []byte) uint32 {
-	for ; len(b) > 1; b = b[2:] {
-		sum += uint32(b[0])<<8 | uint32(b[1])
-	}
-	if len(b) == 1 {
-		sum += uint32(b[0]) << 8
-	}
-	return sum
-}
-
-func fold(sum uint32) uint16 {
-	for sum > 0xffff {
-		sum = sum>>16 + sum&0xffff
-	}
-	return uint16(sum)
 }
