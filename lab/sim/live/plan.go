@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -142,7 +141,11 @@ func (p *Plan) write(dir string) error {
 		return fmt.Errorf("plan: %w", err)
 	}
 	path := filepath.Join(dir, planFile)
-	if err := errors.Join(os.WriteFile(path+".new", append(b, '\n'), 0o600), os.Rename(path+".new", path)); err != nil {
+	err = os.WriteFile(path+".new", append(b, '\n'), 0o600)
+	if err == nil { // half of a plan does not replace a whole one
+		err = os.Rename(path+".new", path)
+	}
+	if err != nil {
 		return fmt.Errorf("plan: %w", err)
 	}
 	return nil

@@ -318,8 +318,13 @@ func (s *Server) wanted(node string) string {
 		return driver.WantedRunning
 	}
 	for i := s.run.next - 1; i >= 0; i-- {
-		if o := &s.plan.Orders[i]; o.Node == node && o.Verb == VerbKill {
+		o := &s.plan.Orders[i]
+		switch {
+		case o.Node != node:
+		case o.Verb == VerbKill:
 			return driver.WantedKilled
+		case o.Verb == VerbStop:
+			return driver.WantedStopped
 		}
 	}
 	return driver.WantedStopped

@@ -190,6 +190,28 @@ func TestLab(t *testing.T) {
 	}
 }
 
+// TestWanted: of several orders the last says how a daemon ended.
+func TestWanted(t *testing.T) {
+	_, l := serve(t, "coop-failover")
+	travel(t, 10*time.Second)
+	if err := errors.Join(l.Kill("gm2"), l.Start(t.Context(), "gm2"), l.Stop("gm2")); err != nil {
+		t.Fatal(err)
+	}
+	travel(t, 20*time.Second) // it takes leave of its key server
+	st, err := l.State()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range st.Nodes {
+		if n.Name == "gm2" && n.Wanted != driver.WantedStopped {
+			t.Errorf("gm2 was killed, started and stopped, and is wanted %q", n.Wanted)
+		}
+	}
+	if _, err := os.Stat(socket(driver.Dir("test"), "gm2")); err == nil {
+		t.Error("the socket of a daemon that was stopped in order is there")
+	}
+}
+
 // TestDryRun: what an order would do is said, or that it would be refused, and nothing is done.
 func TestDryRun(t *testing.T) {
 	_, l := serve(t, "coop-failover")
