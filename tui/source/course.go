@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 )
@@ -93,25 +92,7 @@ func ParseCourse(text []byte) (*Course, error) {
 	return c, nil
 }
 
-// readCourse reads what a lab is for. Given an older course it returns that one while nothing has changed, or while the file
-// makes no sense; nil: there is none.
+// readCourse reads what a lab is for.
 func readCourse(lab string, older *Course) *Course {
-	path := filepath.Join(LabDir(), lab, "course.json")
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil
-	}
-	if older != nil && unchanged(older.file, info) {
-		return older
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return older
-	}
-	c, err := ParseCourse(b)
-	if err != nil {
-		return older
-	}
-	c.file = info
-	return c
+	return reread(lab, "course.json", older, func(c *Course) *os.FileInfo { return &c.file }, ParseCourse)
 }

@@ -105,26 +105,32 @@ func unchanged(older, now os.FileInfo) bool {
 	return os.SameFile(older, now) && now.ModTime().Equal(older.ModTime()) && now.Size() == older.Size()
 }
 
-// readLab reads what a lab has. Given an older state it returns that one while nothing has changed; nil: there is none.
-func readLab(name string, older *LabState) *LabState {
-	path := filepath.Join(LabDir(), name, "lab.json")
+// reread reads a file of a lab. Given what it was before, it returns that while nothing has changed, or while the file makes no sense;
+// nil: there is none. file is where it keeps which file it has read.
+func reread[T any](lab, name string, older *T, file func(*T) *os.FileInfo, parse func([]byte) (*T, error)) *T {
+	path := filepath.Join(LabDir(), lab, name)
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil
 	}
-	if older != nil && unchanged(older.file, info) {
+	if older != nil && unchanged(*file(older), info) {
 		return older
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return older
 	}
-	s, err := ParseLab(b)
+	now, err := parse(b)
 	if err != nil {
 		return older
 	}
-	s.file = info
-	return s
+	*file(now) = info
+	return now
+}
+
+// readLab reads what a lab has.
+func readLab(name string, older *LabState) *LabState {
+	return reread(name, "lab.json", older, func(s *LabState) *os.FileInfo { return &s.file }, ParseLab)
 }
 
 // look takes up what has become of the lab, and of what it is for.
@@ -132,8 +138,8 @@ func (s *Source) look() {
 	if s.lab == "" {
 		return
 	}
+	state, course := readLab(s.lab, s.state), readCourse(s.lab, s.course) // which nobody else writes
 	s.mu.Lock()
-	state, course := readLab(s.lab, s.state), readCourse(s.lab, s.course)
 	changed := state != s.state || course != s.course
 	if state != s.state && state != nil {
 		s.tape.add(record.Frame{At: time.Now(), Lab: state.raw})
