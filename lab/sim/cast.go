@@ -87,7 +87,7 @@ func refuse(name string, c *config.Common, groups int) error {
 }
 
 // keyServer is the configuration of key server i, from 0.
-func (a *Cast) keyServer(_ *Config, i int) node.KSConfig { return a.KeyServers[i].ks }
+func (a *Cast) keyServer(i int) node.KSConfig { return a.KeyServers[i].ks }
 
 // member is the configuration of member i, from 1.
 func (a *Cast) member(i int) node.GMConfig { return a.Members[i-1].gm }

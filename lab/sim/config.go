@@ -108,7 +108,7 @@ func spareAddress(i int) netip.AddrPort {
 // keyServer is the configuration of key server i, from 0.
 func (c *Config) keyServer(i int) node.KSConfig {
 	if c.Cast != nil {
-		return c.Cast.keyServer(c, i)
+		return c.Cast.keyServer(i)
 	}
 	at, g := keyServerAddress(i), c.Group
 	g.Name, g.ID = GroupName, gdoi.GroupIDFromUint32(1234)

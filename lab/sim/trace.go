@@ -90,9 +90,6 @@ func (s *Sim) logPersist(n *Node, e machine.Persist) {
 	s.log(Entry{Kind: "persist", Node: n.Name, Text: fmt.Sprintf("#%d %s", e.ID, strings.Join(names, " "))})
 }
 
-// exchangeCOOP is the private exchange type of key servers among each other.
-const exchangeCOOP = 240
-
 // describe says what a datagram is, as far as its header tells.
 func describe(b []byte) string {
 	if len(b) < isakmp.HeaderLen {
@@ -110,7 +107,7 @@ func describe(b []byte) string {
 		name = "PUSH"
 	case isakmp.ExchangeGroupkeyPushAck:
 		name = "PUSH-ACK"
-	case exchangeCOOP:
+	case isakmp.ExchangeCoop:
 		name = "COOP"
 	}
 	return fmt.Sprintf("%s %x %d octets", name, b[20:24], len(b))

@@ -20,9 +20,6 @@ type Datagram struct {
 	Message
 }
 
-// Repeat says that the same octets went to the same node before.
-func (d *Datagram) Repeat() bool { return d.repeat > 0 }
-
 // Capture is all that was sent in a run.
 type Capture struct {
 	Datagrams []*Datagram

@@ -92,4 +92,3 @@ func (l *Lab) Launch(*driver.NodeState, []string) (driver.Process, error) {
 	return driver.Process{}, errNoNetwork
 }
 func (l *Lab) Module() (string, error) { return "", errNoNetwork }
-func (l *Lab) Changed(string) error    { return nil }
