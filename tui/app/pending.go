@@ -36,7 +36,7 @@ func (m *Model) askPending() tea.Cmd {
 	}
 	if why != "" {
 		if p.known == nil || p.known.Why != why {
-			*p = pending{known: &view.Pending{Group: group, At: m.now(), Why: why}}
+			*p = pending{known: &view.Pending{Group: group, Why: why}}
 		}
 		return nil
 	}
@@ -53,7 +53,7 @@ func (m *Model) askPending() tea.Cmd {
 
 // AskPending asks the key servers of a group, or of all, what their configuration files would change.
 func AskPending(ctx context.Context, fleet *source.Fleet, group string) *view.Pending {
-	p := &view.Pending{Group: group, At: time.Now(), Why: view.Unknowable(fleet, group)}
+	p := &view.Pending{Group: group, Why: view.Unknowable(fleet, group)}
 	if p.Why != "" {
 		return p
 	}

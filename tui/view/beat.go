@@ -89,10 +89,7 @@ func (b *beat) rate(out bool) widget.Cell {
 	if out {
 		v = b.node.Out
 	}
-	if len(v) == 0 {
-		return widget.None()
-	}
-	return widget.Short(v[len(v)-1])
+	return rateCell(v)
 }
 
 func (b *beat) drops() widget.Cell {

@@ -138,7 +138,7 @@ func (f *Frame) custodyLine(n *NodeCustody, wide int) string {
 // custodyTroubles says what is wrong, in full: who looks here wants to know what to do.
 func (f *Frame) custodyTroubles(n *NodeCustody) (out []string) {
 	say := func(l theme.Level, text string) {
-		for i, line := range strings.Split(ansi.Wordwrap(text, max(f.Width-5, 20), ""), "\n") {
+		for i, line := range f.wrap(text, 5) {
 			mark := l.Glyph()
 			if i > 0 {
 				mark = " "

@@ -72,7 +72,7 @@ func (m *Member) concerns(e *control.Event) bool {
 // state is a member's state; what was said before the connection was lost may be out of date, and has no level.
 func (m *Member) state() widget.Cell {
 	level := StateLevel(m.State)
-	if !m.current && m.State != stateDown && m.State != stateHangs && m.State != statePaused {
+	if !m.current && !silent(m.State) {
 		level = theme.Neutral
 	}
 	return widget.State(level, m.State)

@@ -3,7 +3,6 @@ package view
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/getvpn/getvpn/daemon/control"
 	"github.com/getvpn/getvpn/tui/source"
@@ -12,8 +11,7 @@ import (
 
 // Pending is what key servers say that their configuration files would change. It is no part of a Fleet: somebody has to ask.
 type Pending struct {
-	Group string    // that was asked about; empty: all
-	At    time.Time // of the answer
+	Group string // that was asked about; empty: all
 	Plans []*control.Plan
 	Why   string // it is not known; empty: it is
 }

@@ -37,7 +37,7 @@ func (Pulse) Page(f *Frame) *Page {
 	}
 	groups := f.groups()
 	p := &Page{Title: "NODES", Want: 5}
-	if f.Fleet.State != nil { // what is broken on purpose explains much of the rest
+	if s := f.Fleet.State; s != nil && len(s.Faults) > 0 { // what is broken on purpose explains much of the rest
 		p.Head = f.cutLines(topology(f.Fleet, ""))
 	}
 	var rows []beat

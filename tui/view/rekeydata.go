@@ -193,7 +193,7 @@ func (m *RekeyMember) ack() (theme.Level, string) {
 	switch {
 	case m.State == control.StateLeft:
 		return theme.Neutral, control.StateLeft
-	case m.State == stateDown || m.State == stateHangs || m.State == statePaused:
+	case silent(m.State):
 		return theme.Broken, m.State
 	case m.Missed > 0:
 		return theme.Broken, fmt.Sprintf("missed %d", m.Missed)

@@ -162,3 +162,8 @@ func dropped(s *control.Snapshot) (n uint64, top string) {
 	}
 	return n, top
 }
+
+// silent says whether a node in a state gives no answer.
+func silent(state string) bool {
+	return state == stateDown || state == stateHangs || state == statePaused
+}

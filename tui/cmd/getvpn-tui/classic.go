@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -58,9 +57,7 @@ func (s *shown) classic(cmd *cobra.Command, fleet *source.Fleet, q classic.Query
 	}
 	w := cmd.OutOrStdout()
 	if s.json {
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		if err := enc.Encode(out); err != nil {
+		if err := printJSON(w, out); err != nil {
 			return refused{err}
 		}
 	} else {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -130,9 +129,7 @@ func (r *recorded) say(w io.Writer, tape *source.Tape, why string, err error) er
 		if err != nil {
 			m.Error = err.Error()
 		}
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		if e := enc.Encode(m); e != nil {
+		if e := printJSON(w, m); e != nil {
 			return refused{e}
 		}
 		if err != nil {

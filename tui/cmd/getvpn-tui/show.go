@@ -109,9 +109,7 @@ func showCommand(o *options) *cobra.Command {
 // print writes a view. What is wrong with the flags is a usage error; all else was refused.
 func (s *shown) print(ctx context.Context, w io.Writer, o *options, v view.View, fleet *source.Fleet, group string) error {
 	if s.json {
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		if err := enc.Encode(v.Data(fleet, group)); err != nil {
+		if err := printJSON(w, v.Data(fleet, group)); err != nil {
 			return refused{err}
 		}
 		return nil
@@ -163,6 +161,13 @@ func (s *shown) frame(w io.Writer, o *options, v view.View, fleet *source.Fleet,
 	}
 	th, err := theme.New(o.theme)
 	return &view.Frame{Theme: th, Fleet: fleet, Width: width, Height: 1000, Place: view.Place{View: v.Name(), Group: group}}, err
+}
+
+// printJSON prints for programs, and so that people can read it.
+func printJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
 }
 
 func printLines(w io.Writer, lines []string) error {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -113,15 +112,13 @@ func foundOf(r action.Result) string {
 var errSaid = errors.New("")
 
 func printOutcome(w io.Writer, verb string, call action.Call, r action.Result, err error) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
 	switch {
 	case err != nil:
-		return enc.Encode(outcome{Verb: verb, Args: call.Args, Text: foundOf(r), Error: err.Error()})
+		return printJSON(w, outcome{Verb: verb, Args: call.Args, Text: foundOf(r), Error: err.Error()})
 	case len(r.Plans) == 1:
-		return enc.Encode(r.Plans[0])
+		return printJSON(w, r.Plans[0])
 	case r.Plans != nil:
-		return enc.Encode(r.Plans)
+		return printJSON(w, r.Plans)
 	}
-	return enc.Encode(outcome{Verb: verb, Args: call.Args, Done: !call.Dry(), DryRun: call.Dry(), Text: r.Text})
+	return printJSON(w, outcome{Verb: verb, Args: call.Args, Done: !call.Dry(), DryRun: call.Dry(), Text: r.Text})
 }
