@@ -30,6 +30,7 @@ SEEDS     ?= 1000
 BASE      ?= debian:bookworm-slim
 IMAGE     ?= getvpn
 FROM      ?= 0
+WHOLE     := lab/cmd/getvpn-lab
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .PHONY: help build test lab image base check sim bench bench-peers fuzz race lint clean
@@ -44,13 +45,14 @@ build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ $(TOOLS)
 	@[ "$(CGO)" != 0 ] || echo "make build: built without cgo: getvpn-ks and getvpn-gm keep keys in files and cannot use tokens (custody:)"
 
-# One package at a time: the tests of the whole product (lab/cmd/getvpn-lab) count single lost packets, under traffic, and
-# must not compete with others for the processor.
+# The tests of the whole product (WHOLE) count single lost packets, under traffic, and must not compete with others for the processor. They
+# mostly wait for keys to roll, so three labs run side by side. What else there is waits much, too: two packages at a time.
 test: build
 	@.ci/need go gcc tun ip nft sysctl scapy softhsm tmux
 	@[ "$$(id -u)" = 0 ] || echo "make test: not root, so the tests in network namespaces skip themselves; sudo make test runs them"
 	$(GO) vet ./...
-	$(GO) test -p 1 -timeout 30m ./...
+	$(GO) test -p 2 -timeout 30m $$($(GO) list ./... | grep -v $(WHOLE)$$)
+	$(GO) test -parallel 3 -timeout 45m ./$(WHOLE)
 
 lab: build
 	@.ci/need go tun root
@@ -75,10 +77,12 @@ lint:
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) test ./lab/house
 
+# Two at a time: the tests of daemons mostly wait.
 race:
 	@.ci/need go gcc softhsm
-	CGO_ENABLED=1 $(GO) test -race -timeout 20m $(RACE)
-	CGO_ENABLED=1 $(GO) test -race -short -timeout 20m ./tui/... ./gdoi/... # machines have no goroutines
+	CGO_ENABLED=1 $(GO) test -race -timeout 20m $(RACE) & first=$$!; \
+	CGO_ENABLED=1 $(GO) test -race -short -timeout 20m ./tui/... ./gdoi/... ; second=$$?; \
+	wait $$first && exit $$second # machines have no goroutines
 
 fuzz:
 	@.ci/fuzz $(FUZZTIME)
