@@ -182,7 +182,7 @@ func (e *Env) address(node string, v6 bool) netip.Addr {
 
 // failed is the result of a check that could not measure.
 func failed(err error) []scenario.Result {
-	return []scenario.Result{{Value: "not measured", Want: "a measurement", Message: err.Error()}}
+	return []scenario.Result{{Value: scenario.NotMeasured, Want: "a measurement", Message: err.Error()}}
 }
 
 // sleep waits, or until the context ends.

@@ -17,6 +17,12 @@ type failClosed struct {
 	Recover time.Duration `yaml:"recover"`
 }
 
+// What its results are called, beside that of its step.
+const (
+	failClosedOthers = "fail-closed-others"
+	memberStart      = "member-start-recovery"
+)
+
 func (c *failClosed) Validate(s *scenario.Scenario) error {
 	if err := exist(s, c.Member); err != nil {
 		return err
@@ -92,11 +98,11 @@ func (c *failClosed) Run(ctx context.Context, env *Env) []scenario.Result {
 		dead.Message = env.Capture.Offences()
 	}
 	rest := scenario.Result{
-		Name: "fail-closed-others", OK: lost == 0 && sent > 0, Value: fmt.Sprintf("%d lost of %d packets between the others", lost, sent),
+		Name: failClosedOthers, OK: lost == 0 && sent > 0, Value: fmt.Sprintf("%d lost of %d packets between the others", lost, sent),
 		Want: "0 lost", Message: where,
 	}
 	again := scenario.Result{
-		Name: "member-start-recovery", OK: missing == 0,
+		Name: memberStart, OK: missing == 0,
 		Value: fmt.Sprintf("all %d flows through %s again after %.1f s", len(mine), c.Member, back.Seconds()),
 		Want:  fmt.Sprintf("all within %s of the start", c.Recover), Seconds: back.Seconds(),
 	}

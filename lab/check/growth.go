@@ -102,7 +102,7 @@ func (g *growth) now() string {
 func (g *growth) results() (out []scenario.Result) {
 	at := g.at[len(g.at)/4:]
 	for _, n := range g.nodes {
-		r := scenario.Result{Name: "soak-memory-" + n, OK: len(at) >= 4, Want: "no growth"}
+		r := scenario.Result{Name: soakMemory + n, OK: len(at) >= 4, Want: "no growth"}
 		grows := []string{}
 		var parts []string
 		for _, m := range measures {

@@ -16,6 +16,13 @@ type keyServerLoss struct {
 	Recover time.Duration `yaml:"recover"`
 }
 
+// What its results are called.
+const (
+	ksKillGoesOn = "ks-kill-traffic-continues"
+	ksKillCloses = "ks-kill-fails-closed"
+	ksStart      = "ks-start-recovery"
+)
+
 func (c *keyServerLoss) Validate(s *scenario.Scenario) error {
 	if len(s.Named(scenario.KindKeyServer)) != 1 {
 		return fmt.Errorf("with more than one key server the group survives the loss of one")
@@ -101,13 +108,13 @@ func (c *keyServerLoss) Run(ctx context.Context, env *Env) []scenario.Result {
 	t.Stop()
 	leakedAll := env.Capture.Totals().Minus(before).Offences()
 	goesOn := scenario.Result{
-		Name: "ks-kill-traffic-continues", OK: lost == 0 && sent > 0 && lastPacket > firstEnd-lifetimeSlack,
+		Name: ksKillGoesOn, OK: lost == 0 && sent > 0 && lastPacket > firstEnd-lifetimeSlack,
 		Value: fmt.Sprintf("traffic went on for %.1f s of the TEK's remaining %.1f s; %d lost of %d packets until then", (lastPacket - killed).Seconds(),
 			life.Seconds(), lost, sent),
 		Want: "0 lost until the TEK ends", Message: where, Seconds: (lastPacket - killed).Seconds(),
 	}
 	closed := scenario.Result{
-		Name: "ks-kill-fails-closed", OK: passed == 0 && leakedAll == 0,
+		Name: ksKillCloses, OK: passed == 0 && leakedAll == 0,
 		Value: fmt.Sprintf("%d packets passed after the TEK's end, %d clear packets in the core (%d while the key server was away)", passed,
 			leakedAll, leaked),
 		Want: "0 passed, 0 clear",
@@ -116,7 +123,7 @@ func (c *keyServerLoss) Run(ctx context.Context, env *Env) []scenario.Result {
 		closed.Message = env.Capture.Offences()
 	}
 	again := scenario.Result{
-		Name: "ks-start-recovery", OK: missing == 0, Value: fmt.Sprintf("all %d flows again %.1f s after the start of %s", len(flows), back.Seconds(), c.Node),
+		Name: ksStart, OK: missing == 0, Value: fmt.Sprintf("all %d flows again %.1f s after the start of %s", len(flows), back.Seconds(), c.Node),
 		Want: fmt.Sprintf("all within %s", c.Recover), Seconds: back.Seconds(),
 	}
 	if missing > 0 {

@@ -24,7 +24,7 @@ func Validate(s *scenario.Scenario) error {
 			errs = append(errs, err)
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, validateSabotage(s))...)
 }
 
 func validate(s *scenario.Scenario, steps []scenario.Step) error {

@@ -41,6 +41,13 @@ const (
 	about    = time.Second            // on both sides of it
 )
 
+// What its results are called; the name of a node follows soakMemory.
+const (
+	soakRekeys  = "soak-rekeys"
+	soakTraffic = "soak-traffic"
+	soakMemory  = "soak-memory-"
+)
+
 func (c *soak) Validate(s *scenario.Scenario) error {
 	if c.Rate < 1 || c.Rate > 10000 {
 		return fmt.Errorf("rate %d is outside 1..10000", c.Rate)
@@ -246,7 +253,7 @@ func keyLoss(before, after map[string]uint64, k *keyChanges, rekeys int, took ti
 		all = []string{"none"}
 	}
 	return scenario.Result{
-		Name: "soak-rekeys", OK: lost == 0 && k.count() >= rekeys,
+		Name: soakRekeys, OK: lost == 0 && k.count() >= rekeys,
 		Value: fmt.Sprintf("%d packets lost to %d rekeys in %s; drops: %s", lost, k.count(), took.Round(time.Second), strings.Join(all, ", ")),
 		Want:  fmt.Sprintf("0 lost to at least %d rekeys", rekeys),
 	}
@@ -271,7 +278,7 @@ func datagrams(f *Flow, changes []time.Duration, took time.Duration, gbit float6
 		expected = float64(far) / float64(sentFar) * float64(sentNear)
 	}
 	return scenario.Result{
-		Name: "soak-traffic", OK: all.Sent > 0 && all.Duplicates == 0 && gbit > 0 && float64(near) <= 20+3*expected,
+		Name: soakTraffic, OK: all.Sent > 0 && all.Duplicates == 0 && gbit > 0 && float64(near) <= 20+3*expected,
 		Value: fmt.Sprintf("%.2f Gbit/s of TCP; of %d datagrams %d lost to full queues, %d of them within %s of a change of keys, where %.0f are as many as elsewhere; %d twice; %s",
 			gbit, all.Sent, all.Lost, near, about, expected, all.Duplicates, took.Round(time.Second)),
 		Want: "no more lost about a change of keys than at other times, none twice",

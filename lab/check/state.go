@@ -68,7 +68,7 @@ func (c *state) Run(ctx context.Context, env *Env) []scenario.Result {
 		v, ok, err := c.look(ctx, env)
 		switch {
 		case err != nil:
-			r.Value, r.Message = "not measured", err.Error()
+			r.Value, r.Message = scenario.NotMeasured, err.Error()
 		case !ok:
 			r.Value, r.OK = "missing", c.Missing
 		default:

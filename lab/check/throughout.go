@@ -39,6 +39,9 @@ func (a *apart) side(host string) int {
 	return len(a.Sides)
 }
 
+// betweenSides is what the result about the traffic between sides is called.
+const betweenSides = "between-the-sides"
+
 // slack is for packets that were under way when the sides were parted.
 const slack = 250 * time.Millisecond
 
@@ -175,7 +178,7 @@ func (c *throughout) betweenSides(flows []*Flow, spans []span) scenario.Result {
 		want = "0 lost, 0 twice"
 	}
 	return scenario.Result{
-		Name: "between-the-sides", OK: early == 0 && late == 0 && duplicates == 0 && sent > 0 && (lost == 0 || !c.Apart.None),
+		Name: betweenSides, OK: early == 0 && late == 0 && duplicates == 0 && sent > 0 && (lost == 0 || !c.Apart.None),
 		Value: fmt.Sprintf("%d lost of %d packets in the %.1f s from %s to %s%s; %d lost before, %d after", lost, sent, (until - from).Seconds(), c.Apart.From,
 			c.Apart.Until, when, early, late),
 		Want: want, Message: strings.Trim(whereEarly+"; "+whereLate, "; "),

@@ -62,7 +62,7 @@ func (c *Common) Make(driver string, programs map[string]string, network func() 
 		return err
 	}
 	st := &State{Name: c.name, Scenario: c.s.Name, Driver: driver, Dir: dir, Created: time.Now().UTC(), Vars: c.s.Vars, Seed: c.s.Seed,
-		Protected: c.s.Protected, Faults: []Fault{}}
+		Sabotaged: c.s.Sabotaged, Protected: c.s.Protected, Faults: []Fault{}}
 	for _, n := range c.s.Nodes {
 		ns, err := c.prepare(n, programs)
 		if err != nil {

@@ -52,6 +52,7 @@ func (set Set) Open(name string) (Lab, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lab %s: %w", name, err)
 	}
+	s.Sabotaged = st.Sabotaged // its variables are in those of the lab
 	return d.Open(name, s), nil
 }
 

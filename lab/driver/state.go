@@ -23,7 +23,8 @@ type State struct {
 	Dir       string            `json:"dir"`
 	Created   time.Time         `json:"created"`
 	Vars      map[string]string `json:"vars"`
-	Seed      uint64            `json:"seed,omitempty"` // of the scenario's drawn values, when it has some
+	Seed      uint64            `json:"seed,omitempty"`      // of the scenario's drawn values, when it has some
+	Sabotaged bool              `json:"sabotaged,omitempty"` // broken on purpose, as the scenario says
 	Protected []netip.Prefix    `json:"protected"`
 	Nodes     []NodeState       `json:"nodes"`
 	Links     []LinkState       `json:"links"`

@@ -14,6 +14,7 @@ import (
 //	nodes                       merged by name: the keys given here replace those of the base, new nodes are added
 //	links, secrets              added to those of the base
 //	without: [NODE...]          nodes of the base, with their links, that are not there
+//	sabotage                    the base's is left out: it may break what is not there
 //	everything else             replaced where it is given here
 const (
 	keyBase    = "base"
@@ -44,12 +45,13 @@ func onBase(file string, root *yaml.Node, text []byte, opt Options) (*yaml.Node,
 	if b := value(base, keyBase); b != nil {
 		return nil, nil, &Error{file, posOf(name), fmt.Sprintf("base %s has a base itself; name %s instead", name.Value, b.Value)}
 	}
-	var without []string
+	base = without(base, keySabotage)
+	var leave []string
 	if w := value(root, keyWithout); w != nil {
-		if err := strict(w, &without); err != nil {
+		if err := strict(w, &leave); err != nil {
 			return nil, nil, located(file, err)
 		}
-		for _, n := range without {
+		for _, n := range leave {
 			if !leaveOut(base, n) {
 				return nil, nil, &Error{file, posOf(w), fmt.Sprintf("without: base %s has no node %q", name.Value, n)}
 			}

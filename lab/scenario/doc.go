@@ -20,6 +20,7 @@
 //	steps:     [{check: reach, pairs: all}, {do: kill ks1}, {parallel: [...]}]
 //	           name: and text: of a step tell what it is; message: and hint: of a check what it means that it failed, and where to look
 //	draw:      {site: 20..99, victim: [{gm: gm1}, {gm: gm2}]}   values that differ from one up to the next (see draw.go)
+//	sabotage:  {text: ..., set: {fail: open}, fails: [fail-closed]}   what it teaches, broken on purpose: see sabotage.go
 //	story:, faults:, tasks:                         of an exercise: what is told, what is broken, what is to be done (see task.go)
 //
 // A scenario can build on another one: base: basic takes everything that is not given here from basic (see base.go), and

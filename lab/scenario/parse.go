@@ -32,6 +32,8 @@ type Options struct {
 	Profile string
 	Set     map[string]string
 	Seed    uint64 // decides the values of draw:; 0 is 1
+	// Sabotage breaks on purpose what the scenario teaches; it is a mistake where the scenario does not say how.
+	Sabotage bool
 	// Base finds the text of the scenario that another one names as its base; nil allows none.
 	Base func(name string) ([]byte, error)
 }
@@ -67,7 +69,7 @@ func Parse(file string, text []byte, opt Options) (*Scenario, error) {
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
-	s := &Scenario{File: file, Text: text, Drawn: drawn, root: root, declared: own}
+	s := &Scenario{File: file, Text: text, Drawn: drawn, Sabotaged: opt.Sabotage, root: root, declared: own}
 	if len(drawn) > 0 {
 		s.Seed = max(opt.Seed, 1)
 	}
@@ -93,7 +95,7 @@ func document(file string, text []byte) (*yaml.Node, error) {
 	return doc.Content[0], nil
 }
 
-// variables merges defaults, profile and settings; only what vars declares may be set.
+// variables merges defaults, profile, sabotage and settings; only what vars declares may be set.
 func variables(file string, root *yaml.Node, opt Options) (map[string]string, error) {
 	var head struct {
 		Vars     map[string]string            `yaml:"vars"`
@@ -119,7 +121,17 @@ func variables(file string, root *yaml.Node, opt Options) (map[string]string, er
 			return nil, err
 		}
 	}
-	maps.Copy(vars, head.Vars) // the loop above only proved the names
+	broken, err := sabotage(file, root, opt, head.Profiles)
+	if err != nil {
+		return nil, err
+	}
+	if err := lay(keySabotage, broken.Set); err != nil {
+		return nil, err
+	}
+	maps.Copy(vars, head.Vars) // what was laid above only proved the names
+	if opt.Sabotage && opt.Profile == "" {
+		opt.Profile = broken.Profile
+	}
 	if opt.Profile != "" {
 		p, ok := head.Profiles[opt.Profile]
 		if !ok {
@@ -127,6 +139,9 @@ func variables(file string, root *yaml.Node, opt Options) (map[string]string, er
 				strings.Join(slices.Sorted(maps.Keys(head.Profiles)), ", "))}
 		}
 		maps.Copy(vars, p)
+	}
+	if opt.Sabotage {
+		maps.Copy(vars, broken.Set)
 	}
 	return vars, lay("--set", opt.Set)
 }

@@ -47,12 +47,17 @@ type Report struct {
 	Seed     uint64            `json:"seed,omitempty"`  // of the drawn values
 	Error    string            `json:"error,omitempty"` // the lab could not be brought up or taken down
 	Checks   []Result          `json:"checks"`
+	Sabotage *Verdict          `json:"sabotage,omitempty"` // of a run that was broken on purpose: it decides, and not the checks
 }
 
 // Finish sets OK and the duration. A run without any check has proved nothing.
 func (r *Report) Finish(now time.Time) {
 	r.Seconds = now.Sub(r.Started).Seconds()
 	r.OK = r.Error == "" && len(r.Checks) > 0
+	if r.Sabotage != nil {
+		r.OK = r.OK && r.Sabotage.OK()
+		return
+	}
 	for _, c := range r.Checks {
 		r.OK = r.OK && c.OK
 	}
@@ -66,11 +71,18 @@ func (r *Report) Print(w io.Writer) {
 			failed = append(failed, c.Name)
 		}
 	}
+	if r.Sabotage != nil && r.Error == "" {
+		fmt.Fprintln(w, r.Sabotage)
+	}
 	switch {
 	case r.Error != "":
 		fmt.Fprintf(w, "%s: FAILED: %s\n", r.Scenario, r.Error)
 	case len(r.Checks) == 0:
 		fmt.Fprintf(w, "%s: FAILED: nothing was checked\n", r.Scenario)
+	case r.Sabotage != nil && r.OK:
+		fmt.Fprintf(w, "%s: the sabotage was caught by all %d results that must notice (%.0f s)\n", r.Scenario, len(r.Sabotage.Fails), r.Seconds)
+	case r.Sabotage != nil:
+		fmt.Fprintf(w, "%s: FAILED: the sabotage was not caught by all results that must notice (%.0f s)\n", r.Scenario, r.Seconds)
 	case len(failed) > 0:
 		fmt.Fprintf(w, "%s: FAILED: %d of %d checks: %v (%.0f s)\n", r.Scenario, len(failed), len(r.Checks), failed, r.Seconds)
 	default:

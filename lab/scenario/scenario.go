@@ -37,6 +37,9 @@ type Scenario struct {
 	Links       []Link                       `yaml:"links"`
 	Steps       []Step                       `yaml:"steps"`
 
+	Sabotage  *Sabotage `yaml:"sabotage"` // nil: nothing is known to break it; see sabotage.go
+	Sabotaged bool      `yaml:"-"`        // it is broken now
+
 	// Of an exercise (see task.go).
 	Story  string   `yaml:"story"`  // what the trainee is told
 	Faults []string `yaml:"faults"` // actions that break something once the members have registered; the trainee is not told

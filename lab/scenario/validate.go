@@ -41,6 +41,7 @@ func (s *Scenario) validate() (errs []error) {
 		}
 	}
 	s.validateTasks(bad)
+	s.validateSabotage(bad)
 	s.validatePKI(bad)
 	s.validateHSM(bad)
 	for i, p := range s.Policy {

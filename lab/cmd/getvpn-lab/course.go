@@ -25,7 +25,7 @@ func (o *choice) drawSeed() {
 	}
 }
 
-// begin waits for the registrations, breaks what the exercise is about, and writes the course: a new one, or that of before, also
+// begin waits for the registrations, breaks what the exercise, or the sabotage, is about, and writes the course: a new one, or that of before, also
 // when a reset that did not come to its end has kept it.
 func begin(ctx context.Context, l driver.Lab, wait time.Duration, before *course.Course) error {
 	s, dir := l.Scenario(), driver.Dir(l.Name())
@@ -39,6 +39,9 @@ func begin(ctx context.Context, l driver.Lab, wait time.Duration, before *course
 		if err := course.Break(ctx, l); err != nil {
 			return fmt.Errorf("the exercise could not be prepared: %w; getvpn-lab down %s ends the lab", err, l.Name())
 		}
+	}
+	if err := sabotage(ctx, l, wait); err != nil {
+		return err
 	}
 	c := course.New(s, time.Now())
 	if before != nil {
@@ -203,7 +206,7 @@ func resetCommand(lab *string) *cobra.Command {
 			}
 			s, before := l.Scenario(), (*course.Course)(nil)
 			if other {
-				again := choice{Options: scenario.Options{Set: st.Vars}}
+				again := choice{Options: scenario.Options{Set: st.Vars, Sabotage: st.Sabotaged}}
 				again.drawSeed()
 				if s, err = scenario.Parse(s.File, s.Text, again.Options); err != nil {
 					return err

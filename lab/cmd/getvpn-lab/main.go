@@ -59,7 +59,8 @@ func root(understood *bool) *cobra.Command {
   getvpn-lab partition gm1,gm2/gm3 --for 30s
   getvpn-lab token lose ks1             pull its HSM out; token return ks1 puts it back
   getvpn-lab down
-  getvpn-lab run basic --json           up, all checks, down; exit 0 only if all passed`,
+  getvpn-lab run basic --json           up, all checks, down; exit 0 only if all passed
+  getvpn-lab run basic --profile quick --sabotage   broken on purpose: exit 0 only if the checks notice`,
 		Long: "A whole GET VPN in network namespaces: bring it up, look inside, break it, check it.\n\n" +
 			"Exit codes: 0 done and every check passed, 1 failed, 2 wrong command line.",
 		Version:       control.Version,

@@ -47,7 +47,9 @@ func runCommand() *cobra.Command {
 	var r runner
 	var asJSON, all bool
 	c := &cobra.Command{Use: "run NAME|FILE.yaml", Short: "Bring a scenario up, go through its steps and checks, take it down",
-		Long: "Bring a scenario up, go through its steps and checks, take it down. The exit status is 0 only if every check passed.",
+		Long: "Bring a scenario up, go through its steps and checks, take it down. The exit status is 0 only if every check passed.\n\n" +
+			"With --sabotage the scenario is brought up broken, as it says itself, and the exit status is 0 only if every result that must notice\n" +
+			"has failed: a check that could not measure has caught nothing.",
 		Args: func(_ *cobra.Command, args []string) error { // what fails here is a wrong command line
 			if len(args) > 1 || all != (len(args) == 0) {
 				return errors.New("name one scenario, or --all")
@@ -57,6 +59,9 @@ func runCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if all {
 				args = topologies.Names()
+			}
+			if r.Sabotage && (all || len(r.only) > 0) {
+				return errors.New("--sabotage is for one scenario, which says itself which steps show it: neither --all nor --only")
 			}
 			progress := cmd.OutOrStdout()
 			if asJSON {
@@ -101,7 +106,9 @@ func (r *runner) run(cmd *cobra.Command, scenarioName string, progress io.Writer
 	if err != nil {
 		return nil, err
 	}
-	if s.Steps, err = selectSteps(s.Steps, r.only); err != nil {
+	if s.Sabotaged {
+		s.Steps = check.SabotageSteps(s)
+	} else if s.Steps, err = selectSteps(s.Steps, r.only); err != nil {
 		return nil, err
 	}
 	rep := &scenario.Report{Scenario: s.Name, Driver: o.driver, Started: time.Now(), Vars: s.Vars, Seed: s.Seed, Checks: []scenario.Result{}}
@@ -132,6 +139,9 @@ func (r *runner) run(cmd *cobra.Command, scenarioName string, progress io.Writer
 	if err != nil {
 		rep.Error = err.Error()
 	}
+	if s.Sabotaged {
+		rep.Sabotage = s.Sabotage.Judge(rep.Checks)
+	}
 	rep.Finish(time.Now())
 	return rep, nil
 }
@@ -153,6 +163,9 @@ func (r *runner) steps(cmd *cobra.Command, l driver.Lab, capture *check.Capture,
 		fmt.Fprintln(progress, res)
 	}
 	env := &check.Env{Lab: l, Scenario: l.Scenario(), Capture: capture, Log: say}
+	if err := check.Sabotage(ctx, env); err != nil {
+		return err
+	}
 	if err := course.Follow(driver.Dir(l.Name()), env); err != nil {
 		return err
 	}

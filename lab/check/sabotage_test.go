@@ -1,0 +1,56 @@
+package check
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/getvpn/getvpn/lab/scenario"
+)
+
+const timeline = small + `steps:
+  - {check: reach, pairs: all}
+  - {do: heal}
+  - {check: throughout, name: all-along, pairs: all, steps: [{do: heal}, {check: own-traffic, member: gm1, to: h2}]}
+  - parallel: [{check: fail-closed, name: dies, member: gm1}]
+  - {check: core-only-esp}
+`
+
+// The names that a sabotage may give are those of results, at any depth; a run goes up to the last of them, or through what it names.
+func TestSabotageNames(t *testing.T) {
+	for _, c := range []struct {
+		section string
+		steps   string // of the run
+		wrong   string
+	}{
+		{"fails: [reach]", "reach", ""},
+		{"fails: [own-traffic, reach]", "reach,heal,all-along", ""},
+		{"fails: [fail-closed-others]", "reach,heal,all-along,,", ""},
+		{"fails: [dies]", "reach,heal,all-along,,", ""},
+		{"only: [core-only-esp, reach], fails: [core-only-esp]", "reach,core-only-esp", ""},
+		{"only: [throughout], fails: [own-traffic, all-along]", "all-along", ""},
+		{"only: [reach], fails: [dies]", "reach", `small.yaml:29:63: sabotage: fails: no step of the run gives a result "dies"; there are: reach`},
+		{"only: [reaches, reach], fails: [reach]", "reach", `sabotage: only: there is no step "reaches"`},
+		{"fails: [ks-start-recovery]", "reach,heal,all-along,,core-only-esp", `gives a result "ks-start-recovery"`},
+		{"fails: [reach], do: [explode gm1]", "reach", `do: "explode gm1"`},
+	} {
+		s, err := scenario.Parse("small.yaml", []byte(timeline+"sabotage: {text: x, set: {rate: fast}, "+c.section+"}\nvars: {rate: slow}\n"), scenario.Options{})
+		if err == nil && s.Sabotage.Do == nil {
+			s.Sabotage.Do = []string{"heal"}
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = Validate(s)
+		if (err == nil) != (c.wrong == "") || err != nil && !strings.Contains(err.Error(), c.wrong) {
+			t.Errorf("%s: %v, want %q", c.section, err, c.wrong)
+		}
+		var steps []string
+		for _, st := range SabotageSteps(s) {
+			steps = append(steps, slices.MaxFunc([]string{st.Name, st.Do}, strings.Compare))
+		}
+		if got := strings.Join(steps, ","); got != strings.TrimSuffix(c.steps, ",") {
+			t.Errorf("%s: the run goes through %s, want %s", c.section, got, c.steps)
+		}
+	}
+}

@@ -1,0 +1,144 @@
+package scenario
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// A scenario says how what it teaches is broken on purpose, and which of its checks must notice: a check that cannot fail proves
+// nothing when it passes.
+//
+//	sabotage:
+//	  text: Members send in clear when they have no key.     what is broken, in one sentence
+//	  set: {fail: open}                       variables, laid over those of the profile and below those of --set
+//	  do: [exec p1 ...]                       actions once all members have registered, before the first step
+//	  profile: quick                          the profile of who names none
+//	  only: [fail-closed]                     names of steps that the run goes through; default: all up to the last that fails: names
+//	  fails: [fail-closed, core-only-esp]     results that must fail, each of them measured
+//
+// It is not inherited through base:. What a variable of set: breaks, the scenario's text says with ${fail}.
+const keySabotage = "sabotage"
+
+// NotMeasured is the value of a check that could not measure, and so has caught nothing.
+const NotMeasured = "not measured"
+
+// Sabotage is how a scenario breaks on purpose what it teaches.
+type Sabotage struct {
+	Text    string            `yaml:"text"`    // what is broken, in one sentence
+	Set     map[string]string `yaml:"set"`     // variables, laid over those of the profile and below those of --set
+	Do      []string          `yaml:"do"`      // actions once all members have registered, before the first step
+	Profile string            `yaml:"profile"` // the profile of who names none
+	Only    []string          `yaml:"only"`    // names of steps that the run goes through; default: all up to the last that fails: names
+	Fails   []string          `yaml:"fails"`   // names of results that must fail, each of them measured
+	At      Pos               `yaml:"-"`
+}
+
+// UnmarshalYAML decodes the section.
+func (b *Sabotage) UnmarshalYAML(n *yaml.Node) error {
+	type plain Sabotage
+	if err := strict(n, (*plain)(b)); err != nil {
+		return err
+	}
+	b.At, b.Text = posOf(n), strings.TrimSpace(b.Text)
+	return nil
+}
+
+// errNoSabotage says that a scenario cannot be broken on purpose.
+var errNoSabotage = errors.New("the scenario has no sabotage: section, which says how what it teaches is broken on purpose and which checks must notice")
+
+// sabotage reads as much of the section as variables need. Whether the values are used or not, their names must be right.
+func sabotage(file string, root *yaml.Node, opt Options, profiles map[string]map[string]string) (*Sabotage, error) {
+	n := value(root, keySabotage)
+	if n == nil {
+		if opt.Sabotage {
+			return nil, &Error{file, Pos{}, errNoSabotage.Error()}
+		}
+		return &Sabotage{}, nil
+	}
+	var b Sabotage
+	if err := strict(n, &b); err != nil {
+		return nil, located(file, err)
+	}
+	if _, ok := profiles[b.Profile]; !ok && b.Profile != "" {
+		return nil, &Error{file, posOf(value(n, "profile")), fmt.Sprintf("sabotage: there is no profile %q", b.Profile)}
+	}
+	return &b, nil
+}
+
+func (s *Scenario) validateSabotage(bad func(at Pos, format string, args ...any)) {
+	b := s.Sabotage
+	if b == nil {
+		return
+	}
+	if b.Text == "" {
+		bad(b.At, "sabotage: text: is missing; it says in one sentence what is broken")
+	}
+	if len(b.Set) == 0 && len(b.Do) == 0 {
+		bad(b.At, "sabotage: breaks nothing; it wants set: or do:")
+	}
+	if len(b.Fails) == 0 {
+		bad(b.At, "sabotage: fails: is missing; it names the results that must notice")
+	}
+	if len(s.Tasks) > 0 {
+		bad(b.At, "sabotage: an exercise breaks things with faults:, and its tasks notice")
+	}
+}
+
+// Verdict is what the checks have made of a sabotage.
+type Verdict struct {
+	Text  string  `json:"text"` // what was broken
+	Fails []Catch `json:"fails"`
+}
+
+// Catch is one result that must fail.
+type Catch struct {
+	Name   string `json:"name"`
+	Caught bool   `json:"caught"`
+	Value  string `json:"value"`         // what was measured
+	Why    string `json:"why,omitempty"` // it is not caught
+}
+
+// Judge says which of the results that must fail have done so. Of several results of one name, one that failed is enough.
+func (b *Sabotage) Judge(results []Result) *Verdict {
+	v := &Verdict{Text: b.Text, Fails: []Catch{}}
+	for _, name := range b.Fails {
+		c := Catch{Name: name, Why: "there is no result of this name"}
+		for _, r := range results {
+			if r.Name != name || c.Caught {
+				continue
+			}
+			switch c.Value = r.Value; {
+			case r.OK:
+				c.Why = "it passed"
+			case r.Value == NotMeasured:
+				c.Why = "it could not measure: " + r.Message
+			default:
+				c.Caught, c.Why = true, ""
+			}
+		}
+		v.Fails = append(v.Fails, c)
+	}
+	return v
+}
+
+// OK says whether all was caught.
+func (v *Verdict) OK() bool {
+	return len(v.Fails) > 0 && !slices.ContainsFunc(v.Fails, func(c Catch) bool { return !c.Caught })
+}
+
+// String tells it, a line for each result.
+func (v *Verdict) String() string {
+	out := "sabotage: " + v.Text
+	for _, c := range v.Fails {
+		word, why := "caught", ""
+		if !c.Caught {
+			word, why = "MISSED", "  ("+c.Why+")"
+		}
+		out += fmt.Sprintf("\n%s  %-26s %s%s", word, c.Name, c.Value, why)
+	}
+	return out
+}
