@@ -44,16 +44,6 @@ func Load(name string, opt scenario.Options) (*scenario.Scenario, error) {
 	return scenario.Parse(name+"/"+name+".yaml", text, opt)
 }
 
-// Readme gives what teaches a scenario: the README.md of a built-in one, or the one beside a file.
-func Readme(name string) (string, bool) {
-	read, path := files.ReadFile, name+"/README.md"
-	if isFile(name) {
-		read, path = os.ReadFile, filepath.Join(filepath.Dir(name), "README.md")
-	}
-	text, err := read(path)
-	return string(text), err == nil
-}
-
 // Derived gives the texts of the built-in scenarios that build on one.
 func Derived(name string) (texts [][]byte) {
 	for _, other := range Names() {

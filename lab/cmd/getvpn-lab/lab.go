@@ -49,7 +49,7 @@ func upCommand() *cobra.Command {
 				return err
 			}
 			if isTerminal() && len(s.Tasks) == 0 {
-				fmt.Fprintf(w, "%s is up. Next:\n  getvpn-tui --lab %s\n  getvpn-lab status\n  getvpn-lab exec h1 -- sh\n  getvpn-lab down\n", o.name, o.name)
+				fmt.Fprintf(w, "%s is up. Next:\n  getvpn-lab readme %s\n  getvpn-tui --lab %s\n  getvpn-lab status\n  getvpn-lab exec h1 -- sh\n  getvpn-lab down\n", o.name, args[0], o.name)
 				return nil
 			}
 			return printStatus(cmd, l, false)

@@ -37,7 +37,7 @@ func exitCode(understood bool) int {
 }
 
 // lookers are the commands that only read; all others enter namespaces.
-var lookers = []string{"list", "validate", "export", "status", "logs", "sim", live.Process, "time", "ladder", "help", "completion"}
+var lookers = []string{"list", "readme", "validate", "export", "status", "logs", "sim", live.Process, "time", "ladder", "help", "completion"}
 
 // root makes the command line. understood becomes true when it makes sense: from then on a failure is one of the work.
 func root(understood *bool) *cobra.Command {
@@ -52,7 +52,8 @@ func root(understood *bool) *cobra.Command {
 		},
 		Use:   "getvpn-lab",
 		Short: "A whole GET VPN in network namespaces: bring it up, look inside, break it, check it",
-		Example: `  getvpn-lab demo basic                 everything at once, as make lab does
+		Example: `  getvpn-lab readme basic               what it teaches, what to look at, exercises
+  getvpn-lab demo basic                 everything at once, as make lab does
   getvpn-lab up basic                   bring it up and leave it
   getvpn-lab exec h1 -- ping 10.1.3.10  run anything inside a node
   getvpn-lab kill ks1                   a crash; getvpn-lab start ks1 ends it
@@ -68,7 +69,7 @@ func root(understood *bool) *cobra.Command {
 		SilenceErrors: true,
 	}
 	c.PersistentFlags().StringVar(&lab, "lab", "", "which lab, when several are up")
-	c.AddCommand(listCommand(), validateCommand(), upCommand(), runCommand(), demoCommand(), benchCommand(), benchPeersCommand(), soakCommand(), downCommand(&lab),
+	c.AddCommand(listCommand(), readmeCommand(), validateCommand(), upCommand(), runCommand(), demoCommand(), benchCommand(), benchPeersCommand(), soakCommand(), downCommand(&lab),
 		statusCommand(&lab), execCommand(&lab), logsCommand(&lab), healCommand(&lab), partitionCommand(&lab), tokenCommand(&lab), mrouteCommand(), containerCommand(), exportCommand(), simCommand(), simLiveCommand(), timeCommand(&lab), ladderCommand(&lab))
 	c.AddCommand(daemonCommands(&lab)...)
 	c.AddCommand(gradeCommand(&lab), hintCommand(&lab), solutionCommand(&lab), resetCommand(&lab), configCommand(&lab))

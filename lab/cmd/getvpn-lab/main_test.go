@@ -93,3 +93,35 @@ func TestNoSuchLab(t *testing.T) {
 		t.Errorf("down: %d %q", code, out)
 	}
 }
+
+// TestReadme: solutions are shown to who asks for them.
+func TestReadme(t *testing.T) {
+	for _, c := range []struct {
+		line string
+		code int
+		want string
+	}{
+		{"readme", 2, "accepts 1"}, {"readme nothing", 1, "there is no scenario"}, {"readme basic", 0, "# basic: "},
+	} {
+		if out, errs, code := line(t, strings.Fields(c.line)...); code != c.code || !strings.Contains(out+errs, c.want) {
+			t.Errorf("%s: exit code %d, want %d: %q %q, want %q in it", c.line, code, c.code, out, errs, c.want)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "mine.yaml")
+	if err := os.WriteFile(file, []byte("name: mine\nnodes: [{name: p1, kind: core}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, errs, code := line(t, "readme", file); code != 1 || !strings.Contains(errs, "has no README.md") {
+		t.Errorf("without: %d %q", code, errs)
+	}
+	text := "# mine: x\n\n1. What?\n   <details><summary>Solution</summary>\n\n   That.\n\n   </details>\n"
+	if err := os.WriteFile(filepath.Join(filepath.Dir(file), "README.md"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, _, _ := line(t, "readme", file); strings.Contains(out, "That.") || !strings.Contains(out, "readme "+file+" --solutions") {
+		t.Errorf("hidden: %s", out)
+	}
+	if out, _, _ := line(t, "readme", "--solutions", file); !strings.Contains(out, "Solution: That.\n") {
+		t.Errorf("shown: %s", out)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -21,8 +22,9 @@ func validateCommand() *cobra.Command {
 	var all, strict bool
 	c := &cobra.Command{Use: "validate NAME|FILE.yaml... | --all", Short: "Check scenarios without running them; mistakes are file:line:column",
 		Long: "Check scenarios without running them. Mistakes are file:line:column and end it with 1. What is no mistake and still not right is a\n" +
-			"warning: what is declared and never used, done and never checked, and a scenario without README.md. Every profile is checked, and of a\n" +
-			"scenario with drawn values the draws of several seeds.",
+			"warning: what is declared and never used, done and never checked, a scenario without README.md, or with one that lacks a section or the\n" +
+			"solution of an exercise, and one that is never broken on purpose. Every profile is checked, and of a scenario with drawn values the\n" +
+			"draws of several seeds.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if all != (len(args) == 0) {
 				return errors.New("name scenarios, or --all")
@@ -76,9 +78,7 @@ func (o *choice) validate(out, problems io.Writer, name string) (warnings int, e
 		}
 	}
 	found := s.Lint(topologies.Derived(s.Name)...)
-	if _, ok := topologies.Readme(name); !ok {
-		found = append(found, &scenario.Error{File: s.File, Text: "there is no README.md beside it, which teaches what it is about"})
-	}
+	found = append(found, teaches(s, name)...)
 	for _, w := range found {
 		fmt.Fprintf(problems, "warning: %v\n", w)
 	}
@@ -88,4 +88,21 @@ func (o *choice) validate(out, problems io.Writer, name string) (warnings int, e
 	}
 	fmt.Fprintln(out, text)
 	return len(found), nil
+}
+
+// teaches says what a scenario lacks for a course: its README.md, and that its checks are seen to fail.
+func teaches(s *scenario.Scenario, name string) (out []*scenario.Error) {
+	warn := func(file, text string) { out = append(out, &scenario.Error{File: file, Text: text}) }
+	text, ok := topologies.Readme(name)
+	if !ok {
+		warn(s.File, "there is no README.md beside it, which teaches what it is about")
+	} else {
+		for _, lack := range topologies.LintReadme(s, text) {
+			warn(filepath.Join(filepath.Dir(s.File), "README.md"), "it "+lack)
+		}
+	}
+	if s.Sabotage == nil && len(s.Tasks) == 0 {
+		warn(s.File, "sabotage: is missing; nothing shows that the checks notice when what it teaches is broken")
+	}
+	return out
 }
