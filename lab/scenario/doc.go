@@ -8,6 +8,7 @@
 //	name, title, description
 //	vars:      {tek_lifetime: 100s, ...}            defaults; --set NAME=VALUE replaces one
 //	profiles:  {quick: {tek_lifetime: 20s}}         named sets of values; --profile NAME
+//	alone:     true                                 run --all --jobs N runs nothing beside it
 //	ipv6:      2001:db8::/32                        every node has IPv6 addresses and routes beside those of IPv4 (see ipv6.go)
 //	protected: [10.1.0.0/16]                        what must never be seen in clear in the core
 //	policy:    ["deny tcp any any eq 22", ...]      the group's access list; ${policy} in a program's configuration

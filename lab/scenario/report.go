@@ -39,6 +39,7 @@ func (r Result) String() string {
 // Report is the outcome of a run.
 type Report struct {
 	Scenario string            `json:"scenario"`
+	Profile  string            `json:"profile,omitempty"`
 	Driver   string            `json:"driver"`
 	OK       bool              `json:"ok"`
 	Started  time.Time         `json:"started"`
@@ -61,6 +62,16 @@ func (r *Report) Finish(now time.Time) {
 	for _, c := range r.Checks {
 		r.OK = r.OK && c.OK
 	}
+}
+
+// Passed counts the checks that did.
+func (r *Report) Passed() (n int) {
+	for _, c := range r.Checks {
+		if c.OK {
+			n++
+		}
+	}
+	return n
 }
 
 // Print writes the closing summary.

@@ -26,6 +26,7 @@ type Scenario struct {
 	Description string                       `yaml:"description"`
 	Vars        map[string]string            `yaml:"vars"`
 	Profiles    map[string]map[string]string `yaml:"profiles"`
+	Alone       bool                         `yaml:"alone"`     // counts single packets while all of the machine is wanted: none runs beside it
 	Multicast   bool                         `yaml:"multicast"` // the core routes multicast
 	IPv6        netip.Prefix                 `yaml:"ipv6"`      // both families: see ipv6.go
 	Protected   []netip.Prefix               `yaml:"protected"`

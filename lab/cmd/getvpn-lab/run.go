@@ -14,7 +14,6 @@ import (
 	"github.com/getvpn/getvpn/lab/course"
 	"github.com/getvpn/getvpn/lab/driver"
 	"github.com/getvpn/getvpn/lab/scenario"
-	"github.com/getvpn/getvpn/lab/topologies"
 )
 
 // errChecks ends the program with status 1; the report has said everything.
@@ -44,7 +43,7 @@ func (r *runner) once(cmd *cobra.Command, name string) error {
 }
 
 func runCommand() *cobra.Command {
-	var r runner
+	var f fleet
 	var asJSON, all bool
 	c := &cobra.Command{Use: "run NAME|FILE.yaml", Short: "Bring a scenario up, go through its steps and checks, take it down",
 		Long: "Bring a scenario up, go through its steps and checks, take it down. The exit status is 0 only if every check passed.\n\n" +
@@ -57,44 +56,42 @@ func runCommand() *cobra.Command {
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if all {
-				args = topologies.Names()
-			}
-			if r.Sabotage && (all || len(r.only) > 0) {
-				return errors.New("--sabotage is for one scenario, which says itself which steps show it: neither --all nor --only")
+			if f.Sabotage && len(f.only) > 0 {
+				return errors.New("--sabotage: the scenario says itself which steps show it, so --only has no place beside it")
 			}
 			progress := cmd.OutOrStdout()
 			if asJSON {
 				progress = cmd.ErrOrStderr() // standard output is the report alone
 			}
-			var reports []*scenario.Report
-			good := true
-			for _, name := range args {
-				rep, err := r.run(cmd, name, progress)
-				if err != nil {
-					return err
+			if all {
+				reports, err := f.all(cmd, progress)
+				if asJSON {
+					err = errors.Join(err, writeJSON(cmd.OutOrStdout(), reports))
 				}
-				rep.Print(progress)
-				reports, good = append(reports, rep), good && rep.OK
+				return err
 			}
-			var err error
-			if asJSON && all {
-				err = writeJSON(cmd.OutOrStdout(), reports)
-			} else if asJSON {
-				err = writeJSON(cmd.OutOrStdout(), reports[0])
+			rep, err := f.run(cmd, args[0], progress)
+			if err != nil {
+				return err
 			}
-			if err == nil && !good {
+			rep.Print(progress)
+			if asJSON {
+				err = writeJSON(cmd.OutOrStdout(), rep)
+			}
+			if err == nil && !rep.OK {
 				err = errChecks
 			}
 			return err
 		}}
-	r.flags(c)
-	c.Flags().DurationVar(&r.wait, "wait", time.Minute, "how long members may take to register")
-	c.Flags().BoolVar(&r.keep, "keep", false, "leave the lab up afterwards")
-	c.Flags().StringVar(&r.logs, "logs", "", "copy the daemons' logs to this directory before the lab goes")
-	c.Flags().StringSliceVar(&r.only, "only", nil, "run only the steps of these names")
+	f.flags(c)
+	c.Flags().DurationVar(&f.wait, "wait", time.Minute, "how long members may take to register")
+	c.Flags().BoolVar(&f.keep, "keep", false, "leave the lab up afterwards")
+	c.Flags().StringVar(&f.logs, "logs", "", "copy the daemons' logs to this directory before the lab goes")
+	c.Flags().StringSliceVar(&f.only, "only", nil, "run only the steps of these names")
 	c.Flags().BoolVar(&asJSON, "json", false, "the report as JSON on standard output, progress on standard error")
-	c.Flags().BoolVar(&all, "all", false, "every scenario, one after the other")
+	c.Flags().BoolVar(&all, "all", false, "every scenario; with --profile quick in each of its profiles quick and quick-...")
+	c.Flags().IntVar(&f.jobs, "jobs", 1, "with --all, how many scenarios run side by side")
+	c.Flags().BoolVar(&f.verbose, "verbose", false, "with --all, tell every step and check")
 	return c
 }
 
@@ -111,7 +108,7 @@ func (r *runner) run(cmd *cobra.Command, scenarioName string, progress io.Writer
 	} else if s.Steps, err = selectSteps(s.Steps, r.only); err != nil {
 		return nil, err
 	}
-	rep := &scenario.Report{Scenario: s.Name, Driver: o.driver, Started: time.Now(), Vars: s.Vars, Seed: s.Seed, Checks: []scenario.Result{}}
+	rep := &scenario.Report{Scenario: s.Name, Profile: o.Profile, Driver: o.driver, Started: time.Now(), Vars: s.Vars, Seed: s.Seed, Checks: []scenario.Result{}}
 	say := func(format string, args ...any) {
 		fmt.Fprintf(progress, "%6.1f  %s\n", time.Since(rep.Started).Seconds(), fmt.Sprintf(format, args...))
 	}

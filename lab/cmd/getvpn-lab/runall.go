@@ -1,0 +1,218 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/getvpn/getvpn/lab/scenario"
+	"github.com/getvpn/getvpn/lab/topologies"
+)
+
+// fleet is every scenario, several of them side by side.
+type fleet struct {
+	runner
+	jobs    int
+	verbose bool
+}
+
+// one is a scenario of a fleet, in one of its profiles.
+type one struct {
+	scenario, profile, lab string
+	alone                  bool
+	report                 *scenario.Report
+	err                    error // it could not begin
+}
+
+// all runs every scenario. Those that want the machine for themselves come after the others, one by one.
+func (f *fleet) all(cmd *cobra.Command, progress io.Writer) ([]*scenario.Report, error) {
+	list, err := f.plan()
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	out := &lines{w: progress}
+	width := min(max(f.jobs, 1), len(list))
+	queue := make(chan *one)
+	var side sync.WaitGroup
+	for range width {
+		side.Go(func() {
+			for o := range queue {
+				f.one(cmd, o, out)
+			}
+		})
+	}
+	for _, o := range list {
+		if !o.alone || width == 1 {
+			queue <- o
+		}
+	}
+	close(queue)
+	side.Wait()
+	for _, o := range list {
+		if o.alone && width > 1 {
+			f.one(cmd, o, out)
+		}
+	}
+	return summary(progress, list, width, time.Since(began))
+}
+
+// plan is what there is to run.
+func (f *fleet) plan() ([]*one, error) {
+	var list []*one
+	names := map[string]bool{}
+	for _, name := range topologies.Names() {
+		s, err := topologies.Load(name, scenario.Options{})
+		if err != nil {
+			return nil, err
+		}
+		profiles, err := f.profiles(s)
+		if err != nil {
+			return nil, err
+		}
+		for i, p := range profiles {
+			lab := s.LabName()
+			if f.name != "" {
+				lab = fmt.Sprintf("%s_%d", f.name, len(list)+1)
+			} else if i > 0 {
+				lab = fmt.Sprintf("%.14s_%d", lab, i+1)
+			}
+			if !scenario.ValidName(lab) || names[lab] {
+				return nil, fmt.Errorf("lab name %q: choose a shorter --name", lab)
+			}
+			names[lab] = true
+			list = append(list, &one{scenario: name, profile: p, lab: lab, alone: s.Alone})
+		}
+	}
+	return list, nil
+}
+
+// profiles are those in which a scenario is run. Where quick is asked for, those whose names begin with quick- are meant, too. Broken
+// on purpose it is run once; an exercise, which is broken anyway, is not.
+func (f *fleet) profiles(s *scenario.Scenario) (out []string, err error) {
+	if f.Sabotage {
+		switch _, known := s.Profiles[f.Profile]; {
+		case s.Sabotage == nil:
+			return nil, nil
+		case s.Sabotage.Profile != "" || !known:
+			return []string{s.Sabotage.Profile}, nil
+		}
+		return []string{f.Profile}, nil
+	}
+	if f.Profile == "" {
+		return []string{""}, nil
+	}
+	for p := range s.Profiles {
+		if p == f.Profile || strings.HasPrefix(p, f.Profile+"-") {
+			out = append(out, p)
+		}
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("scenario %s has no profile %q", s.Name, f.Profile)
+	}
+	slices.Sort(out)
+	return out, nil
+}
+
+// one runs a scenario, with what it says behind its name.
+func (f *fleet) one(cmd *cobra.Command, o *one, out *lines) {
+	r := f.runner
+	r.Profile, r.name = o.profile, o.lab
+	if r.logs != "" {
+		r.logs = filepath.Join(r.logs, o.lab)
+	}
+	said := out.of(o.String())
+	if !f.verbose {
+		said = io.Discard
+	}
+	if o.err = cmd.Context().Err(); o.err != nil {
+		return
+	}
+	o.report, o.err = r.run(cmd, o.scenario, said)
+	if o.err != nil {
+		fmt.Fprintln(out.of(o.String()), "FAILED:", o.err)
+		return
+	}
+	if !f.verbose {
+		for _, c := range o.report.Checks {
+			if !c.OK && o.report.Sabotage == nil {
+				fmt.Fprintln(out.of(o.String()), c)
+			}
+		}
+	}
+	o.report.Print(out)
+}
+
+func (o *one) String() string {
+	if o.profile == "" || o.profile == "quick" {
+		return o.scenario
+	}
+	return o.scenario + " " + o.profile
+}
+
+// summary prints the figures of all, and says whether all passed.
+func summary(w io.Writer, list []*one, width int, took time.Duration) (reports []*scenario.Report, err error) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "\nSCENARIO\tPROFILE\tCHECKS\tPASSED\tSECONDS\t")
+	failed := 0
+	for _, o := range list {
+		if o.report == nil {
+			failed++
+			fmt.Fprintf(t, "%s\t%s\t-\t-\t-\tFAILED: %v\n", o.scenario, o.profile, o.err)
+			continue
+		}
+		reports = append(reports, o.report)
+		passed, verdict := o.report.Passed(), ""
+		if !o.report.OK {
+			failed, verdict = failed+1, "FAILED "+o.report.Error
+		}
+		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%.0f\t%s\n", o.scenario, o.profile, len(o.report.Checks), passed, o.report.Seconds, verdict)
+	}
+	if err := t.Flush(); err != nil {
+		return reports, err
+	}
+	fmt.Fprintf(w, "%d runs, %d failed, in %.0f s, %d side by side\n", len(list), failed, took.Seconds(), width)
+	if failed > 0 {
+		return reports, errChecks
+	}
+	return reports, nil
+}
+
+// lines lets several write whole lines to one place.
+type lines struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(b)
+}
+
+// of is a writer whose lines begin with who wrote them.
+func (l *lines) of(who string) io.Writer { return prefixed{l, who} }
+
+type prefixed struct {
+	l   *lines
+	who string
+}
+
+func (p prefixed) Write(b []byte) (int, error) {
+	var out bytes.Buffer
+	for line := range bytes.Lines(b) {
+		fmt.Fprintf(&out, "%-20s %s", p.who, line)
+	}
+	if _, err := p.l.Write(out.Bytes()); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
