@@ -23,9 +23,15 @@
 //
 // # Files
 //
-// The run directory is that of package driver, on the host, bound to the same path in the containers: consoles of the host
-// attach to the control sockets as in a lab of namespaces. The service prepare fills it, once, and ends; machines and daemons
-// wait for it.
+// The run directory is that of package driver, on the host. The service prepare fills it, once, and ends; machines and daemons
+// wait for it. A container has what is of its node, at the same path, and nothing of another node or of the whole lab: a shell in
+// a member reads no secret of a key server, and no trainee a solution. What there is besides:
+//
+//	machines/NODE/network.json  links and routes of the node, which is all that its machine knows of the scenario
+//	sockets/NODE/               what the node's daemon has as sockets; sockets/NODE.sock is a link into it, for consoles of the host
+//	docker-compose.yml, given.json  what the driver has brought the lab up with
+//
+// The image has getvpn-lab, and so all scenarios; but for that, what a trainee may not read is not in a container.
 //
 // # The driver
 //

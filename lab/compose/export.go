@@ -39,14 +39,17 @@ type service struct {
 	Name    string
 	Host    int // on wires
 	Sysctls []string
-	Tun     bool // its daemon is a member
+	Sees    []mount // the machine, which writes none
+	Tun     bool    // its daemon is a member
 	Program string
 	Caps    string // of the daemon
 	Files   []mount
 }
 
-// mount is a directory of the lab.
-type mount struct{ Dir, Mode string }
+// mount is a directory of the lab, and where the container has it.
+type mount struct{ Dir, At, Mode string }
+
+func same(dir, mode string) mount { return mount{dir, dir, mode} }
 
 // Options shape an export.
 type Options struct {
@@ -100,6 +103,7 @@ func serviceOf(s *scenario.Scenario, i int) service {
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		out.Sysctls = append(out.Sysctls, fmt.Sprintf("%s: %q", strings.ReplaceAll(name, "/", "."), all[name]))
 	}
+	out.Sees = []mount{same(machinesDir+"/"+n.Name, ":ro")}
 	if n.Program == "" {
 		return out
 	}
@@ -109,10 +113,14 @@ func serviceOf(s *scenario.Scenario, i int) service {
 	if out.Tun {
 		out.Caps = "[NET_ADMIN, NET_RAW]"
 	}
-	out.Files = []mount{{"sockets", ""}, {"state/" + n.Name, ""}, {"config", ":ro"}, {"secrets", ":ro"}}
+	out.Files = []mount{{socketsDir + "/" + n.Name, socketsDir, ""}, same("config/"+n.Name, ":ro")}
 	if n.HSM != nil {
-		out.Files = append(out.Files, mount{"hsm/" + n.Name, ""})
+		out.Files = append(out.Files, same("hsm/"+n.Name, ""))
 	}
+	for _, m := range out.Files {
+		out.Sees = append(out.Sees, mount{m.Dir, m.At, ":ro"})
+	}
+	out.Files = append(out.Files, same("state/"+n.Name, ""))
 	return out
 }
 

@@ -54,6 +54,7 @@ type contained struct {
 	Devices     []string `yaml:"devices"`
 	NetworkMode string   `yaml:"network_mode"`
 	Pid         string   `yaml:"pid"`
+	Volumes     []string `yaml:"volumes"`
 }
 
 // Nobody has more rights than the package comment says, in any scenario.
@@ -101,6 +102,45 @@ func TestRights(t *testing.T) {
 		}
 		if nodes != len(s.Nodes) {
 			t.Errorf("%s: %d of %d nodes are services", name, nodes, len(s.Nodes))
+		}
+	}
+}
+
+// A container sees what is of its node, and nothing of another or of the whole lab: a shell in a member must not read the secrets
+// of the key servers, nor a trainee the solution.
+func TestOwnFiles(t *testing.T) {
+	const base = "${GETVPN_LAB_DIR:-/run/getvpn-lab}/"
+	for _, name := range topologies.Names() {
+		s, err := topologies.Load(name, scenario.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := Export(s, Options{Lab: "x", Scenario: name})
+		if s.IPv6.IsValid() {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		var f struct {
+			Services map[string]contained `yaml:"services"`
+		}
+		if err := yaml.Unmarshal(b, &f); err != nil {
+			t.Fatal(err)
+		}
+		for service, c := range f.Services {
+			if service == prepareService {
+				continue
+			}
+			node, daemon := strings.CutSuffix(service, daemonSuffix)
+			for _, v := range c.Volumes {
+				dir, _, _ := strings.Cut(strings.TrimPrefix(v, base+"x/"), ":")
+				kind, of, _ := strings.Cut(dir, "/")
+				writes := daemon && slices.Contains([]string{"sockets", "state", "hsm"}, kind)
+				if of != node || strings.HasSuffix(v, ":ro") == writes || daemon && kind == machinesDir {
+					t.Errorf("%s: %s mounts %s", name, service, v)
+				}
+			}
 		}
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -68,24 +67,16 @@ func Prepare(name string, s *scenario.Scenario) error {
 	if err != nil {
 		return err
 	}
-	return open(name, s).Make(Name, programs, func() error { return nil })
+	return open(name, s).Make(Name, programs, func() error { return writeNetworks(name, s) })
 }
 
 // Machine makes the network of a node and keeps it until ctx ends.
 func Machine(ctx context.Context, lab, node string, log io.Writer) error {
-	st, err := driver.ReadState(lab)
+	n, err := readNetwork(lab, node)
 	if err != nil {
 		return err
 	}
-	s, err := driver.ReadScenario(driver.Dir(lab), st.Vars, st.Seed)
-	if err != nil {
-		return err
-	}
-	n := s.Node(node)
-	if n == nil {
-		return driver.UnknownNode(node)
-	}
-	if err := connect(s, n); err != nil {
+	if err := n.connect(); err != nil {
 		return fmt.Errorf("node %s: %w", node, err)
 	}
 	l, err := net.Listen("unix", ready)
@@ -93,71 +84,17 @@ func Machine(ctx context.Context, lab, node string, log io.Writer) error {
 		return fmt.Errorf("node %s: %w", node, err)
 	}
 	defer l.Close()
-	fmt.Fprintf(log, "node %s: %d links stand\n", node, len(n.Addresses))
-	if !s.Multicast || n.Kind != scenario.KindCore {
+	fmt.Fprintf(log, "node %s: %d links stand\n", node, len(n.Links))
+	if len(n.Multicast) == 0 {
 		<-ctx.Done()
 		return nil
 	}
-	var names []string
-	for _, a := range n.Addresses {
-		names = append(names, a.Interface)
-	}
-	r, err := mroute.New(log, names...)
+	r, err := mroute.New(log, n.Multicast...)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = r.Close() }()
 	return r.Run(ctx)
-}
-
-// connect makes the links of a node, and its routes. A container that was stopped and started again begins anew: docker has
-// given it another network namespace.
-func connect(s *scenario.Scenario, n *scenario.Node) error {
-	h, err := netlink.NewHandle()
-	if err != nil {
-		return err
-	}
-	defer h.Close()
-	below, err := plug(h)
-	if err != nil {
-		return err
-	}
-	for i, l := range s.Links {
-		for e, end := range l.Ends {
-			if end.Node != n.Name {
-				continue
-			}
-			remote, err := onWires(s, l.Ends[1-e].Node)
-			if err != nil {
-				return err
-			}
-			attrs := netlink.LinkAttrs{Name: end.Interface, MTU: mtu(l), TxQLen: -1}
-			link := &netlink.Vxlan{LinkAttrs: attrs, VxlanId: i + 1, VtepDevIndex: below, Port: port, Group: remote.AsSlice(), Learning: false}
-			if err := h.LinkAdd(link); err != nil {
-				return fmt.Errorf("vxlan %s to %s: %w", end.Interface, l.Ends[1-e].Node, err)
-			}
-			if err := driver.Configure(h, end.Interface, s.On(end)); err != nil {
-				return fmt.Errorf("interface %s: %w", end.Interface, err)
-			}
-		}
-	}
-	return driver.SetRoutes(h, n)
-}
-
-func mtu(l scenario.Link) int {
-	if l.MTU == 0 {
-		return 1500
-	}
-	return l.MTU
-}
-
-// onWires is the address of a node there.
-func onWires(s *scenario.Scenario, node string) (netip.Addr, error) {
-	a, err := netip.ParseAddr(fmt.Sprintf("%s.%d", os.Getenv(wiresVariable), host(s, node)))
-	if err != nil {
-		return a, fmt.Errorf("%s=%s: want the first three numbers of an address, as in 198.18.0", wiresVariable, os.Getenv(wiresVariable))
-	}
-	return a, nil
 }
 
 // plug names the interface that docker has made, which may have the name of one of the scenario's.
@@ -191,7 +128,7 @@ func Daemon(ctx context.Context, lab, node, program string) error {
 	if conf := filepath.Join(driver.Dir(lab), "hsm", node, "softhsm2.conf"); exists(conf) {
 		env = append(env, "SOFTHSM2_CONF="+conf)
 	}
-	config := filepath.Join(driver.Dir(lab), "config", node+".yaml")
+	config := driver.ConfigFile(driver.Dir(lab), node)
 	return fmt.Errorf("executing %s: %w", path, syscall.Exec(path, []string{program, "--config", config}, env)) //nolint:gosec // of the scenario
 }
 

@@ -129,6 +129,9 @@ func (c *Common) Start(ctx context.Context, node string) error {
 		if n.Process().Alive() {
 			return fmt.Errorf("%s is already running as process %d", node, n.PID)
 		}
+		if err := c.handOut(node); err != nil {
+			return err
+		}
 		p, err := c.m.Launch(n, c.Environment(node))
 		if err != nil {
 			return err

@@ -9,8 +9,11 @@
 //
 //	lab.json             what there is; see State. Consoles read it.
 //	sockets/NODE.sock    control sockets of the daemons
-//	config/NODE.yaml     configuration files, as rendered
-//	secrets/NAME         pre-shared keys of this run, mode 0600; certificates, their keys and revocation lists
+//	config/NODE/         what is of this node alone, which no machine but its own may see:
+//	    NODE.yaml        the configuration file of its daemon, as rendered
+//	    secrets/NAME     those of the lab's secrets that this file names, and has named: pre-shared keys, mode 0600; certificates,
+//	                     their keys and revocation lists. Start and reload give it what a change by hand names
+//	secrets/NAME         all secrets of this run, as they were handed out, and the keys of authorities
 //	state/NODE/          state directories of the daemons
 //	hsm/NODE/            SoftHSM tokens: softhsm2.conf, which is the SOFTHSM2_CONF of the node's daemon; tokens (tokens.away while
 //	                     the token is lost); pin and so-pin, mode 0600

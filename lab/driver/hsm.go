@@ -40,7 +40,7 @@ func makePlace(dir string) error {
 
 // makeToken makes the token, as an operator does with the daemon's program, which makes the keys that the configuration
 // names too; then keys of certificates move into it.
-func (c *Common) makeToken(n scenario.Node, program, config, secrets string) error {
+func (c *Common) makeToken(n scenario.Node, program, config string) error {
 	dir := hsmDir(c.name, n.Name)
 	if err := makePlace(dir); err != nil {
 		return err
@@ -66,11 +66,11 @@ func (c *Common) makeToken(n scenario.Node, program, config, secrets string) err
 		}
 	}
 	for _, name := range n.HSM.Keys {
-		file := filepath.Join(secrets, name+".key")
+		file := filepath.Join(c.all(), name+".key")
 		if err := d.Import(n.HSM.Token, pin, name, file); err != nil {
 			return err
 		}
-		if err := os.Remove(file); err != nil {
+		if err := errors.Join(os.Remove(file), os.RemoveAll(filepath.Join(c.handed(n.Name), name+".key"))); err != nil {
 			return err
 		}
 	}
@@ -159,7 +159,7 @@ func (c *Common) TokenSecrets(node string) ([]remains.Secret, error) {
 
 // Secret is one of the secrets of the lab, without the newline of its file.
 func (c *Common) Secret(name string) ([]byte, error) {
-	b, err := os.ReadFile(filepath.Join(Dir(c.name), "secrets", name))
+	b, err := os.ReadFile(filepath.Join(c.all(), name))
 	return bytes.TrimSpace(b), err
 }
 

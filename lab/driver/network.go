@@ -76,7 +76,7 @@ func ipnet(p netip.Prefix) *net.IPNet {
 }
 
 // SetRoutes switches loopback on and adds the static routes of a node, whose interfaces are up.
-func SetRoutes(h *netlink.Handle, n *scenario.Node) error {
+func SetRoutes(h *netlink.Handle, routes []scenario.Route) error {
 	lo, err := h.LinkByName("lo")
 	if err != nil {
 		return fmt.Errorf("lo: %w", err)
@@ -84,7 +84,7 @@ func SetRoutes(h *netlink.Handle, n *scenario.Node) error {
 	if err := h.LinkSetUp(lo); err != nil {
 		return fmt.Errorf("lo: %w", err)
 	}
-	for _, r := range n.Routes {
+	for _, r := range routes {
 		if err := h.RouteAdd(&netlink.Route{Dst: ipnet(r.To), Gw: r.Via.AsSlice()}); err != nil {
 			return fmt.Errorf("route %s via %s: %w", r.To, r.Via, err)
 		}

@@ -54,11 +54,14 @@ func Output(cmd *exec.Cmd, start func(*exec.Cmd) error) (string, error) {
 	return out.String(), nil
 }
 
-// Reload sends SIGHUP to the daemon of a node.
+// Reload sends SIGHUP to the daemon of a node. What its file names by now is there.
 func (c *Common) Reload(node string) error {
 	return c.change(func(st *State) error {
 		n, err := runningOf(st, node)
 		if err != nil {
+			return err
+		}
+		if err := c.handOut(node); err != nil {
 			return err
 		}
 		return n.Process().Signal(unix.SIGHUP)
@@ -120,27 +123,28 @@ func (c *Common) Configure(node, program string, vars map[string]string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(c.configFile(node), []byte(text), 0o600)
+	if err := os.WriteFile(c.configFile(node), []byte(text), 0o600); err != nil {
+		return fmt.Errorf("configuration of %s: %w", node, err)
+	}
+	return c.handOut(node)
 }
 
 // Revoke puts a certificate of the lab on its authority's revocation list. Daemons see it when they reload.
 func (c *Common) Revoke(certificate string) error {
-	return pki.Revoke(filepath.Join(Dir(c.name), "secrets"), c.s.PKI, certificate, time.Now())
+	if err := pki.Revoke(c.all(), c.s.PKI, certificate, time.Now()); err != nil {
+		return err
+	}
+	return c.renew(c.s.PKI.Certificate(certificate).By + ".crl")
 }
 
 func (c *Common) state(node string) string { return filepath.Join(Dir(c.name), "state", node) }
 
 // places fails when the node has a token and SoftHSM is not installed.
 func (c *Common) places(node string) (at scenario.Places, err error) {
-	dir := Dir(c.name)
-	at = scenario.Places{Dir: dir, Socket: c.socket(node), State: c.state(node), Secrets: filepath.Join(dir, "secrets")}
+	at = scenario.Places{Dir: Dir(c.name), Socket: c.socket(node), State: c.state(node), Secrets: c.handed(node)}
 	if c.s.HasHSM(node) {
 		at.PIN = filepath.Join(hsmDir(c.name, node), userPIN)
 		at.Module, err = c.m.Module()
 	}
 	return at, err
-}
-
-func (c *Common) configFile(node string) string {
-	return filepath.Join(Dir(c.name), "config", node+".yaml")
 }

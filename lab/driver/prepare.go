@@ -39,9 +39,9 @@ func (c *Common) Make(driver string, programs map[string]string, network func() 
 	for _, d := range []struct {
 		name string
 		mode os.FileMode
-	}{{"", 0o755}, {"sockets", 0o755}, {"logs", 0o755}, {"config", 0o700}, {"secrets", 0o700}, {"state", 0o700}, {"hsm", 0o700}} {
-		if err := os.MkdirAll(filepath.Join(dir, d.name), d.mode); err != nil {
-			return fmt.Errorf("run directory: %w", err)
+	}{{"", 0o755}, {"sockets", 0o755}, {"logs", 0o755}, {"config", 0o700}, {secretsDir, 0o700}, {"state", 0o700}, {"hsm", 0o700}} {
+		if err := makeDir(d.mode, dir, d.name); err != nil {
+			return err
 		}
 	}
 	unlock, err := lock(c.name)
@@ -52,10 +52,10 @@ func (c *Common) Make(driver string, programs map[string]string, network func() 
 	if err := os.WriteFile(filepath.Join(dir, "scenario.yaml"), c.s.Text, 0o600); err != nil {
 		return fmt.Errorf("scenario: %w", err)
 	}
-	if err := writeSecrets(dir, c.s.Secrets); err != nil {
+	if err := writeSecrets(c.all(), c.s.Secrets); err != nil {
 		return err
 	}
-	if err := pki.Make(filepath.Join(dir, "secrets"), c.s.PKI, time.Now()); err != nil {
+	if err := pki.Make(c.all(), c.s.PKI, time.Now()); err != nil {
 		return fmt.Errorf("certificates: %w", err)
 	}
 	if err := network(); err != nil {
@@ -102,8 +102,10 @@ func (c *Common) prepare(n scenario.Node, programs map[string]string) (NodeState
 	if err != nil {
 		return out, err
 	}
-	if err := os.MkdirAll(at.State, 0o700); err != nil {
-		return out, fmt.Errorf("state directory: %w", err)
+	for _, dir := range []string{at.State, c.own(n.Name), at.Secrets} {
+		if err := makeDir(0o700, dir); err != nil {
+			return out, err
+		}
 	}
 	text, err := c.s.Render(&n, at)
 	if err != nil {
@@ -114,8 +116,11 @@ func (c *Common) prepare(n scenario.Node, programs map[string]string) (NodeState
 	if err := os.WriteFile(out.Config, []byte(text), 0o600); err != nil {
 		return out, fmt.Errorf("configuration of %s: %w", n.Name, err)
 	}
+	if err := c.handOut(n.Name); err != nil {
+		return out, err
+	}
 	if n.HSM != nil {
-		if err := c.makeToken(n, out.Program, out.Config, at.Secrets); err != nil {
+		if err := c.makeToken(n, out.Program, out.Config); err != nil {
 			return out, fmt.Errorf("token of %s: %w", n.Name, err)
 		}
 	}
@@ -128,7 +133,7 @@ func writeSecrets(dir string, names []string) error {
 		var key [32]byte
 		rand.Read(key[:])
 		text := base64.RawStdEncoding.EncodeToString(key[:]) + "\n"
-		if err := os.WriteFile(filepath.Join(dir, "secrets", name), []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			return fmt.Errorf("secret: %w", err)
 		}
 	}

@@ -109,5 +109,5 @@ func buildRoutes(lab string, n scenario.Node) error {
 	}
 	defer ns.Close()
 	defer h.Close()
-	return driver.SetRoutes(h, &n)
+	return driver.SetRoutes(h, n.Routes)
 }

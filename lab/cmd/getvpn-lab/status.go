@@ -68,7 +68,7 @@ func printCourse(out io.Writer, l driver.Lab, dir string) {
 	for _, t := range c.Tasks {
 		fmt.Fprintf(out, "task %s (%d points, %s): %s\n", t.Name, t.Points, t.State, t.Title)
 	}
-	fmt.Fprintf(out, "configuration files: %s/NODE.yaml; after a change: getvpn-lab reload NODE, or stop and start\n", filepath.Join(dir, "config"))
+	fmt.Fprintf(out, "configuration files: %s/NODE/NODE.yaml; after a change: getvpn-lab reload NODE, or stop and start\n", filepath.Join(dir, "config"))
 	fmt.Fprintln(out, "then: getvpn-lab grade; stuck: getvpn-lab hint TASK; give up: getvpn-lab solution")
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/getvpn/getvpn/daemon/config"
 	"github.com/getvpn/getvpn/gdoi/policy"
+	"github.com/getvpn/getvpn/lab/driver"
 	"github.com/getvpn/getvpn/lab/scenario"
 	"github.com/getvpn/getvpn/lab/sim"
 )
@@ -91,7 +92,10 @@ func (p *Plan) enlist(cast *sim.Cast, n *scenario.Node, dir string) error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(dir, "config", n.Name+".yaml")
+	path := driver.ConfigFile(dir, n.Name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("configuration of %s: %w", n.Name, err)
+	}
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return fmt.Errorf("configuration of %s: %w", n.Name, err)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -342,7 +341,7 @@ func (s *Server) state() *driver.State {
 		}
 		if r := s.run.s.Node(n.Name); r != nil && (n.Kind == scenario.KindKeyServer || n.Kind == scenario.KindMember) {
 			x.Program, x.Wanted, x.Socket = "simulated", s.wanted(n.Name), socket(s.dir, n.Name)
-			x.Config = filepath.Join(s.dir, "config", n.Name+".yaml")
+			x.Config = driver.ConfigFile(s.dir, n.Name)
 			if r.Up() {
 				x.PID, x.PIDStart = s.self.PID, s.self.Start
 			}
