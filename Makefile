@@ -45,14 +45,18 @@ build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ $(TOOLS)
 	@[ "$(CGO)" != 0 ] || echo "make build: built without cgo: getvpn-ks and getvpn-gm keep keys in files and cannot use tokens (custody:)"
 
-# The tests of the whole product (WHOLE) count single lost packets, under traffic, and must not compete with others for the processor. They
-# mostly wait for keys to roll, so three labs run side by side. What else there is waits much, too: two packages at a time.
+# What there is waits much, so two packages are tested at a time. The tests of the whole product (WHOLE) and the scenarios count single lost
+# packets, under traffic, and must not compete with those for the processor; but they mostly wait for keys to roll, so three labs run side by side.
+# The scenarios run as a trainer runs them: whole, and broken on purpose, which their checks must notice.
 test: build
 	@.ci/need go gcc tun ip nft sysctl scapy softhsm tmux
-	@[ "$$(id -u)" = 0 ] || echo "make test: not root, so the tests in network namespaces skip themselves; sudo make test runs them"
 	$(GO) vet ./...
 	$(GO) test -p 2 -timeout 30m $$($(GO) list ./... | grep -v $(WHOLE)$$)
-	$(GO) test -parallel 3 -timeout 45m ./$(WHOLE)
+	$(GO) test -parallel 3 -timeout 30m ./$(WHOLE)
+	@if [ "$$(id -u)" = 0 ]; then set -ex; \
+		$(BIN)/getvpn-lab run --all --profile quick --jobs 3; \
+		$(BIN)/getvpn-lab run --all --profile quick --jobs 3 --sabotage; \
+	else echo "make test: not root, so the tests in network namespaces have skipped themselves and no scenario was run; sudo make test runs them"; fi
 
 lab: build
 	@.ci/need go tun root

@@ -2,20 +2,16 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
-	"github.com/getvpn/getvpn/hsm/softhsm"
 	"github.com/getvpn/getvpn/lab/driver"
 	"github.com/getvpn/getvpn/lab/scenario"
-	"github.com/getvpn/getvpn/lab/topologies"
 )
 
 // bin is a directory with the programs, a place for labs, and the name of this test's lab.
@@ -83,97 +79,6 @@ func (b *bin) report(args ...string) (*scenario.Report, bool) {
 		b.t.Fatalf("the report is no JSON: %v\n%s", err, out)
 	}
 	return &r, ok
-}
-
-// alone are the scenarios that want the whole machine: what runs beside soak would lose packets to it, and the merge of three sides
-// with a death in it counts single packets while all of two processors is wanted for phase 1.
-var alone = map[string]bool{"soak": true, "coop-merge": true}
-
-// TestScenarios runs every scenario that comes with the program: basic with short key lives, every check, six TEK rollovers
-// and a KEK rollover, the others in their quick profile, or each of several (quick-fork). They mostly wait, so as many run
-// side by side as there are processors (go test -parallel); each lab has its own namespaces, with all that is in them, and
-// its own directory.
-func TestScenarios(t *testing.T) {
-	b := build(t)
-	names := topologies.Names()
-	slices.SortStableFunc(names, func(x, y string) int { return cmp.Compare(weight(x), weight(y)) })
-	n := 0
-	for _, name := range names {
-		for _, profile := range quick(t, name) {
-			n++
-			b.scenario(t, name, profile, fmt.Sprintf("%s_%d", b.name, n))
-		}
-	}
-}
-
-// quick names the profiles of a scenario that are made for tests.
-func quick(t *testing.T, name string) (out []string) {
-	t.Helper()
-	s, err := topologies.Load(name, scenario.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for p := range s.Profiles {
-		if strings.HasPrefix(p, "quick") {
-			out = append(out, p)
-		}
-	}
-	slices.Sort(out)
-	return out
-}
-
-func (b *bin) scenario(t *testing.T, name, profile, lab string) {
-	test := name
-	if profile != "quick" {
-		test += "-" + strings.TrimPrefix(profile, "quick-")
-	}
-	t.Run(test, func(t *testing.T) {
-		if !alone[name] {
-			t.Parallel()
-		}
-		needsTokens(t, name)
-		one := *b
-		one.t, one.name = t, lab
-		t.Cleanup(func() {
-			if err := drivers.Down(one.name); err != nil {
-				t.Error(err)
-			}
-		})
-		args, least := []string{"--profile", profile}, 3
-		if name == "basic" {
-			args, least = []string{"--set", "tek_lifetime=16s,activation_delay=2s,kek_lifetime=24s,rollovers=6,flood=5s,patience=120s"}, 10
-		}
-		r, ok := one.report(append([]string{"run", name, "--json", "--name", one.name, "--logs", t.TempDir()}, args...)...)
-		for _, c := range r.Checks {
-			if !c.OK {
-				t.Errorf("%s: %s; want %s. %s", c.Name, c.Value, c.Want, c.Message)
-			}
-		}
-		if !ok || !r.OK || r.Error != "" || len(r.Checks) < least {
-			t.Errorf("%d checks, ok %v, error %q", len(r.Checks), r.OK, r.Error)
-		}
-	})
-}
-
-// needsTokens skips the test of a scenario with tokens where there can be none.
-func needsTokens(t *testing.T, name string) {
-	t.Helper()
-	s, err := topologies.Load(name, scenario.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := softhsm.Module(); err != nil && slices.ContainsFunc(s.Nodes, func(n scenario.Node) bool { return n.HSM != nil }) {
-		t.Skip(err)
-	}
-}
-
-// weight puts the scenarios that take longest first, so that none of them begins when all others have ended.
-func weight(name string) int {
-	long := []string{"basic", "migration", "policy-change", "coop-recovery", "coop-merge", "coop-failover", "coop-partition", "pki", "groups"}
-	if i := slices.Index(long, name); i >= 0 {
-		return i
-	}
-	return len(long)
 }
 
 // What an operator types, from up to down.
