@@ -37,7 +37,7 @@ const (
 func Routes() []Route {
 	return []Route{
 		get("/v1/snapshot", "The daemon's state now.", Snapshot{}, (*Server).getSnapshot),
-		watch("/v1/watch", "A snapshot, then events as they happen, and a fresh snapshot at most once a second, when something changed.", Watch{}, (*Server).getWatch),
+		watch("/v1/watch", "A snapshot, then events as they happen, and a fresh snapshot when something changed: once a second at most, and soon after an event of cooperating key servers (coop-...).", Watch{}, (*Server).getWatch),
 		get("/v1/events", "The journal's tail, oldest first: events with a number greater than since.", []Event{}, (*Server).getEvents, querySince),
 		get("/v1/whoami", "Who the daemon takes the caller for, and what the caller may do.", Whoami{}, (*Server).getWhoami),
 		get("/v1/version", "Versions of this interface and of the program.", Versions{}, getVersion),

@@ -22,7 +22,8 @@ const (
 	requestTimeout = 10 * time.Second
 	snapshotAge    = 100 * time.Millisecond // a snapshot so young serves further readers
 	watchInterval  = time.Second
-	writeTimeout   = 10 * time.Second // of an answer, or one line of a watch stream; a reader slower than this is cut off
+	watchHurry     = 150 * time.Millisecond // from an event that changes much to the snapshot that shows it
+	writeTimeout   = 10 * time.Second       // of an answer, or one line of a watch stream; a reader slower than this is cut off
 	eventBatch     = 256
 )
 

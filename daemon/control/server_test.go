@@ -269,6 +269,33 @@ func TestWatch(t *testing.T) {
 	}
 }
 
+// TestHurriedSnapshot: what cooperating key servers do is seen long before the next snapshot is due.
+func TestHurriedSnapshot(t *testing.T) {
+	d := start(t)
+	lines := make(chan control.Watch, 100)
+	ended := make(chan error, 1)
+	go func() { ended <- client.New(d.path).Watch(t.Context(), func(w control.Watch) { lines <- w }) }()
+	var began time.Time
+	for n := 0; n < 2; { // the second snapshot comes with the clock: the next is a second away
+		if w := <-lines; w.Snapshot != nil {
+			n++
+			began = time.Now()
+			d.drops.Add(1)
+		}
+	}
+	d.journal.Add(control.Event{Name: "coop-role"})
+	for w := range lines {
+		if w.Snapshot != nil {
+			break
+		}
+	}
+	if took := time.Since(began); took > 900*time.Millisecond {
+		t.Errorf("the snapshot after coop-role came after %v", took)
+	}
+	d.close(t)
+	<-ended
+}
+
 // TestDeafWatcher: a reader that reads nothing holds up neither the journal nor the end.
 func TestDeafWatcher(t *testing.T) {
 	d := start(t)

@@ -4,8 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strings"
 	"time"
 )
+
+// hurried begins the names of the events after which a snapshot follows soon: roles and keys of cooperating key servers change seldom,
+// and an operator who has killed one waits for nothing else.
+const hurried = "coop-"
 
 // watcher is one watch stream.
 type watcher struct {
@@ -15,6 +20,7 @@ type watcher struct {
 	ctx  context.Context
 	seq  uint64 // of the newest event that was written
 	last *Snapshot
+	soon <-chan time.Time // a snapshot before its turn is due; nil: none
 }
 
 // getWatch writes a snapshot, then what happens. Events are read from the journal's ring by number, so a reader that
@@ -37,6 +43,9 @@ func (s *Server) getWatch(w http.ResponseWriter, r *http.Request) {
 		case <-more:
 			ok = x.events()
 		case <-tick.C:
+			ok = x.snapshot()
+		case <-x.soon:
+			x.soon = nil
 			ok = x.snapshot()
 		case <-s.closing:
 			x.events()
@@ -62,6 +71,9 @@ func (x *watcher) events() bool {
 				return false
 			}
 			x.seq = batch[i].Seq
+			if x.soon == nil && strings.HasPrefix(batch[i].Name, hurried) {
+				x.soon = time.After(watchHurry)
+			}
 		}
 	}
 }
