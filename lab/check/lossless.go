@@ -72,7 +72,7 @@ func (c *lossless) Run(ctx context.Context, env *Env) []scenario.Result {
 		err = sleep(ctx, c.After)
 	}
 	if err != nil {
-		return []scenario.Result{{Value: "not done", Want: "the change", Message: err.Error()}}
+		return []scenario.Result{{Value: scenario.NotDone, Want: "the change", Message: err.Error()}}
 	}
 	took := t.Since()
 	t.Stop()

@@ -43,7 +43,7 @@ func (c *recovers) Run(ctx context.Context, env *Env) []scenario.Result {
 	}
 	broken := t.Since()
 	if _, err := c.Do.run(ctx, env); err != nil {
-		return []scenario.Result{{Value: "not done", Want: "the fault", Message: err.Error()}}
+		return []scenario.Result{{Value: scenario.NotDone, Want: "the fault", Message: err.Error()}}
 	}
 	done := t.Since()
 	back, missing := awaitFlows(ctx, t, flows, done, c.Within)

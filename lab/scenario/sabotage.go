@@ -26,6 +26,9 @@ const keySabotage = "sabotage"
 // NotMeasured is the value of a check that could not measure, and so has caught nothing.
 const NotMeasured = "not measured"
 
+// NotDone is the value of a check that could not do what it wanted to measure the effect of, which is no better.
+const NotDone = "not done"
+
 // Sabotage is how a scenario breaks on purpose what it teaches.
 type Sabotage struct {
 	Text    string            `yaml:"text"`    // what is broken, in one sentence
@@ -114,7 +117,7 @@ func (b *Sabotage) Judge(results []Result) *Verdict {
 			switch c.Value = r.Value; {
 			case r.OK:
 				c.Why = "it passed"
-			case r.Value == NotMeasured:
+			case r.Value == NotMeasured, r.Value == NotDone:
 				c.Why = "it could not measure: " + r.Message
 			default:
 				c.Caught, c.Why = true, ""
