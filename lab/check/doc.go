@@ -43,6 +43,9 @@
 //	exec NODE COMMAND [ARGUMENT]...                    any program inside a node; exec h1 sh -c "..."
 //	partition A,B/C [only control] [for 30s], heal, wait 5s
 //
+// Time is the lab's (Env.now, Env.sleep): in the simulator it stands still while a check works, and goes on when it sleeps. What needs
+// a real network is skipped there, and says so: a check that was skipped has neither passed nor failed.
+//
 // They measure with their own tools, so that nothing need be installed: Capture listens with packet sockets in all core
 // routers during the whole run and classifies every packet; Traffic sends numbered datagrams between hosts and counts
 // exactly which were lost, and when.

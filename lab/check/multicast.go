@@ -115,7 +115,7 @@ func (c *multicastCopies) Run(ctx context.Context, env *Env) []scenario.Result {
 	})
 	_, err := c.Do.run(ctx, env)
 	if err == nil {
-		err = sleep(ctx, c.After)
+		err = env.sleep(ctx, c.After)
 	}
 	env.Capture.Totals() // waits for what is on its way
 	tap.Close()

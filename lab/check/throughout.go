@@ -83,12 +83,12 @@ type span struct{ from, to time.Duration }
 
 func (c *throughout) Run(ctx context.Context, env *Env) []scenario.Result {
 	before := env.Capture.Totals()
-	t, err := StartTraffic(env.Lab, bothWays(env, c.Pairs.of(env.Scenario)), c.Rate)
+	t, err := StartTraffic(env, bothWays(env, c.Pairs.of(env.Scenario)), c.Rate)
 	if err != nil {
 		return failed(err)
 	}
 	defer t.Stop()
-	if err := sleep(ctx, time.Second); err != nil {
+	if err := env.sleep(ctx, time.Second); err != nil {
 		return failed(err)
 	}
 	var out []scenario.Result
@@ -98,7 +98,7 @@ func (c *throughout) Run(ctx context.Context, env *Env) []scenario.Result {
 		results := step(ctx, env, &c.Steps[i])
 		spans[i].to = t.Since()
 		for _, r := range results {
-			if !r.OK {
+			if r.Failed() {
 				env.Log("%s", r)
 			}
 		}
@@ -107,7 +107,7 @@ func (c *throughout) Run(ctx context.Context, env *Env) []scenario.Result {
 			return out
 		}
 	}
-	_ = sleep(ctx, c.After)
+	_ = env.sleep(ctx, c.After)
 	took := t.Since()
 	t.Stop()
 	offences := env.Capture.Totals().Minus(before).Offences()

@@ -3,6 +3,8 @@
 // configuration files and secrets as rendered from the scenario, daemons as processes of this machine, faults of the network
 // as nftables rules in the nodes' namespaces, tokens. A driver adds its Machines: how a node and its daemon come into being.
 //
+// A Virtual lab has time of its own, and a model instead of a network.
+//
 // # The run directory
 //
 // Everything about a lab is below /run/getvpn-lab/LAB (or $GETVPN_LAB_DIR/LAB):

@@ -113,9 +113,13 @@ type Step struct {
 	Message  string     // what it means that the check failed
 	Hint     string     // where to look then
 	Do       string     // action and its arguments
+	Needs    string     // network: it builds on what only real nodes have, and the simulator skips it
 	Parallel []Step
 	At       Pos
 }
+
+// NeedsNetwork is what a step needs that builds on what only real nodes have; the simulator skips it.
+const NeedsNetwork = "network"
 
 // What is the step in words: its check and the name it has, or its action.
 func (s *Step) What() string {

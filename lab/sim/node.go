@@ -46,6 +46,7 @@ type Node struct {
 	store   error
 	custody error
 	token   *token // nil: KEKs are in the process
+	guard   guard  // of a member that does not run
 }
 
 // transaction is one that the store was asked for. reached says that a crash finds it written, if it finds those before it.
@@ -136,6 +137,9 @@ func (n *Node) Crash() {
 	}
 	if n.token != nil {
 		n.token.crashed()
+	}
+	if n.index > 0 {
+		n.guard = guard{known: true, stopped: n.stop && n.s.cfg.memberConfig(n.index).OnExit != "keep", policy: n.s.Check.of(n).policy}
 	}
 	n.m, n.paused, n.backlog, n.pending = nil, false, nil, nil
 	n.s.Check.crashed(n)

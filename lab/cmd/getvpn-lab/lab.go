@@ -36,7 +36,7 @@ func upCommand() *cobra.Command {
 			if len(s.Faults) > 0 {
 				detach = false // an exercise begins with a group that works
 			}
-			l, err := drivers.Up(ctx, o.driver, o.name, s, nil)
+			l, err := seeded(o.Seed, false).Up(ctx, o.driver, o.name, s, nil)
 			if err != nil {
 				return err
 			}

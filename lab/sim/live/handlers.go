@@ -88,6 +88,8 @@ func (s *Server) ask(ctx context.Context, node string, look func(*sim.Node)) (er
 			switch {
 			case !n.Up():
 				err = errors.New("the daemon has ended")
+			case n.Paused() && s.plan.Virtual && s.pace.speed == 0:
+				err = errors.New("the daemon is stopped where it stands, and does not answer")
 			case n.Paused():
 				later = s.changed
 			default:
@@ -148,6 +150,9 @@ func (s *Server) order(ctx context.Context, o Order) (string, error) {
 			_, err = s.run.Give(o)
 			return true, nil
 		})
+		if err == nil && serr == nil && s.plan.Virtual && s.pace.speed == 0 {
+			serr = s.settle(o, answer)
+		}
 		if err = errors.Join(err, serr); err == nil {
 			err = s.plan.write(s.dir)
 		}

@@ -2,10 +2,10 @@ package live
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/getvpn/getvpn/hsm/remains"
@@ -17,15 +17,30 @@ import (
 type Lab struct {
 	*driver.Common
 	name string
+
+	mu sync.Mutex
+	at TimeStatus // as it was told last
+}
+
+// note keeps what was said about time.
+func (l *Lab) note(st *TimeStatus) {
+	if st != nil {
+		l.mu.Lock()
+		l.at = *st
+		l.mu.Unlock()
+	}
 }
 
 // errNoNetwork is what needs a network that can be entered.
-var errNoNetwork = errors.New("the simulator has no network, no processes and no files of daemons to look into: this needs --driver netns")
+var errNoNetwork = driver.NoNetwork("no network, no processes and no files of daemons to look into")
 
 func (l *Lab) order(o Order) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*answerTimeout)
 	defer cancel()
-	_, err := ask(ctx, l.name, "order", o)
+	r, err := ask(ctx, l.name, "order", o)
+	if err == nil {
+		l.note(r.Time)
+	}
 	return err
 }
 

@@ -21,11 +21,14 @@ import (
 // Plan is all that a run follows from: plan.json in the run directory, beside the scenario.
 type Plan struct {
 	Seed  uint64    `json:"seed"`
-	Epoch time.Time `json:"epoch"` // the wall time at which the run begins
+	Draw  uint64    `json:"draw,omitempty"` // the seed of the scenario's drawn values, when it has some
+	Epoch time.Time `json:"epoch"`          // the wall time at which the run begins
 	// Start is the time to which the run is brought before anybody sees it: that of a fork.
 	Start  time.Duration `json:"start"`
 	Forked string        `json:"forked,omitempty"` // from which lab
-	Orders []Order       `json:"orders"`
+	// Virtual is a run whose time goes only where somebody sends it; see Virtual.
+	Virtual bool    `json:"virtual,omitempty"`
+	Orders  []Order `json:"orders"`
 
 	scenario *scenario.Scenario
 	config   sim.Config

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/getvpn/getvpn/lab/scenario"
+)
+
+// simulator runs getvpn-lab for who may have no root.
+func simulator(t *testing.T) func(args ...string) (stdout, stderr string, ok bool) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("builds the programs and runs whole scenarios")
+	}
+	dir := t.TempDir()
+	out, err := exec.Command("go", "build", "-o", dir+"/", "../../../tui/cmd/getvpn-tui", ".").CombinedOutput()
+	if err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	labs, err := os.MkdirTemp("", "sim") // the path of a socket is short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(labs) })
+	return func(args ...string) (string, string, bool) {
+		var stdout, stderr bytes.Buffer
+		cmd := exec.Command(filepath.Join(dir, "getvpn-lab"), append(args, "--driver", "sim")...) //nolint:gosec // our own program
+		cmd.Env = append(os.Environ(), "GETVPN_LAB_DIR="+labs, "GETVPN_BIN="+dir)
+		cmd.Stdout, cmd.Stderr = &stdout, &stderr
+		err := cmd.Run()
+		if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
+			t.Fatal(err)
+		}
+		return stdout.String(), stderr.String(), err == nil
+	}
+}
+
+func decodeReport(t *testing.T, text string) (r scenario.Report) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(text), &r); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	return r
+}
+
+// simulated says of how many checks at least the simulator must say whether they hold. What is not here it does not carry.
+var simulatedChecks = map[string]int{
+	"basic": 12, "coop-merge": 17, "coop-partition": 19, "ipv6": 15, "removal": 21, "soak": 3,
+}
+
+// TestRunInSimulator: the scenarios in virtual time, without root.
+func TestRunInSimulator(t *testing.T) {
+	run := simulator(t)
+	for name, least := range simulatedChecks {
+		stdout, stderr, ok := run("run", name, "--profile", "quick", "--json")
+		r := decodeReport(t, stdout)
+		passed, _, skipped := r.Counts()
+		t.Logf("%s: %d passed, %d skipped, %.0f s", name, passed, skipped, r.Seconds)
+		if !ok || passed < least {
+			t.Errorf("%s: %d of %d checks passed:\n%s", name, passed, least, stderr)
+		}
+	}
+	t.Run("Again", func(t *testing.T) {
+		args := []string{"run", "coop-partition", "--profile", "quick", "--json", "--seed", "7"}
+		one, said, _ := run(args...)
+		two, again, _ := run(args...)
+		if one != two || said != again {
+			t.Errorf("the same seed gives another report:\n%s%s\n%s%s", one, said, two, again)
+		}
+		if other, _, _ := run(append(args, "--seed", "8")...); other == one {
+			t.Error("another seed gives the same report")
+		}
+	})
+	t.Run("Fails", func(t *testing.T) {
+		text := "name: wrong\nbase: basic\nsteps:\n  - {do: partition gm1/gm2}\n  - {check: reach, pairs: [h1-h2], within: 2s}\n  - {check: blocked, pairs: [h1-h3], for: 1s}\n" +
+			"  - {check: own-traffic, member: gm1, to: h3}\n"
+		file := filepath.Join(t.TempDir(), "wrong.yaml")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		stdout, _, ok := run("run", file, "--json")
+		r := decodeReport(t, stdout)
+		if passed, failed, skipped := r.Counts(); ok || passed != 1 || failed != 2 || skipped != 1 {
+			t.Errorf("%d passed, %d failed, %d skipped: %s", passed, failed, skipped, stdout)
+		}
+	})
+	t.Run("Refused", func(t *testing.T) {
+		if _, stderr, ok := run("run", "break-fix-1"); ok || !strings.Contains(stderr, "does not carry") {
+			t.Errorf("%t: %s", ok, stderr)
+		}
+	})
+}
