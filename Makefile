@@ -59,7 +59,7 @@ test: build
 	else echo "make test: not root, so the tests in network namespaces have skipped themselves and no scenario was run; sudo make test runs them"; fi
 
 lab: build
-	@.ci/need go tun root
+	@.ci/need go tun
 	$(BIN)/getvpn-lab demo basic
 
 image: build

@@ -158,7 +158,7 @@ func enlarge(c net.PacketConn) error {
 	}
 	var opt error
 	err = raw.Control(func(fd uintptr) {
-		opt = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, socketBuffer)
+		opt = receiveBuffer(int(fd), socketBuffer)
 	})
 	return errors.Join(err, opt)
 }

@@ -51,7 +51,7 @@ func open(name string, s *scenario.Scenario) *Lab {
 // Up brings a lab up, as the interface has it.
 func Up(ctx context.Context, name string, s *scenario.Scenario, ready func(driver.Lab) error) (*Lab, error) {
 	if os.Geteuid() != 0 {
-		return nil, errors.New("network namespaces need root: run it with sudo")
+		return nil, errors.New("network namespaces need root, or a user namespace that getvpn-lab has made (package space)")
 	}
 	programs, err := driver.FindPrograms(s)
 	if err != nil {

@@ -84,7 +84,7 @@ func downCommand(lab *string) *cobra.Command {
 				return fmt.Errorf("several labs are up: %v; name one, or --all", names)
 			}
 			if len(names) == 0 {
-				fmt.Fprintln(cmd.OutOrStdout(), "no lab is up")
+				fmt.Fprintf(cmd.OutOrStdout(), "no lab is up%s\n", ofRoot())
 			}
 			for _, n := range names {
 				if !drivers.Known(n) {
@@ -107,7 +107,7 @@ func noLab(name string) error {
 	if labs := driver.Labs(); len(labs) > 0 {
 		there = "there is: " + strings.Join(labs, ", ")
 	}
-	return fmt.Errorf("there is no lab %q; %s", name, there)
+	return fmt.Errorf("there is no lab %q; %s%s", name, there, ofRoot())
 }
 
 // daemonCommands are those that act on the daemon of one node.
