@@ -92,7 +92,7 @@ func (c *throughout) Run(ctx context.Context, env *Env) []scenario.Result {
 		return failed(err)
 	}
 	var out []scenario.Result
-	spans := make([]span, len(c.Steps))
+	spans, done := make([]span, len(c.Steps)), len(c.Steps)
 	for i := range c.Steps {
 		spans[i].from = t.Since()
 		results := step(ctx, env, &c.Steps[i])
@@ -106,9 +106,16 @@ func (c *throughout) Run(ctx context.Context, env *Env) []scenario.Result {
 		if ctx.Err() != nil {
 			return out
 		}
+		if caught(env.Scenario, c.Steps, out) {
+			done = i + 1
+			break
+		}
 	}
 	_ = env.sleep(ctx, c.After)
 	took := t.Since()
+	for i := done; i < len(spans); i++ {
+		spans[i] = span{took, took}
+	}
 	t.Stop()
 	offences := env.Capture.Totals().Minus(before).Offences()
 	return append(out, c.judge(t.Flows, spans, took, offences, env.Capture.Offences())...)
