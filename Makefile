@@ -49,7 +49,7 @@ build:
 # packets, under traffic, and must not compete with those for the processor; but they mostly wait for keys to roll, so three labs run side by side.
 # The scenarios run as a trainer runs them: whole, and broken on purpose, which their checks must notice.
 test: build
-	@.ci/need go gcc tun ip nft sysctl scapy softhsm tmux
+	@.ci/need go gcc tun ip nft sysctl scapy softhsm bird tmux
 	$(GO) vet ./...
 	$(GO) test -p 2 -timeout 30m $$($(GO) list ./... | grep -v $(WHOLE)$$)
 	$(GO) test -parallel 3 -timeout 30m ./$(WHOLE)

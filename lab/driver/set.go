@@ -73,7 +73,7 @@ func (set Set) Up(ctx context.Context, driver, name string, s *scenario.Scenario
 		return nil, err
 	}
 	if !scenario.ValidName(name) {
-		return nil, fmt.Errorf("lab name %q: a letter and up to 15 more letters, digits or underscores, in lower case", name)
+		return nil, fmt.Errorf("lab name %q: a letter and up to 23 more letters, digits or underscores, in lower case", name)
 	}
 	if _, err := os.Stat(Dir(name)); err == nil {
 		return nil, AlreadyUp(name)

@@ -47,6 +47,15 @@ type NodeState struct {
 	Socket    string         `json:"socket,omitempty"`
 	Config    string         `json:"config,omitempty"`
 	Log       string         `json:"log,omitempty"`
+	Services  []ServiceState `json:"services,omitempty"`
+}
+
+// ServiceState is a program that runs in a node beside its daemon.
+type ServiceState struct {
+	Name     string `json:"name"`
+	PID      int    `json:"pid"`
+	PIDStart uint64 `json:"pid_start"`
+	Log      string `json:"log"`
 }
 
 // What the last command wanted of a daemon.

@@ -57,6 +57,9 @@ func Up(ctx context.Context, name string, s *scenario.Scenario, ready func(drive
 	if err != nil {
 		return nil, err
 	}
+	if err := driver.FindServices(s); err != nil {
+		return nil, err
+	}
 	left, err := namespaces(name)
 	if err != nil {
 		return nil, err
@@ -91,6 +94,10 @@ func (m machines) Namespace(node string) (string, error) { return place(m.lab, n
 
 func (m machines) Launch(n *driver.NodeState, env []string) (driver.Process, error) {
 	return launch(n.Namespace, n.Log, env, n.Program, "--config", n.Config)
+}
+
+func (m machines) Serve(n *driver.NodeState, log string, argv []string) (driver.Process, error) {
+	return launch(n.Namespace, log, nil, argv...)
 }
 
 func (m machines) Module() (string, error) { return softhsm.Module() }

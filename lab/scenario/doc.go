@@ -15,6 +15,7 @@
 //	secrets:   [gm1, gm2]                           fresh random keys of each run, files of mode 0600 under ${secrets}
 //	pki:       {authorities: [...], certificates: [...]}   fresh certificates of each run, there too (see pki.go)
 //	programs:  {gm: {binary: getvpn-gm, config: "text with ${node}"}}
+//	services:  {bird: {binary: bird, package: bird2, args: [-f, -c, "${file}"], config: ...}}   other programs, without a control socket (see service.go)
 //	nodes:     [{name: gm1, kind: gm, program: gm, routes: ["default via 172.16.1.2"]}]
 //	           hsm: {keys: [gm1]} in a node gives it a SoftHSM token of its own, here with the key of a certificate (see hsm.go)
 //	links:     [{ends: [gm1 wan0 172.16.1.1/30, p1 gm1 172.16.1.2/30], mtu: 1500}]

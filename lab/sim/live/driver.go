@@ -184,7 +184,7 @@ func scenarioOf(dir string, draw uint64) (*scenario.Scenario, error) {
 // forkTo begins another lab with the plan up to now.
 func (s *Server) forkTo(name string) (string, error) {
 	if !scenario.ValidName(name) {
-		return "", fmt.Errorf("lab name %q: a letter and up to 15 more letters, digits or underscores, in lower case", name)
+		return "", fmt.Errorf("lab name %q: a letter and up to 23 more letters, digits or underscores, in lower case", name)
 	}
 	if _, err := os.Stat(driver.Dir(name)); err == nil {
 		return "", driver.AlreadyUp(name)

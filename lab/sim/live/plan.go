@@ -48,6 +48,9 @@ func (p *Plan) Stage(s *scenario.Scenario, dir string) error {
 	if s.PKI != nil {
 		return fmt.Errorf("%w: scenario %s has certificates; use --driver netns", sim.ErrModel, s.Name)
 	}
+	if n := s.HasServices(); n != "" {
+		return fmt.Errorf("%w: node %s of scenario %s has services (other programs, as a routing daemon); use --driver netns", sim.ErrModel, n, s.Name)
+	}
 	for _, d := range []string{"config", "secrets", "state", "sockets"} {
 		mode := os.FileMode(0o700)
 		if d == "sockets" {
