@@ -97,6 +97,11 @@ func spawn(name string, s *scenario.Scenario, p *Plan) error {
 	cmd := exec.Command(self, Process, name)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true}
+	begin, err := cmd.StdinPipe() // it does nothing before it can be found by its pid, should this program be killed right here
+	if err != nil {
+		return err
+	}
+	defer begin.Close()
 	if err := cmd.Start(); err != nil {
 		return err
 	}
@@ -109,7 +114,11 @@ func spawn(name string, s *scenario.Scenario, p *Plan) error {
 		return err
 	}
 	go func() { _ = cmd.Wait() }() // it is nobody's child when this program has ended
-	return os.WriteFile(filepath.Join(dir, pidFile), b, 0o600)
+	if err := os.WriteFile(filepath.Join(dir, pidFile), b, 0o600); err != nil {
+		return err
+	}
+	_, err = begin.Write([]byte{'\n'})
+	return err
 }
 
 // process is that of a lab; the zero value: there is none.
@@ -142,8 +151,11 @@ func waitUp(ctx context.Context, name string) error {
 	}
 }
 
-// RunProcess is the process of a lab: it runs until ctx ends.
+// RunProcess is the process of a lab: it begins when it reads something, and runs until ctx ends.
 func RunProcess(ctx context.Context, name string) error {
+	if n, _ := os.Stdin.Read(make([]byte, 1)); n == 0 {
+		return errors.New("the program that began this lab was killed")
+	}
 	dir := driver.Dir(name)
 	p, err := readPlan(dir)
 	if err != nil {
