@@ -132,11 +132,11 @@ func carryOut(ctx context.Context, env *Env, st *scenario.Step) []scenario.Resul
 		return nil
 	}
 	if _, virtual := env.virtual(); virtual && st.Needs == scenario.NeedsNetwork {
-		return []scenario.Result{{Name: st.Name, Skipped: true, Message: driver.NoNetwork("nothing of what it builds on").Error()}}
+		return skipped(env, st, "nothing of what it builds on")
 	}
 	if what, ok := networked[st.Check]; ok {
 		if _, virtual := env.virtual(); virtual {
-			return []scenario.Result{{Name: st.Name, Skipped: true, Message: driver.NoNetwork(what).Error()}}
+			return skipped(env, st, what)
 		}
 	}
 	env.Log("%s ...", st.Name)
@@ -159,6 +159,14 @@ func carryOut(ctx context.Context, env *Env, st *scenario.Step) []scenario.Resul
 	return results
 }
 
+// skipped are all the results of a check that was not made.
+func skipped(env *Env, st *scenario.Step, has string) (out []scenario.Result) {
+	for _, name := range resultNames(env.Scenario, st) {
+		out = append(out, scenario.Result{Name: name, Skipped: true, Message: driver.NoNetwork(has).Error()})
+	}
+	return out
+}
+
 // doStep carries out the action of a step.
 func doStep(ctx context.Context, env *Env, st *scenario.Step) error {
 	env.last.note(st.Do, env.now())
@@ -168,6 +176,9 @@ func doStep(ctx context.Context, env *Env, st *scenario.Step) error {
 	do, err := action(env.Scenario, st.At, st.Do)
 	if err == nil {
 		err = env.refuses(st.Do)
+	}
+	if errors.Is(err, driver.ErrNoNetwork) {
+		return errors.Unwrap(err) // the step has the name of its action
 	}
 	if err == nil {
 		_, err = do(ctx, env)

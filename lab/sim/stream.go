@@ -104,11 +104,14 @@ type guard struct {
 	policy  gdoi.SetPolicy // of its last life, if it was killed
 }
 
+// Forward makes the machine of a member a router, as one is whose daemon has not been there yet.
+func (n *Node) Forward() { n.router = true }
+
 // sends is what a member, or what its kernel has from it, does with a packet of its network: it leaves under an SPI, or in clear as 0.
 func (n *Node) sends(f policy.Packet) (spi gdoi.SPI, left bool) {
 	switch p := n.s.Check.of(n); {
 	case !n.Up() && (!n.guard.known || n.guard.stopped):
-		return 0, false // no router
+		return 0, n.router
 	case n.Up() && p.registered && n.paused: // what it would encrypt waits for it
 		return 0, !n.holds(f, false)
 	case n.Up() && p.registered:
@@ -124,7 +127,7 @@ func (n *Node) lets(from *Node, spi gdoi.SPI, f policy.Packet) bool {
 	case spi != 0:
 		return n.Up() && !n.paused && p.takes(spi, f) && n.s.Check.tardy(from, n, spi) == ""
 	case !n.Up() && (!n.guard.known || n.guard.stopped):
-		return false
+		return n.router
 	case n.Up() && p.registered:
 		return p.takesClear(f)
 	}

@@ -147,7 +147,7 @@ func (r *runner) run(cmd *cobra.Command, scenarioName string, progress io.Writer
 	if s.Sabotaged {
 		rep.Sabotage = s.Sabotage.Judge(rep.Checks)
 		if errors.Is(err, driver.ErrNoNetwork) {
-			rep.Error, rep.Skipped = "", err.Error()
+			rep.Error, rep.Skipped, rep.Sabotage = "", err.Error(), nil
 		} else if err == nil && rep.Sabotage.Unseen() {
 			rep.Skipped = "nothing that must notice can be measured by driver " + o.driver
 		}

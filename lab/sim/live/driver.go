@@ -281,7 +281,7 @@ func PlanOf(name string) (*Plan, time.Duration, error) {
 	}
 	sc, err := scenarioOf(dir, p.Draw)
 	if err == nil {
-		err = p.Stage(sc, dir)
+		err = p.Stage(sc, filepath.Join(dir, "again")) // those of the lab itself may be other ones by now
 	}
 	return p, st.Now, err
 }

@@ -54,6 +54,12 @@ func (l *Lab) Kill(node string) error   { return l.order(Order{Verb: VerbKill, N
 func (l *Lab) Pause(node string) error  { return l.order(Order{Verb: VerbPause, Node: node}) }
 func (l *Lab) Resume(node string) error { return l.order(Order{Verb: VerbResume, Node: node}) }
 
+func (l *Lab) Reload(node string) error { return l.order(Order{Verb: VerbReload, Node: node}) }
+
+func (l *Lab) Configure(node, program string, vars map[string]string) error {
+	return l.order(Order{Verb: VerbConfigure, Node: node, Program: program, Vars: vars})
+}
+
 func (l *Lab) Wipe(node string, only ...string) error {
 	if len(only) > 0 {
 		return fmt.Errorf("a simulated disk is wiped as a whole: %w", errNoNetwork)
@@ -95,9 +101,7 @@ func (l *Lab) StartCommand(string, *exec.Cmd) error                  { return er
 func (l *Lab) LoseToken(string) error                                { return errNoNetwork }
 func (l *Lab) ReturnToken(string) error                              { return errNoNetwork }
 func (l *Lab) TokenSecrets(string) ([]remains.Secret, error)         { return nil, errNoNetwork }
-func (l *Lab) Reload(string) error                                   { return errNoNetwork }
 func (l *Lab) Revoke(string) error                                   { return errNoNetwork }
-func (l *Lab) Configure(_, _ string, _ map[string]string) error      { return errNoNetwork }
 func (l *Lab) Run(context.Context, string, []string) (string, error) { return "", errNoNetwork }
 
 // Describe implements driver.Machines, of which this driver needs nothing.

@@ -11,9 +11,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/getvpn/getvpn/daemon/config"
 	"github.com/getvpn/getvpn/gdoi/policy"
-	"github.com/getvpn/getvpn/lab/driver"
 	"github.com/getvpn/getvpn/lab/scenario"
 	"github.com/getvpn/getvpn/lab/sim"
 )
@@ -33,6 +31,8 @@ type Plan struct {
 	scenario *scenario.Scenario
 	config   sim.Config
 	chat     chatter
+	dir      string            // where it is staged
+	texts    map[string]string // the files of the daemons at the beginning
 }
 
 // chatter is the traffic that counters count.
@@ -44,7 +44,7 @@ type chatter struct {
 // Stage makes the nodes of a scenario ready: the configuration files that the daemons would read, in a directory of the caller's, and
 // what the simulator makes of them. It says clearly what it has no model of.
 func (p *Plan) Stage(s *scenario.Scenario, dir string) error {
-	p.scenario = s
+	p.scenario, p.dir, p.texts = s, dir, map[string]string{}
 	if s.PKI != nil {
 		return fmt.Errorf("%w: scenario %s has certificates; use --driver netns", sim.ErrModel, s.Name)
 	}
@@ -71,7 +71,7 @@ func (p *Plan) Stage(s *scenario.Scenario, dir string) error {
 	cast := new(sim.Cast)
 	for i := range s.Nodes {
 		if n := &s.Nodes[i]; n.Program != "" && (n.Kind == scenario.KindKeyServer || n.Kind == scenario.KindMember) {
-			if err := p.enlist(cast, n, dir); err != nil {
+			if err := p.enlist(cast, n); err != nil {
 				return err
 			}
 		}
@@ -88,34 +88,26 @@ func (p *Plan) Stage(s *scenario.Scenario, dir string) error {
 }
 
 // enlist adds a node, with the file that its daemon would have.
-func (p *Plan) enlist(cast *sim.Cast, n *scenario.Node, dir string) error {
+func (p *Plan) enlist(cast *sim.Cast, n *scenario.Node) (err error) {
 	if n.HSM != nil {
 		return fmt.Errorf("%w: node %s of scenario %s has a token; use --driver netns", sim.ErrModel, n.Name, p.scenario.Name)
 	}
-	text, err := p.scenario.Render(n, scenario.Places{
-		Dir: dir, Socket: socket(dir, n.Name), State: filepath.Join(dir, "state", n.Name), Secrets: filepath.Join(dir, "secrets"),
-	})
-	if err != nil {
+	if p.texts[n.Name], err = p.render(n); err != nil {
 		return err
 	}
-	path := driver.ConfigFile(dir, n.Name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("configuration of %s: %w", n.Name, err)
-	}
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		return fmt.Errorf("configuration of %s: %w", n.Name, err)
-	}
-	part := sim.Part{Name: n.Name, Manual: n.Manual}
-	if n.Kind == scenario.KindKeyServer {
-		if part.KS, err = config.LoadKS(path); err == nil {
-			cast.KeyServers = append(cast.KeyServers, part)
-		}
+	if err := p.put(n.Name, p.texts[n.Name]); err != nil {
 		return err
 	}
-	if part.GM, err = config.LoadGM(path); err == nil {
+	part, err := p.load(n.Name)
+	if part.Manual = n.Manual; err != nil {
+		return err
+	}
+	if part.KS != nil {
+		cast.KeyServers = append(cast.KeyServers, part)
+	} else {
 		cast.Members = append(cast.Members, part)
 	}
-	return err
+	return nil
 }
 
 func socket(dir, node string) string { return filepath.Join(dir, "sockets", node+".sock") }

@@ -59,14 +59,28 @@ func (l *Virtual) Broken(ctx context.Context) ([]string, error) {
 
 func (l *Virtual) Refuses(w []string) error {
 	switch verb := w[0]; {
-	case slices.Contains([]string{"exec", "token", "revoke", "configure", "reload"}, verb):
+	case verb == "exec" && len(w) > 2 && forwards(w[2:]):
+		return nil
+	case slices.Contains([]string{"exec", "token", "revoke"}, verb):
 		return driver.NoNetwork("nothing for " + verb)
 	case verb == "wipe" && len(w) > 2:
 		return driver.NoNetwork("disks that are wiped as a whole")
-	case verb == "operator" && len(w) > 2 && slices.Contains([]string{"plan", "apply", "rotate"}, w[2]):
-		return driver.NoNetwork("no configuration files that change, for " + w[2])
+	case verb == "operator" && len(w) > 2 && slices.Contains([]string{"rotate"}, w[2]):
+		return driver.NoNetwork("no new signature keys")
 	}
 	return nil
+}
+
+// forwards says whether a command makes a machine a router: the one that the model knows.
+func forwards(argv []string) bool {
+	return slices.Equal(argv, []string{"sysctl", "-qw", "net.ipv4.ip_forward=1"})
+}
+
+func (l *Virtual) Run(_ context.Context, node string, argv []string) (string, error) {
+	if !forwards(argv) {
+		return "", errNoNetwork
+	}
+	return "", l.order(Order{Verb: VerbForward, Node: node})
 }
 
 // Operate takes time of the run.
