@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/getvpn/getvpn/lab/compose"
 	"github.com/getvpn/getvpn/lab/driver"
@@ -69,7 +68,9 @@ func TestCompose(t *testing.T) {
 	if out := b.must("status"); !strings.Contains(out, "lab "+b.name+" ") {
 		t.Errorf("the other lab has gone as well:\n%s", out)
 	}
-	nothingLeft(t, boxes)
+	noContainers(t, boxes)
+	b.must("down", b.name)
+	nothingAtAll(t, boxes)
 }
 
 // ownSecrets looks from inside the containers for the values of all secrets of a lab of basic, and for the scenario, wherever they are.
@@ -107,8 +108,8 @@ func ownSecrets(t *testing.T, lab string) {
 	}
 }
 
-// nothingLeft looks for all that a lab of containers can leave behind.
-func nothingLeft(t *testing.T, lab string) {
+// noContainers proves that the engine has nothing of a lab.
+func noContainers(t *testing.T, lab string) {
 	t.Helper()
 	for _, list := range [][]string{{"ps", "--all"}, {"network", "ls"}} {
 		out, err := exec.Command("docker", append(list, "--quiet", "--filter", "label=getvpn.lab="+lab)...).CombinedOutput() //nolint:gosec // of this test
@@ -116,24 +117,14 @@ func nothingLeft(t *testing.T, lab string) {
 			t.Errorf("docker %v after down: %s %v", list, out, err)
 		}
 	}
-	if _, err := os.Stat(driver.Dir(lab)); !os.IsNotExist(err) {
-		t.Errorf("the run directory is left: %v", err)
-	}
-	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) { // who follows a log has yet to see its end
-		var left []string
-		for _, f := range files {
-			if line, _ := os.ReadFile(f); bytes.Contains(line, []byte("gvl-"+lab)) {
-				left = append(left, string(bytes.ReplaceAll(line, []byte{0}, []byte(" "))))
-			}
-		}
-		if len(left) == 0 {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatalf("processes are left: %q", left)
-		}
-	}
+}
+
+// nothingAtAll is noContainers, and nothingLeft. Who follows the log of a container has yet to see that it has ended.
+func nothingAtAll(t *testing.T, lab string) {
+	t.Helper()
+	noContainers(t, lab)
+	until(t, "the end of all processes", func() bool { return len(processesOf(driver.Base())) == 0 })
+	nothingLeft(t, driver.Base())
 }
 
 // A whole scenario in containers: every check holds there too.
@@ -144,7 +135,7 @@ func TestRunInContainers(t *testing.T) {
 	if !ok || len(r.Checks) < 10 {
 		t.Errorf("%d results", len(r.Checks))
 	}
-	nothingLeft(t, b.name)
+	nothingAtAll(t, b.name)
 }
 
 // The program is killed in the middle of bringing up containers: while docker-compose makes them, which goes on by itself, and when
@@ -168,19 +159,12 @@ func TestDownAfterKillAmongContainers(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		for end := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
-			if come() {
-				break
-			}
-			if time.Now().After(end) {
-				t.Fatalf("nobody sees that %s", moment)
-			}
-		}
+		until(t, moment, come)
 		if err := cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
 		_ = cmd.Wait() // killed
 		b.must("down", b.name)
-		nothingLeft(t, b.name)
+		nothingAtAll(t, b.name)
 	}
 }
