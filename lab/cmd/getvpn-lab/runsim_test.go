@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/getvpn/getvpn/lab/driver"
 	"github.com/getvpn/getvpn/lab/scenario"
 )
 
@@ -30,10 +31,11 @@ func simulator(t *testing.T) func(args ...string) (stdout, stderr string, ok boo
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(labs) })
+	t.Setenv("GETVPN_LAB_DIR", labs)
 	return func(args ...string) (string, string, bool) {
 		var stdout, stderr bytes.Buffer
 		cmd := exec.Command(filepath.Join(dir, "getvpn-lab"), append(args, "--driver", "sim")...) //nolint:gosec // our own program
-		cmd.Env = append(os.Environ(), "GETVPN_LAB_DIR="+labs, "GETVPN_BIN="+dir)
+		cmd.Env = append(os.Environ(), "GETVPN_BIN="+dir)
 		cmd.Stdout, cmd.Stderr = &stdout, &stderr
 		err := cmd.Run()
 		if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
@@ -107,6 +109,22 @@ func TestRunInSimulator(t *testing.T) {
 		r := decodeReport(t, stdout)
 		if passed, failed, skipped := r.Counts(); ok || passed != 1 || failed != 2 || skipped != 1 {
 			t.Errorf("%d passed, %d failed, %d skipped: %s", passed, failed, skipped, stdout)
+		}
+	})
+	t.Run("Seed", func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "drawn.yaml")
+		if err := os.WriteFile(file, []byte("name: drawn\nbase: basic\ndraw: {x: 1..1000000}\nsteps:\n  - {do: \"wait ${x}ms\"}\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if stdout, stderr, ok := run("up", file, "--seed", "4711"); !ok {
+			t.Fatal(stdout, stderr)
+		}
+		st, err := driver.ReadState("drawn")
+		if err != nil || st.Seed != 4711 {
+			t.Errorf("lab.json has seed %+v: %v", st, err)
+		}
+		if err := drivers.Down("drawn"); err != nil {
+			t.Error(err)
 		}
 	})
 	t.Run("Refused", func(t *testing.T) {

@@ -16,5 +16,5 @@
 //
 // What the simulator leaves out of a scenario: the core's routers (they forward, and a partition of them cuts whom they join), hosts
 // and their packets (counters show what the model of the data planes says of a constant stream between all members), certificates,
-// tokens, several groups in one daemon, and changes of configuration files. Stage says so for a scenario that needs them.
+// tokens, and several groups in one daemon. Stage says so for a scenario that needs them.
 package live
