@@ -1,10 +1,12 @@
 package driver
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 
 	"github.com/getvpn/getvpn/lab/scenario"
 )
@@ -103,4 +105,24 @@ func (c *Common) stillServed() error {
 		}
 	}
 	return nil
+}
+
+// ServiceLog is where a service of a node writes.
+func ServiceLog(l Lab, node, service string) (string, error) {
+	st, err := l.State()
+	if err != nil {
+		return "", err
+	}
+	n := st.node(node)
+	if n == nil {
+		return "", UnknownNode(node)
+	}
+	var names []string
+	for _, v := range n.Services {
+		if v.Name == service {
+			return v.Log, nil
+		}
+		names = append(names, v.Name)
+	}
+	return "", fmt.Errorf("node %s has no service %q; it has: %s", node, service, cmp.Or(strings.Join(names, ", "), "none"))
 }

@@ -229,7 +229,8 @@ func execCommand(lab *string) *cobra.Command {
 
 func logsCommand(lab *string) *cobra.Command {
 	var follow bool
-	c := &cobra.Command{Use: "logs NODE", Short: "Show what the daemon of a node has written", Args: cobra.ExactArgs(1),
+	c := &cobra.Command{Use: "logs NODE [SERVICE]", Short: "Show what the daemon of a node has written, or another program there, as bird",
+		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			l, err := drivers.Open(*lab)
 			if err != nil {
@@ -242,7 +243,13 @@ func logsCommand(lab *string) *cobra.Command {
 				fmt.Fprintf(cmd.ErrOrStderr(), "the daemons of lab %s are simulated and write no logs: getvpn-tui --lab %s show events --filter %s has their events; "+
 					"this is what the simulator itself has to say:\n", l.Name(), l.Name(), args[0])
 			}
-			f, err := os.Open(l.LogFile(args[0]))
+			path := l.LogFile(args[0])
+			if len(args) == 2 {
+				if path, err = driver.ServiceLog(l, args[0], args[1]); err != nil {
+					return err
+				}
+			}
+			f, err := os.Open(path)
 			if err != nil {
 				return fmt.Errorf("node %s has no log: %w", args[0], err)
 			}
