@@ -3,10 +3,9 @@ package check
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
+	"sync"
+	"time"
 
-	"github.com/getvpn/getvpn/lab/driver"
 	"github.com/getvpn/getvpn/lab/scenario"
 )
 
@@ -57,22 +56,6 @@ func Run(ctx context.Context, env *Env, report func(scenario.Result)) {
 			report(r)
 		}
 	}
-	if v, ok := env.virtual(); ok {
-		report(invariants(ctx, v))
-	}
-}
-
-// invariants is what the simulator watches by itself.
-func invariants(ctx context.Context, v driver.Virtual) scenario.Result {
-	broken, err := v.Broken(ctx)
-	r := scenario.Result{Name: "invariants", OK: len(broken) == 0, Value: fmt.Sprintf("%d of the simulator's invariants broken", len(broken)), Want: "0"}
-	if err != nil {
-		r = failed(err)[0]
-		r.Name = "invariants"
-	} else if !r.OK {
-		r.Message = strings.Join(broken[:min(len(broken), keptOffences)], "; ")
-	}
-	return r
 }
 
 // Measure goes through the checks of a task, up to the first that fails: what comes behind it has nothing to build on.
@@ -80,7 +63,7 @@ func Measure(ctx context.Context, env *Env, checks []scenario.Step) (out []scena
 	for i := range checks {
 		for _, r := range step(ctx, env, &checks[i]) {
 			out = append(out, r)
-			if r.Failed() {
+			if !r.OK {
 				return out
 			}
 		}
@@ -99,10 +82,10 @@ func step(ctx context.Context, env *Env, st *scenario.Step) []scenario.Result {
 	if env.Watch == nil {
 		return carryOut(ctx, env, st)
 	}
-	start := env.now()
+	start := time.Now()
 	env.Watch(st, nil, 0, false)
 	results := carryOut(ctx, env, st)
-	env.Watch(st, results, env.since(start), true)
+	env.Watch(st, results, time.Since(start), true)
 	return results
 }
 
@@ -112,32 +95,29 @@ func carryOut(ctx context.Context, env *Env, st *scenario.Step) []scenario.Resul
 	}
 	if len(st.Parallel) > 0 {
 		all := make([][]scenario.Result, len(st.Parallel))
-		var steps []func()
+		var wg sync.WaitGroup
 		for i := range st.Parallel {
-			steps = append(steps, func() { all[i] = step(ctx, env, &st.Parallel[i]) })
+			wg.Go(func() { all[i] = step(ctx, env, &st.Parallel[i]) })
 		}
-		env.clock().together(ctx, steps)
+		wg.Wait()
 		var out []scenario.Result
 		for _, r := range all {
 			out = append(out, r...)
 		}
 		return out
 	}
-	start := env.now()
+	start := time.Now()
 	if st.Do != "" {
 		env.Log("%s", st.Do)
-		if err := doStep(ctx, env, st); err != nil {
-			return []scenario.Result{{Name: st.Do, Skipped: errors.Is(err, driver.ErrNoNetwork), Value: "failed", Want: "done", Message: err.Error(), Seconds: env.since(start).Seconds()}}
+		env.last.note(st.Do)
+		do, err := action(env.Scenario, st.At, st.Do)
+		if err == nil {
+			_, err = do(ctx, env.Lab)
+		}
+		if err != nil {
+			return []scenario.Result{{Name: st.Do, Value: "failed", Want: "done", Message: err.Error(), Seconds: time.Since(start).Seconds()}}
 		}
 		return nil
-	}
-	if _, virtual := env.virtual(); virtual && st.Needs == scenario.NeedsNetwork {
-		return skipped(env, st, "nothing of what it builds on")
-	}
-	if what, ok := networked[st.Check]; ok {
-		if _, virtual := env.virtual(); virtual {
-			return skipped(env, st, what)
-		}
 	}
 	env.Log("%s ...", st.Name)
 	c, err := decode(env.Scenario, st)
@@ -150,40 +130,13 @@ func carryOut(ctx context.Context, env *Env, st *scenario.Step) []scenario.Resul
 			results[i].Name = st.Name
 		}
 		if results[i].Seconds == 0 {
-			results[i].Seconds = env.since(start).Seconds()
+			results[i].Seconds = time.Since(start).Seconds()
 		}
-		if results[i].Failed() {
+		if !results[i].OK {
 			results[i].Message, results[i].Hint = explain(st.Message, results[i].Message), st.Hint
 		}
 	}
 	return results
-}
-
-// skipped are all the results of a check that was not made.
-func skipped(env *Env, st *scenario.Step, has string) (out []scenario.Result) {
-	for _, name := range resultNames(env.Scenario, st) {
-		out = append(out, scenario.Result{Name: name, Skipped: true, Message: driver.NoNetwork(has).Error()})
-	}
-	return out
-}
-
-// doStep carries out the action of a step.
-func doStep(ctx context.Context, env *Env, st *scenario.Step) error {
-	env.last.note(st.Do, env.now())
-	if _, virtual := env.virtual(); virtual && st.Needs == scenario.NeedsNetwork {
-		return driver.NoNetwork("nothing of what it builds on")
-	}
-	do, err := action(env.Scenario, st.At, st.Do)
-	if err == nil {
-		err = env.refuses(st.Do)
-	}
-	if errors.Is(err, driver.ErrNoNetwork) {
-		return errors.Unwrap(err) // the step has the name of its action
-	}
-	if err == nil {
-		_, err = do(ctx, env)
-	}
-	return err
 }
 
 // explain puts what a failure means, as the scenario has it, before what was measured.

@@ -70,12 +70,9 @@ func (s *Step) note(results []scenario.Result, took time.Duration, done bool) {
 	}
 	var values []string
 	for _, r := range results {
-		if r.Failed() {
+		if !r.OK {
 			s.State, s.Value, s.Want, s.Message = Failed, r.Value, r.Want, r.Message
 			return
-		}
-		if r.Skipped {
-			s.State = Done
 		}
 		values = append(values, r.Value)
 		s.Want, s.Message = r.Want, r.Message

@@ -73,13 +73,10 @@ func (set Set) Up(ctx context.Context, driver, name string, s *scenario.Scenario
 		return nil, err
 	}
 	if !scenario.ValidName(name) {
-		return nil, fmt.Errorf("lab name %q: a letter and up to 23 more letters, digits or underscores, in lower case", name)
+		return nil, fmt.Errorf("lab name %q: a letter and up to 15 more letters, digits or underscores, in lower case", name)
 	}
 	if _, err := os.Stat(Dir(name)); err == nil {
 		return nil, AlreadyUp(name)
-	}
-	if err := MakeBase(); err != nil {
-		return nil, err
 	}
 	return d.Up(ctx, name, s, ready)
 }
@@ -127,6 +124,8 @@ func RemoveDir(name string) error {
 	if err := os.RemoveAll(Dir(name)); err != nil {
 		return fmt.Errorf("run directory: %w", err)
 	}
-	RemoveBase() // succeeds with the last lab
+	if os.Getenv("GETVPN_LAB_DIR") == "" {
+		_ = os.Remove(Base()) // succeeds with the last lab
+	}
 	return nil
 }

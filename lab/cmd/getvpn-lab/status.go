@@ -42,7 +42,7 @@ func statusCommand(lab *string) *cobra.Command {
 				return writeJSON(cmd.OutOrStdout(), all)
 			}
 			if len(names) == 0 {
-				fmt.Fprintf(cmd.OutOrStdout(), "no lab is up%s\n", ofRoot())
+				fmt.Fprintln(cmd.OutOrStdout(), "no lab is up")
 			}
 			var errs []error
 			for _, n := range names {
