@@ -3,7 +3,8 @@
 #   make lab     a whole group in network namespaces: key server, members, core, console
 #   make test    everything that a fresh machine can prove
 #   make build   bin/getvpn-ks bin/getvpn-gm bin/getvpn-tui bin/getvpn-lab; with CGO=0 without a C compiler, and without tokens
-#   make image   the image of lab containers (getvpn), FROM BASE (debian:bookworm-slim); make base makes one without a registry
+#   make image   the image of lab containers (getvpn), FROM BASE: this machine's Debian release, of make base or of a registry
+#   make base    a base image without a registry: this machine's Debian release from its own mirror, by debootstrap
 #   make check   vet, formatting, lint, import arrows, race detector, short fuzzing
 #   make sim     cooperating key servers in virtual time, with faults drawn from SEEDS (1000) seeds; what breaks is in sim-out
 #   make bench   seal and open, registrations, signatures and rekeys per second with keys in files and in a token, a slow token, how long
@@ -27,7 +28,7 @@ export GOFLAGS := $(GOFLAGS) -trimpath
 RACE      := ./esp/... ./daemon/... ./hsm/...
 FUZZTIME  ?= 5s
 SEEDS     ?= 1000
-BASE      ?= debian:bookworm-slim
+BASE      ?=
 IMAGE     ?= getvpn
 FROM      ?= 0
 WHOLE     := lab/cmd/getvpn-lab
@@ -49,7 +50,7 @@ build:
 # packets, under traffic, and must not compete with those for the processor; but they mostly wait for keys to roll, so three labs run side by side.
 # The scenarios run as a trainer runs them: whole, and broken on purpose, which their checks must notice.
 test: build
-	@.ci/need go gcc tun ip nft sysctl scapy softhsm tmux
+	@.ci/need go gcc tun ip nft sysctl scapy softhsm bird tmux
 	$(GO) vet ./...
 	$(GO) test -p 2 -timeout 30m $$($(GO) list ./... | grep -v $(WHOLE)$$)
 	$(GO) test -parallel 3 -timeout 30m ./$(WHOLE)
@@ -59,14 +60,15 @@ test: build
 	else echo "make test: not root, so the tests in network namespaces have skipped themselves and no scenario was run; sudo make test runs them"; fi
 
 lab: build
-	@.ci/need go tun root
+	@.ci/need go tun
 	$(BIN)/getvpn-lab demo basic
 
 image: build
-	@command -v docker >/dev/null || { echo "make image: docker is missing: apt-get install docker.io docker-compose" >&2; exit 1; }
-	docker build --quiet --build-arg BASE=$(BASE) --tag $(IMAGE) --file lab/compose/Dockerfile $(BIN)
+	@.ci/need engine
+	lab/compose/image $(BIN) $(IMAGE) $(BASE)
 
 base:
+	@.ci/need root engine debootstrap
 	lab/compose/base
 
 sim: build

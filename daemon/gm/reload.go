@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/getvpn/getvpn/daemon/config"
-	"github.com/getvpn/getvpn/daemon/process"
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/machine"
 )
@@ -24,7 +23,7 @@ func (d *Daemon) Reconfigure(context.Context) {
 		})
 		return
 	}
-	fresh, gone := process.Differences(d.cfg.Effective(), c.Effective())
+	fresh, gone := config.Differences(d.cfg.Effective(), c.Effective())
 	if len(fresh)+len(gone) == 0 {
 		d.log.Info("the configuration file is valid and says what is in force")
 		return

@@ -91,19 +91,19 @@ func TestCooperation(t *testing.T) {
 	next := *c
 	next.Groups = slices.Clone(c.Groups)
 	next.Groups[1].Priority = 7
-	if r := restarts(c, &next); r != nil {
+	if r := translate.Restarts(c, &next); r != nil {
 		t.Errorf("another priority needs a restart: %q", r)
 	}
-	if got := translate.Cooperation(merged(c, &next, "green")).Priorities; got["green"] != 7 || got["blue"] != 200 {
+	if got := translate.Cooperation(translate.Merged(c, &next, "green")).Priorities; got["green"] != 7 || got["blue"] != 200 {
 		t.Errorf("priorities %v", got)
 	}
 	other := *c.Cooperation
 	other.Split = coop.Fork
 	next.Cooperation = &other
-	if r := restarts(c, &next); len(r) != 1 || !strings.Contains(r[0], "split: fork") {
+	if r := translate.Restarts(c, &next); len(r) != 1 || !strings.Contains(r[0], "split: fork") {
 		t.Errorf("another way to split: %q", r)
 	}
-	if translate.Cooperation(merged(c, &next, "")).Split != coop.Continue {
+	if translate.Cooperation(translate.Merged(c, &next, "")).Split != coop.Continue {
 		t.Error("what takes a restart changed without one")
 	}
 	if translate.Cooperation(example(t, "ks.yml")) != nil {

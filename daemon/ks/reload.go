@@ -11,13 +11,11 @@ import (
 	"github.com/getvpn/getvpn/daemon/config"
 	"github.com/getvpn/getvpn/daemon/control"
 	"github.com/getvpn/getvpn/daemon/loop"
-	"github.com/getvpn/getvpn/daemon/process"
 	"github.com/getvpn/getvpn/daemon/translate"
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/keyserver"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/node"
-	"github.com/getvpn/getvpn/gdoi/policy"
 	"github.com/getvpn/getvpn/hsm"
 )
 
@@ -133,7 +131,7 @@ func (d *Daemon) apply(ctx context.Context, r control.PlanRequest) (*control.Pla
 		return nil, d.refuse(err)
 	}
 	// Whoever sees the machine's events, or has our answer, sees the new configuration in the next snapshot.
-	known, next := d.cfg.Warnings, merged(d.cfg, c, r.Group)
+	known, next := d.cfg.Warnings, translate.Merged(d.cfg, c, r.Group)
 	_, err = d.loop.CommandThen(context.WithoutCancel(ctx), func(id uint64) machine.Event {
 		return node.Reconfigure{Groups: nc.Groups, Only: r.Group, Now: r.Now, Coop: translate.Cooperation(next), ID: id}
 	}, func() {
@@ -171,7 +169,6 @@ func (d *Daemon) note(n machine.Note) { d.sink.Note(d.clock.Now(), n) }
 
 // planned puts a plan together.
 func (d *Daemon) planned(ctx context.Context, r control.PlanRequest, c *config.KS, nc node.KSConfig) (*control.Plan, error) {
-	out := &control.Plan{Node: d.cfg.Name, File: d.cfg.File, Now: r.Now, Groups: []control.GroupPlan{}, Warnings: c.Warnings}
 	var plans []keyserver.Plan
 	var err error
 	derr := d.loop.Do(ctx, func(now machine.Now) {
@@ -180,79 +177,5 @@ func (d *Daemon) planned(ctx context.Context, r control.PlanRequest, c *config.K
 	if err = errors.Join(derr, err); err != nil {
 		return nil, err
 	}
-	for _, p := range plans {
-		g := groupPlan(p)
-		if was, is := translate.GroupNamed(d.cfg, p.Group).Priority, translate.GroupNamed(c, p.Group).Priority; was != is && was != 0 && is != 0 {
-			if g.Action == control.PlanUnchanged {
-				g.Action = control.PlanChange
-			}
-			g.Consequences = append(g.Consequences, fmt.Sprintf("priority %d, now %d: it counts at the next election; a primary that lives stays", was, is))
-		}
-		out.Groups = append(out.Groups, g)
-	}
-	if r.Group == "" {
-		out.Restart = restarts(d.cfg, c)
-	}
-	return out, nil
-}
-
-// restarts lists what a running key server cannot change.
-func restarts(was, is *config.KS) (out []string) {
-	fresh, gone := process.Differences(was.Fixed(), is.Fixed())
-	for _, l := range fresh {
-		key, _, _ := strings.Cut(l, ":")
-		i := slices.IndexFunc(gone, func(g string) bool { return strings.HasPrefix(g, key+":") })
-		if i < 0 {
-			out = append(out, l)
-			continue
-		}
-		out = append(out, fmt.Sprintf("%s, now %s", l, strings.TrimSpace(strings.TrimPrefix(gone[i], key+":"))))
-		gone = slices.Delete(gone, i, i+1)
-	}
-	for _, g := range gone {
-		out = append(out, "no longer "+g)
-	}
-	return out
-}
-
-// merged is the configuration in force after one was applied: what cannot change stays. only limits it to a group.
-func merged(was, is *config.KS, only string) *config.KS {
-	c := *was
-	c.Warnings, c.Hints, c.PSKs, c.Faults = is.Warnings, is.Hints, is.PSKs, is.Faults
-	if only == "" {
-		c.Groups = is.Groups
-		return &c
-	}
-	c.PSKs, c.Faults, c.Groups = was.PSKs, was.Faults, slices.Clone(was.Groups)
-	at := slices.IndexFunc(c.Groups, func(g config.KSGroup) bool { return g.Name == only })
-	from := slices.IndexFunc(is.Groups, func(g config.KSGroup) bool { return g.Name == only })
-	switch {
-	case from < 0:
-		c.Groups = slices.Delete(c.Groups, at, at+1)
-	case at < 0:
-		c.Groups = append(c.Groups, is.Groups[from])
-	default:
-		c.Groups[at] = is.Groups[from]
-	}
-	return &c
-}
-
-// groupPlan translates for consoles.
-func groupPlan(p keyserver.Plan) control.GroupPlan {
-	g := control.GroupPlan{
-		Group: p.Group, Action: string(p.Action), Rekeys: p.Rekeys, Was: p.Was, Is: p.Is,
-		Consequences: append([]string{}, p.Text...), Refused: p.Refused,
-	}
-	for _, l := range p.Lists {
-		g.Lists = append(g.Lists, control.ListDiff{SA: l.SA, Lines: diffLines(l.Lines)})
-	}
-	return g
-}
-
-func diffLines(in []policy.DiffLine) []control.DiffLine {
-	out := make([]control.DiffLine, len(in))
-	for i, l := range in {
-		out[i] = control.DiffLine(l)
-	}
-	return out
+	return translate.Plan(d.cfg, c, r, plans), nil
 }

@@ -6,8 +6,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"slices"
-	"strings"
 	"syscall"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -104,20 +102,4 @@ func dump(ctx context.Context, d Daemon, log *slog.Logger) {
 		return
 	}
 	log.Info("snapshot", "snapshot", json.RawMessage(text))
-}
-
-// Differences lists the lines that only the new text has, and those that only the old one has, without indentation.
-func Differences(was, is string) (fresh, gone []string) {
-	old, now := strings.Split(was, "\n"), strings.Split(is, "\n")
-	for _, l := range now {
-		if !slices.Contains(old, l) {
-			fresh = append(fresh, strings.TrimSpace(l))
-		}
-	}
-	for _, l := range old {
-		if !slices.Contains(now, l) {
-			gone = append(gone, strings.TrimSpace(l))
-		}
-	}
-	return fresh, gone
 }

@@ -8,7 +8,6 @@ import (
 
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/isakmp"
-	"github.com/getvpn/getvpn/gdoi/lkh"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/push"
 )
@@ -21,8 +20,8 @@ func (s *shell) ack(typ push.AckType, seq uint32, addr netip.Addr) []byte {
 	if typ.Leaf() {
 		base = secretOfNobody
 		for _, m := range s.g.members.sorted {
-			if m.peer.Addr.Addr() == addr && m.slot != noSlot {
-				base = s.g.tree.Leaf(lkh.Slot(m.slot))
+			if m.peer.Addr.Addr() == addr && (m.slot != noSlot || m.loose != nil) {
+				base = s.g.leafOf(m)
 			}
 		}
 	}

@@ -117,16 +117,18 @@ func (g *Group) takeMembers(in *received) {
 		}
 		if old := g.members.byAddr[r.peer.Addr]; old != nil && old.key != r.key {
 			old.slot = noSlot
+			old.holdLeaf(nil)
 			g.members.remove(old)
 			g.durable.deleteMember(old.key)
 		}
 		m := g.members.put(r.peer)
 		m.registered, m.registrations, m.sids, m.left, m.asked, m.slot, m.at = r.registered, r.registrations, r.sids, r.left, r.asked, r.slot, r.at
 		m.epoch = r.epoch
+		m.holdLeaf(r.giveLeaf())
 		g.watch(m)
 		g.durable.member(m)
 	}
-	in.members = memberList{}
+	in.members.forget() // those that were not taken
 }
 
 // takeRatchet puts a ratchet in the place of the one that there was; nil: there is none any more.

@@ -108,7 +108,7 @@ func (c *campaign) add(g *Group, k *kek, seq uint32) {
 		form := g.asks(k, a.m)
 		a.forms = append(a.forms, form)
 		if form.Leaf() && a.leaf == nil {
-			a.leaf = g.tree.Leaf(lkh.Slot(a.m.slot))
+			a.leaf = g.leafOf(a.m)
 		}
 		if form != 0 && !a.expects && !a.done {
 			a.expects = true
@@ -139,15 +139,23 @@ func (g *Group) asks(k *kek, m *member) push.AckType {
 	if m.registered >= k.created {
 		t = m.asked
 	}
-	if !t.Known() || t.WithKEK() != g.cfg.Ack || !m.peer.GetVPN || t.Leaf() && m.slot == noSlot || !t.Leaf() && k.name != "" {
+	if !t.Known() || t.WithKEK() != g.cfg.Ack || !m.peer.GetVPN || t.Leaf() && m.slot == noSlot && m.loose == nil || !t.Leaf() && k.name != "" {
 		return 0
 	}
 	return t
 }
 
-// askable is the form in which a SAK may ask those who all know, or do not all know, our vendor id. The former have a place
-// in the key tree, and answer with the key that they have there: with the KEK, any member could answer for another, and
-// one that was just removed could keep others from the new KEK.
+// leafOf is a copy of the leaf by which a member acknowledges: in the key tree, or outside.
+func (g *Group) leafOf(m *member) *machine.Secret {
+	if m.slot != noSlot {
+		return g.tree.Leaf(lkh.Slot(m.slot))
+	}
+	return machine.NewSecret(m.loose.Bytes())
+}
+
+// askable is the form in which a SAK may ask those who all know, or do not all know, our vendor id. The former have a leaf, in the
+// key tree or outside, and answer with it: with the KEK, any member could answer for another, and one that was just removed
+// could keep others from the new KEK.
 func (g *Group) askable(getvpn bool) push.AckType {
 	if !getvpn || !g.cfg.Ack.Known() {
 		return 0

@@ -20,12 +20,13 @@ type member struct {
 	registered    machine.Instant
 	registrations uint64
 	sids          []gdoi.SID
-	slot          int     // in the key tree, or noSlot
-	left          bool    // it said that it has stopped
-	at            coop.ID // the key server that it registered with, of several
-	epoch         uint64  // of the newest TEK that it got there, of several key servers
-	rekeysSent    uint64  // datagrams
-	rekeys        uint64  // without repeats
+	slot          int             // in the key tree, or noSlot
+	loose         *machine.Secret // its leaf outside of the key tree, by which it acknowledges; nil where it has a slot, or no leaf at all
+	left          bool            // it said that it has stopped
+	at            coop.ID         // the key server that it registered with, of several
+	epoch         uint64          // of the newest TEK that it got there, of several key servers
+	rekeysSent    uint64          // datagrams
+	rekeys        uint64          // without repeats
 	sentSeqs      seqs
 
 	// Acknowledgements, since start.
@@ -89,6 +90,14 @@ func (l *memberList) remove(m *member) {
 	}
 }
 
+// forget empties the list and wipes what is secret in it.
+func (l *memberList) forget() {
+	for _, m := range l.sorted {
+		m.holdLeaf(nil)
+	}
+	*l = memberList{}
+}
+
 // addresses are those of all who have not left.
 func (l *memberList) addresses() []netip.AddrPort {
 	out := make([]netip.AddrPort, 0, len(l.sorted))
@@ -135,6 +144,19 @@ func (g *Group) memberEnd(m *member) machine.Instant {
 	return m.registered.Add(g.memberLife())
 }
 
+// holdLeaf takes over a leaf outside of the key tree; nil: it has none any more.
+func (m *member) holdLeaf(leaf *machine.Secret) {
+	m.loose.Destroy()
+	m.loose = leaf
+}
+
+// giveLeaf hands the leaf over to who takes the place of this record.
+func (m *member) giveLeaf() *machine.Secret {
+	leaf := m.loose
+	m.loose = nil
+	return leaf
+}
+
 // watch makes the timer cover a member.
 func (g *Group) watch(m *member) {
 	end := g.memberEnd(m)
@@ -165,6 +187,7 @@ func (g *Group) expireMembers(now machine.Now, out machine.Effects) machine.Effe
 
 func (g *Group) dropMember(m *member, out machine.Effects) machine.Effects {
 	g.vacate(m)
+	m.holdLeaf(nil)
 	g.members.remove(m)
 	g.durable.deleteMember(m.key)
 	g.stopSending(m.peer.Addr)
@@ -183,6 +206,7 @@ func (g *Group) stopSending(a netip.AddrPort) {
 func (g *Group) dropAllMembers(out machine.Effects) machine.Effects {
 	for _, m := range g.members.sorted {
 		g.durable.deleteMember(m.key)
+		m.holdLeaf(nil)
 	}
 	g.members = memberList{}
 	g.clearTree()

@@ -116,7 +116,9 @@ func (m *merger) uniteMembers() {
 		}
 		ours := g.members.sorted[i]
 		if m.rival && ours.slot != noSlot && !g.tree.Agrees(lkh.Slot(ours.slot), nodes) {
+			leaf := g.tree.Leaf(lkh.Slot(ours.slot)) // the member has it still
 			g.vacate(ours)
+			ours.holdLeaf(leaf)
 			g.durable.member(ours)
 			m.news = true
 		}

@@ -107,7 +107,11 @@ type memberRecord struct {
 	Asked         push.AckType        `json:",omitempty"`
 	At            coop.ID             `json:",omitempty"` // where it registered
 	Epoch         uint64              `json:",omitempty"` // of the newest TEK that it got there, of several key servers
+	Leaf          []byte              `json:",omitempty"` // outside of the key tree
 }
+
+// maxLeaf is the longest key of a leaf, in octets: AES-256.
+const maxLeaf = 32
 
 const (
 	countersKey  = "counters"
@@ -196,6 +200,9 @@ func encodeMember(now machine.Now, m *member) []byte {
 	if m.slot != noSlot {
 		r.Slot = &m.slot
 	}
+	if m.loose != nil {
+		r.Leaf = m.loose.Bytes()
+	}
 	return encode(r)
 }
 
@@ -255,9 +262,10 @@ func (g *Group) forget() {
 		n.Key.Destroy()
 	}
 	g.tree = keyTree{Tree: lkh.New(g.env, g.cfg.KEK, 0)}
+	g.members.forget()
 	g.removed, g.exclusion, g.time = nil, nil, pseudotime{}
 	g.replica = replica{standby: g.cfg.Coop != nil}
-	g.teks, g.keks, g.members, g.epoch, g.sidNext, g.told, g.policyAt, g.former = nil, nil, memberList{}, 0, g.cfg.SIDFirst, true, 0, pull.Former{}
+	g.teks, g.keks, g.epoch, g.sidNext, g.told, g.policyAt, g.former = nil, nil, 0, g.cfg.SIDFirst, true, 0, pull.Former{}
 }
 
 var errRecord = errors.New("not a record of this version")
@@ -424,10 +432,15 @@ func (g *Group) restoreMember(now machine.Now, key string, b []byte) error {
 		return err
 	}
 	p := Peer{Addr: r.Addr, IDType: r.IDType, Identity: r.Identity, GetVPN: r.GetVPN, Cert: r.Cert}
-	if !r.Addr.IsValid() || p.key() != key {
+	leaf := machine.TakeSecret(r.Leaf)
+	if !r.Addr.IsValid() || p.key() != key || leaf.Len() > maxLeaf || leaf.Len() > 0 && r.Slot != nil {
+		leaf.Destroy()
 		return errRecord
 	}
 	m := g.members.put(p)
+	if leaf.Len() > 0 {
+		m.holdLeaf(leaf)
+	}
 	m.registered, m.registrations, m.sids, m.left = min(now.MonoAt(r.Registered), now.Mono), r.Registrations, slices.Clone(r.SIDs), r.Left
 	m.asked, m.at, m.epoch = r.Asked, r.At, r.Epoch
 	if r.Slot != nil {

@@ -113,8 +113,9 @@ func (g *Group) Register(now machine.Now, p Peer, sids int, version uint64, out 
 	g.stopSending(p.Addr)
 	out = g.crowdedOut(m, out)
 	o := g.offerTo(now, p)
+	m.holdLeaf(nil) // with the path of before
 	if g.replica.standby {
-		m.slot = noSlot // the key tree is the primary's
+		g.placeOutside(m, o)
 	} else if err := g.place(m, o); err != nil {
 		// It registers again whenever somebody is removed.
 		out = append(out, g.note(gdoi.NoteRegisterFailed, machine.Warning, "no place in the key tree: "+err.Error()))

@@ -3,11 +3,14 @@ package keyserver
 import (
 	"errors"
 	"math"
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/coop"
+	"github.com/getvpn/getvpn/gdoi/isakmp"
 	"github.com/getvpn/getvpn/gdoi/machine"
 )
 
@@ -104,7 +107,7 @@ func same(t *testing.T, a, b *server) {
 	}
 	for i, m := range a.g.members.sorted {
 		o := b.g.members.sorted[i]
-		if m.key != o.key || !slices.Equal(m.sids, o.sids) || off(m.registered, o.registered) || m.slot != o.slot || m.at != o.at {
+		if m.key != o.key || !slices.Equal(m.sids, o.sids) || off(m.registered, o.registered) || m.slot != o.slot || m.at != o.at || !m.loose.Equal(o.loose) {
 			t.Errorf("member %s at %d: %+v; at %d: %+v", m.key, a.id, m, b.id, o)
 		}
 	}
@@ -189,6 +192,67 @@ func TestTakeOver(t *testing.T) {
 	if spi := s.g.teks[len(s.g.teks)-1].spi; spi == was || spi&0xf != 2 {
 		t.Errorf("the next TEK is %v", spi)
 	}
+}
+
+// TestAckOfThoseElsewhere: a member that registered with a secondary acknowledges like those in the key tree, whoever is primary, and
+// is taken off the list when it is silent; it has no place in the tree, and a leaf no longer when it has.
+func TestAckOfThoseElsewhere(t *testing.T) {
+	all := newServers(t, time.Second, nil)
+	p, s := all[0], all[1]
+	s.follow(p)
+	s.report(p) // that it gives sender ids
+	if _, err := p.register(testPeer(1), 1); err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range []byte{2, 3} {
+		if _, err := s.register(testPeer(i), 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.report(p)
+	s.follow(p)
+	same(t, p, s)
+	addr := func(i byte) netip.AddrPort { return testPeer(i).Addr }
+	rekeyed := func(by *server) {
+		t.Helper()
+		by.rekeyNow(false)
+		by.run(time.Second)
+		seq := by.g.keks[len(by.g.keks)-1].seq
+		for _, i := range []byte{1, 2} {
+			if why := by.answer(addr(i), by.ack(isakmp.AckLKHSHA256, seq, addr(i).Addr())); why != "" {
+				t.Errorf("the answer of member %d to key server %d: %s", i, by.id, why)
+			}
+		}
+		forged := by.answer(addr(3), by.ack(isakmp.AckKEKSHA256, seq, addr(3).Addr()))
+		if on := by.g.members.find(addr(3).String()) != nil; on && forged != gdoi.DropAckForged || !on && forged != gdoi.DropAckUnasked {
+			t.Errorf("an answer for member 3 by who has the KEK: %q", forged)
+		}
+		by.run(time.Minute)
+	}
+	rekeyed(p)
+	for i, m := range p.g.Snapshot(p.now).Members {
+		if want := []int{0, 0, 1}[i]; !m.Acks || m.Missed != want || m.KeyTree != (i == 0) {
+			t.Errorf("member %d: %+v", i+1, m)
+		}
+	}
+	s.follow(p)
+	s.run(time.Minute)
+	s.g.SetInStep(s.now, 2)
+	s.do(s.g.TakeOver(s.now, 2, nil))
+	s.do(s.g.Replicated(s.now, math.MaxUint64, nil))
+	for range maxMissed {
+		rekeyed(s)
+	}
+	if s.g.members.find(addr(3).String()) != nil || s.g.members.len() != 2 {
+		t.Errorf("the silent one is on the list of %d", s.g.members.len())
+	}
+	if _, err := s.register(testPeer(2), 1); err != nil {
+		t.Fatal(err)
+	}
+	if m := s.g.members.find(addr(2).String()); m.slot == noSlot || m.loose != nil {
+		t.Errorf("registered with the primary: %+v", m)
+	}
+	rekeyed(s)
 }
 
 // TestStandbyRefuses: before it is told to serve, and commands.

@@ -112,6 +112,7 @@ func (g *Group) adoptMember(r *member, from coop.ID) (m *member, news bool) {
 	}
 	if old := g.members.byAddr[r.peer.Addr]; old != nil && old.key != r.key {
 		g.vacate(old)
+		old.holdLeaf(nil)
 		g.members.remove(old)
 		g.durable.deleteMember(old.key)
 	}
@@ -119,6 +120,7 @@ func (g *Group) adoptMember(r *member, from coop.ID) (m *member, news bool) {
 	g.vacate(m) // it has no path from there
 	news = m.registered != r.registered && !r.left
 	m.registered, m.registrations, m.sids, m.left, m.asked, m.at, m.epoch, m.missed = r.registered, r.registrations, r.sids, r.left, r.asked, from, r.epoch, 0
+	m.holdLeaf(r.giveLeaf())
 	if m.left {
 		g.stopSending(m.peer.Addr)
 	}

@@ -47,6 +47,19 @@ func (g *Group) place(m *member, o *pull.Offer) error {
 	return nil
 }
 
+// placeOutside gives a member a leaf of its own outside of the tree, which is the primary's: the member can acknowledge, and
+// registers again when somebody is excluded.
+func (g *Group) placeOutside(m *member, o *pull.Offer) {
+	m.slot = noSlot
+	if !m.peer.GetVPN || len(g.keks) == 0 {
+		return
+	}
+	k := g.keks[len(g.keks)-1]
+	path, leaf := lkh.Loose(g.env, k.suite, k.handle(), k.iv, k.key)
+	m.holdLeaf(leaf)
+	o.LKH = &pull.LKHOffer{Path: path}
+}
+
 // vacate notes that a member has gone.
 func (g *Group) vacate(m *member) {
 	if m.slot != noSlot {

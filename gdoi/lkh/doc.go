@@ -40,6 +40,11 @@
 // LKH IDs have 16 bits, and so can name only 2^11 nodes of each height; in larger trees several nodes share one, but never
 // two of one path, and the key handle, a counter over the whole tree, tells them apart.
 //
+// # Outside
+//
+// Where several key servers run a group, the tree is that of one of them. Who registers with another gets a leaf of its own right under
+// the KEK (Loose), by which it can prove that it has a message, and which no exclusion reaches.
+//
 // # Joining
 //
 // A new member gets the keys above its leaf as they are, as the KEK itself in a GROUPKEY-PULL. With them it could open

@@ -431,3 +431,30 @@ func BenchmarkRemoveOneOf(b *testing.B) {
 		})
 	}
 }
+
+// TestLoose: a leaf outside of the tree is the same secret on both sides, another for each member, and no exclusion reaches it.
+func TestLoose(t *testing.T) {
+	w := newWorld(t, 1<<16)
+	for range 5 {
+		w.add()
+	}
+	d, leaf := Loose(w.env, suite.KEKAES256CBC, w.handle, w.iv, w.key)
+	p, err := NewPath(d, suite.KEKAES256CBC, w.iv, w.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if own := p.Leaf(); !own.Equal(leaf) || own.Len() != 32 || p.InTree() || !w.members[0].InTree() {
+		t.Errorf("leaf of %d octets, in the tree %t", own.Len(), p.InTree())
+	}
+	if _, other := Loose(w.env, suite.KEKAES256CBC, w.handle, w.iv, w.key); other.Equal(leaf) {
+		t.Error("two members have one leaf")
+	}
+	w.newKEK()
+	change, err := w.tree.Remove([]Slot{2}, w.handle, w.iv, w.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := p.Apply(change.Arrays(w.limit)); !errors.Is(err, ErrNotForUs) {
+		t.Errorf("an exclusion: %v; want ErrNotForUs", err)
+	}
+}

@@ -100,7 +100,7 @@ func (g *Group) Snapshot(now machine.Now) Snapshot {
 	if n := len(g.keks); n > 0 {
 		s.Ack = g.keks[n-1].receiver.Key().Ack
 	}
-	s.KeyTree = g.path != nil
+	s.KeyTree = g.path.InTree()
 	for _, k := range g.trusted {
 		der := k.DER()
 		s.SigningKeys = append(s.SigningKeys, SigningKey{k.String(), der, g.seen[string(der)]})

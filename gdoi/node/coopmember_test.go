@@ -114,6 +114,39 @@ func TestKeyServersWithKeysOfTheirOwn(t *testing.T) {
 	}
 }
 
+// TestMembersAcknowledgeWhereverTheyRegistered: also those that have registered with a secondary, and so have no place in the key tree;
+// they alone register again when somebody is removed, and acknowledge as before.
+func TestMembersAcknowledgeWhereverTheyRegistered(t *testing.T) {
+	f := newFleet(t, 6, coop.FastTimers, short)
+	acknowledged := func() {
+		t.Helper()
+		p := f.settled()
+		f.wantAnswer(p, gdoi.CmdRekey{Group: "blue"}, "new TEK")
+		f.run(30 * time.Second)
+		for _, m := range p.n.Snapshot(f.now).Groups[0].Members {
+			if !m.Acks || m.AckedSeq == 0 || m.Missed != 0 {
+				t.Errorf("%v, registered with key server %d, in the key tree %t: is asked %t, has acknowledged %x, missed %d", m.Addr, m.KeyServer, m.KeyTree, m.Acks, m.AckedSeq, m.Missed)
+			}
+		}
+	}
+	acknowledged()
+	before, in := f.registrations(), map[*realmMember]bool{}
+	for _, m := range f.members {
+		in[m] = m.info(f.now).KeyTree
+		if in[m] != (m.info(f.now).RegisteredWith == f.servers[0].addr) {
+			t.Errorf("%v, registered with %v: in the key tree %t", m.addr, m.info(f.now).RegisteredWith, in[m])
+		}
+	}
+	f.wantAnswer(f.servers[0], gdoi.CmdRemoveMember{Group: "blue", Members: []string{f.members[0].addr.Addr().String()}}, "removed")
+	f.run(time.Minute)
+	for m, n := range f.registrations() {
+		if m != f.members[0] && (n == before[m]) != in[m] {
+			t.Errorf("%v, in the key tree %t, registered %d times, %d before the removal", m.addr, in[m], n, before[m])
+		}
+	}
+	acknowledged()
+}
+
 // TestMembersWaitForAPrimary: all start at the same time; nobody fails, and everybody is there soon after the election.
 func TestMembersWaitForAPrimary(t *testing.T) {
 	for name, timers := range map[string]coop.Timers{"default": coop.DefaultTimers, "fast": coop.FastTimers} {

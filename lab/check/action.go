@@ -12,7 +12,7 @@ import (
 )
 
 // act carries out an action and returns what it printed.
-type act func(ctx context.Context, l Lab) (string, error)
+type act func(ctx context.Context, env *Env) (string, error)
 
 // verb is one kind of action; parse gets the words behind its name.
 type verb struct {
@@ -39,7 +39,7 @@ var verbs = map[string]verb{
 		if len(w) != 0 {
 			return nil, errUsage
 		}
-		return func(_ context.Context, l Lab) (string, error) { return "", l.Heal() }, nil
+		return func(_ context.Context, env *Env) (string, error) { return "", env.Lab.Heal() }, nil
 	}},
 	"revoke": {"revoke CERTIFICATE", func(s *scenario.Scenario, w []string) (act, error) {
 		if len(w) != 1 {
@@ -48,7 +48,7 @@ var verbs = map[string]verb{
 		if err := s.HasCertificate(w[0]); err != nil {
 			return nil, err
 		}
-		return func(_ context.Context, l Lab) (string, error) { return "", l.Revoke(w[0]) }, nil
+		return func(_ context.Context, env *Env) (string, error) { return "", env.Lab.Revoke(w[0]) }, nil
 	}},
 	"wait":      {"wait 5s", parseWait},
 	"partition": {"partition A,B/C [only control] [for 30s]", parsePartition},
@@ -60,7 +60,7 @@ var verbs = map[string]verb{
 		if err := hasDaemon(s, w[0]); err != nil {
 			return nil, err
 		}
-		return func(ctx context.Context, l Lab) (string, error) { return l.Operate(ctx, w[0], w[1:]) }, nil
+		return func(ctx context.Context, env *Env) (string, error) { return env.Lab.Operate(ctx, w[0], w[1:]) }, nil
 	}},
 	"exec": {"exec NODE COMMAND [ARGUMENT]...", func(s *scenario.Scenario, w []string) (act, error) {
 		if len(w) < 2 {
@@ -69,7 +69,7 @@ var verbs = map[string]verb{
 		if err := exist(s, w[0]); err != nil {
 			return nil, err
 		}
-		return func(ctx context.Context, l Lab) (string, error) { return l.Run(ctx, w[0], w[1:]) }, nil
+		return func(ctx context.Context, env *Env) (string, error) { return env.Lab.Run(ctx, w[0], w[1:]) }, nil
 	}},
 }
 
@@ -88,7 +88,7 @@ func daemonVerb(do func(ctx context.Context, l Lab, node string) error) func(*sc
 		if err := hasDaemon(s, w[0]); err != nil {
 			return nil, err
 		}
-		return func(ctx context.Context, l Lab) (string, error) { return "", do(ctx, l, w[0]) }, nil
+		return func(ctx context.Context, env *Env) (string, error) { return "", do(ctx, env.Lab, w[0]) }, nil
 	}
 }
 
@@ -100,7 +100,7 @@ func parseWait(_ *scenario.Scenario, w []string) (act, error) {
 	if err != nil {
 		return nil, errUsage
 	}
-	return func(ctx context.Context, _ Lab) (string, error) { return "", sleep(ctx, d) }, nil
+	return func(ctx context.Context, env *Env) (string, error) { return "", env.sleep(ctx, d) }, nil
 }
 
 func parsePartition(s *scenario.Scenario, w []string) (act, error) {
@@ -118,7 +118,7 @@ func parsePartition(s *scenario.Scenario, w []string) (act, error) {
 			return nil, errUsage
 		}
 	}
-	return func(_ context.Context, l Lab) (string, error) { return "", l.Partition(p, d) }, nil
+	return func(_ context.Context, env *Env) (string, error) { return "", env.Lab.Partition(p, d) }, nil
 }
 
 // parseToken: the token of a node's HSM is pulled out, or put back.
@@ -132,11 +132,11 @@ func parseToken(s *scenario.Scenario, w []string) (act, error) {
 	if !s.HasHSM(w[1]) {
 		return nil, fmt.Errorf("node %s has no hsm section", w[1])
 	}
-	return func(_ context.Context, l Lab) (string, error) {
+	return func(_ context.Context, env *Env) (string, error) {
 		if w[0] == "lose" {
-			return "", l.LoseToken(w[1])
+			return "", env.Lab.LoseToken(w[1])
 		}
-		return "", l.ReturnToken(w[1])
+		return "", env.Lab.ReturnToken(w[1])
 	}, nil
 }
 
@@ -148,7 +148,7 @@ func parseWipe(s *scenario.Scenario, w []string) (act, error) {
 	if err := hasDaemon(s, w[0]); err != nil {
 		return nil, err
 	}
-	return func(_ context.Context, l Lab) (string, error) { return "", l.Wipe(w[0], w[1:]...) }, nil
+	return func(_ context.Context, env *Env) (string, error) { return "", env.Lab.Wipe(w[0], w[1:]...) }, nil
 }
 
 // parseConfigure: the daemon's file is written anew; it is read when the daemon starts, or reloads.
@@ -174,7 +174,7 @@ func parseConfigure(s *scenario.Scenario, w []string) (act, error) {
 			vars[key] = val
 		}
 	}
-	return func(_ context.Context, l Lab) (string, error) { return "", l.Configure(w[0], program, vars) }, nil
+	return func(_ context.Context, env *Env) (string, error) { return "", env.Lab.Configure(w[0], program, vars) }, nil
 }
 
 // action parses one action.
@@ -236,20 +236,20 @@ type lastAction struct {
 	at   time.Time
 }
 
-func (l *lastAction) note(text string) {
+func (l *lastAction) note(text string, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !strings.HasPrefix(text, "wait ") { // waiting changes nothing
-		l.text, l.at = text, time.Now()
+		l.text, l.at = text, now
 	}
 }
 
 // get gives now when nothing was done yet.
-func (l *lastAction) get() (string, time.Time) {
+func (l *lastAction) get(now time.Time) (string, time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.at.IsZero() {
-		return "the look", time.Now()
+		return "the look", now
 	}
 	return l.text, l.at
 }
@@ -268,13 +268,16 @@ func (a actions) validate(s *scenario.Scenario) error {
 
 // run carries out all of them, or up to the first that fails.
 func (a actions) run(ctx context.Context, env *Env) (output string, err error) {
+	if err := env.refuses(a...); err != nil { // before half of them is done
+		return "", err
+	}
 	for _, text := range a {
 		env.Log("  %s", text)
-		env.last.note(text)
+		env.last.note(text, env.now())
 		do, err := action(env.Scenario, scenario.Pos{}, text)
 		var out string
 		if err == nil {
-			out, err = do(ctx, env.Lab)
+			out, err = do(ctx, env)
 		}
 		output += out
 		if err != nil {
@@ -282,4 +285,22 @@ func (a actions) run(ctx context.Context, env *Env) (output string, err error) {
 		}
 	}
 	return output, nil
+}
+
+// refuses says which of the actions cannot be done in this lab, and why.
+func (e *Env) refuses(texts ...string) error {
+	v, ok := e.virtual()
+	if !ok {
+		return nil
+	}
+	for _, text := range texts {
+		w, err := words(text)
+		if err == nil && len(w) > 0 {
+			err = v.Refuses(w)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", text, err)
+		}
+	}
+	return nil
 }

@@ -58,7 +58,7 @@ func (c *badInput) Run(ctx context.Context, env *Env) []scenario.Result {
 	if err != nil {
 		return failed(err)
 	}
-	t, err := StartTraffic(env.Lab, bothWays(env, Pairs{All: true}.of(env.Scenario)), c.TrafficRate)
+	t, err := StartTraffic(env, bothWays(env, Pairs{All: true}.of(env.Scenario)), c.TrafficRate)
 	if err != nil {
 		return failed(err)
 	}
@@ -66,7 +66,7 @@ func (c *badInput) Run(ctx context.Context, env *Env) []scenario.Result {
 	if err := c.flood(ctx, env, aims); err != nil {
 		return failed(err)
 	}
-	_ = sleep(ctx, time.Second)
+	_ = env.sleep(ctx, time.Second)
 	t.Stop()
 
 	sent, lost, _, where := losses(t.Flows, 0, forever)
@@ -122,7 +122,7 @@ func (c *badInput) prepare(ctx context.Context, env *Env) ([]*aim, error) {
 			}
 		}
 	}
-	if err := sleep(ctx, 3*time.Second); err != nil {
+	if err := env.sleep(ctx, 3*time.Second); err != nil {
 		return nil, err
 	}
 	seen := env.Capture.Datagrams()
@@ -170,13 +170,13 @@ func (c *badInput) flood(ctx context.Context, env *Env, aims []*aim) error {
 	defer unix.Close(fd)
 	env.Log("%d bad datagrams a second at each of %v for %s, seed %d", c.Rate, c.Targets, c.For, c.Seed)
 	rng := rand.New(rand.NewPCG(c.Seed, 0)) //nolint:gosec // it has to be repeatable, not secret
-	start := time.Now()
+	start := env.now()
 	for n := 0; ; n++ {
 		at := start.Add(time.Duration(n) * time.Second / time.Duration(c.Rate))
 		if at.Sub(start) >= c.For {
 			return nil
 		}
-		if err := sleep(ctx, time.Until(at)); err != nil {
+		if err := env.sleep(ctx, at.Sub(env.now())); err != nil {
 			return err
 		}
 		for _, a := range aims {

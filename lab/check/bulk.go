@@ -51,11 +51,11 @@ func (c *bulk) Run(ctx context.Context, env *Env) []scenario.Result {
 	from, to := env.address(c.Pair.A, c.IPv6), env.address(c.Pair.B, c.IPv6)
 	sizes, err := c.pings(ctx, env.Lab, from, to)
 	if err != nil {
-		return failed(err)
+		return c.broken(err)
 	}
 	start := time.Now()
 	if err := c.transfer(ctx, env.Lab, from, to); err != nil {
-		return failed(err)
+		return c.broken(err)
 	}
 	took := time.Since(start)
 	seen := env.Capture.Totals().Minus(before)
@@ -64,7 +64,7 @@ func (c *bulk) Run(ctx context.Context, env *Env) []scenario.Result {
 		OK: seen.Offences() == readable && (readable > 0) == c.Readable,
 		Value: fmt.Sprintf("%d sizes of datagrams, %d MB of TCP at %.0f Mbit/s; in the core %s, readable %d", sizes, c.Megabytes,
 			float64(c.Megabytes)*8*1.048576/took.Seconds(), seen, readable),
-		Want: "everything as it was sent; nothing but ESP in the core, and none of it readable",
+		Want: bulkWant,
 	}
 	if c.Readable {
 		r.Want = "everything as it was sent; nothing but ESP in the core, and readable, as the suite is"
@@ -73,6 +73,18 @@ func (c *bulk) Run(ctx context.Context, env *Env) []scenario.Result {
 		r.Message = env.Capture.Offences()
 	}
 	return []scenario.Result{r}
+}
+
+const bulkWant = "everything as it was sent; nothing but ESP in the core, and none of it readable"
+
+// garbled is what did not arrive as it was sent, or not at all: that is a measurement, too.
+type garbled struct{ error }
+
+func (c *bulk) broken(err error) []scenario.Result {
+	if _, measured := errors.AsType[garbled](err); !measured {
+		return failed(err)
+	}
+	return []scenario.Result{{Value: err.Error(), Want: bulkWant}}
 }
 
 // pings has datagrams of many sizes echoed and compares them.
@@ -108,7 +120,7 @@ func (c *bulk) pings(ctx context.Context, l Lab, from, to netip.Addr) (sizes int
 		}
 		question := pattern(n)
 		if err := ask(ctx, client, server.LocalAddr(), question, buf); err != nil {
-			return sizes, fmt.Errorf("%s, datagram of %d octets: %w", c.Pair, n, err)
+			return sizes, garbled{fmt.Errorf("%s, datagram of %d octets: %w", c.Pair, n, err)}
 		}
 		sizes++
 	}
@@ -175,7 +187,7 @@ func (c *bulk) transfer(ctx context.Context, l Lab, from, to netip.Addr) error {
 		conn, err = d.DialContext(ctx, "tcp", listener.Addr().String())
 		return err
 	}); err != nil {
-		return fmt.Errorf("connection from %s: %w", c.Pair.A, err)
+		return garbled{fmt.Errorf("%s, TCP: no connection: %w", c.Pair, err)}
 	}
 	defer conn.Close()
 	deadline, _ := ctx.Deadline()
@@ -199,10 +211,10 @@ func (c *bulk) transfer(ctx context.Context, l Lab, from, to netip.Addr) error {
 	got := sha256.New()
 	_, err = io.Copy(got, server)
 	if err := errors.Join(err, <-failure); err != nil {
-		return fmt.Errorf("%s, TCP: %w", c.Pair, err)
+		return garbled{fmt.Errorf("%s, TCP: %w", c.Pair, err)}
 	}
 	if !sameSum(got, sent) {
-		return fmt.Errorf("%s, TCP: what arrived is not what was sent", c.Pair)
+		return garbled{fmt.Errorf("%s, TCP: what arrived is not what was sent", c.Pair)}
 	}
 	return nil
 }

@@ -19,7 +19,7 @@ type Class int
 const (
 	ESP            Class = iota // ESP between addresses of the protected range
 	GDOI                        // UDP port 848 from or to a gateway
-	ClearByPolicy               // clear between protected addresses where the policy says deny
+	ClearByPolicy               // clear between protected addresses, or of a gateway, where a line of the policy says deny
 	Membership                  // IGMP of a gateway: it joins or leaves a multicast group for its rekeys
 	GatewayICMP                 // ICMP error of a gateway about a GDOI datagram, as when a key server is dead
 	Link                        // ARP, neighbour discovery and what else stays on a link
@@ -147,11 +147,13 @@ func (r *rules) class(p *Packet, body []byte) Class {
 		return Membership
 	case gateway && (p.Proto == protoICMP && quotesGDOI(body) || p.Proto == protoICMP6 && quotesGDOI6(body)):
 		return GatewayICMP
+	}
+	action, line := r.policy.Lookup(policy.Packet{Src: p.Src, Dst: p.Dst, Proto: p.Proto, SrcPort: p.SrcPort, DstPort: p.DstPort})
+	switch {
+	case gateway && action == policy.Deny && line >= 0: // a line of the list names it, as routing between CE and PE
+		return ClearByPolicy
 	case gateway:
 		return GatewayClear
-	}
-	action, _ := r.policy.Lookup(policy.Packet{Src: p.Src, Dst: p.Dst, Proto: p.Proto, SrcPort: p.SrcPort, DstPort: p.DstPort})
-	switch {
 	case action == policy.Permit, src && dst && len(r.policy) == 0:
 		return ClearProtected
 	case src && dst:

@@ -91,6 +91,7 @@ func TestClassify(t *testing.T) {
 		{"gateway, other port", ip(protoUDP, "172.16.1.1", "172.16.100.1", ports(500, 500)...), GatewayClear},
 		{"gateway, TCP port 848", ip(protoTCP, "172.16.1.1", "172.16.100.1", ports(848, 848)...), GatewayClear},
 		{"gateway pings", ip(protoICMP, "172.16.1.1", "172.16.100.1", 8, 0, 0, 0, 0, 0, 0, 0), GatewayClear},
+		{"a gateway, where the list says deny", ip(protoTCP, "172.16.1.1", "172.16.100.1", ports(5000, 22)...), ClearByPolicy},
 		{"gateway reports a dead port", ip(protoICMP, "172.16.100.1", "172.16.1.1", about(gdoi)...), GatewayICMP},
 		{"gateway reports something else", ip(protoICMP, "172.16.100.1", "172.16.1.1",
 			about(ip(protoUDP, "172.16.1.1", "172.16.100.1", ports(53, 53)...))...), GatewayClear},

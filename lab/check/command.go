@@ -2,11 +2,13 @@ package check
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/getvpn/getvpn/daemon/control"
+	"github.com/getvpn/getvpn/lab/driver"
 	"github.com/getvpn/getvpn/lab/scenario"
 )
 
@@ -26,6 +28,9 @@ func (c *command) Validate(s *scenario.Scenario) error {
 
 func (c *command) Run(ctx context.Context, env *Env) []scenario.Result {
 	out, err := c.Do.run(ctx, env)
+	if errors.Is(err, driver.ErrNoNetwork) {
+		return failed(err)
+	}
 	r := scenario.Result{Value: "done", Want: "done"}
 	said := strings.TrimSpace(out)
 	if err != nil {
@@ -74,18 +79,18 @@ func (c *eventSeen) Run(ctx context.Context, env *Env) []scenario.Result {
 			return failed(err)
 		}
 	}
-	start := time.Now()
+	start := env.now()
 	want := fmt.Sprintf("event %s at %s within %s", c.Event, c.Node, c.Within)
 	for {
 		events, err := env.Lab.Control(c.Node).Events(ctx, since)
 		for _, e := range events {
 			if c.matches(&e) {
 				return []scenario.Result{{
-					OK: true, Value: fmt.Sprintf("event %s after %.1f s", e.Name, time.Since(start).Seconds()), Want: want, Message: e.Text,
+					OK: true, Value: fmt.Sprintf("event %s after %.1f s", e.Name, env.since(start).Seconds()), Want: want, Message: e.Text,
 				}}
 			}
 		}
-		if time.Since(start) > c.Within || sleep(ctx, 100*time.Millisecond) != nil {
+		if env.since(start) > c.Within || env.sleep(ctx, 100*time.Millisecond) != nil {
 			r := scenario.Result{Value: "no such event", Want: want}
 			if err != nil {
 				r.Message = err.Error()

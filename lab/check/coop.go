@@ -16,10 +16,10 @@ const coopPoll = 25 * time.Millisecond
 
 // await looks until a condition holds, and measures from the last action. look says what is there, and whether that is it.
 func await(ctx context.Context, env *Env, within time.Duration, want string, look func(ctx context.Context) (string, bool)) []scenario.Result {
-	what, since := env.last.get()
-	begun := time.Now()
+	what, since := env.last.get(env.now())
+	begun := env.now()
 	for {
-		at := time.Now()
+		at := env.now()
 		got, ok := look(ctx)
 		took := at.Sub(since)
 		r := scenario.Result{Value: got, Want: want, OK: ok, Seconds: took.Seconds()}
@@ -27,7 +27,7 @@ func await(ctx context.Context, env *Env, within time.Duration, want string, loo
 			r.Value = fmt.Sprintf("%s, %.2f s after %s", got, took.Seconds(), what)
 			return []scenario.Result{r}
 		}
-		if time.Since(begun) > within || sleep(ctx, coopPoll) != nil {
+		if env.since(begun) > within || env.sleep(ctx, coopPoll) != nil {
 			return []scenario.Result{r}
 		}
 	}
@@ -71,12 +71,12 @@ func (c *primary) Run(ctx context.Context, env *Env) []scenario.Result {
 	if !out[0].OK || c.For == 0 {
 		return out
 	}
-	for end := time.Now().Add(c.For); time.Now().Before(end); {
-		if sleep(ctx, 4*coopPoll) != nil {
+	for end := env.now().Add(c.For); env.now().Before(end); {
+		if env.sleep(ctx, 4*coopPoll) != nil {
 			break
 		}
 		if got, ok := c.look(ctx, env); !ok {
-			out[0].OK, out[0].Message = false, fmt.Sprintf("then, %.2f s before its time was over: %s", time.Until(end).Seconds(), got)
+			out[0].OK, out[0].Message = false, fmt.Sprintf("then, %.2f s before its time was over: %s", end.Sub(env.now()).Seconds(), got)
 			break
 		}
 	}

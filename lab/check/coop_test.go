@@ -42,6 +42,19 @@ func says(t *testing.T, all map[string]*control.Snapshot) *Env {
 	return &Env{Lab: l, Log: t.Logf}
 }
 
+// fading is a lab whose daemons say something else from the second time on.
+type fading struct {
+	Lab
+	asked int
+}
+
+func (l *fading) Control(node string) *client.Client {
+	if l.asked++; l.asked > 1 {
+		node += "-later"
+	}
+	return l.Lab.Control(node)
+}
+
 func aKS(role string, follows int, ready bool, teks ...string) *control.Snapshot {
 	c := &control.Coop{Role: role, Primary: follows, Ready: ready, Why: "policy"}
 	return &control.Snapshot{KS: &control.KeyServer{Groups: []control.KSGroup{{Name: "blue", Role: role, Coop: c, TEKs: keysOf(teks)}}}}
@@ -107,6 +120,9 @@ func TestKeys(t *testing.T) {
 		{"readable", keysReadable, map[string]*control.Snapshot{"ks1": aKS(p, 1, true), "gm1": aGM("1", "2*"), "gm2": aGM("1*", "2")}, true, "can read each other"},
 		{"not readable", keysReadable, map[string]*control.Snapshot{"ks1": aKS(p, 1, true), "gm1": aGM("2*"), "gm2": aGM("1*", "2")}, false, "gm2 sends with 1, and gm1 has 2"},
 		{"nothing to send with", keysReadable, map[string]*control.Snapshot{"ks1": aKS(p, 1, true), "gm1": aGM("2*"), "gm2": aGM("2")}, false, "no key to send with"},
+		{"apart", keysApart, map[string]*control.Snapshot{"ks1": aKS(p, 1, true), "gm1": aGM("2*"), "gm2": aGM("1*", "2")}, true, "gm2 sends with 1, and gm1 has 2"},
+		{"not apart", keysApart, map[string]*control.Snapshot{"ks1": aKS(p, 1, true), "gm1": aGM("1", "2*"), "gm2": aGM("1*", "2")}, false, "can read each other"},
+		{"not even a key", keysApart, map[string]*control.Snapshot{"ks1": aKS(p, 1, true), "gm1": aGM("2"), "gm2": aGM("2*")}, false, "no key to send with"},
 		{"not rolled", keysRolled, map[string]*control.Snapshot{"ks1": aKS(p, 1, true), "gm1": aGM("2*"), "gm2": aGM("2*")}, false, "changed keys 0 times"},
 	} {
 		check := keys{Group: "blue", Are: c.are, Members: []string{"gm1", "gm2"}, KeyServers: []string{"ks1"}, Times: 1}
@@ -114,6 +130,13 @@ func TestKeys(t *testing.T) {
 		if len(r) != 1 || r[0].OK != c.ok || !strings.Contains(r[0].Value, c.says) {
 			t.Errorf("%s: %+v", c.name, r)
 		}
+	}
+	// A member whose keys end while it looks has not changed keys.
+	rolled := keys{Group: "blue", Are: keysRolled, Members: []string{"gm1"}, Times: 1, Within: 200 * time.Millisecond}
+	env := says(t, map[string]*control.Snapshot{"gm1": aGM("1*"), "gm1-later": aGM()})
+	env.Lab = &fading{Lab: env.Lab}
+	if r := rolled.Run(context.Background(), env); r[0].OK {
+		t.Errorf("rolled without a key: %+v", r)
 	}
 	merging := aKS(p, 1, true, "1*")
 	merging.KS.Groups[0].Coop.Merging = true

@@ -23,7 +23,7 @@
 //	{check: blocked, pairs: [h1-h3], for: 3s}          nothing passes, and nothing of it is clear
 //	{check: soak, pair: ha-hb, for: 30m, rekeys: 80}   full rate while keys roll: nothing lost for want of a key, no growth
 //	{check: primary, group: blue, is: ks2, at: [ks2, ks3], within: 2s}   key servers agree on who is primary: how soon
-//	{check: keys, group: blue, are: one-epoch, within: 30s}   or rolled, or readable: what keys members and key servers have
+//	{check: keys, group: blue, are: one-epoch, within: 30s}   or rolled, readable, apart: what keys members and key servers have
 //	{check: kek, group: blue, do: [stop ks1, start ks1], rekey: ks1, is: kept}   members accept a rekey under
 //	                                                   the KEK that they had, with a higher number, or under a new one; none registers
 //	{check: remains, nodes: [ks1], known: peers}       nothing secret of the token is in the daemon's memory or files; known is there
@@ -42,6 +42,9 @@
 //	operator NODE VERB [ARGUMENT]...                   getvpn-tui at that daemon: operator ks1 rekey blue --kek
 //	exec NODE COMMAND [ARGUMENT]...                    any program inside a node; exec h1 sh -c "..."
 //	partition A,B/C [only control] [for 30s], heal, wait 5s
+//
+// Time is the lab's (Env.now, Env.sleep): in the simulator it stands still while a check works, and goes on when it sleeps. What needs
+// a real network is skipped there, and says so: a check that was skipped has neither passed nor failed.
 //
 // They measure with their own tools, so that nothing need be installed: Capture listens with packet sockets in all core
 // routers during the whole run and classifies every packet; Traffic sends numbered datagrams between hosts and counts

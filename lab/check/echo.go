@@ -63,7 +63,7 @@ func echo(ctx context.Context, l Lab, node string, from netip.Addr, to net.Addr)
 				return time.Since(start), asked, nil
 			}
 		}
-		if sendErr != nil && sleep(ctx, 100*time.Millisecond) != nil {
+		if sendErr != nil && (wallClock{}).sleep(ctx, 100*time.Millisecond) != nil {
 			break
 		}
 	}

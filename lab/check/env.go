@@ -2,11 +2,13 @@ package check
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"go.yaml.in/yaml/v4"
@@ -29,7 +31,9 @@ type Env struct {
 	// parallel call it at the same time.
 	Watch func(st *scenario.Step, results []scenario.Result, took time.Duration, done bool)
 
-	last lastAction
+	last  lastAction
+	begin sync.Once
+	time  clock
 }
 
 // Check is one kind of check; its exported fields are its parameters.
@@ -68,6 +72,12 @@ var kinds = map[string]func() Check{
 	"remains":  func() Check { return &remainsOf{Within: 30 * time.Second} },
 	"state":    func() Check { return &state{Within: 10 * time.Second} },
 	"event":    func() Check { return &eventSeen{Within: 10 * time.Second} },
+}
+
+// networked are the kinds that work on packets themselves, or on processes: only a lab with a network has them.
+var networked = map[string]string{
+	"own-traffic": "no packets of members", "denied-clear": "no TCP", "bad-input": "no datagrams of strangers", "multicast-copies": "no links to count copies on",
+	"replayed": "no packets to record", "bulk": "no TCP", "path": "no routers", "soak": "no processes that could grow", "remains": "no memory of daemons",
 }
 
 // decode makes the check of a step.
@@ -180,19 +190,11 @@ func (e *Env) address(node string, v6 bool) netip.Addr {
 	return e.Scenario.Address(node)
 }
 
-// failed is the result of a check that could not measure.
-func failed(err error) []scenario.Result {
-	return []scenario.Result{{Value: scenario.NotMeasured, Want: "a measurement", Message: err.Error()}}
-}
+// failed is the result of a check that could not measure. What the lab has no network for was not tried.
+func failed(err error) []scenario.Result { return notDone(err, scenario.NotMeasured, "a measurement") }
 
-// sleep waits, or until the context ends.
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
+func notDone(err error, value, want string) []scenario.Result {
+	return []scenario.Result{{Skipped: errors.Is(err, driver.ErrNoNetwork), Value: value, Want: want, Message: err.Error()}}
 }
 
 // snapshot asks a daemon with a short patience.

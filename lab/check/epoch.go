@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -16,6 +17,7 @@ import (
 //
 //	rolled      every member sends with a key that it did not have when the check began
 //	readable    every member has the key that any of them sends with: everybody can talk to everybody
+//	apart       not readable: somebody sends with a key that another has not
 //	one-epoch   members and key servers have the same keys, and no key server is still bringing sides together
 type keys struct {
 	Group      string        `yaml:"group"`
@@ -29,6 +31,7 @@ type keys struct {
 const (
 	keysRolled   = "rolled"
 	keysReadable = "readable"
+	keysApart    = "apart"
 	keysOneEpoch = "one-epoch"
 )
 
@@ -36,8 +39,8 @@ func (c *keys) Validate(s *scenario.Scenario) error {
 	if c.Group == "" {
 		return fmt.Errorf("group: is missing")
 	}
-	if !slices.Contains([]string{keysRolled, keysReadable, keysOneEpoch}, c.Are) {
-		return fmt.Errorf("are: %q; write rolled, readable or one-epoch", c.Are)
+	if !slices.Contains([]string{keysRolled, keysReadable, keysApart, keysOneEpoch}, c.Are) {
+		return fmt.Errorf("are: %q; write rolled, readable, apart or one-epoch", c.Are)
 	}
 	c.Members = membersOf(s, c.Members)
 	if len(c.KeyServers) == 0 {
@@ -56,6 +59,8 @@ func (c *keys) Run(ctx context.Context, env *Env) []scenario.Result {
 	switch c.Are {
 	case keysReadable:
 		return await(ctx, env, c.Within, want, func(ctx context.Context) (string, bool) { return c.readable(ctx, env) })
+	case keysApart:
+		return await(ctx, env, c.Within, want, func(ctx context.Context) (string, bool) { return c.apart(ctx, env) })
 	case keysOneEpoch:
 		return await(ctx, env, c.Within, want, func(ctx context.Context) (string, bool) { return c.oneEpoch(ctx, env) })
 	}
@@ -71,7 +76,9 @@ func (c *keys) Run(ctx context.Context, env *Env) []scenario.Result {
 			if used[m] == nil {
 				used[m] = map[string]bool{}
 			}
-			used[m][sends] = true
+			if sends != "" { // no key left is no other key
+				used[m][sends] = true
+			}
 			if n := len(used[m]) - 1; least < 0 || n < least {
 				least = n
 			}
@@ -100,25 +107,46 @@ func (c *keys) member(ctx context.Context, env *Env, node string) (sends string,
 
 // readable says who cannot read whom.
 func (c *keys) readable(ctx context.Context, env *Env) (string, bool) {
+	blind, err := c.blind(ctx, env)
+	if err != nil {
+		return err.Error(), false
+	}
+	if blind != "" {
+		return blind, false
+	}
+	return fmt.Sprintf("%d members can read each other", len(c.Members)), true
+}
+
+// apart says who cannot read whom, which is what is wanted.
+func (c *keys) apart(ctx context.Context, env *Env) (string, bool) {
+	blind, err := c.blind(ctx, env)
+	if err != nil {
+		return err.Error(), false
+	}
+	return cmp.Or(blind, fmt.Sprintf("%d members can read each other", len(c.Members))), blind != ""
+}
+
+// blind names one who sends with a key that another has not, or nobody.
+func (c *keys) blind(ctx context.Context, env *Env) (string, error) {
 	sends, has := map[string]string{}, map[string][]string{}
 	for _, m := range c.Members {
 		s, all, err := c.member(ctx, env, m)
 		if err != nil {
-			return err.Error(), false
+			return "", err
 		}
 		if s == "" {
-			return m + " has no key to send with", false
+			return "", fmt.Errorf("%s has no key to send with", m)
 		}
 		sends[m], has[m] = s, all
 	}
 	for _, m := range c.Members {
 		for _, from := range c.Members {
 			if !slices.Contains(has[m], sends[from]) {
-				return fmt.Sprintf("%s sends with %s, and %s has %s", from, sends[from], m, strings.Join(has[m], " ")), false
+				return fmt.Sprintf("%s sends with %s, and %s has %s", from, sends[from], m, strings.Join(has[m], " ")), nil
 			}
 		}
 	}
-	return fmt.Sprintf("%d members can read each other", len(c.Members)), true
+	return "", nil
 }
 
 // oneEpoch says where something differs.

@@ -57,19 +57,19 @@ func (c *failClosed) Run(ctx context.Context, env *Env) []scenario.Result {
 		}
 	}
 	before := env.Capture.Totals()
-	t, err := StartTraffic(env.Lab, flows, c.Rate)
+	t, err := StartTraffic(env, flows, c.Rate)
 	if err != nil {
 		return failed(err)
 	}
 	defer t.Stop()
-	if err := sleep(ctx, time.Second); err != nil {
+	if err := env.sleep(ctx, time.Second); err != nil {
 		return failed(err)
 	}
 	if err := env.Lab.Kill(c.Member); err != nil {
 		return failed(err)
 	}
 	killed := t.Since()
-	if err := sleep(ctx, c.For); err != nil {
+	if err := env.sleep(ctx, c.For); err != nil {
 		return failed(err)
 	}
 	passed := 0
@@ -83,8 +83,8 @@ func (c *failClosed) Run(ctx context.Context, env *Env) []scenario.Result {
 	if err := env.Lab.Start(ctx, c.Member); err != nil {
 		return failed(err)
 	}
-	back, missing := awaitFlows(ctx, t, mine, restarted, c.Recover)
-	_ = sleep(ctx, time.Second) // a second of whole traffic at the end
+	back, missing := awaitFlows(ctx, env, t, mine, restarted, c.Recover)
+	_ = env.sleep(ctx, time.Second) // a second of whole traffic at the end
 	t.Stop()
 	sent, lost, _, where := losses(others, 0, forever)
 	leakedAll := env.Capture.Totals().Minus(before).Offences()
@@ -114,7 +114,7 @@ func (c *failClosed) Run(ctx context.Context, env *Env) []scenario.Result {
 
 // awaitFlows waits until every flow has delivered a packet that was sent after a moment, and returns how long after it
 // the last of them did so, and how many never did.
-func awaitFlows(ctx context.Context, t *Traffic, flows []*Flow, from, limit time.Duration) (slowest time.Duration, missing int) {
+func awaitFlows(ctx context.Context, env *Env, t *Traffic, flows []*Flow, from, limit time.Duration) (slowest time.Duration, missing int) {
 	for {
 		slowest, missing = 0, 0
 		for _, f := range flows {
@@ -124,7 +124,7 @@ func awaitFlows(ctx context.Context, t *Traffic, flows []*Flow, from, limit time
 				slowest = max(slowest, at-from)
 			}
 		}
-		if missing == 0 || t.Since()-from > limit || sleep(ctx, 100*time.Millisecond) != nil {
+		if missing == 0 || t.Since()-from > limit || env.sleep(ctx, 100*time.Millisecond) != nil {
 			return slowest, missing
 		}
 	}

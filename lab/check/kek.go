@@ -87,12 +87,12 @@ func (c *kek) command(ctx context.Context, env *Env) error {
 	if c.Is == kekNew {
 		ask[0] += " --kek"
 	}
-	for end := time.Now().Add(c.Within); ; {
+	for end := env.now().Add(c.Within); ; {
 		_, err := ask.run(ctx, env)
-		if err == nil || !strings.Contains(err.Error(), tooEarly) || time.Now().After(end) {
+		if err == nil || !strings.Contains(err.Error(), tooEarly) || env.now().After(end) {
 			return err
 		}
-		if err := sleep(ctx, 10*coopPoll); err != nil {
+		if err := env.sleep(ctx, 10*coopPoll); err != nil {
 			return err
 		}
 	}

@@ -66,12 +66,12 @@ func ends(ctx context.Context, env *Env) (first, last time.Time, err error) {
 func (c *keyServerLoss) Run(ctx context.Context, env *Env) []scenario.Result {
 	flows := bothWays(env, Pairs{All: true}.of(env.Scenario))
 	before := env.Capture.Totals()
-	t, err := StartTraffic(env.Lab, flows, c.Rate)
+	t, err := StartTraffic(env, flows, c.Rate)
 	if err != nil {
 		return failed(err)
 	}
 	defer t.Stop()
-	if err := sleep(ctx, time.Second); err != nil {
+	if err := env.sleep(ctx, time.Second); err != nil {
 		return failed(err)
 	}
 	if err := env.Lab.Kill(c.Node); err != nil {
@@ -82,11 +82,11 @@ func (c *keyServerLoss) Run(ctx context.Context, env *Env) []scenario.Result {
 	if err != nil {
 		return failed(err)
 	}
-	life := time.Until(first)
+	life := first.Sub(env.now())
 	firstEnd, lastEnd := first.Sub(t.Start), last.Sub(t.Start)
 	env.Log("%s is dead; the TEK lives for another %.1f s", c.Node, life.Seconds())
 	const watch = 5 * time.Second // how long failing closed is looked at
-	if err := sleep(ctx, time.Until(last)+watch); err != nil {
+	if err := env.sleep(ctx, last.Sub(env.now())+watch); err != nil {
 		return failed(err)
 	}
 	lastPacket := time.Duration(0)
@@ -103,8 +103,8 @@ func (c *keyServerLoss) Run(ctx context.Context, env *Env) []scenario.Result {
 		return failed(err)
 	}
 	env.Log("%s is back; waiting for the members", c.Node)
-	back, missing := awaitFlows(ctx, t, flows, restarted, c.Recover)
-	_ = sleep(ctx, time.Second)
+	back, missing := awaitFlows(ctx, env, t, flows, restarted, c.Recover)
+	_ = env.sleep(ctx, time.Second)
 	t.Stop()
 	leakedAll := env.Capture.Totals().Minus(before).Offences()
 	goesOn := scenario.Result{

@@ -59,20 +59,20 @@ func (c *lossless) Run(ctx context.Context, env *Env) []scenario.Result {
 		}
 	}
 	flows = append(flows, bothWays(env, c.Beside.of(env.Scenario))...)
-	t, err := StartTraffic(env.Lab, flows, c.Rate)
+	t, err := StartTraffic(env, flows, c.Rate)
 	if err != nil {
 		return failed(err)
 	}
 	defer t.Stop()
-	err = sleep(ctx, c.Before)
+	err = env.sleep(ctx, c.Before)
 	if err == nil {
 		_, err = c.Do.run(ctx, env)
 	}
 	if err == nil {
-		err = sleep(ctx, c.After)
+		err = env.sleep(ctx, c.After)
 	}
 	if err != nil {
-		return []scenario.Result{{Value: "not done", Want: "the change", Message: err.Error()}}
+		return notDone(err, scenario.NotDone, "the change")
 	}
 	took := t.Since()
 	t.Stop()
@@ -112,12 +112,12 @@ func (c *blocked) Validate(s *scenario.Scenario) error {
 
 func (c *blocked) Run(ctx context.Context, env *Env) []scenario.Result {
 	before := env.Capture.Totals()
-	t, err := StartTraffic(env.Lab, bothWays(env, c.Pairs.of(env.Scenario)), c.Rate)
+	t, err := StartTraffic(env, bothWays(env, c.Pairs.of(env.Scenario)), c.Rate)
 	if err != nil {
 		return failed(err)
 	}
 	defer t.Stop()
-	if err := sleep(ctx, c.For); err != nil {
+	if err := env.sleep(ctx, c.For); err != nil {
 		return failed(err)
 	}
 	t.Stop()

@@ -115,14 +115,14 @@ func (c *multicastCopies) Run(ctx context.Context, env *Env) []scenario.Result {
 	})
 	_, err := c.Do.run(ctx, env)
 	if err == nil {
-		err = sleep(ctx, c.After)
+		err = env.sleep(ctx, c.After)
 	}
 	env.Capture.Totals() // waits for what is on its way
 	tap.Close()
 	end()
 	k.wg.Wait()
 	if err != nil {
-		return []scenario.Result{{Value: "not done", Want: "a rekey", Message: err.Error()}}
+		return []scenario.Result{{Value: scenario.NotDone, Want: "a rekey", Message: err.Error()}}
 	}
 	return []scenario.Result{c.judge(env.Scenario, k)}
 }

@@ -21,6 +21,9 @@ type reach struct {
 func (c *reach) Validate(s *scenario.Scenario) error { return c.Pairs.validate(s) }
 
 func (c *reach) Run(ctx context.Context, env *Env) []scenario.Result {
+	if _, ok := env.virtual(); ok {
+		return c.inModel(ctx, env)
+	}
 	ctx, cancel := context.WithTimeout(ctx, c.Within)
 	defer cancel()
 	servers := map[netip.Addr]net.PacketConn{}

@@ -33,21 +33,21 @@ func (c *recovers) Validate(s *scenario.Scenario) error {
 func (c *recovers) Run(ctx context.Context, env *Env) []scenario.Result {
 	before := env.Capture.Totals()
 	flows := bothWays(env, c.Pairs.of(env.Scenario))
-	t, err := StartTraffic(env.Lab, flows, c.Rate)
+	t, err := StartTraffic(env, flows, c.Rate)
 	if err != nil {
 		return failed(err)
 	}
 	defer t.Stop()
-	if err := sleep(ctx, 500*time.Millisecond); err != nil {
+	if err := env.sleep(ctx, 500*time.Millisecond); err != nil {
 		return failed(err)
 	}
 	broken := t.Since()
 	if _, err := c.Do.run(ctx, env); err != nil {
-		return []scenario.Result{{Value: "not done", Want: "the fault", Message: err.Error()}}
+		return notDone(err, scenario.NotDone, "the fault")
 	}
 	done := t.Since()
-	back, missing := awaitFlows(ctx, t, flows, done, c.Within)
-	_ = sleep(ctx, 500*time.Millisecond) // whole traffic at the end
+	back, missing := awaitFlows(ctx, env, t, flows, done, c.Within)
+	_ = env.sleep(ctx, 500*time.Millisecond) // whole traffic at the end
 	t.Stop()
 	_, lost, _, where := losses(flows, 0, forever)
 	offences := env.Capture.Totals().Minus(before).Offences()

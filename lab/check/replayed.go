@@ -58,7 +58,7 @@ func (c *replayed) Validate(s *scenario.Scenario) error {
 }
 
 func (c *replayed) Run(ctx context.Context, env *Env) []scenario.Result {
-	background, err := StartTraffic(env.Lab, bothWays(env, c.Lossless.of(env.Scenario)), c.Rate)
+	background, err := StartTraffic(env, bothWays(env, c.Lossless.of(env.Scenario)), c.Rate)
 	if err != nil {
 		return failed(err)
 	}
@@ -121,13 +121,13 @@ func (c *replayed) record(ctx context.Context, env *Env) (tape [][]byte, err err
 			}
 		}
 	})
-	t, err := StartTraffic(env.Lab, bothWays(env, c.Pairs.of(env.Scenario)), c.Rate)
+	t, err := StartTraffic(env, bothWays(env, c.Pairs.of(env.Scenario)), c.Rate)
 	if err == nil {
-		err = sleep(ctx, c.For)
+		err = env.sleep(ctx, c.For)
 		t.Stop()
 	}
 	if err == nil {
-		err = sleep(ctx, settled)
+		err = env.sleep(ctx, settled)
 	}
 	close(stop)
 	wg.Wait()
@@ -141,16 +141,16 @@ func registered(ctx context.Context, env *Env) (map[string]*control.Snapshot, er
 		if env.Scenario.Node(gm).Program == "" {
 			continue
 		}
-		for start := time.Now(); out[gm] == nil; {
+		for start := env.now(); out[gm] == nil; {
 			snap, err := env.snapshot(ctx, gm)
 			if err == nil && snap.GM != nil && !slices.ContainsFunc(snap.GM.Groups, func(g control.GMGroup) bool { return g.State != control.StateRegistered }) {
 				out[gm] = snap
 				break
 			}
-			if time.Since(start) > 30*time.Second {
+			if env.since(start) > 30*time.Second {
 				return nil, fmt.Errorf("%s is not registered (%w)", gm, err)
 			}
-			if err := sleep(ctx, replayTick); err != nil {
+			if err := env.sleep(ctx, replayTick); err != nil {
 				return nil, err
 			}
 		}
@@ -165,9 +165,9 @@ func (c *replayed) repeat(ctx context.Context, env *Env, tape [][]byte) (refused
 		return 0, err
 	}
 	defer unix.Close(fd)
-	start := time.Now()
+	start := env.now()
 	for i, p := range tape {
-		if err := sleep(ctx, time.Until(start.Add(time.Duration(i)*replaySpeed))); err != nil {
+		if err := env.sleep(ctx, start.Add(time.Duration(i)*replaySpeed).Sub(env.now())); err != nil {
 			return 0, err
 		}
 		if unix.Sendto(fd, p, 0, &unix.SockaddrInet4{Addr: [4]byte(p[16:20])}) != nil {
@@ -181,7 +181,7 @@ func (c *replayed) repeat(ctx context.Context, env *Env, tape [][]byte) (refused
 // count waits until the members have counted all drops, and lists why.
 func (c *replayed) count(ctx context.Context, env *Env, before map[string]*control.Snapshot, want uint64) (dropped uint64, reasons []string, text string) {
 	last := uint64(0)
-	for start := time.Now(); ; {
+	for start := env.now(); ; {
 		dropped, reasons = 0, nil
 		var lines []string
 		for _, gm := range sortedKeys(before) {
@@ -202,7 +202,7 @@ func (c *replayed) count(ctx context.Context, env *Env, before map[string]*contr
 		}
 		still := dropped >= want && dropped == last
 		last = dropped
-		if still || time.Since(start) > replayLimit || sleep(ctx, replayTick) != nil {
+		if still || env.since(start) > replayLimit || env.sleep(ctx, replayTick) != nil {
 			slices.Sort(reasons)
 			return dropped, reasons, strings.Join(lines, "; ")
 		}

@@ -102,18 +102,19 @@ func (c *rolloverLossless) Run(ctx context.Context, env *Env) []scenario.Result 
 	tap := env.Capture.Tap(spis.packet)
 	defer tap.Close()
 	before := env.Capture.Totals()
-	t, err := StartTraffic(env.Lab, flows, c.Rate)
+	t, err := StartTraffic(env, flows, c.Rate)
 	if err != nil {
 		return failed(err)
 	}
 	defer t.Stop()
 	tek, kek, shown := 0, 0, time.Duration(0)
 	for t.Since() < c.Within && (tek < c.TEK || kek < c.KEK) {
-		if err := sleep(ctx, 500*time.Millisecond); err != nil {
+		if err := env.sleep(ctx, 500*time.Millisecond); err != nil {
 			return failed(err)
 		}
 		keks.poll(ctx, env)
 		was := tek + kek
+		env.Capture.ask()
 		tek, kek = spis.rollovers(senders), keks.rollovers(members)
 		if tek+kek != was || t.Since()-shown > 30*time.Second {
 			shown = t.Since()

@@ -3,9 +3,10 @@ package check
 import (
 	"context"
 	"errors"
-	"sync"
-	"time"
+	"fmt"
+	"strings"
 
+	"github.com/getvpn/getvpn/lab/driver"
 	"github.com/getvpn/getvpn/lab/scenario"
 )
 
@@ -56,6 +57,22 @@ func Run(ctx context.Context, env *Env, report func(scenario.Result)) {
 			report(r)
 		}
 	}
+	if v, ok := env.virtual(); ok {
+		report(invariants(ctx, v))
+	}
+}
+
+// invariants is what the simulator watches by itself.
+func invariants(ctx context.Context, v driver.Virtual) scenario.Result {
+	broken, err := v.Broken(ctx)
+	r := scenario.Result{Name: "invariants", OK: len(broken) == 0, Value: fmt.Sprintf("%d of the simulator's invariants broken", len(broken)), Want: "0"}
+	if err != nil {
+		r = failed(err)[0]
+		r.Name = "invariants"
+	} else if !r.OK {
+		r.Message = strings.Join(broken[:min(len(broken), keptOffences)], "; ")
+	}
+	return r
 }
 
 // Measure goes through the checks of a task, up to the first that fails: what comes behind it has nothing to build on.
@@ -63,7 +80,7 @@ func Measure(ctx context.Context, env *Env, checks []scenario.Step) (out []scena
 	for i := range checks {
 		for _, r := range step(ctx, env, &checks[i]) {
 			out = append(out, r)
-			if !r.OK {
+			if r.Failed() {
 				return out
 			}
 		}
@@ -82,10 +99,10 @@ func step(ctx context.Context, env *Env, st *scenario.Step) []scenario.Result {
 	if env.Watch == nil {
 		return carryOut(ctx, env, st)
 	}
-	start := time.Now()
+	start := env.now()
 	env.Watch(st, nil, 0, false)
 	results := carryOut(ctx, env, st)
-	env.Watch(st, results, time.Since(start), true)
+	env.Watch(st, results, env.since(start), true)
 	return results
 }
 
@@ -95,29 +112,32 @@ func carryOut(ctx context.Context, env *Env, st *scenario.Step) []scenario.Resul
 	}
 	if len(st.Parallel) > 0 {
 		all := make([][]scenario.Result, len(st.Parallel))
-		var wg sync.WaitGroup
+		var steps []func()
 		for i := range st.Parallel {
-			wg.Go(func() { all[i] = step(ctx, env, &st.Parallel[i]) })
+			steps = append(steps, func() { all[i] = step(ctx, env, &st.Parallel[i]) })
 		}
-		wg.Wait()
+		env.clock().together(ctx, steps)
 		var out []scenario.Result
 		for _, r := range all {
 			out = append(out, r...)
 		}
 		return out
 	}
-	start := time.Now()
+	start := env.now()
 	if st.Do != "" {
 		env.Log("%s", st.Do)
-		env.last.note(st.Do)
-		do, err := action(env.Scenario, st.At, st.Do)
-		if err == nil {
-			_, err = do(ctx, env.Lab)
-		}
-		if err != nil {
-			return []scenario.Result{{Name: st.Do, Value: "failed", Want: "done", Message: err.Error(), Seconds: time.Since(start).Seconds()}}
+		if err := doStep(ctx, env, st); err != nil {
+			return []scenario.Result{{Name: st.Do, Skipped: errors.Is(err, driver.ErrNoNetwork), Value: "failed", Want: "done", Message: err.Error(), Seconds: env.since(start).Seconds()}}
 		}
 		return nil
+	}
+	if _, virtual := env.virtual(); virtual && st.Needs == scenario.NeedsNetwork {
+		return skipped(env, st, "nothing of what it builds on")
+	}
+	if what, ok := networked[st.Check]; ok {
+		if _, virtual := env.virtual(); virtual {
+			return skipped(env, st, what)
+		}
 	}
 	env.Log("%s ...", st.Name)
 	c, err := decode(env.Scenario, st)
@@ -130,13 +150,40 @@ func carryOut(ctx context.Context, env *Env, st *scenario.Step) []scenario.Resul
 			results[i].Name = st.Name
 		}
 		if results[i].Seconds == 0 {
-			results[i].Seconds = time.Since(start).Seconds()
+			results[i].Seconds = env.since(start).Seconds()
 		}
-		if !results[i].OK {
+		if results[i].Failed() {
 			results[i].Message, results[i].Hint = explain(st.Message, results[i].Message), st.Hint
 		}
 	}
 	return results
+}
+
+// skipped are all the results of a check that was not made.
+func skipped(env *Env, st *scenario.Step, has string) (out []scenario.Result) {
+	for _, name := range resultNames(env.Scenario, st) {
+		out = append(out, scenario.Result{Name: name, Skipped: true, Message: driver.NoNetwork(has).Error()})
+	}
+	return out
+}
+
+// doStep carries out the action of a step.
+func doStep(ctx context.Context, env *Env, st *scenario.Step) error {
+	env.last.note(st.Do, env.now())
+	if _, virtual := env.virtual(); virtual && st.Needs == scenario.NeedsNetwork {
+		return driver.NoNetwork("nothing of what it builds on")
+	}
+	do, err := action(env.Scenario, st.At, st.Do)
+	if err == nil {
+		err = env.refuses(st.Do)
+	}
+	if errors.Is(err, driver.ErrNoNetwork) {
+		return errors.Unwrap(err) // the step has the name of its action
+	}
+	if err == nil {
+		_, err = do(ctx, env)
+	}
+	return err
 }
 
 // explain puts what a failure means, as the scenario has it, before what was measured.

@@ -98,6 +98,17 @@ func SabotageSteps(s *scenario.Scenario) (out []scenario.Step) {
 	return s.Steps[:last+1]
 }
 
+// caught says that all has failed of what a sabotage breaks in these steps: what comes behind them in the broken scenario says no more.
+func caught(s *scenario.Scenario, steps []scenario.Step, results []scenario.Result) bool {
+	if !s.Sabotaged {
+		return false
+	}
+	here := slices.DeleteFunc(resultsOf(s, steps), func(name string) bool { return !slices.Contains(s.Sabotage.Fails, name) })
+	return len(here) > 0 && !slices.ContainsFunc(here, func(name string) bool {
+		return !slices.ContainsFunc(results, func(r scenario.Result) bool { return r.Name == name && !r.OK && r.Value != scenario.NotMeasured })
+	})
+}
+
 func (c *failClosed) names(_ *scenario.Scenario, step string) []string {
 	return []string{step, failClosedOthers, memberStart}
 }

@@ -54,3 +54,34 @@ func TestSabotageNames(t *testing.T) {
 		}
 	}
 }
+
+// Under traffic a broken scenario goes on until all that must fail there has failed, and what could not measure has not.
+func TestSabotageIsCaught(t *testing.T) {
+	s, err := scenario.Parse("small.yaml", []byte(timeline+"sabotage: {text: x, do: [heal], fails: [own-traffic, all-along, core-only-esp]}\n"), scenario.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := decode(s, &s.Steps[2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps := c.(*throughout).Steps
+	for _, c := range []struct {
+		broken  bool
+		results []scenario.Result
+		want    bool
+	}{
+		{true, []scenario.Result{{Name: "own-traffic", Value: "clear"}}, true},
+		{true, []scenario.Result{{Name: "own-traffic", Value: scenario.NotMeasured}}, false},
+		{true, []scenario.Result{{Name: "own-traffic", OK: true}, {Name: "reach"}}, false},
+		{false, []scenario.Result{{Name: "own-traffic", Value: "clear"}}, false},
+	} {
+		s.Sabotaged = c.broken
+		if got := caught(s, steps, c.results); got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+	if s.Sabotaged = true; caught(s, steps[:1], []scenario.Result{{Name: "reach"}}) {
+		t.Error("all is caught where nothing is broken")
+	}
+}

@@ -69,6 +69,7 @@ func makeSchema(t *testing.T) object {
 	var steps []any
 	own := object{
 		"name": b.own("Name", "string"), "text": b.own("Text", "string"), "message": b.own("Message", "string"), "hint": b.own("Hint", "string"),
+		"needs": object{"const": scenario.NeedsNetwork, "description": b.comments["Step.Needs"]},
 	}
 	for _, name := range sortedKeys(kinds) {
 		typ := reflect.TypeOf(kinds[name]()).Elem()
@@ -85,7 +86,7 @@ func makeSchema(t *testing.T) object {
 	}
 	for key, what := range (object{"do": object{"type": "string"}, "parallel": object{"type": "array", "items": ref("step")}}) {
 		steps = append(steps, object{"type": "object", "additionalProperties": false, "required": []any{key},
-			"properties": object{key: what, "name": own["name"], "text": own["text"]}})
+			"properties": object{key: what, "name": own["name"], "text": own["text"], "needs": own["needs"]}})
 	}
 	top["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 	top["title"] = "scenario of getvpn-lab"

@@ -62,7 +62,7 @@ func (c *state) want() string {
 }
 
 func (c *state) Run(ctx context.Context, env *Env) []scenario.Result {
-	start := time.Now()
+	start := env.now()
 	r := scenario.Result{Want: c.want()}
 	for {
 		v, ok, err := c.look(ctx, env)
@@ -74,7 +74,7 @@ func (c *state) Run(ctx context.Context, env *Env) []scenario.Result {
 		default:
 			r.Value, r.OK, r.Message = v, c.holds(v), ""
 		}
-		if r.OK || time.Since(start) > c.Within || sleep(ctx, 100*time.Millisecond) != nil {
+		if r.OK || env.since(start) > c.Within || env.sleep(ctx, 100*time.Millisecond) != nil {
 			return []scenario.Result{r}
 		}
 	}

@@ -47,7 +47,7 @@ func (c *strangerRefused) Run(ctx context.Context, env *Env) []scenario.Result {
 		return failed(err)
 	}
 	got = append(got, possessions(snap)...)
-	for ks := range since {
+	for _, ks := range sortedKeys(since) {
 		if snap, err := env.snapshot(ctx, ks); err == nil && listed(snap, address.String()) {
 			got = append(got, "a place in the member list of "+ks)
 		}
@@ -78,20 +78,20 @@ func (c *strangerRefused) Run(ctx context.Context, env *Env) []scenario.Result {
 
 // awaitEvent looks for the refusal in the journals of the key servers.
 func (c *strangerRefused) awaitEvent(ctx context.Context, env *Env, since map[string]uint64, address string) (*control.Event, time.Duration) {
-	start := time.Now()
-	for time.Since(start) < c.Within {
-		for ks, seq := range since {
-			events, err := env.Lab.Control(ks).Events(ctx, seq)
+	start := env.now()
+	for env.since(start) < c.Within {
+		for _, ks := range sortedKeys(since) {
+			events, err := env.Lab.Control(ks).Events(ctx, since[ks])
 			if err != nil {
 				continue
 			}
 			for _, e := range events {
 				if e.Name == c.Event && strings.Contains(e.Peer, address) {
-					return &e, time.Since(start)
+					return &e, env.since(start)
 				}
 			}
 		}
-		if sleep(ctx, 200*time.Millisecond) != nil {
+		if env.sleep(ctx, 200*time.Millisecond) != nil {
 			break
 		}
 	}
@@ -133,13 +133,14 @@ func listed(snap *control.Snapshot, address string) bool {
 
 // talks tries both directions for a moment.
 func (c *strangerRefused) talks(ctx context.Context, env *Env) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	t, err := StartTraffic(env.Lab, bothWays(env, []Pair{{c.Host, c.To}}), 50)
+	t, err := StartTraffic(env, bothWays(env, []Pair{{c.Host, c.To}}), 50)
 	if err != nil {
 		return false, err
 	}
-	<-ctx.Done()
+	defer t.Stop()
+	if err := env.sleep(ctx, 2*time.Second); err != nil {
+		return false, err
+	}
 	t.Stop()
 	for _, f := range t.Flows {
 		if f.LastReceived() > 0 {

@@ -83,22 +83,22 @@ type span struct{ from, to time.Duration }
 
 func (c *throughout) Run(ctx context.Context, env *Env) []scenario.Result {
 	before := env.Capture.Totals()
-	t, err := StartTraffic(env.Lab, bothWays(env, c.Pairs.of(env.Scenario)), c.Rate)
+	t, err := StartTraffic(env, bothWays(env, c.Pairs.of(env.Scenario)), c.Rate)
 	if err != nil {
 		return failed(err)
 	}
 	defer t.Stop()
-	if err := sleep(ctx, time.Second); err != nil {
+	if err := env.sleep(ctx, time.Second); err != nil {
 		return failed(err)
 	}
 	var out []scenario.Result
-	spans := make([]span, len(c.Steps))
+	spans, done := make([]span, len(c.Steps)), len(c.Steps)
 	for i := range c.Steps {
 		spans[i].from = t.Since()
 		results := step(ctx, env, &c.Steps[i])
 		spans[i].to = t.Since()
 		for _, r := range results {
-			if !r.OK {
+			if r.Failed() {
 				env.Log("%s", r)
 			}
 		}
@@ -106,9 +106,16 @@ func (c *throughout) Run(ctx context.Context, env *Env) []scenario.Result {
 		if ctx.Err() != nil {
 			return out
 		}
+		if caught(env.Scenario, c.Steps, out) {
+			done = i + 1
+			break
+		}
 	}
-	_ = sleep(ctx, c.After)
+	_ = env.sleep(ctx, c.After)
 	took := t.Since()
+	for i := done; i < len(spans); i++ {
+		spans[i] = span{took, took}
+	}
 	t.Stop()
 	offences := env.Capture.Totals().Minus(before).Offences()
 	return append(out, c.judge(t.Flows, spans, took, offences, env.Capture.Offences())...)

@@ -31,6 +31,7 @@ type Flow struct {
 	From, To string
 	Src, Dst netip.Addr
 
+	heard      func() // nil, or what brings the rest up to now
 	mu         sync.Mutex
 	sent       []time.Duration
 	received   []time.Duration
@@ -56,6 +57,16 @@ type Traffic struct {
 	send sync.WaitGroup
 	recv sync.WaitGroup
 	rx   []net.PacketConn
+
+	env   *Env
+	model *modelled // nil: real packets
+}
+
+// listen hears of what has happened until now, where that is not heard of at once.
+func (f *Flow) listen() {
+	if f.heard != nil {
+		f.heard()
+	}
 }
 
 // bothWays makes the two flows of each pair, between the addresses of the nodes; in a scenario of both families two of each.
@@ -72,8 +83,13 @@ func bothWays(e *Env, pairs []Pair) []*Flow {
 }
 
 // StartTraffic sends rate packets a second in every flow until Stop.
-func StartTraffic(l Lab, flows []*Flow, rate int) (*Traffic, error) {
-	t := &Traffic{Start: time.Now(), Flows: flows, stop: make(chan struct{})}
+func StartTraffic(env *Env, flows []*Flow, rate int) (t *Traffic, err error) {
+	t = &Traffic{Start: env.now(), Flows: flows, stop: make(chan struct{}), env: env}
+	if v, ok := env.virtual(); ok {
+		t.model, err = startModelled(env, v, flows, rate)
+		return t, err
+	}
+	l := env.Lab
 	type socket struct{ rx, tx net.PacketConn }
 	sockets := make([]socket, len(flows))
 	for i, f := range flows {
@@ -142,7 +158,7 @@ func enlarge(c net.PacketConn) error {
 	}
 	var opt error
 	err = raw.Control(func(fd uintptr) {
-		opt = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, socketBuffer)
+		opt = receiveBuffer(int(fd), socketBuffer)
 	})
 	return errors.Join(err, opt)
 }
@@ -204,6 +220,10 @@ func (t *Traffic) receive(f *Flow, id uint32, rx net.PacketConn) {
 // Stop ends sending, waits for what is on its way, and closes the sockets.
 func (t *Traffic) Stop() {
 	t.once.Do(func() {
+		if t.model != nil {
+			t.model.stop()
+			return
+		}
 		close(t.stop)
 		t.send.Wait()
 		time.Sleep(trafficDrain)
@@ -219,7 +239,7 @@ func (t *Traffic) closeAll() {
 }
 
 // Since is a moment on the clock of the flows.
-func (t *Traffic) Since() time.Duration { return time.Since(t.Start) }
+func (t *Traffic) Since() time.Duration { return t.env.since(t.Start) }
 
 // Loss is what became of the packets of one flow that were sent in an interval.
 type Loss struct {
@@ -232,6 +252,7 @@ type Loss struct {
 
 // Between counts the packets sent at or after from and before to.
 func (f *Flow) Between(from, to time.Duration) Loss {
+	f.listen()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	l := Loss{Flow: f, Duplicates: f.duplicates}
@@ -253,6 +274,7 @@ func (f *Flow) Between(from, to time.Duration) Loss {
 
 // FirstReceived is the arrival of the first packet that was sent at or after a moment, 0 when none has arrived.
 func (f *Flow) FirstReceived(sentFrom time.Duration) time.Duration {
+	f.listen()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for i := sort.Search(len(f.sent), func(i int) bool { return f.sent[i] >= sentFrom }); i < len(f.sent); i++ {
@@ -265,6 +287,7 @@ func (f *Flow) FirstReceived(sentFrom time.Duration) time.Duration {
 
 // ReceivedAfter counts the packets that arrived at or after a moment.
 func (f *Flow) ReceivedAfter(from time.Duration) (n int) {
+	f.listen()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, at := range f.received {
@@ -277,6 +300,7 @@ func (f *Flow) ReceivedAfter(from time.Duration) (n int) {
 
 // LastReceived is the arrival of the newest packet.
 func (f *Flow) LastReceived() (last time.Duration) {
+	f.listen()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, at := range f.received {

@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,7 +26,11 @@ const (
 	image = "getvpn"
 	// composeFile is in the run directory of a lab of this driver.
 	composeFile = "docker-compose.yml"
+	// projectFlag tells docker-compose what to call what it makes; by it Clear knows one that goes on without us.
+	projectFlag = "--project-name"
 )
+
+func project(lab string) string { return "gvl-" + lab }
 
 // docker runs the engine's client and returns what it printed.
 func docker(ctx context.Context, args ...string) (string, error) {
@@ -62,7 +65,7 @@ func Engine(ctx context.Context) error {
 		return fmt.Errorf("no docker engine answers; start it, or take --driver netns: %w", err)
 	}
 	if _, err := docker(ctx, "image", "inspect", "--format", "{{.Id}}", imageName()); err != nil {
-		return fmt.Errorf("the engine has no image %q: run 'make image', or 'make base && make image BASE=getvpn-base' where no registry can be reached", imageName())
+		return fmt.Errorf("the engine has no image %q: run 'make image', after 'make base' where no registry can be reached", imageName())
 	}
 	_, err := composeTool(ctx)
 	return err
@@ -103,7 +106,7 @@ func create(ctx context.Context, lab, file string, machines []string) error {
 	}
 	env := []string{wiresVariable + "=" + network, "GETVPN_LAB_DIR=" + driver.Base(), "COMPOSE_HTTP_TIMEOUT=300"}
 	up := func(args ...string) error {
-		_, err := tool(ctx, env, argv[0], slices.Concat(argv[1:], []string{"--project-name", "gvl-" + lab, "--file", file, "up"}, args)...)
+		_, err := tool(ctx, env, argv[0], slices.Concat(argv[1:], []string{projectFlag, project(lab), "--file", file, "up"}, args)...)
 		return err
 	}
 	if err := up("--detach", prepareService); err != nil {
@@ -201,42 +204,6 @@ func follow(name, file string, since time.Time) error {
 		return err
 	}
 	go func() { _ = cmd.Wait() }() // when it ends before the tool does
-	return nil
-}
-
-// containers lists those of a lab.
-func containers(lab string) ([]string, error) {
-	out, err := docker(context.Background(), "ps", "--all", "--quiet", "--filter", "label="+label+"="+lab)
-	return strings.Fields(out), err
-}
-
-// clear removes the containers of a lab, then its network, and looks whether anything is left.
-func clear(ctx context.Context, lab string) error {
-	if _, err := exec.LookPath("docker"); err != nil {
-		return nil //nolint:nilerr // without docker there are no containers
-	}
-	ids, err := containers(lab)
-	if err != nil {
-		if st, known := driver.ReadState(lab); known == nil && st.Driver == Name || exists(filepath.Join(driver.Dir(lab), composeFile)) {
-			return err
-		}
-		return nil // no engine answers, and nothing says that it has anything of this lab
-	}
-	if len(ids) > 0 {
-		if _, err := docker(ctx, append([]string{"rm", "--force", "--volumes"}, ids...)...); err != nil {
-			return err
-		}
-	}
-	networks, err := docker(ctx, "network", "ls", "--quiet", "--filter", "label="+label+"="+lab)
-	if err == nil && networks != "" {
-		_, err = docker(ctx, append([]string{"network", "rm"}, strings.Fields(networks)...)...)
-	}
-	if err != nil {
-		return err
-	}
-	if left, err := containers(lab); err != nil || len(left) > 0 {
-		return errors.Join(err, fmt.Errorf("lab %s: containers are left: %v", lab, left))
-	}
 	return nil
 }
 

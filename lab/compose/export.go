@@ -61,10 +61,13 @@ type Options struct {
 // Export writes a scenario as a docker-compose.yml.
 func Export(s *scenario.Scenario, o Options) ([]byte, error) {
 	if !scenario.ValidName(o.Lab) {
-		return nil, fmt.Errorf("lab name %q: a letter and up to 15 more letters, digits or underscores, in lower case", o.Lab)
+		return nil, fmt.Errorf("lab name %q: a letter and up to 23 more letters, digits or underscores, in lower case", o.Lab)
 	}
 	if len(s.Nodes) > most {
 		return nil, fmt.Errorf("scenario %s has %d nodes; containers have addresses for %d", s.Name, len(s.Nodes), most)
+	}
+	if n := s.HasServices(); n != "" {
+		return nil, withoutServices(n)
 	}
 	if s.IPv6.IsValid() {
 		return nil, fmt.Errorf("scenario %s has IPv6: its members set the width of their TUN for it below /proc/sys, which they "+
@@ -88,6 +91,10 @@ func Export(s *scenario.Scenario, o Options) ([]byte, error) {
 		return nil, fmt.Errorf("docker-compose.yml: %w", err)
 	}
 	return out.Bytes(), nil
+}
+
+func withoutServices(node string) error {
+	return fmt.Errorf("node %s has services, other programs than the lab's, which are not in the image of containers; take --driver netns", node)
 }
 
 func serviceOf(s *scenario.Scenario, i int) service {

@@ -151,6 +151,11 @@ func (m machines) Namespace(node string) (string, error) {
 
 func (m machines) Launch(n *driver.NodeState, _ []string) (driver.Process, error) { return launch(n) }
 
+// Serve is not called: Export refuses a scenario with services.
+func (m machines) Serve(n *driver.NodeState, _ string, _ []string) (driver.Process, error) {
+	return driver.Process{}, withoutServices(n.Name)
+}
+
 func (m machines) Module() (string, error) { return module, nil }
 
 // container is the name of the machine of a node.

@@ -3,6 +3,8 @@
 // configuration files and secrets as rendered from the scenario, daemons as processes of this machine, faults of the network
 // as nftables rules in the nodes' namespaces, tokens. A driver adds its Machines: how a node and its daemon come into being.
 //
+// A Virtual lab has time of its own, and a model instead of a network.
+//
 // # The run directory
 //
 // Everything about a lab is below /run/getvpn-lab/LAB (or $GETVPN_LAB_DIR/LAB):
@@ -17,7 +19,8 @@
 //	state/NODE/          state directories of the daemons
 //	hsm/NODE/            SoftHSM tokens: softhsm2.conf, which is the SOFTHSM2_CONF of the node's daemon; tokens (tokens.away while
 //	                     the token is lost); pin and so-pin, mode 0600
-//	logs/NODE.log        standard output and error of the daemons
+//	services/NODE/       files and sockets of a node's services (other programs, as a routing daemon); $LAB_SERVICES inside the node
+//	logs/NODE.log        standard output and error of the daemons; of services logs/NODE-SERVICE.log
 //	scenario.yaml        the scenario file, as it was read
 //	lock                 held while lab.json or a process changes
 //

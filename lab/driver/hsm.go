@@ -136,12 +136,15 @@ func (c *Common) returnTokens() error {
 	return errors.Join(errs...)
 }
 
-// Environment is what a program needs to use the token of its node.
-func (c *Common) Environment(node string) []string {
-	if !c.s.HasHSM(node) {
-		return nil
+// Environment is what a program needs to use the token of its node, and to find its services.
+func (c *Common) Environment(node string) (env []string) {
+	if c.s.HasHSM(node) {
+		env = append(env, softhsm.Variable+"="+softhsm.Dir(hsmDir(c.name, node)).Config())
 	}
-	return []string{softhsm.Variable + "=" + softhsm.Dir(hsmDir(c.name, node)).Config()}
+	if n := c.s.Node(node); n != nil && len(n.Services) > 0 {
+		env = append(env, servicesVariable+"="+c.services(node))
+	}
+	return env
 }
 
 // TokenSecrets is everything that is secret in the token of a node: values of keys, and the PIN.

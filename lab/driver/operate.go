@@ -141,7 +141,7 @@ func (c *Common) state(node string) string { return filepath.Join(Dir(c.name), "
 
 // places fails when the node has a token and SoftHSM is not installed.
 func (c *Common) places(node string) (at scenario.Places, err error) {
-	at = scenario.Places{Dir: Dir(c.name), Socket: c.socket(node), State: c.state(node), Secrets: c.handed(node)}
+	at = scenario.Places{Dir: Dir(c.name), Socket: c.socket(node), State: c.state(node), Secrets: c.handed(node), Service: c.services(node)}
 	if c.s.HasHSM(node) {
 		at.PIN = filepath.Join(hsmDir(c.name, node), userPIN)
 		at.Module, err = c.m.Module()

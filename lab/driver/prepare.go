@@ -22,7 +22,13 @@ func (c *Common) BringUp(ctx context.Context, l Lab, build func() error, ready f
 		err = ready(l)
 	}
 	if err == nil {
+		err = c.serveAll()
+	}
+	if err == nil {
 		err = c.startAll(ctx)
+	}
+	if err == nil {
+		err = c.stillServed()
 	}
 	if err == nil {
 		return nil

@@ -73,10 +73,13 @@ func (set Set) Up(ctx context.Context, driver, name string, s *scenario.Scenario
 		return nil, err
 	}
 	if !scenario.ValidName(name) {
-		return nil, fmt.Errorf("lab name %q: a letter and up to 15 more letters, digits or underscores, in lower case", name)
+		return nil, fmt.Errorf("lab name %q: a letter and up to 23 more letters, digits or underscores, in lower case", name)
 	}
 	if _, err := os.Stat(Dir(name)); err == nil {
 		return nil, AlreadyUp(name)
+	}
+	if err := MakeBase(); err != nil {
+		return nil, err
 	}
 	return d.Up(ctx, name, s, ready)
 }
@@ -124,8 +127,6 @@ func RemoveDir(name string) error {
 	if err := os.RemoveAll(Dir(name)); err != nil {
 		return fmt.Errorf("run directory: %w", err)
 	}
-	if os.Getenv("GETVPN_LAB_DIR") == "" {
-		_ = os.Remove(Base()) // succeeds with the last lab
-	}
+	RemoveBase() // succeeds with the last lab
 	return nil
 }

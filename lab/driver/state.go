@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/getvpn/getvpn/daemon/control/client"
 	"github.com/getvpn/getvpn/lab/scenario"
 )
 
@@ -46,6 +47,15 @@ type NodeState struct {
 	Socket    string         `json:"socket,omitempty"`
 	Config    string         `json:"config,omitempty"`
 	Log       string         `json:"log,omitempty"`
+	Services  []ServiceState `json:"services,omitempty"`
+}
+
+// ServiceState is a program that runs in a node beside its daemon.
+type ServiceState struct {
+	Name     string `json:"name"`
+	PID      int    `json:"pid"`
+	PIDStart uint64 `json:"pid_start"`
+	Log      string `json:"log"`
 }
 
 // What the last command wanted of a daemon.
@@ -92,11 +102,25 @@ func who() string {
 func (n *NodeState) Process() Process { return Process{n.PID, n.PIDStart} }
 
 // Base is the directory below which all labs have their run directories.
-func Base() string {
-	if dir := os.Getenv("GETVPN_LAB_DIR"); dir != "" {
-		return dir
+func Base() string { return client.LabDir() }
+
+// MakeBase makes it. What an ordinary user has there is for no other.
+func MakeBase() error {
+	mode := os.FileMode(0o755)
+	if os.Geteuid() != 0 {
+		mode = 0o700
 	}
-	return "/run/getvpn-lab"
+	if err := os.MkdirAll(Base(), mode); err != nil {
+		return fmt.Errorf("run directory: %w (GETVPN_LAB_DIR names another place)", err)
+	}
+	return nil
+}
+
+// RemoveBase takes it away if the user did not name it, and it is empty.
+func RemoveBase() {
+	if os.Getenv("GETVPN_LAB_DIR") == "" {
+		_ = os.Remove(Base())
+	}
 }
 
 // Dir is the run directory of a lab.

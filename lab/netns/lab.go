@@ -51,10 +51,13 @@ func open(name string, s *scenario.Scenario) *Lab {
 // Up brings a lab up, as the interface has it.
 func Up(ctx context.Context, name string, s *scenario.Scenario, ready func(driver.Lab) error) (*Lab, error) {
 	if os.Geteuid() != 0 {
-		return nil, errors.New("network namespaces need root: run it with sudo")
+		return nil, errors.New("network namespaces need root, or a user namespace that getvpn-lab has made (package space)")
 	}
 	programs, err := driver.FindPrograms(s)
 	if err != nil {
+		return nil, err
+	}
+	if err := driver.FindServices(s); err != nil {
 		return nil, err
 	}
 	left, err := namespaces(name)
@@ -91,6 +94,10 @@ func (m machines) Namespace(node string) (string, error) { return place(m.lab, n
 
 func (m machines) Launch(n *driver.NodeState, env []string) (driver.Process, error) {
 	return launch(n.Namespace, n.Log, env, n.Program, "--config", n.Config)
+}
+
+func (m machines) Serve(n *driver.NodeState, log string, argv []string) (driver.Process, error) {
+	return launch(n.Namespace, log, nil, argv...)
 }
 
 func (m machines) Module() (string, error) { return softhsm.Module() }

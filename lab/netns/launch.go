@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/getvpn/getvpn/lab/driver"
+	"github.com/getvpn/getvpn/lab/space"
 )
 
 // launch starts a program inside a namespace, in a session of its own, so that it outlives the tool and its terminal. env is
@@ -22,7 +23,7 @@ func launch(namespace, log string, env []string, argv ...string) (driver.Process
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.Dir, cmd.Env = "/", append(os.Environ(), env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := driver.Enter(filepath.Join(bindDir, namespace), cmd.Start); err != nil {
+	if err := driver.Enter(filepath.Join(space.Names(), namespace), cmd.Start); err != nil {
 		return driver.Process{}, fmt.Errorf("starting %s: %w", argv[0], err)
 	}
 	_, start, err := driver.Stat(cmd.Process.Pid) // there is one as long as nobody has reaped it, however soon it has ended

@@ -16,6 +16,7 @@ import (
 
 	"github.com/getvpn/getvpn/lab/driver"
 	"github.com/getvpn/getvpn/lab/scenario"
+	"github.com/getvpn/getvpn/lab/space"
 )
 
 const bare = `
@@ -188,7 +189,7 @@ func TestDownAfterCrashHalfWay(t *testing.T) {
 	if err := os.RemoveAll(driver.Dir(l.name)); err != nil {
 		t.Fatal(err)
 	}
-	if err := unix.Unmount(filepath.Join(bindDir, prefix(l.name)+"p2"), unix.MNT_DETACH); err != nil {
+	if err := unix.Unmount(filepath.Join(space.Names(), prefix(l.name)+"p2"), unix.MNT_DETACH); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Up(context.Background(), l.name, l.s, nil); err == nil {

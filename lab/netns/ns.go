@@ -10,35 +10,46 @@ import (
 	"strconv"
 	"strings"
 
-	vns "github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
 	"github.com/getvpn/getvpn/lab/driver"
+	"github.com/getvpn/getvpn/lab/space"
 )
-
-// bindDir is where ip-netns(8) keeps named namespaces; ours are visible to it on purpose.
-const bindDir = "/run/netns"
 
 // prefix begins the name of every namespace of a lab.
 func prefix(lab string) string { return "gvl-" + lab + "-" }
 
 // place is the file of a node's namespace.
-func place(lab, node string) string { return filepath.Join(bindDir, prefix(lab)+node) }
+func place(lab, node string) string { return filepath.Join(space.Names(), prefix(lab)+node) }
 
+// createNamespace makes a network namespace with a name, as ip-netns(8) does.
 func createNamespace(name string) error {
-	return driver.OnOwnThread(func() error {
-		h, err := vns.NewNamed(name)
-		if err != nil {
-			return fmt.Errorf("creating namespace %s: %w", name, err)
+	path := filepath.Join(space.Names(), name)
+	err := os.MkdirAll(space.Names(), 0o755) //nolint:gosec // as ip-netns(8) makes it
+	if err == nil {
+		var f *os.File
+		if f, err = os.OpenFile(path, os.O_CREATE|os.O_EXCL, 0o444); err == nil {
+			err = f.Close()
 		}
-		return h.Close()
-	})
+	}
+	if err == nil {
+		err = driver.OnOwnThread(func() error {
+			if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+				return err
+			}
+			return unix.Mount(fmt.Sprintf("/proc/self/task/%d/ns/net", unix.Gettid()), path, "bind", unix.MS_BIND, "")
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("creating namespace %s: %w", name, err)
+	}
+	return nil
 }
 
 // deleteNamespace removes the name; the kernel removes the namespace, its links, addresses, routes and rules with the
 // last process or socket in it. A name that a killed tool left without a mount is removed as well.
 func deleteNamespace(name string) error {
-	path := filepath.Join(bindDir, name)
+	path := filepath.Join(space.Names(), name)
 	if err := unix.Unmount(path, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
 		return fmt.Errorf("unmounting namespace %s: %w", name, err)
 	}
@@ -50,7 +61,7 @@ func deleteNamespace(name string) error {
 
 // namespaces lists the names of a lab's namespaces.
 func namespaces(lab string) ([]string, error) {
-	entries, err := os.ReadDir(bindDir)
+	entries, err := os.ReadDir(space.Names())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("listing namespaces: %w", err)
 	}
@@ -77,7 +88,7 @@ func identity(path string) (nsID, bool) {
 func processesIn(names []string) []int {
 	ids := map[nsID]bool{}
 	for _, n := range names {
-		if id, ok := identity(filepath.Join(bindDir, n)); ok {
+		if id, ok := identity(filepath.Join(space.Names(), n)); ok {
 			ids[id] = true
 		}
 	}

@@ -10,7 +10,7 @@ import (
 
 // A scenario with "base: NAME" builds on another one:
 //
-//	vars, draw, profiles, programs   merged by key; a program given here replaces the whole of the base's
+//	vars, draw, profiles, programs, services   merged by key; a program given here replaces the whole of the base's
 //	nodes                       merged by name: the keys given here replace those of the base, new nodes are added
 //	links, secrets              added to those of the base
 //	without: [NODE...]          nodes of the base, with their links, that are not there
@@ -74,7 +74,7 @@ func merge(base, key, over *yaml.Node) {
 	case key.Value == keyBase || key.Value == keyWithout:
 	case below == nil:
 		base.Content = append(base.Content, key, over)
-	case key.Value == "vars" || key.Value == keyDraw || key.Value == "programs":
+	case key.Value == "vars" || key.Value == keyDraw || key.Value == "programs" || key.Value == "services":
 		mergeMapping(below, over)
 	case key.Value == "profiles":
 		for i := 0; i+1 < len(over.Content); i += 2 {

@@ -112,6 +112,10 @@ func (s *Step) UnmarshalYAML(n *yaml.Node) error {
 			s.Message = strings.TrimSpace(val.Value)
 		case "hint":
 			s.Hint = strings.TrimSpace(val.Value)
+		case "needs":
+			if s.Needs = val.Value; s.Needs != NeedsNetwork {
+				return errAt(val, "needs: %q; write network, for what the simulator cannot do", val.Value)
+			}
 		case "check":
 			s.Check = val.Value
 			what = append(what, key.Value)

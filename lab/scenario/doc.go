@@ -15,10 +15,12 @@
 //	secrets:   [gm1, gm2]                           fresh random keys of each run, files of mode 0600 under ${secrets}
 //	pki:       {authorities: [...], certificates: [...]}   fresh certificates of each run, there too (see pki.go)
 //	programs:  {gm: {binary: getvpn-gm, config: "text with ${node}"}}
+//	services:  {bird: {binary: bird, package: bird2, args: [-f, -c, "${file}"], config: ...}}   other programs, without a control socket (see service.go)
 //	nodes:     [{name: gm1, kind: gm, program: gm, routes: ["default via 172.16.1.2"]}]
 //	           hsm: {keys: [gm1]} in a node gives it a SoftHSM token of its own, here with the key of a certificate (see hsm.go)
 //	links:     [{ends: [gm1 wan0 172.16.1.1/30, p1 gm1 172.16.1.2/30], mtu: 1500}]
 //	steps:     [{check: reach, pairs: all}, {do: kill ks1}, {parallel: [...]}]
+//	           needs: network marks what builds on something that only real nodes have: the simulator skips it
 //	           name: and text: of a step tell what it is; message: and hint: of a check what it means that it failed, and where to look
 //	draw:      {site: 20..99, victim: [{gm: gm1}, {gm: gm2}]}   values that differ from one up to the next (see draw.go)
 //	sabotage:  {text: ..., set: {fail: open}, fails: [fail-closed]}   what it teaches, broken on purpose: see sabotage.go

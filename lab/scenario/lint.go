@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -9,13 +10,13 @@ import (
 
 // declared is a name that a file makes known to itself.
 type declared struct {
-	kind, name string // kind: vars, draw, programs or secrets
+	kind, name string // kind: vars, draw, programs, services or secrets
 	at         Pos
 }
 
 // declarations are those of one file.
 func declarations(root *yaml.Node) (out []declared) {
-	for _, kind := range []string{"vars", keyDraw, "programs"} {
+	for _, kind := range []string{"vars", keyDraw, "programs", "services"} {
 		if m := value(root, kind); m != nil && m.Kind == yaml.MappingNode {
 			for i := 0; i < len(m.Content); i += 2 {
 				for name := range strings.SplitSeq(m.Content[i].Value, ",") {
@@ -50,6 +51,8 @@ func (s *Scenario) Lint(derived ...[]byte) (out []*Error) {
 		switch d.kind {
 		case "programs":
 			used = s.usesProgram(d.name, text)
+		case "services":
+			used = slices.ContainsFunc(s.Nodes, func(n Node) bool { return slices.Contains(n.Services, d.name) })
 		case "secrets": // a file that some configuration, action or hint names, itself or through a variable of the node
 			used = strings.Count(text, d.name) > 1
 		default:

@@ -61,7 +61,7 @@ func Parse(file string, text []byte, opt Options) (*Scenario, error) {
 	var errs []error
 	for i := 0; i+1 < len(root.Content); i += 2 {
 		switch root.Content[i].Value {
-		case "vars", "profiles", "programs", keyDraw:
+		case "vars", "profiles", "programs", "services", keyDraw:
 		default:
 			errs = append(errs, substitute(file, root.Content[i+1], known)...)
 		}

@@ -12,6 +12,7 @@ type Places struct {
 	Socket  string // the daemon's control socket
 	State   string // the daemon's state directory
 	Secrets string // directory of the secret files
+	Service string // directory of the files and sockets of the node's services
 	Module  string // the PKCS#11 library of tokens
 	PIN     string // the file with the PIN of the node's token
 }
@@ -29,18 +30,20 @@ func (s *Scenario) Render(n *Node, at Places) (string, error) {
 	if n.HSM != nil {
 		fixed["hsm.module"], fixed["hsm.token"], fixed["hsm.pin"] = at.Module, n.HSM.uri(), at.PIN
 	}
-	text, unknown := expand(p.Config, func(k string) (string, bool) {
-		if v, ok := n.NodeVars[k]; ok {
-			return v, true
-		}
-		if v, ok := fixed[k]; ok {
-			return v, true
-		}
-		if v, ok := s.Vars[k]; ok {
-			return v, true
-		}
-		if v, ok := s.Drawn[k]; ok {
-			return v, true
+	text, unknown := expand(p.Config, s.known(n, fixed))
+	if len(unknown) > 0 {
+		return "", s.unknown(p.at, "program "+n.Program, n, unknown)
+	}
+	return text, nil
+}
+
+// known finds what a text about a node may name: the node's own variables, fixed ones, those of the scenario, what was drawn, addresses.
+func (s *Scenario) known(n *Node, fixed map[string]string) func(string) (string, bool) {
+	return func(k string) (string, bool) {
+		for _, vars := range []map[string]string{n.NodeVars, fixed, s.Vars, s.Drawn} {
+			if v, ok := vars[k]; ok {
+				return v, true
+			}
 		}
 		kind, iface, _ := strings.Cut(k, ".")
 		for _, a := range n.Addresses {
@@ -57,10 +60,9 @@ func (s *Scenario) Render(n *Node, at Places) (string, error) {
 			}
 		}
 		return "", false
-	})
-	if len(unknown) > 0 {
-		return "", &Error{s.File, p.at, fmt.Sprintf("program %s on node %s: ${%s} is not known", n.Program, n.Name,
-			strings.Join(unknown, "}, ${"))}
 	}
-	return text, nil
+}
+
+func (s *Scenario) unknown(at Pos, what string, n *Node, names []string) error {
+	return &Error{s.File, at, fmt.Sprintf("%s on node %s: ${%s} is not known", what, n.Name, strings.Join(names, "}, ${"))}
 }

@@ -6,10 +6,12 @@ import (
 	"time"
 )
 
-// Result is the outcome of one check: what was measured and what was wanted, as text that a reader can compare.
+// Result is the outcome of one check: what was measured and what was wanted, as text that a reader can compare. One that was skipped
+// has not failed, and has proved nothing.
 type Result struct {
 	Name    string  `json:"name"`
 	OK      bool    `json:"ok"`
+	Skipped bool    `json:"skipped,omitempty"` // Message says why
 	Value   string  `json:"value"`
 	Want    string  `json:"want"`
 	Message string  `json:"message"`
@@ -17,8 +19,14 @@ type Result struct {
 	Seconds float64 `json:"seconds"`
 }
 
+// Failed says whether the check was made, and did not pass.
+func (r Result) Failed() bool { return !r.OK && !r.Skipped }
+
 // String gives the result as one line of a report.
 func (r Result) String() string {
+	if r.Skipped {
+		return fmt.Sprintf("skip  %-26s %s", r.Name, r.Message)
+	}
 	word := "ok  "
 	if !r.OK {
 		word = "FAIL"
@@ -47,38 +55,43 @@ type Report struct {
 	Vars     map[string]string `json:"vars"`
 	Seed     uint64            `json:"seed,omitempty"`  // of the drawn values
 	Error    string            `json:"error,omitempty"` // the lab could not be brought up or taken down
-	Checks   []Result          `json:"checks"`
-	Sabotage *Verdict          `json:"sabotage,omitempty"` // of a run that was broken on purpose: it decides, and not the checks
+	// Skipped says why the driver cannot carry the scenario at all: nothing is proved, and nothing has failed.
+	Skipped  string   `json:"skipped,omitempty"`
+	Checks   []Result `json:"checks"`
+	Sabotage *Verdict `json:"sabotage,omitempty"` // of a run that was broken on purpose: it decides, and not the checks
 }
 
-// Finish sets OK and the duration. A run without any check has proved nothing.
+// Finish sets OK and the duration. A run without any check that was made has proved nothing.
 func (r *Report) Finish(now time.Time) {
 	r.Seconds = now.Sub(r.Started).Seconds()
-	r.OK = r.Error == "" && len(r.Checks) > 0
+	passed, failed, _ := r.Counts()
+	r.OK = r.Error == "" && r.Skipped == "" && passed > 0 && failed == 0
 	if r.Sabotage != nil {
-		r.OK = r.OK && r.Sabotage.OK()
-		return
-	}
-	for _, c := range r.Checks {
-		r.OK = r.OK && c.OK
+		r.OK = r.Error == "" && r.Skipped == "" && r.Sabotage.OK()
 	}
 }
 
-// Passed counts the checks that did.
-func (r *Report) Passed() (n int) {
+// Counts are the checks by their outcome.
+func (r *Report) Counts() (passed, failed, skipped int) {
 	for _, c := range r.Checks {
-		if c.OK {
-			n++
+		switch {
+		case c.Skipped:
+			skipped++
+		case c.OK:
+			passed++
+		default:
+			failed++
 		}
 	}
-	return n
+	return passed, failed, skipped
 }
 
 // Print writes the closing summary.
 func (r *Report) Print(w io.Writer) {
 	var failed []string
+	passed, _, skipped := r.Counts()
 	for _, c := range r.Checks {
-		if !c.OK {
+		if c.Failed() {
 			failed = append(failed, c.Name)
 		}
 	}
@@ -86,9 +99,11 @@ func (r *Report) Print(w io.Writer) {
 		fmt.Fprintln(w, r.Sabotage)
 	}
 	switch {
+	case r.Skipped != "":
+		fmt.Fprintf(w, "%s: skipped: %s\n", r.Scenario, r.Skipped)
 	case r.Error != "":
 		fmt.Fprintf(w, "%s: FAILED: %s\n", r.Scenario, r.Error)
-	case len(r.Checks) == 0:
+	case passed+len(failed) == 0:
 		fmt.Fprintf(w, "%s: FAILED: nothing was checked\n", r.Scenario)
 	case r.Sabotage != nil && r.OK:
 		fmt.Fprintf(w, "%s: the sabotage was caught by all %d results that must notice (%.0f s)\n", r.Scenario, len(r.Sabotage.Fails), r.Seconds)
@@ -96,6 +111,8 @@ func (r *Report) Print(w io.Writer) {
 		fmt.Fprintf(w, "%s: FAILED: the sabotage was not caught by all results that must notice (%.0f s)\n", r.Scenario, r.Seconds)
 	case len(failed) > 0:
 		fmt.Fprintf(w, "%s: FAILED: %d of %d checks: %v (%.0f s)\n", r.Scenario, len(failed), len(r.Checks), failed, r.Seconds)
+	case skipped > 0:
+		fmt.Fprintf(w, "%s: %d checks: %d passed, %d skipped (%.0f s)\n", r.Scenario, len(r.Checks), passed, skipped, r.Seconds)
 	default:
 		fmt.Fprintf(w, "%s: all %d checks passed (%.0f s)\n", r.Scenario, len(r.Checks), r.Seconds)
 	}

@@ -26,6 +26,9 @@ const keySabotage = "sabotage"
 // NotMeasured is the value of a check that could not measure, and so has caught nothing.
 const NotMeasured = "not measured"
 
+// NotDone is the value of a check that could not do what it wanted to measure the effect of, which is no better.
+const NotDone = "not done"
+
 // Sabotage is how a scenario breaks on purpose what it teaches.
 type Sabotage struct {
 	Text    string            `yaml:"text"`    // what is broken, in one sentence
@@ -96,10 +99,11 @@ type Verdict struct {
 
 // Catch is one result that must fail.
 type Catch struct {
-	Name   string `json:"name"`
-	Caught bool   `json:"caught"`
-	Value  string `json:"value"`         // what was measured
-	Why    string `json:"why,omitempty"` // it is not caught
+	Name    string `json:"name"`
+	Caught  bool   `json:"caught"`
+	Skipped bool   `json:"skipped,omitempty"` // by a driver that cannot measure it
+	Value   string `json:"value"`             // what was measured
+	Why     string `json:"why,omitempty"`     // it is not caught
 }
 
 // Judge says which of the results that must fail have done so. Of several results of one name, one that failed is enough.
@@ -111,10 +115,12 @@ func (b *Sabotage) Judge(results []Result) *Verdict {
 			if r.Name != name || c.Caught {
 				continue
 			}
-			switch c.Value = r.Value; {
+			switch c.Value, c.Skipped = r.Value, r.Skipped; {
+			case r.Skipped:
+				c.Value, c.Why = "skipped", r.Message
 			case r.OK:
 				c.Why = "it passed"
-			case r.Value == NotMeasured:
+			case r.Value == NotMeasured, r.Value == NotDone:
 				c.Why = "it could not measure: " + r.Message
 			default:
 				c.Caught, c.Why = true, ""
@@ -125,9 +131,14 @@ func (b *Sabotage) Judge(results []Result) *Verdict {
 	return v
 }
 
-// OK says whether all was caught.
+// OK says whether all was caught that could be measured.
 func (v *Verdict) OK() bool {
-	return len(v.Fails) > 0 && !slices.ContainsFunc(v.Fails, func(c Catch) bool { return !c.Caught })
+	return !v.Unseen() && !slices.ContainsFunc(v.Fails, func(c Catch) bool { return !c.Caught && !c.Skipped })
+}
+
+// Unseen says that nothing that must notice could be measured.
+func (v *Verdict) Unseen() bool {
+	return !slices.ContainsFunc(v.Fails, func(c Catch) bool { return !c.Skipped })
 }
 
 // String tells it, a line for each result.
@@ -135,7 +146,9 @@ func (v *Verdict) String() string {
 	out := "sabotage: " + v.Text
 	for _, c := range v.Fails {
 		word, why := "caught", ""
-		if !c.Caught {
+		if c.Skipped {
+			word = "skip  "
+		} else if !c.Caught {
 			word, why = "MISSED", "  ("+c.Why+")"
 		}
 		out += fmt.Sprintf("\n%s  %-26s %s%s", word, c.Name, c.Value, why)

@@ -34,6 +34,7 @@ type Scenario struct {
 	Secrets     []string                     `yaml:"secrets"`
 	PKI         *PKI                         `yaml:"pki"`
 	Programs    map[string]Program           `yaml:"programs"`
+	Services    map[string]Service           `yaml:"services"` // see service.go
 	Nodes       []Node                       `yaml:"nodes"`
 	Links       []Link                       `yaml:"links"`
 	Steps       []Step                       `yaml:"steps"`
@@ -65,6 +66,7 @@ type Node struct {
 	Name      string            `yaml:"name"`
 	Kind      Kind              `yaml:"kind"`
 	Program   string            `yaml:"program"`  // name in Programs; empty: no daemon
+	Services  []string          `yaml:"services"` // names in Services: what runs beside the daemon, from up to down
 	Manual    bool              `yaml:"manual"`   // the daemon is started by a step, not by up
 	Outsider  bool              `yaml:"outsider"` // no part of the group: "all" leaves it out
 	HSM       *HSM              `yaml:"hsm"`      // its token; nil: none
@@ -113,9 +115,13 @@ type Step struct {
 	Message  string     // what it means that the check failed
 	Hint     string     // where to look then
 	Do       string     // action and its arguments
+	Needs    string     // network: it builds on what only real nodes have, and the simulator skips it
 	Parallel []Step
 	At       Pos
 }
+
+// NeedsNetwork is what a step needs that builds on what only real nodes have; the simulator skips it.
+const NeedsNetwork = "network"
 
 // What is the step in words: its check and the name it has, or its action.
 func (s *Step) What() string {

@@ -11,8 +11,8 @@ import (
 )
 
 var (
-	labName   = regexp.MustCompile(`^[a-z][a-z0-9_]{0,15}$`) // of labs
-	scenName  = regexp.MustCompile(`^[a-z][a-z0-9-]{0,15}$`) // of scenarios; a lab of it has underscores for its hyphens
+	labName   = regexp.MustCompile(`^[a-z][a-z0-9_]{0,23}$`) // of labs
+	scenName  = regexp.MustCompile(`^[a-z][a-z0-9-]{0,23}$`) // of scenarios; a lab of it has underscores for its hyphens
 	nodeName  = regexp.MustCompile(`^[a-z][a-z0-9-]{0,15}$`)
 	ifaceName = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9._-]{0,14}$`) // IFNAMSIZ less the closing zero
 	fileName  = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}$`)
@@ -30,7 +30,7 @@ func (s *Scenario) validate() (errs []error) {
 		errs = append(errs, &Error{s.File, at, fmt.Sprintf(format, args...)})
 	}
 	if !scenName.MatchString(s.Name) || !ValidName(s.LabName()) {
-		bad(s.Place("name"), "name: %q; a name is a letter and up to 15 more letters, digits or hyphens, in lower case", s.Name)
+		bad(s.Place("name"), "name: %q; a name is a letter and up to 23 more letters, digits or hyphens, in lower case", s.Name)
 	}
 	if strings.ContainsFunc(s.Title, func(r rune) bool { return !unicode.IsPrint(r) }) { // it is a line of lists, and of files that are written
 		bad(s.Place("title"), "title: %q; a title is one line, without control characters", s.Title)
@@ -44,6 +44,7 @@ func (s *Scenario) validate() (errs []error) {
 	s.validateSabotage(bad)
 	s.validatePKI(bad)
 	s.validateHSM(bad)
+	s.validateServices(bad)
 	for i, p := range s.Policy {
 		if _, err := policy.ParseRule(p); err != nil {
 			bad(s.Place("policy", i), "policy, rule %d: %v", i+1, err)
@@ -77,8 +78,14 @@ func (s *Scenario) validate() (errs []error) {
 		return errs
 	}
 	for i := range s.Nodes {
-		if n := &s.Nodes[i]; n.Program != "" {
+		n := &s.Nodes[i]
+		if n.Program != "" {
 			if _, err := s.Render(n, Places{}); err != nil {
+				errs = append(errs, err)
+			}
+		}
+		for _, name := range n.Services {
+			if _, _, err := s.RenderService(n, name, Places{}); err != nil {
 				errs = append(errs, err)
 			}
 		}

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/getvpn/getvpn/daemon/config"
 	"github.com/getvpn/getvpn/daemon/translate"
+	"github.com/getvpn/getvpn/gdoi/keyserver"
 	"github.com/getvpn/getvpn/gdoi/node"
 	"github.com/getvpn/getvpn/gdoi/suite"
 )
@@ -45,15 +47,8 @@ func (c *Config) Enlist(cast *Cast) error {
 		if err := refuse(p.Name, &p.KS.Common, len(p.KS.Groups)); err != nil {
 			return err
 		}
-		if s := p.KS.Groups[0].KEK.Signature; s != suite.SignatureRSA {
-			return fmt.Errorf("%w: %s signs with %v, and simulated key servers have RSA keys of 2048 bits", ErrModel, p.Name, s)
-		}
-		var err error
-		p.ks, err = translate.KeyServerNode(p.KS, p.KS.Listen, nil, func(_ string, k config.KEK) (translate.SignatureKey, error) {
-			return translate.SignatureKey{Name: k.SignatureKey, Public: publicDER(i)}, nil
-		})
-		if err != nil {
-			return fmt.Errorf("%s: %w", p.Name, err)
+		if err := p.translate(i); err != nil {
+			return err
 		}
 	}
 	for i := range cast.Members {
@@ -61,9 +56,8 @@ func (c *Config) Enlist(cast *Cast) error {
 		if err := refuse(p.Name, &p.GM.Common, len(p.GM.Groups)); err != nil {
 			return err
 		}
-		var err error
-		if p.gm, err = translate.GroupMemberNode(p.GM, p.GM.Local); err != nil {
-			return fmt.Errorf("%s: %w", p.Name, err)
+		if err := p.translate(i); err != nil {
+			return err
 		}
 	}
 	first := &cast.KeyServers[0].ks
@@ -71,6 +65,24 @@ func (c *Config) Enlist(cast *Cast) error {
 	c.Coop, c.DPD = nil, first.Phase1.DPDInterval
 	if o := first.Coop; o != nil {
 		c.Coop = &Coop{KeyServers: len(cast.KeyServers), Split: o.Split, Timers: o.Timers, OwnKeys: true}
+	}
+	return nil
+}
+
+// translate makes of the file what the machine wants; i counts key servers, from 0.
+func (p *Part) translate(i int) (err error) {
+	if p.GM != nil {
+		p.gm, err = translate.GroupMemberNode(p.GM, p.GM.Local)
+	} else {
+		p.ks, err = translate.KeyServerNode(p.KS, p.KS.Listen, nil, func(_ string, k config.KEK) (translate.SignatureKey, error) {
+			if k.Signature != suite.SignatureRSA {
+				return translate.SignatureKey{}, fmt.Errorf("%w: %s signs with %v, and simulated key servers have RSA keys of 2048 bits", ErrModel, p.Name, k.Signature)
+			}
+			return translate.SignatureKey{Name: k.SignatureKey, Public: publicDER(i)}, nil
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", p.Name, err)
 	}
 	return nil
 }
@@ -130,10 +142,10 @@ func (c *Config) group() string {
 	return GroupName
 }
 
-// signKey is the name of the key that key server i, from 0, signs with.
-func (c *Config) signKey(i int) string {
-	if c.Cast != nil {
-		return c.Cast.KeyServers[i].ks.Groups[0].SignKey
+// signs says whether key server i, from 0, has a signature key of this name.
+func (c *Config) signs(i int, name string) bool {
+	if c.Cast == nil {
+		return name == signKey
 	}
-	return signKey
+	return slices.ContainsFunc(c.Cast.KeyServers[i].ks.Groups, func(g keyserver.Config) bool { return g.SignKey == name })
 }

@@ -43,9 +43,12 @@ type Node struct {
 	slow    time.Duration   // what every write takes longer
 	writes  machine.Instant // when the store has done what it was asked so far
 	crashIn int             // effects until a crash; negative: none
+	next    *Part           // what it is about to become
 	store   error
 	custody error
 	token   *token // nil: KEKs are in the process
+	guard   guard  // of a member that does not run
+	router  bool   // its machine forwards packets, also without it
 }
 
 // transaction is one that the store was asked for. reached says that a crash finds it written, if it finds those before it.
@@ -136,6 +139,9 @@ func (n *Node) Crash() {
 	}
 	if n.token != nil {
 		n.token.crashed()
+	}
+	if n.index > 0 {
+		n.guard = guard{known: true, stopped: n.stop && n.s.cfg.memberConfig(n.index).OnExit != "keep", policy: n.s.Check.of(n).policy}
 	}
 	n.m, n.paused, n.backlog, n.pending = nil, false, nil, nil
 	n.s.Check.crashed(n)
@@ -307,7 +313,7 @@ func (n *Node) sign(e machine.Sign) {
 		if n.token != nil && n.token.lost && ev.Err == nil {
 			ev.Err = errTokenGone
 		}
-		if ev.Err == nil && e.Key != n.s.cfg.signKey(n.number()) {
+		if ev.Err == nil && !n.signs(e.Key) {
 			ev.Err = errNoKey
 		}
 		if ev.Err == nil {

@@ -8,6 +8,7 @@ import (
 	"hash"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/getvpn/getvpn/gdoi"
@@ -58,6 +59,9 @@ type Stats struct {
 
 // New builds a run: the key server starts at 0, members within StartSpread.
 func New(cfg Config) *Sim {
+	if c := cfg.Cast; c != nil { // files may change, see Recast
+		cfg.Cast = &Cast{KeyServers: slices.Clone(c.KeyServers), Members: slices.Clone(c.Members)}
+	}
 	s := &Sim{
 		cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, 0x6765747670_6e)), trace: sha256.New(), byAddr: map[netip.AddrPort]*Node{},
 		network: cfg.Network, stats: Stats{Notes: map[string]uint64{}}, cuts: map[way]int{}, splits: map[way]int{},

@@ -23,6 +23,9 @@ func (n *Node) Reboot() {
 	n.Start()
 }
 
+// Clock is the node's.
+func (n *Node) Clock() machine.Now { return n.clock() }
+
 func (n *Node) clock() machine.Now {
 	mono := n.s.now + machine.Instant(int64(n.s.now)/1e6*n.ppm)
 	return machine.Now{Mono: mono, Wall: n.s.cfg.epoch().Add(time.Duration(mono) + n.wall)}

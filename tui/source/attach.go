@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/getvpn/getvpn/daemon/control/client"
 )
 
 // target is a daemon to attach to. Role is what it is said to be, until it says so itself.
@@ -20,13 +22,8 @@ func Dir(dir string) *Source {
 	return newSource(dir, "", func() []target { return sockets(dir) })
 }
 
-// LabDir is where getvpn-lab keeps what runs: /run/getvpn-lab, or GETVPN_LAB_DIR.
-func LabDir() string {
-	if dir := os.Getenv("GETVPN_LAB_DIR"); dir != "" {
-		return dir
-	}
-	return "/run/getvpn-lab"
-}
+// LabDir is where getvpn-lab keeps what runs.
+func LabDir() string { return client.LabDir() }
 
 // Lab watches the nodes of a running lab.
 func Lab(name string) *Source {

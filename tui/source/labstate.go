@@ -142,10 +142,10 @@ func (s *Source) look() {
 	s.mu.Lock()
 	changed := state != s.state || course != s.course
 	if state != s.state && state != nil {
-		s.tape.add(record.Frame{At: time.Now(), Lab: state.raw})
+		s.tape.add(record.Frame{At: s.moment(), Lab: state.raw})
 	}
 	if course != s.course && course != nil {
-		s.tape.add(record.Frame{At: time.Now(), Course: course.raw})
+		s.tape.add(record.Frame{At: s.moment(), Course: course.raw})
 	}
 	s.state, s.course = state, course
 	s.mu.Unlock()

@@ -5,12 +5,9 @@ import "time"
 // simulate makes a fleet's time that of a simulated lab, which stands, runs faster than ours, and goes back: the one that was
 // heard last has told it. How long ago the others were heard is counted from there, in our seconds; while all are silent, time stands.
 func (f *Fleet) simulate() {
-	var last time.Time
-	now := f.Time
+	var last, now time.Time
 	for i := range f.Nodes {
-		if n := &f.Nodes[i]; n.Connected && n.Snap != nil && n.Seen.After(last) {
-			last, now = n.Seen, n.Snap.Time
-		}
+		f.Nodes[i].tells(&last, &now)
 	}
 	if last.IsZero() {
 		return
@@ -21,4 +18,24 @@ func (f *Fleet) simulate() {
 			n.Seen = now.Add(-max(0, last.Sub(n.Seen)))
 		}
 	}
+}
+
+// tells is the time of a simulated lab by this node, if it was heard after the last that has told it.
+func (n *Node) tells(last, now *time.Time) {
+	if n.Connected && n.Snap != nil && n.Seen.After(*last) {
+		*last, *now = n.Seen, n.Snap.Time
+	}
+}
+
+// moment is when something that is heard now goes on a tape: by the calendar of a simulated lab, so that its recording takes as long
+// as the run. Zero: nobody has told that yet.
+func (s *Source) moment() (now time.Time) {
+	if !s.state.Simulated() {
+		return time.Now()
+	}
+	var last time.Time
+	for _, n := range s.nodes {
+		n.tells(&last, &now)
+	}
+	return now
 }

@@ -1,10 +1,12 @@
 package source
 
 import (
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/getvpn/getvpn/daemon/control"
+	"github.com/getvpn/getvpn/daemon/control/record"
 )
 
 // TestSimulatedTime: in a simulated lab it is as late as its daemons say, and who is silent longer than the others is told from
@@ -34,5 +36,31 @@ func TestSimulatedTime(t *testing.T) {
 	s.state.Driver = "netns"
 	if f := s.Fleet(); time.Since(f.Time) > time.Minute || f.Node("ks1").Age(f.Time) < time.Minute {
 		t.Errorf("with real daemons it is %v, and ks1 was heard %v ago", f.Time, f.Node("ks1").Age(f.Time))
+	}
+}
+
+// TestSimulatedTape: a recording of a simulated lab has its calendar, also of what was heard before that was known.
+func TestSimulatedTape(t *testing.T) {
+	virtual := time.Date(2026, 1, 1, 0, 5, 0, 0, time.UTC)
+	s := newSource("x", "lab", func() []target { return nil })
+	s.state = &LabState{Driver: "sim", raw: []byte("{}")}
+	path := filepath.Join(t.TempDir(), "a.rec")
+	tape, err := s.Record(path, record.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.nodes["ks1"] = &Node{Name: "ks1", Role: control.RoleKeyServer}
+	for _, at := range []time.Duration{0, time.Hour} {
+		s.take("ks1", control.Watch{Snapshot: &control.Snapshot{Name: "ks1", PID: 1, Time: virtual.Add(at)}})
+	}
+	if err := tape.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	rec, err := record.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if from, to := rec.Start(), rec.End(); rec.Len() != 4 || !from.Equal(virtual) || !to.Equal(virtual.Add(time.Hour)) {
+		t.Errorf("%d frames from %v to %v", rec.Len(), from, to)
 	}
 }

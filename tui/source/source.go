@@ -80,7 +80,7 @@ func (s *Source) adopt(d target) bool {
 		return false
 	}
 	s.nodes[d.name] = &Node{Name: d.name, Role: d.role, Socket: d.path, Problem: notSeen}
-	s.tape.add(record.Frame{At: time.Now(), Node: d.name, Role: d.role, Gone: notSeen})
+	s.tape.add(record.Frame{At: s.moment(), Node: d.name, Role: d.role, Gone: notSeen})
 	return true
 }
 
@@ -145,7 +145,7 @@ func (s *Source) take(name string, w control.Watch) {
 		}
 	}
 	if fresh {
-		s.tape.add(record.Frame{At: now, Node: name, Role: n.Role, Watch: &w})
+		s.tape.add(record.Frame{At: s.moment(), Node: name, Role: n.Role, Watch: &w})
 	}
 	s.mu.Unlock()
 	if happened {
@@ -179,7 +179,7 @@ func (s *Source) lost(name string, err error) {
 	}
 	changed := n.Connected || n.Problem != why
 	if changed {
-		s.tape.add(record.Frame{At: time.Now(), Node: name, Role: n.Role, Gone: why})
+		s.tape.add(record.Frame{At: s.moment(), Node: name, Role: n.Role, Gone: why})
 	}
 	n.miss(why)
 	s.mu.Unlock()

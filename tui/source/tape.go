@@ -23,6 +23,8 @@ type Tape struct {
 	mu    sync.Mutex
 	w     *record.Writer
 	queue []record.Frame
+	early []record.Frame // what was heard before the calendar of a simulated lab was
+	last  time.Time
 	nodes map[string]bool
 	stop  bool
 	err   error // why it ended before it was stopped
@@ -30,6 +32,7 @@ type Tape struct {
 
 	more chan struct{}
 	done chan struct{}
+	now  func() time.Time // of the Source
 }
 
 // Record begins a recording: what is known by now first, then all that is heard until Stop.
@@ -39,12 +42,17 @@ func (s *Source) Record(path string, o record.Options) (*Tape, error) {
 	if t := s.tape; t != nil && !t.Ended() {
 		return nil, fmt.Errorf("it is being recorded to %s already", t.Path)
 	}
-	now := time.Now()
+	now := s.moment()
 	w, err := record.Create(path, record.Header{Started: now, Title: s.title, Lab: s.lab}, o)
 	if err != nil {
 		return nil, err
 	}
-	t := &Tape{Path: path, Begun: now, w: w, nodes: map[string]bool{}, more: make(chan struct{}, 1), done: make(chan struct{})}
+	t := &Tape{Path: path, Begun: time.Now(), w: w, nodes: map[string]bool{}, more: make(chan struct{}, 1), done: make(chan struct{})}
+	t.now = func() time.Time {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.moment()
+	}
 	s.known(t, now)
 	s.tape = t
 	go t.run()
@@ -102,7 +110,12 @@ func (t *Tape) add(f record.Frame) {
 	if f.Node != "" {
 		t.nodes[f.Node] = true
 	}
-	if t.err == nil && !t.stop {
+	switch {
+	case t.err != nil || t.stop:
+	case f.At.IsZero() && t.last.IsZero():
+		t.early = append(t.early, f)
+	default:
+		t.begin(f.At)
 		t.queue = append(t.queue, f)
 		if len(t.queue) > mostQueued {
 			t.err = errors.New("the disk is too slow for it")
@@ -110,6 +123,18 @@ func (t *Tape) add(f record.Frame) {
 	}
 	t.mu.Unlock()
 	wake(t.more)
+}
+
+// begin takes up a moment, at which what was heard early counts as heard.
+func (t *Tape) begin(at time.Time) {
+	if t.last.IsZero() {
+		for _, f := range t.early {
+			f.At = at
+			t.queue = append(t.queue, f)
+		}
+		t.early = nil
+	}
+	t.last = at
 }
 
 // run writes frames until the tape is stopped or full.
@@ -125,6 +150,9 @@ func (t *Tape) run() {
 			err = t.w.Flush()
 		}
 		t.mu.Lock()
+		if t.stop && t.last.IsZero() {
+			t.begin(time.Now())
+		}
 		batch, stop := t.queue, t.stop || t.err != nil
 		t.queue = nil
 		t.mu.Unlock()
@@ -135,7 +163,7 @@ func (t *Tape) run() {
 			continue
 		}
 		if err == nil { // silence until now is worth knowing, too
-			err = t.w.Write(record.Frame{At: time.Now(), End: "stopped"})
+			err = t.w.Write(record.Frame{At: t.now(), End: "stopped"})
 		}
 		err = errors.Join(err, t.w.Close())
 		t.mu.Lock()

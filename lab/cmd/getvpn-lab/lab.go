@@ -36,7 +36,7 @@ func upCommand() *cobra.Command {
 			if len(s.Faults) > 0 {
 				detach = false // an exercise begins with a group that works
 			}
-			l, err := drivers.Up(ctx, o.driver, o.name, s, nil)
+			l, err := seeded(o.Seed, false).Up(ctx, o.driver, o.name, s, nil)
 			if err != nil {
 				return err
 			}
@@ -84,7 +84,7 @@ func downCommand(lab *string) *cobra.Command {
 				return fmt.Errorf("several labs are up: %v; name one, or --all", names)
 			}
 			if len(names) == 0 {
-				fmt.Fprintln(cmd.OutOrStdout(), "no lab is up")
+				fmt.Fprintf(cmd.OutOrStdout(), "no lab is up%s\n", ofRoot())
 			}
 			for _, n := range names {
 				if !drivers.Known(n) {
@@ -107,7 +107,7 @@ func noLab(name string) error {
 	if labs := driver.Labs(); len(labs) > 0 {
 		there = "there is: " + strings.Join(labs, ", ")
 	}
-	return fmt.Errorf("there is no lab %q; %s", name, there)
+	return fmt.Errorf("there is no lab %q; %s%s", name, there, ofRoot())
 }
 
 // daemonCommands are those that act on the daemon of one node.
@@ -229,7 +229,8 @@ func execCommand(lab *string) *cobra.Command {
 
 func logsCommand(lab *string) *cobra.Command {
 	var follow bool
-	c := &cobra.Command{Use: "logs NODE", Short: "Show what the daemon of a node has written", Args: cobra.ExactArgs(1),
+	c := &cobra.Command{Use: "logs NODE [SERVICE]", Short: "Show what the daemon of a node has written, or another program there, as bird",
+		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			l, err := drivers.Open(*lab)
 			if err != nil {
@@ -242,7 +243,13 @@ func logsCommand(lab *string) *cobra.Command {
 				fmt.Fprintf(cmd.ErrOrStderr(), "the daemons of lab %s are simulated and write no logs: getvpn-tui --lab %s show events --filter %s has their events; "+
 					"this is what the simulator itself has to say:\n", l.Name(), l.Name(), args[0])
 			}
-			f, err := os.Open(l.LogFile(args[0]))
+			path := l.LogFile(args[0])
+			if len(args) == 2 {
+				if path, err = driver.ServiceLog(l, args[0], args[1]); err != nil {
+					return err
+				}
+			}
+			f, err := os.Open(path)
 			if err != nil {
 				return fmt.Errorf("node %s has no log: %w", args[0], err)
 			}

@@ -48,11 +48,16 @@ func build(t *testing.T) *bin {
 	return b
 }
 
+// lab is a command of getvpn-lab.
+func (b *bin) lab(args ...string) *exec.Cmd {
+	return exec.Command(filepath.Join(b.dir, "getvpn-lab"), args...) //nolint:gosec // our own program
+}
+
 // run runs getvpn-lab and returns its standard output and error, and whether it exited with 0.
 func (b *bin) run(args ...string) (stdout, stderr string, ok bool) {
 	b.t.Helper()
 	var out, errs bytes.Buffer
-	cmd := exec.Command(filepath.Join(b.dir, "getvpn-lab"), args...) //nolint:gosec // our own program
+	cmd := b.lab(args...)
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
 	if _, exited := err.(*exec.ExitError); err != nil && !exited { //nolint:errorlint // straight from Run

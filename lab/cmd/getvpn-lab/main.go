@@ -7,21 +7,20 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"slices"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
 	"github.com/getvpn/getvpn/daemon/control"
-	"github.com/getvpn/getvpn/lab/driver"
-	"github.com/getvpn/getvpn/lab/sim/live"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 	defer stop()
 	understood := false
-	if err := root(&understood).ExecuteContext(ctx); err != nil {
+	err := root(&understood).ExecuteContext(ctx)
+	leave()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "getvpn-lab:", err)
 		stop()
 		os.Exit(exitCode(understood)) //nolint:gocritic // stop was called
@@ -36,19 +35,13 @@ func exitCode(understood bool) int {
 	return 1
 }
 
-// lookers are the commands that only read; all others enter namespaces.
-var lookers = []string{"list", "readme", "validate", "export", "status", "logs", "sim", live.Process, "time", "ladder", "help", "completion"}
-
 // root makes the command line. understood becomes true when it makes sense: from then on a failure is one of the work.
 func root(understood *bool) *cobra.Command {
 	var lab string
 	c := &cobra.Command{
 		PersistentPreRunE: func(cmd *cobra.Command, args []string) error {
 			*understood = true
-			if os.Geteuid() != 0 && !slices.Contains(lookers, cmd.Name()) && !simulated(cmd, args, lab) {
-				return fmt.Errorf("%s needs root, for network namespaces: run it with sudo, or bring the lab up with --driver %s", cmd.Name(), live.Name)
-			}
-			return nil
+			return rights(cmd, args, lab)
 		},
 		Use:   "getvpn-lab",
 		Short: "A whole GET VPN in network namespaces: bring it up, look inside, break it, check it",
@@ -70,24 +63,8 @@ func root(understood *bool) *cobra.Command {
 	}
 	c.PersistentFlags().StringVar(&lab, "lab", "", "which lab, when several are up")
 	c.AddCommand(listCommand(), readmeCommand(), validateCommand(), upCommand(), runCommand(), demoCommand(), benchCommand(), benchPeersCommand(), soakCommand(), downCommand(&lab),
-		statusCommand(&lab), execCommand(&lab), logsCommand(&lab), healCommand(&lab), partitionCommand(&lab), tokenCommand(&lab), mrouteCommand(), containerCommand(), exportCommand(), simCommand(), simLiveCommand(), timeCommand(&lab), ladderCommand(&lab))
+		statusCommand(&lab), execCommand(&lab), logsCommand(&lab), healCommand(&lab), partitionCommand(&lab), tokenCommand(&lab), mrouteCommand(), anchorCommand(), containerCommand(), exportCommand(), simCommand(), simLiveCommand(), timeCommand(&lab), ladderCommand(&lab))
 	c.AddCommand(daemonCommands(&lab)...)
 	c.AddCommand(gradeCommand(&lab), hintCommand(&lab), solutionCommand(&lab), resetCommand(&lab), configCommand(&lab))
 	return c
-}
-
-// simulated says whether a command is about the simulator, which needs no root.
-func simulated(cmd *cobra.Command, args []string, lab string) bool {
-	if f := cmd.Flags().Lookup("driver"); f != nil {
-		return f.Value.String() == live.Name
-	}
-	if (cmd.Name() == "down" || cmd.Name() == "heal") && len(args) == 1 {
-		lab = args[0]
-	}
-	labs := driver.Labs()
-	if lab == "" && len(labs) == 1 {
-		lab = labs[0]
-	}
-	st, err := driver.ReadState(lab)
-	return err == nil && st.Driver == live.Name
 }

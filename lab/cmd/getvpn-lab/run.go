@@ -14,6 +14,7 @@ import (
 	"github.com/getvpn/getvpn/lab/course"
 	"github.com/getvpn/getvpn/lab/driver"
 	"github.com/getvpn/getvpn/lab/scenario"
+	"github.com/getvpn/getvpn/lab/sim/live"
 )
 
 // errChecks ends the program with status 1; the report has said everything.
@@ -98,6 +99,9 @@ func runCommand() *cobra.Command {
 // run fails only when it cannot begin; everything later is in the report.
 func (r *runner) run(cmd *cobra.Command, scenarioName string, progress io.Writer) (*scenario.Report, error) {
 	o := r.choice
+	if o.driver == live.Name && o.Seed == 0 {
+		o.Seed = 1 // the same command gives the same report
+	}
 	o.drawSeed()
 	s, err := o.load(scenarioName)
 	if err != nil {
@@ -109,12 +113,13 @@ func (r *runner) run(cmd *cobra.Command, scenarioName string, progress io.Writer
 		return nil, err
 	}
 	rep := &scenario.Report{Scenario: s.Name, Profile: o.Profile, Driver: o.driver, Started: time.Now(), Vars: s.Vars, Seed: s.Seed, Checks: []scenario.Result{}}
+	now := time.Now
 	say := func(format string, args ...any) {
-		fmt.Fprintf(progress, "%6.1f  %s\n", time.Since(rep.Started).Seconds(), fmt.Sprintf(format, args...))
+		fmt.Fprintf(progress, "%6.1f  %s\n", now().Sub(rep.Started).Seconds(), fmt.Sprintf(format, args...))
 	}
 	say("bringing up %s as lab %s", s.Name, o.name)
 	var capture *check.Capture
-	l, err := drivers.Up(cmd.Context(), o.driver, o.name, s, func(l driver.Lab) (err error) {
+	l, err := seeded(o.Seed, true).Up(cmd.Context(), o.driver, o.name, s, func(l driver.Lab) (err error) {
 		capture, err = check.StartCapture(l) // before the first daemon: the core must be clean from the beginning
 		return err
 	})
@@ -123,6 +128,9 @@ func (r *runner) run(cmd *cobra.Command, scenarioName string, progress io.Writer
 	}
 	if err != nil {
 		return nil, err
+	}
+	if v, ok := l.(driver.Virtual); ok {
+		now, rep.Started, rep.Seed = v.Now, v.Now(), o.Seed
 	}
 	err = r.steps(cmd, l, capture, rep, progress, say)
 	if r.logs != "" {
@@ -138,8 +146,13 @@ func (r *runner) run(cmd *cobra.Command, scenarioName string, progress io.Writer
 	}
 	if s.Sabotaged {
 		rep.Sabotage = s.Sabotage.Judge(rep.Checks)
+		if errors.Is(err, driver.ErrNoNetwork) {
+			rep.Error, rep.Skipped, rep.Sabotage = "", err.Error(), nil
+		} else if err == nil && rep.Sabotage.Unseen() {
+			rep.Skipped = "nothing that must notice can be measured by driver " + o.driver
+		}
 	}
-	rep.Finish(time.Now())
+	rep.Finish(now())
 	return rep, nil
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/getvpn/getvpn/lab/scenario"
+	"github.com/getvpn/getvpn/lab/sim"
 	"github.com/getvpn/getvpn/lab/topologies"
 )
 
@@ -29,7 +31,8 @@ type one struct {
 	scenario, profile, lab string
 	alone                  bool
 	report                 *scenario.Report
-	err                    error // it could not begin
+	took                   time.Duration // by the wall clock, which is not that of a simulated lab
+	err                    error         // it could not begin
 }
 
 // all runs every scenario. Those that want the machine for themselves come after the others, one by one.
@@ -136,14 +139,19 @@ func (f *fleet) one(cmd *cobra.Command, o *one, out *lines) {
 	if o.err = cmd.Context().Err(); o.err != nil {
 		return
 	}
+	began := time.Now()
 	o.report, o.err = r.run(cmd, o.scenario, said)
+	o.took = time.Since(began)
+	if errors.Is(o.err, sim.ErrModel) {
+		o.report, o.err = &scenario.Report{Scenario: o.scenario, Profile: o.profile, Driver: r.driver, Skipped: o.err.Error(), Checks: []scenario.Result{}}, nil
+	}
 	if o.err != nil {
 		fmt.Fprintln(out.of(o.String()), "FAILED:", o.err)
 		return
 	}
 	if !f.verbose {
 		for _, c := range o.report.Checks {
-			if !c.OK && o.report.Sabotage == nil {
+			if c.Failed() && o.report.Sabotage == nil {
 				fmt.Fprintln(out.of(o.String()), c)
 			}
 		}
@@ -161,24 +169,31 @@ func (o *one) String() string {
 // summary prints the figures of all, and says whether all passed.
 func summary(w io.Writer, list []*one, width int, took time.Duration) (reports []*scenario.Report, err error) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "\nSCENARIO\tPROFILE\tCHECKS\tPASSED\tSECONDS\t")
-	failed := 0
+	fmt.Fprintln(t, "\nSCENARIO\tPROFILE\tCHECKS\tPASSED\tSKIPPED\tSECONDS\tWALL\t")
+	var failed, checks, left int
+	var verdict string
 	for _, o := range list {
 		if o.report == nil {
 			failed++
-			fmt.Fprintf(t, "%s\t%s\t-\t-\t-\tFAILED: %v\n", o.scenario, o.profile, o.err)
+			fmt.Fprintf(t, "%s\t%s\t-\t-\t-\t-\t-\tFAILED: %v\n", o.scenario, o.profile, o.err)
 			continue
 		}
 		reports = append(reports, o.report)
-		passed, verdict := o.report.Passed(), ""
-		if !o.report.OK {
+		passed, _, skipped := o.report.Counts()
+		checks, verdict = checks+passed, ""
+		left += skipped
+		if o.report.Skipped != "" {
+			verdict = "skipped: " + o.report.Skipped
+		} else if !o.report.OK {
 			failed, verdict = failed+1, "FAILED "+o.report.Error
 		}
-		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%.0f\t%s\n", o.scenario, o.profile, len(o.report.Checks), passed, o.report.Seconds, verdict)
+		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%.0f\t%.1f\t%s\n", o.scenario, o.profile, len(o.report.Checks), passed, skipped, o.report.Seconds,
+			o.took.Seconds(), verdict)
 	}
 	if err := t.Flush(); err != nil {
 		return reports, err
 	}
+	fmt.Fprintf(w, "%d checks passed, %d skipped\n", checks, left)
 	fmt.Fprintf(w, "%d runs, %d failed, in %.0f s, %d side by side\n", len(list), failed, took.Seconds(), width)
 	if failed > 0 {
 		return reports, errChecks

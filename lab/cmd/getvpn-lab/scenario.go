@@ -26,7 +26,7 @@ func (o *choice) flags(c *cobra.Command) {
 	c.Flags().StringVar(&o.Profile, "profile", "", "a set of values that the scenario brings, as in --profile quick")
 	c.Flags().StringToStringVar(&o.Set, "set", nil, "a variable of the scenario, as in --set tek_lifetime=24s")
 	c.Flags().BoolVar(&o.Sabotage, "sabotage", false, "break on purpose what the scenario teaches: its checks must notice")
-	c.Flags().Uint64Var(&o.Seed, "seed", 0, "decides the drawn values of an exercise, and repeats it (default: another each time)")
+	c.Flags().Uint64Var(&o.Seed, "seed", 0, "decides the drawn values of an exercise, and a run in the simulator, and repeats it (default: another each time; run --driver sim: 1)")
 	c.Flags().StringVar(&o.name, "name", "", "name of the lab (default: that of the scenario)")
 }
 

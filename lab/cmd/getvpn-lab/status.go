@@ -42,7 +42,7 @@ func statusCommand(lab *string) *cobra.Command {
 				return writeJSON(cmd.OutOrStdout(), all)
 			}
 			if len(names) == 0 {
-				fmt.Fprintln(cmd.OutOrStdout(), "no lab is up")
+				fmt.Fprintf(cmd.OutOrStdout(), "no lab is up%s\n", ofRoot())
 			}
 			var errs []error
 			for _, n := range names {

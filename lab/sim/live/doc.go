@@ -11,7 +11,10 @@
 // Orders of later times stay in the plan and are carried out again when their time comes, until another order is given: then the rest
 // is forgotten. A fork is a copy of the plan up to now, in a lab and a process of its own.
 //
+// A Virtual lab does not go with the wall clock at all: getvpn-lab run goes through the steps and checks of a scenario in it, in no time
+// and with the same outcome each time. Packets of hosts are streams of the model there (sim.Stream).
+//
 // What the simulator leaves out of a scenario: the core's routers (they forward, and a partition of them cuts whom they join), hosts
 // and their packets (counters show what the model of the data planes says of a constant stream between all members), certificates,
-// tokens, several groups in one daemon, and changes of configuration files. Stage says so for a scenario that needs them.
+// tokens, and several groups in one daemon. Stage says so for a scenario that needs them.
 package live

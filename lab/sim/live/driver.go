@@ -2,6 +2,7 @@ package live
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,13 +20,17 @@ import (
 
 	"github.com/getvpn/getvpn/lab/driver"
 	"github.com/getvpn/getvpn/lab/scenario"
+	"github.com/getvpn/getvpn/lab/sim"
 )
 
 // Name is the driver's.
 const Name = "sim"
 
 // Driver brings labs up in the simulator: each is one process, that of "getvpn-lab sim-live".
-type Driver struct{}
+type Driver struct {
+	Seed    uint64 // of the runs; 0: another each time
+	Virtual bool   // its labs are Virtual ones
+}
 
 // Process is the name of the command that is the process of a lab.
 const Process = "sim-live"
@@ -36,23 +41,24 @@ const (
 )
 
 // Up implements driver.Driver.
-func (Driver) Up(ctx context.Context, name string, s *scenario.Scenario, ready func(driver.Lab) error) (driver.Lab, error) {
+func (d Driver) Up(ctx context.Context, name string, s *scenario.Scenario, ready func(driver.Lab) error) (driver.Lab, error) {
 	if len(s.Faults) > 0 {
-		return nil, fmt.Errorf("scenario %s is an exercise that breaks real files and real networks, which the simulator does not have: use --driver netns or compose", s.Name)
+		return nil, fmt.Errorf("%w: scenario %s is an exercise that breaks real files and real networks; use --driver netns or compose", sim.ErrModel, s.Name)
 	}
-	p := &Plan{Seed: rand.Uint64N(1e6), Epoch: time.Now().UTC().Truncate(time.Second)}
-	if text := s.Vars["seed"]; text != "" {
-		if _, err := fmt.Sscan(text, &p.Seed); err != nil {
-			return nil, fmt.Errorf("seed %q: it is a number", text)
-		}
-	}
+	p := &Plan{Seed: cmp.Or(d.Seed, s.Seed, 1+rand.Uint64N(1e6)), Draw: s.Seed, Epoch: time.Now().UTC().Truncate(time.Second), Virtual: d.Virtual}
 	l := Driver{}.Open(name, s)
+	if d.Virtual {
+		p.Epoch, l = virtualEpoch, &Virtual{l.(*Lab)}
+	}
 	err := spawn(name, s, p)
 	if err == nil && ready != nil {
 		err = ready(l)
 	}
 	if err == nil {
 		err = waitUp(ctx, name)
+	}
+	if v, ok := l.(*Virtual); ok && err == nil {
+		err = v.look(ctx)
 	}
 	if err != nil {
 		return nil, errors.Join(err, Driver{}.Clear(name), driver.RemoveDir(name))
@@ -91,6 +97,11 @@ func spawn(name string, s *scenario.Scenario, p *Plan) error {
 	cmd := exec.Command(self, Process, name)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true}
+	begin, err := cmd.StdinPipe() // it does nothing before it can be found by its pid, should this program be killed right here
+	if err != nil {
+		return err
+	}
+	defer begin.Close()
 	if err := cmd.Start(); err != nil {
 		return err
 	}
@@ -103,7 +114,11 @@ func spawn(name string, s *scenario.Scenario, p *Plan) error {
 		return err
 	}
 	go func() { _ = cmd.Wait() }() // it is nobody's child when this program has ended
-	return os.WriteFile(filepath.Join(dir, pidFile), b, 0o600)
+	if err := os.WriteFile(filepath.Join(dir, pidFile), b, 0o600); err != nil {
+		return err
+	}
+	_, err = begin.Write([]byte{'\n'})
+	return err
 }
 
 // process is that of a lab; the zero value: there is none.
@@ -136,14 +151,17 @@ func waitUp(ctx context.Context, name string) error {
 	}
 }
 
-// RunProcess is the process of a lab: it runs until ctx ends.
+// RunProcess is the process of a lab: it begins when it reads something, and runs until ctx ends.
 func RunProcess(ctx context.Context, name string) error {
+	if n, _ := os.Stdin.Read(make([]byte, 1)); n == 0 {
+		return errors.New("the program that began this lab was killed")
+	}
 	dir := driver.Dir(name)
 	p, err := readPlan(dir)
 	if err != nil {
 		return err
 	}
-	sc, err := scenarioOf(dir)
+	sc, err := scenarioOf(dir, p.Draw)
 	if err != nil {
 		return err
 	}
@@ -157,8 +175,8 @@ func RunProcess(ctx context.Context, name string) error {
 	return s.Serve(ctx)
 }
 
-// scenarioOf reads the scenario of a lab.
-func scenarioOf(dir string) (*scenario.Scenario, error) {
+// scenarioOf reads the scenario of a lab, with what was drawn.
+func scenarioOf(dir string, draw uint64) (*scenario.Scenario, error) {
 	var vars map[string]string
 	b, err := os.ReadFile(filepath.Join(dir, "vars.json"))
 	if err == nil {
@@ -172,18 +190,18 @@ func scenarioOf(dir string) (*scenario.Scenario, error) {
 	if err != nil {
 		return nil, fmt.Errorf("scenario: %w", err)
 	}
-	return scenario.Parse(file, text, scenario.Options{Set: vars})
+	return scenario.Parse(file, text, scenario.Options{Set: vars, Seed: draw})
 }
 
 // forkTo begins another lab with the plan up to now.
 func (s *Server) forkTo(name string) (string, error) {
 	if !scenario.ValidName(name) {
-		return "", fmt.Errorf("lab name %q: a letter and up to 15 more letters, digits or underscores, in lower case", name)
+		return "", fmt.Errorf("lab name %q: a letter and up to 23 more letters, digits or underscores, in lower case", name)
 	}
 	if _, err := os.Stat(driver.Dir(name)); err == nil {
 		return "", driver.AlreadyUp(name)
 	}
-	p := &Plan{Seed: s.plan.Seed, Epoch: s.plan.Epoch, Start: s.run.Now(), Forked: s.name, Orders: append([]Order{}, s.plan.Orders[:s.run.next]...)}
+	p := &Plan{Seed: s.plan.Seed, Draw: s.plan.Draw, Epoch: s.plan.Epoch, Start: s.run.Now(), Forked: s.name, Orders: append([]Order{}, s.plan.Orders[:s.run.next]...)}
 	if err := spawn(name, s.plan.scenario, p); err != nil {
 		return "", errors.Join(err, Driver{}.Clear(name), driver.RemoveDir(name))
 	}
@@ -261,9 +279,9 @@ func PlanOf(name string) (*Plan, time.Duration, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	sc, err := scenarioOf(dir)
+	sc, err := scenarioOf(dir, p.Draw)
 	if err == nil {
-		err = p.Stage(sc, dir)
+		err = p.Stage(sc, filepath.Join(dir, "again")) // those of the lab itself may be other ones by now
 	}
 	return p, st.Now, err
 }

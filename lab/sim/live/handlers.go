@@ -5,11 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/getvpn/getvpn/daemon/control"
 	"github.com/getvpn/getvpn/daemon/translate"
 	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/lab/sim"
 )
 
@@ -35,6 +38,10 @@ func (s *Server) handlers(node string, ks bool) control.Handlers {
 	h.RemoveMember = forward[control.RemoveMemberRequest](s, node, "remove-member")
 	h.Readmit = forward[control.ReadmitRequest](s, node, "readmit")
 	h.Handover = forward[control.HandoverRequest](s, node, "handover")
+	h.Plan = func(ctx context.Context, q control.PlanRequest) (*control.Plan, error) {
+		return s.planned(ctx, node, q)
+	}
+	h.Apply = func(ctx context.Context, q control.PlanRequest) (*control.Plan, error) { return s.apply(ctx, node, q) }
 	return h
 }
 
@@ -52,6 +59,17 @@ func forward[T any](s *Server, node, verb string) func(context.Context, T) (stri
 // dryRun says what an order to a daemon would do, or refuses it as the daemon would now. The run does not know of it, and stays what
 // it is when it is played again.
 func (s *Server) dryRun(ctx context.Context, node string, request any) (out control.Reply, err error) {
+	if q, ok := request.(control.PlanRequest); ok {
+		q.Quiet = true
+		p, err := s.planned(ctx, node, q)
+		if err == nil && p.Refused() != "" {
+			err = control.Refused(p.Refused())
+		}
+		if err != nil {
+			return out, err
+		}
+		return control.Reply{Text: p.Summary(), Plan: p}, nil
+	}
 	ev, err := translate.Foreseen(request)
 	if err != nil {
 		return out, err
@@ -73,6 +91,50 @@ func (s *Server) dryRun(ctx context.Context, node string, request any) (out cont
 	return out, errors.Join(err, aerr)
 }
 
+// planned says what the file of a key server, read again, would change. The journal hears of it, as that of the daemon, and the run
+// does not.
+func (s *Server) planned(ctx context.Context, node string, q control.PlanRequest) (p *control.Plan, err error) {
+	aerr := s.ask(ctx, node, func(n *sim.Node) {
+		if _, p, err = s.run.look(n, q); err != nil {
+			err = control.Refused(err.Error())
+		}
+		if q.Quiet {
+			return
+		}
+		add := func(group string, e machine.Note) {
+			e.Group = group
+			s.front(n).journal.Add(translate.Event(n.Name, n.Clock(), e))
+		}
+		if err != nil {
+			err = control.Refused(err.Error() + kept)
+			add("", machine.Note{Name: gdoi.NoteConfigRefused, Severity: machine.Error, Text: err.Error()})
+			return
+		}
+		for i := range p.Groups {
+			g := &p.Groups[i]
+			add(g.Group, machine.Note{Name: gdoi.NotePolicyPlanned, Severity: machine.Info, Text: strings.Join(append(slices.Clone(g.Consequences), g.Refused), "; "),
+				Fields: []machine.Field{machine.F("was", g.Was), machine.F("digest", g.Is)}})
+		}
+	})
+	return p, errors.Join(err, aerr)
+}
+
+// apply has a key server take what can change from its file.
+func (s *Server) apply(ctx context.Context, node string, q control.PlanRequest) (*control.Plan, error) {
+	quiet := q
+	quiet.Quiet = true
+	p, _ := s.planned(ctx, node, quiet) // what is wrong, the order says
+	body, err := json.Marshal(q)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.order(ctx, Order{Verb: verbApply, Node: node, Body: body}); err != nil {
+		return nil, err
+	}
+	p.Applied = true
+	return p, nil
+}
+
 // snapshot of a node.
 func (s *Server) snapshot(ctx context.Context, node string) (out *control.Snapshot, err error) {
 	err = s.ask(ctx, node, func(n *sim.Node) { out = s.look(n) })
@@ -88,6 +150,8 @@ func (s *Server) ask(ctx context.Context, node string, look func(*sim.Node)) (er
 			switch {
 			case !n.Up():
 				err = errors.New("the daemon has ended")
+			case n.Paused() && s.plan.Virtual && s.pace.speed == 0:
+				err = errors.New("the daemon is stopped where it stands, and does not answer")
 			case n.Paused():
 				later = s.changed
 			default:
@@ -148,6 +212,9 @@ func (s *Server) order(ctx context.Context, o Order) (string, error) {
 			_, err = s.run.Give(o)
 			return true, nil
 		})
+		if err == nil && serr == nil && s.plan.Virtual && s.pace.speed == 0 {
+			serr = s.settle(o, answer)
+		}
 		if err = errors.Join(err, serr); err == nil {
 			err = s.plan.write(s.dir)
 		}

@@ -2,10 +2,10 @@ package live
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/getvpn/getvpn/hsm/remains"
@@ -17,15 +17,30 @@ import (
 type Lab struct {
 	*driver.Common
 	name string
+
+	mu sync.Mutex
+	at TimeStatus // as it was told last
+}
+
+// note keeps what was said about time.
+func (l *Lab) note(st *TimeStatus) {
+	if st != nil {
+		l.mu.Lock()
+		l.at = *st
+		l.mu.Unlock()
+	}
 }
 
 // errNoNetwork is what needs a network that can be entered.
-var errNoNetwork = errors.New("the simulator has no network, no processes and no files of daemons to look into: this needs --driver netns")
+var errNoNetwork = driver.NoNetwork("no network, no processes and no files of daemons to look into")
 
 func (l *Lab) order(o Order) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*answerTimeout)
 	defer cancel()
-	_, err := ask(ctx, l.name, "order", o)
+	r, err := ask(ctx, l.name, "order", o)
+	if err == nil {
+		l.note(r.Time)
+	}
 	return err
 }
 
@@ -38,6 +53,12 @@ func (l *Lab) Stop(node string) error   { return l.order(Order{Verb: VerbStop, N
 func (l *Lab) Kill(node string) error   { return l.order(Order{Verb: VerbKill, Node: node}) }
 func (l *Lab) Pause(node string) error  { return l.order(Order{Verb: VerbPause, Node: node}) }
 func (l *Lab) Resume(node string) error { return l.order(Order{Verb: VerbResume, Node: node}) }
+
+func (l *Lab) Reload(node string) error { return l.order(Order{Verb: VerbReload, Node: node}) }
+
+func (l *Lab) Configure(node, program string, vars map[string]string) error {
+	return l.order(Order{Verb: VerbConfigure, Node: node, Program: program, Vars: vars})
+}
 
 func (l *Lab) Wipe(node string, only ...string) error {
 	if len(only) > 0 {
@@ -80,15 +101,16 @@ func (l *Lab) StartCommand(string, *exec.Cmd) error                  { return er
 func (l *Lab) LoseToken(string) error                                { return errNoNetwork }
 func (l *Lab) ReturnToken(string) error                              { return errNoNetwork }
 func (l *Lab) TokenSecrets(string) ([]remains.Secret, error)         { return nil, errNoNetwork }
-func (l *Lab) Reload(string) error                                   { return errNoNetwork }
 func (l *Lab) Revoke(string) error                                   { return errNoNetwork }
-func (l *Lab) Configure(_, _ string, _ map[string]string) error      { return errNoNetwork }
 func (l *Lab) Run(context.Context, string, []string) (string, error) { return "", errNoNetwork }
 
 // Describe implements driver.Machines, of which this driver needs nothing.
 func (l *Lab) Describe(*driver.NodeState)       {}
 func (l *Lab) Namespace(string) (string, error) { return "", errNoNetwork }
 func (l *Lab) Launch(*driver.NodeState, []string) (driver.Process, error) {
+	return driver.Process{}, errNoNetwork
+}
+func (l *Lab) Serve(*driver.NodeState, string, []string) (driver.Process, error) {
 	return driver.Process{}, errNoNetwork
 }
 func (l *Lab) Module() (string, error) { return "", errNoNetwork }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -29,15 +30,21 @@ type Order struct {
 	For   time.Duration `json:"for,omitempty"`
 	// Body is the request of an operator to a daemon, as its control socket takes it.
 	Body json.RawMessage `json:"body,omitempty"`
+	// Program and Vars are those with which a file is written anew.
+	Program string            `json:"program,omitempty"`
+	Vars    map[string]string `json:"vars,omitempty"`
 }
 
 // String is a line for people.
 func (o Order) String() string {
 	text := o.Verb
-	for _, s := range []string{o.Node, o.Sides, string(o.Body)} {
+	for _, s := range []string{o.Node, o.Sides, o.Program, string(o.Body)} {
 		if s != "" {
 			text += " " + s
 		}
+	}
+	for _, k := range slices.Sorted(maps.Keys(o.Vars)) {
+		text += " " + k + "=" + o.Vars[k]
 	}
 	if o.For > 0 {
 		text += " for " + o.For.String()
@@ -55,6 +62,10 @@ const (
 	VerbWipe      = "wipe"
 	VerbPartition = "partition"
 	VerbHeal      = "heal"
+	VerbConfigure = "configure" // the file of a daemon is written anew
+	VerbReload    = "reload"    // SIGHUP
+	VerbForward   = "forward"   // the machine of a member is a router, with its daemon or without
+	verbApply     = "apply"     // a daemon's, that lab and daemon carry out together
 )
 
 // ErrOrder is an order that makes no sense now; nothing was done.
@@ -85,11 +96,24 @@ func (r *Run) check(o *Order) error {
 		if n.Up() {
 			return refusef("%s is already running", o.Node)
 		}
+		if r.written[o.Node] {
+			if _, err := r.read(n); err != nil {
+				return refusef("the daemon of %s ended right after its start: %v", o.Node, err)
+			}
+		}
+	case VerbConfigure:
+		if _, err := r.configured(o); err != nil {
+			return refusef("%v", err)
+		}
 	case VerbWipe:
 		if n.Up() {
 			return refusef("the daemon of %s is running; stop it, or kill it, before its state is wiped", o.Node)
 		}
-	case VerbKill, VerbStop, VerbPause, VerbResume:
+	case VerbForward:
+		if n.KeyServing() {
+			return refusef("%s is no member", o.Node)
+		}
+	case VerbKill, VerbStop, VerbPause, VerbResume, VerbReload, verbApply:
 		if !n.Up() {
 			return refusef("the daemon of %s is not running", o.Node)
 		}
@@ -112,7 +136,7 @@ func (r *Run) carry(o *Order, id uint64) {
 	case VerbKill:
 		n.Crash()
 	case VerbStart:
-		n.Start()
+		r.start(n)
 	case VerbStop:
 		n.Stop()
 	case VerbPause:
@@ -123,9 +147,21 @@ func (r *Run) carry(o *Order, id uint64) {
 		n.Erase()
 	case VerbPartition:
 		r.partition(o)
+	case VerbForward:
+		n.Forward()
 	case VerbHeal:
 		s.Heal()
 		r.faults = nil
+	case VerbConfigure:
+		text, err := r.configured(o)
+		must(err)
+		r.write(o.Node, text)
+	case VerbReload, verbApply:
+		var q control.PlanRequest
+		if len(o.Body) > 0 {
+			must(json.Unmarshal(o.Body, &q))
+		}
+		r.reload(n, q, id)
 	default:
 		ev, err := command(o, id)
 		if err != nil {
@@ -213,7 +249,7 @@ func command(o *Order, id uint64) (machine.Event, error) {
 // excuse tells the Checker of removals that a key server has agreed to.
 func (r *Run) excuse(o *Order) {
 	var names []string
-	ev, _ := command(o, 0) // check has looked
+	ev, _ := command(o, 0) // check has looked; nil of what is no command of a machine
 	_, removed := ev.(gdoi.CmdRemoveMember)
 	switch ev := ev.(type) {
 	case gdoi.CmdRemoveMember:

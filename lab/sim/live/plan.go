@@ -11,9 +11,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/getvpn/getvpn/daemon/config"
 	"github.com/getvpn/getvpn/gdoi/policy"
-	"github.com/getvpn/getvpn/lab/driver"
 	"github.com/getvpn/getvpn/lab/scenario"
 	"github.com/getvpn/getvpn/lab/sim"
 )
@@ -21,15 +19,20 @@ import (
 // Plan is all that a run follows from: plan.json in the run directory, beside the scenario.
 type Plan struct {
 	Seed  uint64    `json:"seed"`
-	Epoch time.Time `json:"epoch"` // the wall time at which the run begins
+	Draw  uint64    `json:"draw,omitempty"` // the seed of the scenario's drawn values, when it has some
+	Epoch time.Time `json:"epoch"`          // the wall time at which the run begins
 	// Start is the time to which the run is brought before anybody sees it: that of a fork.
 	Start  time.Duration `json:"start"`
 	Forked string        `json:"forked,omitempty"` // from which lab
-	Orders []Order       `json:"orders"`
+	// Virtual is a run whose time goes only where somebody sends it; see Virtual.
+	Virtual bool    `json:"virtual,omitempty"`
+	Orders  []Order `json:"orders"`
 
 	scenario *scenario.Scenario
 	config   sim.Config
 	chat     chatter
+	dir      string            // where it is staged
+	texts    map[string]string // the files of the daemons at the beginning
 }
 
 // chatter is the traffic that counters count.
@@ -41,9 +44,12 @@ type chatter struct {
 // Stage makes the nodes of a scenario ready: the configuration files that the daemons would read, in a directory of the caller's, and
 // what the simulator makes of them. It says clearly what it has no model of.
 func (p *Plan) Stage(s *scenario.Scenario, dir string) error {
-	p.scenario = s
+	p.scenario, p.dir, p.texts = s, dir, map[string]string{}
 	if s.PKI != nil {
 		return fmt.Errorf("%w: scenario %s has certificates; use --driver netns", sim.ErrModel, s.Name)
+	}
+	if n := s.HasServices(); n != "" {
+		return fmt.Errorf("%w: node %s of scenario %s has services (other programs, as a routing daemon); use --driver netns", sim.ErrModel, n, s.Name)
 	}
 	for _, d := range []string{"config", "secrets", "state", "sockets"} {
 		mode := os.FileMode(0o700)
@@ -65,7 +71,7 @@ func (p *Plan) Stage(s *scenario.Scenario, dir string) error {
 	cast := new(sim.Cast)
 	for i := range s.Nodes {
 		if n := &s.Nodes[i]; n.Program != "" && (n.Kind == scenario.KindKeyServer || n.Kind == scenario.KindMember) {
-			if err := p.enlist(cast, n, dir); err != nil {
+			if err := p.enlist(cast, n); err != nil {
 				return err
 			}
 		}
@@ -82,34 +88,26 @@ func (p *Plan) Stage(s *scenario.Scenario, dir string) error {
 }
 
 // enlist adds a node, with the file that its daemon would have.
-func (p *Plan) enlist(cast *sim.Cast, n *scenario.Node, dir string) error {
+func (p *Plan) enlist(cast *sim.Cast, n *scenario.Node) (err error) {
 	if n.HSM != nil {
 		return fmt.Errorf("%w: node %s of scenario %s has a token; use --driver netns", sim.ErrModel, n.Name, p.scenario.Name)
 	}
-	text, err := p.scenario.Render(n, scenario.Places{
-		Dir: dir, Socket: socket(dir, n.Name), State: filepath.Join(dir, "state", n.Name), Secrets: filepath.Join(dir, "secrets"),
-	})
-	if err != nil {
+	if p.texts[n.Name], err = p.render(n); err != nil {
 		return err
 	}
-	path := driver.ConfigFile(dir, n.Name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("configuration of %s: %w", n.Name, err)
-	}
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		return fmt.Errorf("configuration of %s: %w", n.Name, err)
-	}
-	part := sim.Part{Name: n.Name, Manual: n.Manual}
-	if n.Kind == scenario.KindKeyServer {
-		if part.KS, err = config.LoadKS(path); err == nil {
-			cast.KeyServers = append(cast.KeyServers, part)
-		}
+	if err := p.put(n.Name, p.texts[n.Name]); err != nil {
 		return err
 	}
-	if part.GM, err = config.LoadGM(path); err == nil {
+	part, err := p.load(n.Name)
+	if part.Manual = n.Manual; err != nil {
+		return err
+	}
+	if part.KS != nil {
+		cast.KeyServers = append(cast.KeyServers, part)
+	} else {
 		cast.Members = append(cast.Members, part)
 	}
-	return err
+	return nil
 }
 
 func socket(dir, node string) string { return filepath.Join(dir, "sockets", node+".sock") }

@@ -18,6 +18,10 @@ type Run struct {
 	next   int // of the plan's orders
 	faults []*fault
 	marks  []mark
+	// written are the nodes whose files are not those of the beginning, and changes the reloads that are under way, by the id of their
+	// commands.
+	written map[string]bool
+	changes map[uint64]*change
 	// onAnswer, if set, is told what a daemon says to an order, by its number, from 1.
 	onAnswer func(order int, e gdoi.CommandResult)
 }
@@ -62,20 +66,10 @@ func NewRun(p *Plan, attach func(*sim.Sim)) *Run {
 }
 
 func (r *Run) begin() {
-	r.next, r.faults = 0, nil
+	r.next, r.faults, r.changes = 0, nil, map[uint64]*change{}
+	r.forgetFiles()
 	r.s = sim.New(r.plan.config)
-	r.s.Answer = func(_ *sim.Node, e gdoi.CommandResult) {
-		n := int(e.ID) - int(orderID(0))
-		if n < 1 || n > len(r.plan.Orders) {
-			return
-		}
-		if e.Err == "" {
-			r.excuse(&r.plan.Orders[n-1])
-		}
-		if r.onAnswer != nil {
-			r.onAnswer(n, e)
-		}
-	}
+	r.s.Answer = r.answer
 	if c := r.plan.chat; c.rate > 0 {
 		r.s.Chat(c.rate, c.packet)
 	}
@@ -83,6 +77,21 @@ func (r *Run) begin() {
 		r.attach(r.s)
 	}
 	r.s.Traffic(time.Second)
+}
+
+// answer hears what a daemon says to a command.
+func (r *Run) answer(node *sim.Node, e gdoi.CommandResult) {
+	r.changed(node, e)
+	n := int(e.ID) - int(orderID(0))
+	if n < 1 || n > len(r.plan.Orders) {
+		return
+	}
+	if e.Err == "" {
+		r.excuse(&r.plan.Orders[n-1])
+	}
+	if r.onAnswer != nil {
+		r.onAnswer(n, e)
+	}
 }
 
 // Sim is the simulation of now.

@@ -30,6 +30,7 @@ type Server struct {
 	nodes     map[string]*front
 	changed   chan struct{} // closed, and replaced, when a node may have gone on
 	waiting   map[int]chan gdoi.CommandResult
+	flows     []*flows
 	back      int // how often time was turned back
 	lab       string
 	created   time.Time
@@ -69,6 +70,9 @@ func NewServer(ctx context.Context, name, dir string, p *Plan) (*Server, error) 
 	s.pace.at(s.run.Now())
 	if p.Start > 0 {
 		s.pace.set(0, s.run.Now()) // a fork waits for what is to be different
+	}
+	if p.Virtual {
+		s.pace.set(0, s.run.Now())
 	}
 	return s, nil
 }
@@ -332,7 +336,7 @@ func (s *Server) wanted(node string) string {
 // state is lab.json.
 func (s *Server) state() *driver.State {
 	sc := s.plan.scenario
-	st := &driver.State{Name: s.name, Scenario: sc.Name, Driver: Name, Dir: s.dir, Created: s.created, Vars: sc.Vars, Protected: sc.Protected, Faults: []driver.Fault{}}
+	st := &driver.State{Name: s.name, Scenario: sc.Name, Driver: Name, Dir: s.dir, Created: s.created, Vars: sc.Vars, Seed: sc.Seed, Protected: sc.Protected, Faults: []driver.Fault{}}
 	for i := range sc.Nodes {
 		n := &sc.Nodes[i]
 		x := driver.NodeState{Name: n.Name, Kind: n.Kind, Outsider: n.Outsider}

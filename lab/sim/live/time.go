@@ -58,6 +58,7 @@ type TimeStatus struct {
 type Reply struct {
 	Text  string      `json:"text,omitempty"`
 	Error string      `json:"error,omitempty"`
+	Flows *FlowsReply `json:"flows,omitempty"`
 	Time  *TimeStatus `json:"time,omitempty"`
 }
 
@@ -75,7 +76,17 @@ func (s *Server) listenLab() (serve func() error, stop func(), err error) {
 	mux.HandleFunc("POST /order", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, r, func(ctx context.Context, o Order) (Reply, error) {
 			text, err := s.order(ctx, o)
-			return Reply{Text: text}, err
+			if err != nil {
+				return Reply{}, err
+			}
+			t, err := s.Time(ctx, TimeRequest{Do: TimeShow}) // carrying it out may have taken some
+			return Reply{Text: text, Time: t}, err
+		})
+	})
+	mux.HandleFunc("POST /flows", func(w http.ResponseWriter, r *http.Request) {
+		answer(w, r, func(ctx context.Context, q FlowsRequest) (Reply, error) {
+			f, err := s.Flows(ctx, q)
+			return Reply{Flows: f}, err
 		})
 	})
 	mux.HandleFunc("POST /time", func(w http.ResponseWriter, r *http.Request) {

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/getvpn/getvpn/daemon/control"
+	"github.com/getvpn/getvpn/daemon/control/client"
 	"github.com/getvpn/getvpn/tui/action"
 	"github.com/getvpn/getvpn/tui/app"
 	"github.com/getvpn/getvpn/tui/source"
@@ -52,7 +53,11 @@ func (o *options) source() (*source.Source, error) {
 			return nil, refused{fmt.Errorf("--dir %s is not a directory: name the one with the daemons' *.sock files", o.dir)}
 		}
 		return source.Dir(o.dir), nil
-	case o.lab != "":
+	}
+	if err := client.CheckLabDir(); err != nil {
+		return nil, refused{err}
+	}
+	if o.lab != "" {
 		if _, err := os.Stat(filepath.Join(source.LabDir(), o.lab)); err != nil {
 			return nil, refused{fmt.Errorf("lab %q is not running: start it with 'getvpn-lab up %s'", o.lab, o.lab)}
 		}

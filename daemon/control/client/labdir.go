@@ -1,0 +1,59 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// SpaceVariable is the environment variable that marks the processes of an ordinary user's labs, which all live in one user namespace
+// (package lab/space): its value is the directory of these labs.
+const SpaceVariable = "GETVPN_LAB_SPACE"
+
+// LabDir is where getvpn-lab keeps labs, and their control sockets: $GETVPN_LAB_DIR, or /run/getvpn-lab when root asks. Another user's
+// labs are in $XDG_RUNTIME_DIR/getvpn-lab or, where there is no such directory of the user's own, in /tmp/getvpn-lab-UID.
+func LabDir() string {
+	if dir := os.Getenv("GETVPN_LAB_DIR"); dir != "" {
+		return dir
+	}
+	if os.Geteuid() == 0 {
+		if dir := os.Getenv(SpaceVariable); dir != "" {
+			return dir // a user who is root in a namespace of their own
+		}
+		return "/run/getvpn-lab"
+	}
+	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" && own(dir) == nil { // su(1) may leave root's in the environment
+		return filepath.Join(dir, "getvpn-lab")
+	}
+	return fallback()
+}
+
+func fallback() string { return fmt.Sprintf("/tmp/getvpn-lab-%d", os.Geteuid()) }
+
+// CheckLabDir refuses a directory below /tmp that somebody else has made, or may write to: what is in it is not to be believed.
+func CheckLabDir() error {
+	dir := LabDir()
+	if dir != fallback() {
+		return nil
+	}
+	if err := own(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: labs would be kept there; take it away, or name another directory in GETVPN_LAB_DIR", err)
+	}
+	return nil
+}
+
+// own fails when a directory is not this user's, and of nobody else's to write.
+func own(dir string) error {
+	st, err := os.Lstat(dir)
+	if err != nil {
+		return err
+	}
+	sys, ok := st.Sys().(*syscall.Stat_t)
+	if !ok || !st.IsDir() || int(sys.Uid) != os.Geteuid() || st.Mode().Perm()&0o022 != 0 {
+		return fmt.Errorf("%s is no directory that belongs to user %d alone", dir, os.Geteuid())
+	}
+	return nil
+}

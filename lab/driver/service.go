@@ -1,0 +1,128 @@
+package driver
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/getvpn/getvpn/lab/scenario"
+)
+
+// servicesVariable is where a program inside a node finds the files and sockets of its services.
+const servicesVariable = "LAB_SERVICES"
+
+func (c *Common) services(node string) string { return filepath.Join(Dir(c.name), "services", node) }
+
+// FindService finds the program of a service, also where systems keep what only root runs.
+func FindService(name string, v scenario.Service) (string, error) {
+	for _, path := range []string{v.Binary, "/usr/sbin/" + v.Binary, "/usr/local/sbin/" + v.Binary} {
+		if found, err := exec.LookPath(path); err == nil {
+			return filepath.Abs(found)
+		}
+	}
+	how := "install it"
+	if v.Package != "" {
+		how = "apt-get install " + v.Package
+	}
+	return "", fmt.Errorf("service %s: %s is neither in PATH nor in /usr/sbin: %s", name, v.Binary, how)
+}
+
+// FindServices fails when a program is missing that the scenario wants to run.
+func FindServices(s *scenario.Scenario) error {
+	for _, n := range s.Nodes {
+		for _, name := range n.Services {
+			if _, err := FindService(name, s.Services[name]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// serveAll writes the files of all services and starts them.
+func (c *Common) serveAll() error {
+	if c.s.HasServices() == "" {
+		return nil
+	}
+	return c.change(func(st *State) error {
+		for i := range c.s.Nodes {
+			for _, name := range c.s.Nodes[i].Services {
+				if err := c.serve(st.node(c.s.Nodes[i].Name), &c.s.Nodes[i], name); err != nil {
+					return fmt.Errorf("node %s: %w", c.s.Nodes[i].Name, err)
+				}
+			}
+		}
+		return nil
+	})
+}
+
+func (c *Common) serve(st *NodeState, n *scenario.Node, name string) error {
+	program, err := FindService(name, c.s.Services[name])
+	if err != nil {
+		return err
+	}
+	at, err := c.places(n.Name)
+	if err != nil {
+		return err
+	}
+	args, text, err := c.s.RenderService(n, name, at)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(at.Service, 0o700); err != nil {
+		return fmt.Errorf("service %s: %w", name, err)
+	}
+	if err := os.WriteFile(at.ServiceFile(name), []byte(text), 0o600); err != nil {
+		return fmt.Errorf("service %s: %w", name, err)
+	}
+	log := filepath.Join(Dir(c.name), "logs", n.Name+"-"+name+".log")
+	p, err := c.m.Serve(st, log, append([]string{program}, args...))
+	if err != nil {
+		return fmt.Errorf("service %s: %w", name, err)
+	}
+	st.Services = append(st.Services, ServiceState{Name: name, PID: p.PID, PIDStart: p.Start, Log: log})
+	return nil
+}
+
+// stillServed looks for services that ended at once, as one does that does not like its file. It is asked when the daemons run, which takes
+// longer than to read a file.
+func (c *Common) stillServed() error {
+	if c.s.HasServices() == "" {
+		return nil
+	}
+	st, err := c.State()
+	if err != nil {
+		return err
+	}
+	for _, n := range st.Nodes {
+		for _, v := range n.Services {
+			if !(Process{v.PID, v.PIDStart}).Alive() {
+				return fmt.Errorf("service %s of %s has ended by itself; the end of %s:\n%s", v.Name, n.Name, v.Log, Tail(v.Log, 5))
+			}
+		}
+	}
+	return nil
+}
+
+// ServiceLog is where a service of a node writes.
+func ServiceLog(l Lab, node, service string) (string, error) {
+	st, err := l.State()
+	if err != nil {
+		return "", err
+	}
+	n := st.node(node)
+	if n == nil {
+		return "", UnknownNode(node)
+	}
+	var names []string
+	for _, v := range n.Services {
+		if v.Name == service {
+			return v.Log, nil
+		}
+		names = append(names, v.Name)
+	}
+	return "", fmt.Errorf("node %s has no service %q; it has: %s", node, service, cmp.Or(strings.Join(names, ", "), "none"))
+}

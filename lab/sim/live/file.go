@@ -1,0 +1,195 @@
+package live
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/getvpn/getvpn/daemon/config"
+	"github.com/getvpn/getvpn/daemon/control"
+	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/lab/driver"
+	"github.com/getvpn/getvpn/lab/scenario"
+	"github.com/getvpn/getvpn/lab/sim"
+)
+
+// Configuration files. They are those of the daemons, in the run directory; an order writes one anew, and a daemon reads it when it
+// starts, or is told to. Playing again begins with the files of the beginning.
+
+// render is the file of a node's daemon.
+func (p *Plan) render(n *scenario.Node) (string, error) {
+	return p.scenario.Render(n, scenario.Places{
+		Dir: p.dir, Socket: socket(p.dir, n.Name), State: filepath.Join(p.dir, "state", n.Name), Secrets: filepath.Join(p.dir, "secrets"),
+	})
+}
+
+// put writes it.
+func (p *Plan) put(node, text string) error {
+	path := driver.ConfigFile(p.dir, node)
+	err := os.MkdirAll(filepath.Dir(path), 0o700)
+	if err == nil {
+		err = os.WriteFile(path, []byte(text), 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("configuration of %s: %w", node, err)
+	}
+	return nil
+}
+
+// load reads it.
+func (p *Plan) load(node string) (part sim.Part, err error) {
+	part.Name = node
+	path := driver.ConfigFile(p.dir, node)
+	if p.scenario.Node(node).Kind == scenario.KindKeyServer {
+		part.KS, err = config.LoadKS(path)
+	} else {
+		part.GM, err = config.LoadGM(path)
+	}
+	return part, err
+}
+
+// configured is the file that an order to configure writes, as driver.Common does it.
+func (r *Run) configured(o *Order) (string, error) {
+	n := *r.plan.scenario.Node(o.Node)
+	if o.Program != "" {
+		n.Program = o.Program
+	}
+	vars := maps.Clone(n.NodeVars)
+	if vars == nil {
+		vars = map[string]string{}
+	}
+	maps.Copy(vars, o.Vars)
+	n.NodeVars = vars
+	return r.plan.render(&n)
+}
+
+// must is for what check has looked at, or what the machine below refuses: the run breaks off.
+func must(err error) {
+	if err != nil {
+		panic("live: " + err.Error())
+	}
+}
+
+// write writes the file of a node anew.
+func (r *Run) write(node, text string) {
+	must(r.plan.put(node, text))
+	r.written[node] = true
+}
+
+// forgetFiles makes the files what they were at the beginning.
+func (r *Run) forgetFiles() {
+	for node := range r.written {
+		must(r.plan.put(node, r.plan.texts[node]))
+	}
+	r.written = map[string]bool{}
+}
+
+// read reads the file of a node for the daemon.
+func (r *Run) read(n *sim.Node) (sim.Part, error) {
+	p, err := r.plan.load(n.Name)
+	if err != nil {
+		return p, err
+	}
+	return n.Cast(p)
+}
+
+// start starts a daemon, with its file as that is now.
+func (r *Run) start(n *sim.Node) {
+	if r.written[n.Name] {
+		p, err := r.read(n)
+		must(err)
+		p.Manual = n.Part().Manual
+		n.Recast(p)
+		if p.KS != nil {
+			n.Disturb(p.KS.Faults)
+		}
+	}
+	n.Start()
+}
+
+// change is a key server that takes what can change from its file.
+type change struct {
+	is   sim.Part
+	only string
+	plan *control.Plan
+	was  []string // warnings
+}
+
+// kept is what a daemon says that refuses its file.
+const kept = "\nthe old configuration stays in force"
+
+// reload has a daemon read its file again; an id of 0 answers nobody.
+func (r *Run) reload(n *sim.Node, q control.PlanRequest, id uint64) {
+	if !n.KeyServing() {
+		r.reloadMember(n)
+		return
+	}
+	is, plan, err := r.look(n, q)
+	if err == nil && plan.Refused() != "" {
+		err = errors.New(plan.Refused())
+	}
+	if err != nil {
+		r.refused(n, err.Error())
+		r.answer(n, gdoi.CommandResult{ID: id, Err: err.Error() + kept})
+		return
+	}
+	r.changes[id] = &change{is, q.Group, plan, n.Part().KS.Warnings}
+	n.Reconfigure(is, q, id)
+}
+
+// look says what it would mean for a key server to read its file again.
+func (r *Run) look(n *sim.Node, q control.PlanRequest) (is sim.Part, plan *control.Plan, err error) {
+	if is, err = r.read(n); err == nil {
+		plan, err = n.Plan(is, q)
+	}
+	return is, plan, err
+}
+
+func (r *Run) refused(n *sim.Node, why string) {
+	n.Note(machine.Note{Name: gdoi.NoteConfigRefused, Severity: machine.Error, Text: why + kept})
+}
+
+// changed ends a reload, when the machine has answered.
+func (r *Run) changed(n *sim.Node, e gdoi.CommandResult) {
+	c := r.changes[e.ID]
+	if c == nil {
+		return
+	}
+	delete(r.changes, e.ID)
+	n.Take(e.Err == "")
+	if e.Err != "" {
+		r.refused(n, e.Err)
+		return
+	}
+	if c.only == "" {
+		n.Disturb(c.is.KS.Faults)
+	}
+	for _, w := range c.is.KS.Warnings {
+		if !slices.Contains(c.was, w) {
+			n.Note(machine.Note{Name: gdoi.NoteConfigWarning, Severity: machine.Warning, Text: w})
+		}
+	}
+	for _, w := range c.plan.Restart {
+		n.Note(machine.Note{Name: gdoi.NoteNeedsRestart, Severity: machine.Warning, Text: "needs a restart: " + w})
+	}
+}
+
+// reloadMember says what a restart would change: nothing of a member's file does while it runs.
+func (r *Run) reloadMember(n *sim.Node) {
+	is, err := r.read(n)
+	if err != nil {
+		r.refused(n, err.Error())
+		return
+	}
+	if fresh, gone := config.Differences(n.Part().GM.Effective(), is.GM.Effective()); len(fresh)+len(gone) > 0 {
+		n.Note(machine.Note{
+			Name: gdoi.NoteNeedsRestart, Severity: machine.Warning,
+			Text: "a member's configuration does not change while it runs; restart it to apply: + " + strings.Join(fresh, " + ") + " - " + strings.Join(gone, " - "),
+		})
+	}
+}
