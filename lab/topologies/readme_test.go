@@ -27,8 +27,6 @@ var unready = []string{
 	"multicast-groups",
 	"multicast-rekey",
 	"pki",
-	"policy-change",
-	"removal",
 	"soak",
 	"suites",
 }
