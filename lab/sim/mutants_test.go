@@ -72,7 +72,7 @@ var mutants = []mutant{
 		"	if k.name != \"\" && !machine.Mutated(\"value-kept\") {\n		k.key.Destroy()\n", 20},
 	{"value-waits", "gdoi/push/build.go",
 		"func (u *Unsigned) Hide(value []byte) {\n",
-		"func (u *Unsigned) Hide(value []byte) {\n	if machine.Mutated(\"value-waits\") { return }\n", 20},
+		"func (u *Unsigned) Hide(value []byte) {\n	if machine.Mutated(\"value-waits\") { return }\n", 60},
 	{"value-recorded", "gdoi/keyserver/records.go",
 		"	if !r.Custody {\n		r.Key = k.key.Bytes()\n",
 		"	if !r.Custody || machine.Mutated(\"value-recorded\") {\n		r.Key = k.key.Bytes()\n", 60},

@@ -25,6 +25,15 @@ func (s *Sim) Remove(nodes ...*Node) {
 	}
 	for _, n := range nodes {
 		c.Members = append(c.Members, n.Addr.Addr().String())
+	}
+	p := s.Primary()
+	defer p.Do(c)
+	if p.KeyServer() != nil {
+		if _, err := p.Foresee(c); err != nil {
+			return // it refuses, so nobody is removed: who was readmitted, and has not come back yet, is not on the list
+		}
+	}
+	for _, n := range nodes {
 		p := s.Check.of(n)
 		if p.removed {
 			continue
@@ -33,7 +42,6 @@ func (s *Sim) Remove(nodes ...*Node) {
 		p.removed = true
 		s.Check.removed[n] = known
 	}
-	s.Primary().Do(c)
 }
 
 // IsRemoved says whether the key server, if it runs, has the member on its list of the removed.
