@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -172,6 +173,9 @@ func (c *coreOnlyESP) Run(_ context.Context, env *Env) []scenario.Result {
 	}
 	if !r.OK {
 		r.Message = env.Capture.Offences()
+	}
+	if lost > 0 {
+		r.Message = strings.TrimPrefix(r.Message+"; "+env.Capture.cramped(), "; ")
 	}
 	return []scenario.Result{r}
 }

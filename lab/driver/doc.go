@@ -7,7 +7,8 @@
 //
 // # The run directory
 //
-// Everything about a lab is below /run/getvpn-lab/LAB (or $GETVPN_LAB_DIR/LAB):
+// Everything about a lab is below /run/getvpn-lab/LAB; for another user than root below $XDG_RUNTIME_DIR/getvpn-lab/LAB or, without
+// that, /tmp/getvpn-lab-UID/LAB; with GETVPN_LAB_DIR below that:
 //
 //	lab.json             what there is; see State. Consoles read it.
 //	sockets/NODE.sock    control sockets of the daemons

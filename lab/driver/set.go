@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/getvpn/getvpn/lab/scenario"
 )
 
@@ -117,9 +119,25 @@ func (set Set) Down(name string) error {
 	}
 	var errs []error
 	for _, d := range drivers {
-		errs = append(errs, set[d].Clear(name))
+		err := set[d].Clear(name)
+		if errors.Is(err, ErrNotOwned) {
+			return err
+		}
+		errs = append(errs, err)
 	}
 	return errors.Join(append(errs, RemoveDir(name))...)
+}
+
+// ErrNotOwned is what Owned says.
+var ErrNotOwned = errors.New("belongs to another user")
+
+// Owned fails when the run directory of a lab belongs to another user: its namespaces are not seen from here.
+func Owned(name string) error {
+	var st unix.Stat_t
+	if err := unix.Stat(Dir(name), &st); err != nil || int(st.Uid) == os.Geteuid() {
+		return nil // nothing of it can be another's
+	}
+	return fmt.Errorf("lab %s in %s %w: sudo -u '#%d' GETVPN_LAB_DIR=%s getvpn-lab ...", name, Base(), ErrNotOwned, st.Uid, Base())
 }
 
 // RemoveDir takes the run directory of a lab away, which is the last of it, and sees that it has gone.

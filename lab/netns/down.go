@@ -11,6 +11,9 @@ import (
 // clear takes away processes in the lab's namespaces (daemons in order, then by force), and the namespaces with all that is in
 // them. Afterwards it looks whether anything is left.
 func clear(name string) error {
+	if err := driver.Owned(name); err != nil {
+		return err
+	}
 	names, err := namespaces(name)
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -48,6 +49,21 @@ func Leave() error {
 	}
 	errs = append(errs, os.Remove(names(base)))
 	forget()
+	return errors.Join(errs...)
+}
+
+// abandon ends a space from outside, one that has lost its directory: its namespaces have no names any more, so its labs are of no use.
+func abandon(way int) error {
+	ns, _ := user(strconv.Itoa(way))
+	var errs []error
+	each(func(pid int) {
+		if other, ok := user(strconv.Itoa(pid)); !ok || other != ns {
+			return
+		}
+		if _, start, err := driver.Stat(pid); err == nil {
+			errs = append(errs, driver.Process{PID: pid, Start: start}.Kill())
+		}
+	})
 	return errors.Join(errs...)
 }
 

@@ -50,7 +50,7 @@ func base() string {
 // having entered: with nil when there is no space, and with an error, which is a *Missing where the system does not allow one.
 func Enter(create bool) error {
 	base := base()
-	if _, err := os.Stat(base); err != nil && !create {
+	if _, err := os.Stat(base); err != nil && !create && find(base) == 0 {
 		return nil
 	}
 	lock, err := lockBase(base)
@@ -59,6 +59,15 @@ func Enter(create bool) error {
 	}
 	defer lock.Close()
 	way := find(base)
+	if _, err := os.Stat(names(base)); err != nil && way != 0 {
+		if err := abandon(way); err != nil {
+			return err
+		}
+		way = 0
+		if !create {
+			forget()
+		}
+	}
 	if way == 0 && !create {
 		return nil
 	}

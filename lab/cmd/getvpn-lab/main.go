@@ -56,6 +56,7 @@ func root(understood *bool) *cobra.Command {
   getvpn-lab run basic --json           up, all checks, down; exit 0 only if all passed
   getvpn-lab run basic --profile quick --sabotage   broken on purpose: exit 0 only if the checks notice`,
 		Long: "A whole GET VPN in network namespaces: bring it up, look inside, break it, check it.\n\n" +
+			"It works as root, and without: then the labs of a user live in a user namespace of that user's, where the system allows it.\n\n" +
 			"Exit codes: 0 done and every check passed, 1 failed, 2 wrong command line.",
 		Version:       control.Version,
 		SilenceUsage:  true,

@@ -137,10 +137,27 @@ func TestOrdinaryUser(t *testing.T) {
 		t.Errorf("after the death of the anchor: %v %+v", err, labs)
 	}
 
+	// Root of the machine does not see the user's namespaces, and so must not believe that there are none.
+	for _, args := range [][]string{{"down", u.name}, {"kill", "gm1"}} {
+		if _, errs, ok := u.run(args...); ok || !strings.Contains(errs, "belongs to another user") {
+			t.Errorf("root: %v: %q", args, errs)
+		}
+	}
+
 	// All die: what is left are files.
 	kill(t, u.labs, "")
 	if _, errs, ok := u.try("exec", "h1", "--", "id"); ok || !strings.Contains(errs, "getvpn-lab down") {
 		t.Errorf("in a lab without processes: %q", errs)
+	}
+	u.must("down")
+	nothingLeft(t, u.labs)
+
+	// The files go, as when the last session of a user ends: what is left are processes.
+	u.must("up", "basic", "--name", u.name, "--detach")
+	for _, name := range []string{u.name, ".netns"} {
+		if err := os.RemoveAll(filepath.Join(u.labs, name)); err != nil {
+			t.Error(err)
+		}
 	}
 	u.must("down")
 	nothingLeft(t, u.labs)

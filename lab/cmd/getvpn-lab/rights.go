@@ -37,15 +37,23 @@ func rights(cmd *cobra.Command, args []string, lab string) error {
 	if space.Inside() {
 		return space.Arrive()
 	}
+	flag := cmd.Flags().Lookup("driver")
+	creates := flag != nil || slices.Contains(makers, name)
+	lab, made := about(cmd, args, lab)
+	if made == netns.Name && !creates {
+		if err := driver.Owned(lab); err != nil {
+			return err
+		}
+	}
 	if !space.Needed() {
 		return nil
 	}
 	if name == "bench-peers" {
 		return errors.New("bench-peers installs what it compares with, and needs root: run it with sudo")
 	}
-	made := driverOf(cmd, args, lab)
-	creates := cmd.Flags().Lookup("driver") != nil || slices.Contains(makers, name)
-	if creates && made == "" {
+	if flag != nil {
+		made = flag.Value.String()
+	} else if creates {
 		made = netns.Name
 	}
 	switch made {
@@ -82,11 +90,8 @@ func instead(cmd *cobra.Command) string {
 	return fmt.Sprintf("; or take the simulator, which needs neither:\n  %s --driver %s", strings.Join(line, " "), live.Name)
 }
 
-// driverOf is what the lab of a command is made of, or will be; "" where that is not known.
-func driverOf(cmd *cobra.Command, args []string, lab string) string {
-	if f := cmd.Flags().Lookup("driver"); f != nil {
-		return f.Value.String()
-	}
+// about is the lab of a command that has one already, and what it is made of; "" where that is not known.
+func about(cmd *cobra.Command, args []string, lab string) (name, made string) {
 	if (cmd.Name() == "down" || cmd.Name() == "heal") && len(args) == 1 {
 		lab = args[0]
 	}
@@ -96,9 +101,9 @@ func driverOf(cmd *cobra.Command, args []string, lab string) string {
 	}
 	st, err := driver.ReadState(lab)
 	if err != nil {
-		return ""
+		return lab, ""
 	}
-	return st.Driver
+	return lab, st.Driver
 }
 
 // ofRoot tells an ordinary user of the labs of root, which are elsewhere.
