@@ -10,25 +10,16 @@ import (
 
 // unready are the scenarios that do not teach yet.
 var unready = []string{
-	"anti-replay",
-	"basic",
 	"coop-election",
 	"coop-failover",
 	"coop-merge",
 	"coop-partition",
 	"coop-recovery",
-	"groups",
 	"hsm",
-	"ipv6",
-	"link-flap",
-	"migration",
-	"mtu",
 	"multicast",
 	"multicast-groups",
 	"multicast-rekey",
 	"pki",
-	"soak",
-	"suites",
 }
 
 // TestEveryScenarioTeaches: each has a README.md with an idea, things to look at and exercises whose solutions are folded away, and says
