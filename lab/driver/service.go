@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/getvpn/getvpn/lab/scenario"
 )
@@ -87,8 +88,10 @@ func (c *Common) serve(st *NodeState, n *scenario.Node, name string) error {
 	return nil
 }
 
-// stillServed looks for services that ended at once, as one does that does not like its file. It is asked when the daemons run, which takes
-// longer than to read a file.
+// settled is how long a service must have lived to be one that likes its file.
+const settled = 300 * time.Millisecond
+
+// stillServed looks for services that have ended at once.
 func (c *Common) stillServed() error {
 	if c.s.HasServices() == "" {
 		return nil
@@ -97,9 +100,10 @@ func (c *Common) stillServed() error {
 	if err != nil {
 		return err
 	}
+	end := time.Now().Add(settled)
 	for _, n := range st.Nodes {
 		for _, v := range n.Services {
-			if !(Process{v.PID, v.PIDStart}).Alive() {
+			if (Process{v.PID, v.PIDStart}).WaitGone(time.Until(end)) {
 				return fmt.Errorf("service %s of %s has ended by itself; the end of %s:\n%s", v.Name, n.Name, v.Log, Tail(v.Log, 5))
 			}
 		}
