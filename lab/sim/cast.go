@@ -90,8 +90,8 @@ func (p *Part) translate(i int) (err error) {
 // refuse says what of a configuration has no model here.
 func refuse(name string, c *config.Common, groups int) error {
 	switch {
-	case groups != 1:
-		return fmt.Errorf("%w: %s has %d groups, and a simulated node has one", ErrModel, name, groups)
+	case groups == 0:
+		return fmt.Errorf("%w: %s has no group", ErrModel, name)
 	case c.Certificates != nil:
 		return fmt.Errorf("%w: %s has certificates, and simulated nodes have pre-shared keys", ErrModel, name)
 	}

@@ -39,7 +39,7 @@ func (s *Sim) Advance(until time.Duration, most uint64) bool {
 	}
 	s.look(machine.Instant(until))
 	s.now = machine.Instant(until)
-	s.Check.settle()
+	s.settle()
 	return true
 }
 
@@ -58,14 +58,14 @@ func (s *Sim) Cut(pairs [][2]*Node, data bool) (end func()) {
 				}
 			}
 		}
-		s.Check.disturbed()
+		s.disturbed()
 	}
 	change(+1)
 	return func() { change(-1) }
 }
 
 // Disturbed tells the Checker that somebody has done something to the run: what takes time to become well again has it anew.
-func (s *Sim) Disturbed() { s.Check.disturbed() }
+func (s *Sim) Disturbed() { s.disturbed() }
 
 // stopping is how long an orderly end may take.
 const stopping = 3 * time.Second
@@ -91,34 +91,38 @@ func (n *Node) Addresses() []netip.AddrPort {
 	return []netip.AddrPort{n.Addr}
 }
 
-// Excuse tells the Checker that an operator has removed a member, or let it in again: nobody needs to be able to talk to it.
-func (s *Sim) Excuse(n *Node, removed bool) {
-	p := s.Check.of(n)
+// Excuse tells the Checker that an operator has removed a member from a group, or let it in again: nobody needs to be able to talk to
+// it.
+func (s *Sim) Excuse(n *Node, group string, removed bool) {
+	c := s.checkOf(group)
+	p := c.of(n)
 	if p.removed == removed {
 		return
 	}
 	if removed {
-		s.Check.count(p, -1)
+		c.count(p, -1)
 		p.removed = true
 		return
 	}
 	p.removed = false
-	s.Check.count(p, +1)
+	c.count(p, +1)
 }
 
 // KEK finds the key of PUSH messages by its SPI: on the disk of a key server, or in its token.
 func (s *Sim) KEK(spi gdoi.KEKSPI) (key, iv []byte, ok bool) {
-	at := diskKey{keyserver.Bucket(s.cfg.group()), "kek/" + spi.String()}
-	for _, n := range s.KeyServers() {
-		var r struct{ Key, IV []byte }
-		if b := n.disk[at]; b == nil || json.Unmarshal(b, &r) != nil {
-			continue
-		}
-		if r.Key == nil && n.token != nil {
-			r.Key = n.token.keys[keyserver.KEKName(spi.String())]
-		}
-		if r.Key != nil {
-			return r.Key, r.IV, true
+	for _, c := range s.checks {
+		at := diskKey{keyserver.Bucket(c.group), "kek/" + spi.String()}
+		for _, n := range s.KeyServers() {
+			var r struct{ Key, IV []byte }
+			if b := n.disk[at]; b == nil || json.Unmarshal(b, &r) != nil {
+				continue
+			}
+			if r.Key == nil && n.token != nil {
+				r.Key = n.token.keys[keyserver.KEKName(spi.String())]
+			}
+			if r.Key != nil {
+				return r.Key, r.IV, true
+			}
 		}
 	}
 	return nil, nil, false

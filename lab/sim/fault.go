@@ -272,14 +272,14 @@ func (s *Sim) Inflict(faults []Fault) {
 		}
 		s.After(f.At, func() {
 			s.log(Entry{Kind: "fault", Text: f.String()})
-			s.Check.disturbed()
+			s.disturbed()
 			end := actions[f.Kind](s, f)
 			if end == nil || f.For <= 0 {
 				return
 			}
 			s.After(f.For, func() {
 				s.log(Entry{Kind: "fault", Text: "end of " + f.String()})
-				s.Check.disturbed()
+				s.disturbed()
 				end()
 			})
 		})

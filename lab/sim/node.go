@@ -141,10 +141,15 @@ func (n *Node) Crash() {
 		n.token.crashed()
 	}
 	if n.index > 0 {
-		n.guard = guard{known: true, stopped: n.stop && n.s.cfg.memberConfig(n.index).OnExit != "keep", policy: n.s.Check.of(n).policy}
+		n.guard = guard{known: true, stopped: n.stop && n.s.cfg.memberConfig(n.index).OnExit != "keep", policies: map[string]gdoi.SetPolicy{}}
+		for _, p := range n.parts() {
+			n.guard.policies[p.own.Name] = p.plane.policy
+		}
 	}
 	n.m, n.paused, n.backlog, n.pending = nil, false, nil, nil
-	n.s.Check.crashed(n)
+	for _, c := range n.s.checks {
+		c.crashed(n)
+	}
 }
 
 // CrashAfter lets the node carry out that many more effects and then crashes it, in the middle of a step as it may be.
@@ -185,7 +190,7 @@ func (n *Node) step(ev machine.Event) {
 		}
 		n.effect(e)
 	}
-	n.s.Check.stepped(n)
+	n.s.stepped(n)
 	n.schedule()
 }
 
@@ -214,7 +219,7 @@ func (n *Node) effect(e machine.Effect) {
 	switch e := e.(type) {
 	case machine.Send:
 		n.s.record("send", n.index, e.Bytes)
-		n.s.Check.pushed(e.Bytes)
+		n.s.tells.pushed(e.Bytes)
 		if e.After != 0 && !n.written[e.After] {
 			n.held[e.After] = append(n.held[e.After], e)
 			return
@@ -233,7 +238,7 @@ func (n *Node) effect(e machine.Effect) {
 		if n.s.Journal != nil {
 			n.s.Journal(n, n.clock(), e)
 		}
-		n.s.Check.note(n, e)
+		n.s.noted(n, e)
 	case gdoi.CommandResult:
 		n.s.record(fmt.Sprintf("%T", e), n.index, nil)
 		n.s.log(Entry{Kind: "answer", Node: n.Name, Text: e.Text + e.Err})
@@ -249,7 +254,7 @@ func (n *Node) effect(e machine.Effect) {
 		delete(n.joined, e.Address)
 	default:
 		n.s.record(fmt.Sprintf("%T", e), n.index, nil)
-		n.s.Check.effect(n, e)
+		n.s.checkOf(groupOf(e)).effect(n, e)
 	}
 }
 

@@ -90,7 +90,7 @@ func (s *Sim) Mend() {
 		n.Resume()
 		n.Start()
 	}
-	s.Check.disturbed()
+	s.disturbed()
 	if s.cfg.Coop != nil {
 		s.After(s.cfg.Coop.settling(), s.readmitAll)
 	}

@@ -18,7 +18,7 @@ import (
 func (n *Node) Cast(p Part) (Part, error) {
 	p.Name = n.Name
 	if p.KS != nil {
-		if err := refuse(p.Name, &p.KS.Common, 1); err != nil {
+		if err := refuse(p.Name, &p.KS.Common, len(p.KS.Groups)); err != nil {
 			return p, err
 		}
 	} else if err := refuse(p.Name, &p.GM.Common, len(p.GM.Groups)); err != nil {

@@ -61,7 +61,7 @@ func (c *Checker) forgotten() {
 			if c.s.now < s.ends.Add(forgetting) {
 				continue
 			}
-			if _, ok := n.disk[diskKey{keyserver.Bucket(c.s.cfg.group()), fmt.Sprintf("tek/%08x", uint32(s.spi))}]; ok {
+			if _, ok := n.disk[diskKey{keyserver.Bucket(c.group), fmt.Sprintf("tek/%08x", uint32(s.spi))}]; ok {
 				c.once("kept", fmt.Sprintf("%s still has %v, which ended %v ago", n.Name, s.spi, c.s.now.Sub(s.ends)))
 			}
 		}

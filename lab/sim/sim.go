@@ -29,10 +29,13 @@ type Sim struct {
 	spares  []*Node // further key servers; their indices are negative
 	byAddr  map[netip.AddrPort]*Node
 	Check   *Checker
+	checks  []*Checker // of all groups; Check is the first
+	tells   *Checker   // of the group of the last rekey that was announced
 	network Network
 	// cuts and splits count the faults that stop control-plane datagrams, and packets of members.
 	cuts, splits map[way]int
 	stats        Stats
+	violations   []Violation
 	// Log, if set, is told everything that happens, in words.
 	Log func(Entry)
 	// Tap, if set, sees every datagram that is sent.
@@ -66,7 +69,8 @@ func New(cfg Config) *Sim {
 		cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, 0x6765747670_6e)), trace: sha256.New(), byAddr: map[netip.AddrPort]*Node{},
 		network: cfg.Network, stats: Stats{Notes: map[string]uint64{}}, cuts: map[way]int{}, splits: map[way]int{},
 	}
-	s.Check = newChecker(s)
+	s.Check = s.checkOf(cfg.group())
+	s.tells = s.Check
 	for i := range cfg.Members + 1 {
 		n := &Node{s: s, index: i, disk: map[diskKey][]byte{}, crashIn: -1}
 		n.Name, n.Addr, n.other = cfg.place(i)
@@ -170,7 +174,7 @@ func (s *Sim) Run(until time.Duration) {
 	}
 	s.look(machine.Instant(until))
 	s.now = machine.Instant(until)
-	s.Check.settle()
+	s.settle()
 }
 
 // onlook is somebody who looks at the run from time to time.
@@ -242,7 +246,9 @@ func (s *Sim) Heal() {
 // transmit is the network.
 func (s *Sim) transmit(from *Node, to netip.AddrPort, b []byte) {
 	s.stats.Sent++
-	s.Check.transmitted(from, to, b)
+	for _, c := range s.checks {
+		c.transmitted(from, to, b)
+	}
 	if s.Tap != nil {
 		s.Tap(from.from(to), to, b)
 	}
@@ -327,8 +333,10 @@ func (q *queue) Pop() any {
 func (s *Sim) Traffic(period time.Duration) {
 	s.After(period, func() {
 		for _, n := range s.nodes[1:] {
-			for _, spi := range s.Check.unreadable(n) {
-				n.Do(gdoi.DataPlaneReport{Group: s.cfg.group(), SPI: spi, Kind: gdoi.UnknownSPI})
+			for _, c := range s.checks {
+				for _, spi := range c.unreadable(n) {
+					n.Do(gdoi.DataPlaneReport{Group: c.group, SPI: spi, Kind: gdoi.UnknownSPI})
+				}
 			}
 		}
 		s.Traffic(period)

@@ -99,47 +99,64 @@ func (x *Stream) arrive() {
 
 // guard is what a member leaves behind that does not run any more.
 type guard struct {
-	known   bool           // it has run: it forwards, and has a guard
-	stopped bool           // and has ended in order, which takes both away
-	policy  gdoi.SetPolicy // of its last life, if it was killed
+	known    bool                      // it has run: it forwards, and has a guard
+	stopped  bool                      // and has ended in order, which takes both away
+	policies map[string]gdoi.SetPolicy // of its last life, by group, if it was killed
 }
 
 // Forward makes the machine of a member a router, as one is whose daemon has not been there yet.
 func (n *Node) Forward() { n.router = true }
 
+// absent says that there is neither a daemon nor what one leaves behind.
+func (n *Node) absent() bool { return !n.Up() && (!n.guard.known || n.guard.stopped) }
+
 // sends is what a member, or what its kernel has from it, does with a packet of its network: it leaves under an SPI, or in clear as 0.
 func (n *Node) sends(f policy.Packet) (spi gdoi.SPI, left bool) {
-	switch p := n.s.Check.of(n); {
-	case !n.Up() && (!n.guard.known || n.guard.stopped):
+	if n.absent() {
 		return 0, n.router
-	case n.Up() && p.registered && n.paused: // what it would encrypt waits for it
-		return 0, !n.holds(f, false)
-	case n.Up() && p.registered:
-		spi, _, left = p.send(f)
-		return spi, left
 	}
-	return 0, !n.holds(f, false)
+	for _, p := range n.parts() {
+		if !n.Up() || !p.plane.registered {
+			if n.holds(p, f, false) {
+				return 0, false
+			}
+			continue
+		}
+		spi, clear, ok := p.plane.send(f)
+		switch {
+		case clear: // another group may protect it
+		case n.paused: // it waits for the process
+			return 0, false
+		default:
+			return spi, ok
+		}
+	}
+	return 0, true
 }
 
 // lets is what a member does with a packet that arrives from another one, under an SPI or in clear.
 func (n *Node) lets(from *Node, spi gdoi.SPI, f policy.Packet) bool {
-	switch p := n.s.Check.of(n); {
-	case spi != 0:
-		return n.Up() && !n.paused && p.takes(spi, f) && n.s.Check.tardy(from, n, spi) == ""
-	case !n.Up() && (!n.guard.known || n.guard.stopped):
-		return n.router
-	case n.Up() && p.registered:
-		return p.takesClear(f)
+	if spi != 0 {
+		_, taken := n.opens(from, spi, f)
+		return n.Up() && !n.paused && taken
 	}
-	return !n.holds(f, true)
+	if n.absent() {
+		return n.router
+	}
+	for _, p := range n.parts() {
+		if n.Up() && p.plane.registered && !p.plane.takesClear(f) || (!n.Up() || !p.plane.registered) && n.holds(p, f, true) {
+			return false
+		}
+	}
+	return true
 }
 
-// holds says whether a member's guard holds a packet back in clear, on its way in or out: that of a member which has no keys, or
-// does not run.
-func (n *Node) holds(f policy.Packet, inward bool) bool {
-	own, pol := n.s.cfg.memberConfig(n.index).Groups[0], n.guard.policy
+// holds says whether a member's guard holds a packet back in clear, on its way in or out: that of a member which has no keys of the
+// group, or does not run.
+func (n *Node) holds(p part, f policy.Packet, inward bool) bool {
+	own, pol := p.own, n.guard.policies[p.own.Name]
 	if n.Up() {
-		pol = n.s.Check.of(n).policy
+		pol = p.plane.policy
 	}
 	mode := pol.Mode
 	if own.Mode != nil {

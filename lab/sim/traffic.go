@@ -58,8 +58,7 @@ func (s *Sim) count() {
 	c.at += time.Duration(ticks) * chatTick
 	packets := max(1, c.rate*uint64(chatTick)/uint64(time.Second)) * ticks
 	for _, from := range s.nodes[1:] {
-		p := s.Check.plane[from]
-		if p == nil || !from.Up() || from.paused {
+		if !from.Up() || from.paused {
 			continue
 		}
 		mine := c.counters(from)
@@ -67,21 +66,20 @@ func (s *Sim) count() {
 			if to == from {
 				continue
 			}
-			spi, clear, ok := p.send(c.packet)
+			spi, left := from.sends(c.packet)
 			switch {
-			case !p.registered || !ok:
+			case !left:
 				mine.drops[engine.FailClosed.String()] += packets
 				continue
-			case clear:
+			case spi == 0:
 				mine.clear += packets
 				continue
 			}
 			mine.out[spi] += packets
-			q := s.Check.plane[to]
-			if q == nil || !to.Up() || to.paused || !s.carries(from, to) {
+			if !to.Up() || to.paused || !s.carries(from, to) {
 				continue
 			}
-			if q.takes(spi, c.packet) {
+			if _, taken := to.opens(from, spi, c.packet); taken {
 				c.counters(to).in[spi] += packets
 			} else {
 				c.counters(to).drops[engine.UnknownSPI.String()] += packets
@@ -100,12 +98,13 @@ func (n *Node) engineStats() engine.Stats {
 		return out
 	}
 	c := n.s.chat.counters(n)
-	p := n.s.Check.of(n)
-	for _, spi := range slices.Sorted(maps.Keys(p.sas)) {
-		out.SAs = append(out.SAs, engine.SAStats{
-			Group: n.s.Group(), SPI: uint32(spi), InPackets: c.in[spi], InBytes: modelOctets * c.in[spi],
-			OutPackets: c.out[spi], OutBytes: modelOctets * c.out[spi],
-		})
+	for _, p := range n.parts() {
+		for _, spi := range slices.Sorted(maps.Keys(p.plane.sas)) {
+			out.SAs = append(out.SAs, engine.SAStats{
+				Group: p.own.Name, SPI: uint32(spi), InPackets: c.in[spi], InBytes: modelOctets * c.in[spi],
+				OutPackets: c.out[spi], OutBytes: modelOctets * c.out[spi],
+			})
+		}
 	}
 	return out
 }

@@ -248,20 +248,21 @@ func command(o *Order, id uint64) (machine.Event, error) {
 
 // excuse tells the Checker of removals that a key server has agreed to.
 func (r *Run) excuse(o *Order) {
+	var group string
 	var names []string
 	ev, _ := command(o, 0) // check has looked; nil of what is no command of a machine
 	_, removed := ev.(gdoi.CmdRemoveMember)
 	switch ev := ev.(type) {
 	case gdoi.CmdRemoveMember:
-		names = ev.Members
+		group, names = ev.Group, ev.Members
 	case gdoi.CmdReadmit:
-		names = []string{ev.Member}
+		group, names = ev.Group, []string{ev.Member}
 	}
 	for _, name := range names {
 		a, err := netip.ParseAddr(name)
 		for _, n := range r.s.Members() {
 			if err == nil && n.Addr.Addr() == a {
-				r.s.Excuse(n, removed)
+				r.s.Excuse(n, group, removed)
 			}
 		}
 	}
