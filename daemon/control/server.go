@@ -56,6 +56,8 @@ type Handlers struct {
 	// DryRun gets the request of any of the changes above, and says what would be done, or refuses it as the change would.
 	// It changes nothing.
 	DryRun func(ctx context.Context, request any) (Reply, error)
+	// Fresh has every question for a snapshot make a new one: that of a moment ago is of another time where time is not that on the wall.
+	Fresh bool
 }
 
 // Server answers on the control socket.
@@ -136,7 +138,7 @@ func (s *Server) Snapshot(ctx context.Context) (*Snapshot, error) {
 func (s *Server) snapshot(ctx context.Context) (*Snapshot, []byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.snap != nil && s.snap.LastSeq == s.journal.Last() && time.Since(s.at) < snapshotAge {
+	if !s.h.Fresh && s.snap != nil && s.snap.LastSeq == s.journal.Last() && time.Since(s.at) < snapshotAge {
 		return s.snap, s.text, nil
 	}
 	snap, err := s.h.Snapshot(ctx)

@@ -34,9 +34,9 @@ type Config struct {
 	// Strict means that the faults of the run are none that may keep members apart from each other, except those of different
 	// sides of a split that forks.
 	Strict bool
-	// StartSpread is the time within which the members start.
-	StartSpread time.Duration
-	Network     Network
+	// StartSpread is the time within which the members start, and StartAfter when that begins: a lab starts its key servers first.
+	StartSpread, StartAfter time.Duration
+	Network                 Network
 	// IPv6 makes every second member speak to the key servers over IPv6, and the key servers listen on both families.
 	IPv6 bool
 	// Flows are packets that every member sends to every other, as far as the Checker goes: none may be lost. They take time,

@@ -81,7 +81,7 @@ func New(cfg Config) *Sim {
 		s.listens(n)
 		at := time.Duration(0)
 		if i > 0 && cfg.StartSpread > 0 {
-			at = time.Duration(s.rng.Int64N(int64(cfg.StartSpread)))
+			at = cfg.StartAfter + time.Duration(s.rng.Int64N(int64(cfg.StartSpread)))
 		}
 		if !cfg.manual(i) {
 			s.After(at, n.Start)

@@ -22,6 +22,7 @@ const answerTimeout = 8 * time.Second
 // handlers answer for a node as its daemon would.
 func (s *Server) handlers(node string, ks bool) control.Handlers {
 	h := control.Handlers{
+		Fresh:    s.plan.Virtual,
 		Snapshot: func(ctx context.Context) (*control.Snapshot, error) { return s.snapshot(ctx, node) },
 		Stop: func(ctx context.Context) (string, error) {
 			return s.order(ctx, Order{Verb: VerbStop, Node: node})

@@ -80,6 +80,9 @@ func (p *Plan) Stage(s *scenario.Scenario, dir string) error {
 		Seed: p.Seed, Epoch: p.Epoch, StartSpread: startSpread,
 		Network: sim.Network{Latency: 500 * time.Microsecond, Jitter: time.Millisecond},
 	}
+	if p.Virtual {
+		p.config.StartAfter = startAfter
+	}
 	if err := p.config.Enlist(cast); err != nil {
 		return err
 	}
@@ -131,8 +134,12 @@ func talk(s *scenario.Scenario) (c chatter) {
 	return c
 }
 
-// startSpread is the time within which members start.
-const startSpread = 500 * time.Millisecond
+// startSpread is the time within which members start, and startAfter what the key servers of a Virtual lab have to find each other
+// before: as long as those of other drivers have at least.
+const (
+	startSpread = 500 * time.Millisecond
+	startAfter  = time.Second
+)
 
 const planFile = "plan.json"
 
