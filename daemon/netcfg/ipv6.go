@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
@@ -73,9 +75,29 @@ func (n *Net) tunIPv6() error {
 		return nil
 	}
 	if !n.v6 {
-		return set("disable_ipv6", "1")
+		err := set("disable_ipv6", "1")
+		if errors.Is(err, unix.EROFS) {
+			return nil // a container: nothing is routed there, and the engine drops what the kernel says by itself
+		}
+		return err
 	}
-	return errors.Join(set("addr_gen_mode", "1"), set("accept_ra", "0"), set("disable_ipv6", "0"))
+	return errors.Join(n.noAddress(), set("accept_ra", "0"), set("disable_ipv6", "0"))
+}
+
+// noAddress keeps the kernel from giving the TUN a link-local address. It is asked by netlink, which works in a container too.
+func (n *Net) noAddress() error {
+	have, err := readSysctl(filepath.Join(sysNet6, "conf", n.cfg.TUN, "addr_gen_mode"))
+	if err != nil || have == strconv.Itoa(nl.IN6_ADDR_GEN_MODE_NONE) {
+		return nil //nolint:nilerr // no IPv6, no such file
+	}
+	tun, err := n.link(n.cfg.TUN)
+	if err == nil {
+		err = netlink.LinkSetIP6AddrGenMode(tun, nl.IN6_ADDR_GEN_MODE_NONE)
+	}
+	if err != nil {
+		return fmt.Errorf("netcfg: no IPv6 address for %s: %w", n.cfg.TUN, err)
+	}
+	return nil
 }
 
 // setMTU6 gives IPv6 on the TUN its own MTU, which is smaller by the longer outer header: the kernel then answers what is
@@ -96,7 +118,11 @@ func (n *Net) setMTU6(inner int) error {
 	if have, err := readSysctl(path); err != nil || have == want {
 		return err
 	}
-	if err := os.WriteFile(path, []byte(want), 0); err != nil {
+	err := os.WriteFile(path, []byte(want), 0)
+	if errors.Is(err, unix.EROFS) {
+		return nil // a container: the engine answers what is too large, as it does for what the kernel lets through
+	}
+	if err != nil {
 		return fmt.Errorf("netcfg: set the IPv6 MTU of %s to %s: %w", n.cfg.TUN, want, err)
 	}
 	return nil

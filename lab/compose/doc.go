@@ -27,7 +27,7 @@
 // wait for it. A container has what is of its node, at the same path, and nothing of another node or of the whole lab: a shell in
 // a member reads no secret of a key server, and no trainee a solution. What there is besides:
 //
-//	machines/NODE/network.json  links and routes of the node, which is all that its machine knows of the scenario
+//	machines/NODE/network.json  links, routes and services (other programs) of the node, which is all that its machine knows of the scenario
 //	sockets/NODE/               what the node's daemon has as sockets; sockets/NODE.sock is a link into it, for consoles of the host
 //	docker-compose.yml, given.json  what the driver has brought the lab up with
 //

@@ -91,7 +91,7 @@ func composeTool(ctx context.Context) ([]string, error) {
 
 // create prepares the files of a lab, starts its machines on a network that nobody uses, and makes the containers of the
 // daemons. It goes in these steps because docker-compose waits for what a service depends on also when it only makes it, and
-// connects a container to the network namespace of one that runs, or to none.
+// connects a container to the network namespace of one that runs, or to none. None is made anew when the image changes meanwhile.
 func create(ctx context.Context, lab, file string, machines []string) error {
 	argv, err := composeTool(ctx)
 	if err != nil {
@@ -106,7 +106,7 @@ func create(ctx context.Context, lab, file string, machines []string) error {
 	}
 	env := []string{wiresVariable + "=" + network, "GETVPN_LAB_DIR=" + driver.Base(), "COMPOSE_HTTP_TIMEOUT=300"}
 	up := func(args ...string) error {
-		_, err := tool(ctx, env, argv[0], slices.Concat(argv[1:], []string{projectFlag, project(lab), "--file", file, "up"}, args)...)
+		_, err := tool(ctx, env, argv[0], slices.Concat(argv[1:], []string{projectFlag, project(lab), "--file", file, "up", "--no-recreate"}, args)...)
 		return err
 	}
 	if err := up("--detach", prepareService); err != nil {

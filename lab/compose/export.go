@@ -39,7 +39,7 @@ type service struct {
 	Name    string
 	Host    int // on wires
 	Sysctls []string
-	Sees    []mount // the machine, which writes none
+	Sees    []mount // the machine
 	Tun     bool    // its daemon is a member
 	Program string
 	Caps    string // of the daemon
@@ -66,13 +66,6 @@ func Export(s *scenario.Scenario, o Options) ([]byte, error) {
 	if len(s.Nodes) > most {
 		return nil, fmt.Errorf("scenario %s has %d nodes; containers have addresses for %d", s.Name, len(s.Nodes), most)
 	}
-	if n := s.HasServices(); n != "" {
-		return nil, withoutServices(n)
-	}
-	if s.IPv6.IsValid() {
-		return nil, fmt.Errorf("scenario %s has IPv6: its members set the width of their TUN for it below /proc/sys, which they "+
-			"may not in a container without more rights than this driver gives; take --driver netns", s.Name)
-	}
 	data := struct {
 		About *scenario.Scenario
 		Options
@@ -93,10 +86,6 @@ func Export(s *scenario.Scenario, o Options) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-func withoutServices(node string) error {
-	return fmt.Errorf("node %s has services, other programs than the lab's, which are not in the image of containers; take --driver netns", node)
-}
-
 func serviceOf(s *scenario.Scenario, i int) service {
 	n := &s.Nodes[i]
 	out := service{Name: n.Name, Host: host(s, n.Name)}
@@ -111,6 +100,9 @@ func serviceOf(s *scenario.Scenario, i int) service {
 		out.Sysctls = append(out.Sysctls, fmt.Sprintf("%s: %q", strings.ReplaceAll(name, "/", "."), all[name]))
 	}
 	out.Sees = []mount{same(machinesDir+"/"+n.Name, ":ro")}
+	if len(n.Services) > 0 {
+		out.Sees = append(out.Sees, same(servicesDir+"/"+n.Name, ""))
+	}
 	if n.Program == "" {
 		return out
 	}

@@ -151,9 +151,9 @@ func (m machines) Namespace(node string) (string, error) {
 
 func (m machines) Launch(n *driver.NodeState, _ []string) (driver.Process, error) { return launch(n) }
 
-// Serve is not called: Export refuses a scenario with services.
-func (m machines) Serve(n *driver.NodeState, _ string, _ []string) (driver.Process, error) {
-	return driver.Process{}, withoutServices(n.Name)
+// Serve finds what the machine has started.
+func (m machines) Serve(n *driver.NodeState, log string, argv []string) (driver.Process, error) {
+	return find(m.lab, n, log, argv)
 }
 
 func (m machines) Module() (string, error) { return module, nil }

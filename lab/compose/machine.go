@@ -67,7 +67,8 @@ func Prepare(name string, s *scenario.Scenario) error {
 	if err != nil {
 		return err
 	}
-	return open(name, s).Make(Name, programs, func() error { return writeNetworks(name, s) })
+	l := open(name, s)
+	return l.Make(Name, programs, l.writeNetworks)
 }
 
 // Machine makes the network of a node and keeps it until ctx ends.
@@ -85,6 +86,11 @@ func Machine(ctx context.Context, lab, node string, log io.Writer) error {
 	}
 	defer l.Close()
 	fmt.Fprintf(log, "node %s: %d links stand\n", node, len(n.Links))
+	for _, v := range n.Services {
+		if err := v.start(ctx, lab, node, log); err != nil {
+			return fmt.Errorf("node %s: %w", node, err)
+		}
+	}
 	if len(n.Multicast) == 0 {
 		<-ctx.Done()
 		return nil

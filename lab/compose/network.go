@@ -18,9 +18,10 @@ import (
 // network is all that the machine of a node needs to know: its container sees this file and not the scenario, which has what
 // others are, what is going to break, and the solutions of exercises.
 type network struct {
-	Links     []end    `json:"links"`
-	Routes    []route  `json:"routes"`
-	Multicast []string `json:"multicast,omitempty"` // interfaces between which it routes multicast
+	Links     []end     `json:"links"`
+	Routes    []route   `json:"routes"`
+	Multicast []string  `json:"multicast,omitempty"` // interfaces between which it routes multicast
+	Services  []program `json:"services,omitempty"`  // other programs that it runs
 }
 
 // end is that of one link.
@@ -72,10 +73,19 @@ func networkFile(lab, node string) string {
 const machinesDir = "machines"
 
 // writeNetworks writes these files, and makes what consoles of the host know the sockets by: each daemon has a directory for its own.
-func writeNetworks(lab string, s *scenario.Scenario) error {
+func (l *Lab) writeNetworks() error {
+	lab, s := l.name, l.s
 	for i := range s.Nodes {
 		n := &s.Nodes[i]
-		b, err := json.MarshalIndent(networkOf(s, n), "", "  ")
+		of := networkOf(s, n)
+		for _, name := range n.Services {
+			argv, err := l.WriteService(n, name)
+			if err != nil {
+				return err
+			}
+			of.Services = append(of.Services, program{name, argv})
+		}
+		b, err := json.MarshalIndent(of, "", "  ")
 		if err != nil {
 			return fmt.Errorf("network of %s: %w", n.Name, err)
 		}

@@ -21,7 +21,7 @@ type Machines interface {
 	Namespace(node string) (string, error)
 	// Launch starts the daemon of a node, with more in its environment.
 	Launch(n *NodeState, env []string) (Process, error)
-	// Serve starts another program in a node, which writes to log.
+	// Serve starts another program in a node, which writes to log, or finds it where the node has started it.
 	Serve(n *NodeState, log string, argv []string) (Process, error)
 	// Module is the PKCS#11 library of tokens, where the daemons run.
 	Module() (string, error)

@@ -17,18 +17,27 @@ const servicesVariable = "LAB_SERVICES"
 
 func (c *Common) services(node string) string { return filepath.Join(Dir(c.name), "services", node) }
 
-// FindService finds the program of a service, also where systems keep what only root runs.
-func FindService(name string, v scenario.Service) (string, error) {
-	for _, path := range []string{v.Binary, "/usr/sbin/" + v.Binary, "/usr/local/sbin/" + v.Binary} {
+// LookService finds a program, also where systems keep what only root runs.
+func LookService(binary string) (string, error) {
+	for _, path := range []string{binary, "/usr/sbin/" + binary, "/usr/local/sbin/" + binary} {
 		if found, err := exec.LookPath(path); err == nil {
 			return filepath.Abs(found)
 		}
+	}
+	return "", fmt.Errorf("%s is neither in PATH nor in /usr/sbin", binary)
+}
+
+// FindService finds the program of a service.
+func FindService(name string, v scenario.Service) (string, error) {
+	found, err := LookService(v.Binary)
+	if err == nil {
+		return found, nil
 	}
 	how := "install it"
 	if v.Package != "" {
 		how = "apt-get install " + v.Package
 	}
-	return "", fmt.Errorf("service %s: %s is neither in PATH nor in /usr/sbin: %s", name, v.Binary, how)
+	return "", fmt.Errorf("service %s: %w: %s", name, err, how)
 }
 
 // FindServices fails when a program is missing that the scenario wants to run.
@@ -61,31 +70,36 @@ func (c *Common) serveAll() error {
 }
 
 func (c *Common) serve(st *NodeState, n *scenario.Node, name string) error {
-	program, err := FindService(name, c.s.Services[name])
+	argv, err := c.WriteService(n, name)
 	if err != nil {
 		return err
-	}
-	at, err := c.places(n.Name)
-	if err != nil {
-		return err
-	}
-	args, text, err := c.s.RenderService(n, name, at)
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(at.Service, 0o700); err != nil {
-		return fmt.Errorf("service %s: %w", name, err)
-	}
-	if err := os.WriteFile(at.ServiceFile(name), []byte(text), 0o600); err != nil {
-		return fmt.Errorf("service %s: %w", name, err)
 	}
 	log := filepath.Join(Dir(c.name), "logs", n.Name+"-"+name+".log")
-	p, err := c.m.Serve(st, log, append([]string{program}, args...))
+	p, err := c.m.Serve(st, log, argv)
 	if err != nil {
 		return fmt.Errorf("service %s: %w", name, err)
 	}
 	st.Services = append(st.Services, ServiceState{Name: name, PID: p.PID, PIDStart: p.Start, Log: log})
 	return nil
+}
+
+// WriteService writes the file of a node's service and says how it is run: its binary, which is to be found, and its arguments.
+func (c *Common) WriteService(n *scenario.Node, name string) (argv []string, err error) {
+	at, err := c.places(n.Name)
+	if err != nil {
+		return nil, err
+	}
+	args, text, err := c.s.RenderService(n, name, at)
+	if err != nil {
+		return nil, err
+	}
+	if err := makeDir(0o700, at.Service); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(at.ServiceFile(name), []byte(text), 0o600); err != nil {
+		return nil, fmt.Errorf("service %s: %w", name, err)
+	}
+	return append([]string{c.s.Services[name].Binary}, args...), nil
 }
 
 // settled is how long a service must have lived to be one that likes its file.

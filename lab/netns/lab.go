@@ -97,7 +97,11 @@ func (m machines) Launch(n *driver.NodeState, env []string) (driver.Process, err
 }
 
 func (m machines) Serve(n *driver.NodeState, log string, argv []string) (driver.Process, error) {
-	return launch(n.Namespace, log, nil, argv...)
+	program, err := driver.LookService(argv[0])
+	if err != nil {
+		return driver.Process{}, err
+	}
+	return launch(n.Namespace, log, nil, append([]string{program}, argv[1:]...)...)
 }
 
 func (m machines) Module() (string, error) { return softhsm.Module() }
