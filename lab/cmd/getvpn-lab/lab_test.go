@@ -156,7 +156,7 @@ func TestCommands(t *testing.T) {
 		{"up basic --driver paper", "no driver"},
 		{"run nothing", ", basic, "},
 		{"run basic --only nothing", "no step"},
-		{"run basic --sabotage --only reach", "neither --all nor --only"},
+		{"run basic --sabotage --only reach", "--only has no place beside it"},
 		{"run break-fix-1 --sabotage", "no sabotage: section"},
 		{"run", "name one scenario"},
 	} {
