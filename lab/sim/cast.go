@@ -92,8 +92,8 @@ func refuse(name string, c *config.Common, groups int) error {
 	switch {
 	case groups == 0:
 		return fmt.Errorf("%w: %s has no group", ErrModel, name)
-	case c.Certificates != nil:
-		return fmt.Errorf("%w: %s has certificates, and simulated nodes have pre-shared keys", ErrModel, name)
+	case c.Certificates.InToken():
+		return fmt.Errorf("%w: the key of the certificate of %s is in a token, and simulated tokens have KEKs alone", ErrModel, name)
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"sort"
 	"time"
 
+	"github.com/getvpn/getvpn/daemon/config"
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/node"
@@ -39,11 +40,12 @@ type Node struct {
 	backlog []waiting
 	held    map[machine.PersistID][]machine.Send
 	written map[machine.PersistID]bool
-	pending []transaction   // that the store was asked for in this life, and has not written
-	slow    time.Duration   // what every write takes longer
-	writes  machine.Instant // when the store has done what it was asked so far
-	crashIn int             // effects until a crash; negative: none
-	next    *Part           // what it is about to become
+	pending []transaction        // that the store was asked for in this life, and has not written
+	slow    time.Duration        // what every write takes longer
+	writes  machine.Instant      // when the store has done what it was asked so far
+	crashIn int                  // effects until a crash; negative: none
+	next    *Part                // what it is about to become
+	renewed *config.Certificates // what it is about to have
 	store   error
 	custody error
 	token   *token // nil: KEKs are in the process
@@ -318,11 +320,8 @@ func (n *Node) sign(e machine.Sign) {
 		if n.token != nil && n.token.lost && ev.Err == nil {
 			ev.Err = errTokenGone
 		}
-		if ev.Err == nil && !n.signs(e.Key) {
-			ev.Err = errNoKey
-		}
 		if ev.Err == nil {
-			ev.Signature, ev.Err = sign(n.s.cfg.signer(n.number()), e)
+			ev.Signature, ev.Err = n.signature(e)
 		}
 		n.do(waiting{f: func() { n.step(ev) }})
 	})

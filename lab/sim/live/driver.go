@@ -193,6 +193,18 @@ func scenarioOf(dir string, draw uint64) (*scenario.Scenario, error) {
 	return scenario.Parse(file, text, scenario.Options{Set: vars, Seed: draw})
 }
 
+// inherit gives a run directory the certificates of another: nobody can make the same again.
+func inherit(s *scenario.Scenario, from, to string) error {
+	if s.PKI == nil {
+		return nil
+	}
+	to = filepath.Join(to, "secrets")
+	if err := os.RemoveAll(to); err != nil {
+		return err
+	}
+	return os.CopyFS(to, os.DirFS(filepath.Join(from, "secrets")))
+}
+
 // forkTo begins another lab with the plan up to now.
 func (s *Server) forkTo(name string) (string, error) {
 	if !scenario.ValidName(name) {
@@ -202,7 +214,11 @@ func (s *Server) forkTo(name string) (string, error) {
 		return "", driver.AlreadyUp(name)
 	}
 	p := &Plan{Seed: s.plan.Seed, Draw: s.plan.Draw, Epoch: s.plan.Epoch, Start: s.run.Now(), Forked: s.name, Orders: append([]Order{}, s.plan.Orders[:s.run.next]...)}
-	if err := spawn(name, s.plan.scenario, p); err != nil {
+	err := inherit(s.plan.scenario, s.dir, driver.Dir(name))
+	if err == nil {
+		err = spawn(name, s.plan.scenario, p)
+	}
+	if err != nil {
 		return "", errors.Join(err, Driver{}.Clear(name), driver.RemoveDir(name))
 	}
 	return fmt.Sprintf("lab %s begins as %s is at %v", name, s.name, s.run.Now()), nil
@@ -281,7 +297,10 @@ func PlanOf(name string) (*Plan, time.Duration, error) {
 	}
 	sc, err := scenarioOf(dir, p.Draw)
 	if err == nil {
-		err = p.Stage(sc, filepath.Join(dir, "again")) // those of the lab itself may be other ones by now
+		again := filepath.Join(dir, "again") // the files of the lab itself may be other ones by now
+		if err = inherit(sc, dir, again); err == nil {
+			err = p.Stage(sc, again)
+		}
 	}
 	return p, st.Now, err
 }

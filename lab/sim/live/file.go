@@ -14,6 +14,7 @@ import (
 	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/lab/driver"
+	"github.com/getvpn/getvpn/lab/pki"
 	"github.com/getvpn/getvpn/lab/scenario"
 	"github.com/getvpn/getvpn/lab/sim"
 )
@@ -53,6 +54,34 @@ func (p *Plan) load(node string) (part sim.Part, err error) {
 	return part, err
 }
 
+// certify makes the certificates of the scenario, unless they are there: a fork and whoever plays a run again have those of before.
+func (p *Plan) certify() error {
+	dir := filepath.Join(p.dir, "secrets")
+	if p.scenario.PKI == nil {
+		return nil
+	}
+	if made, err := filepath.Glob(filepath.Join(dir, "*.crl")); err != nil || len(made) == 0 {
+		if err := errors.Join(err, pki.Make(dir, p.scenario.PKI, p.Epoch)); err != nil {
+			return fmt.Errorf("certificates: %w", err)
+		}
+	}
+	p.lists = map[string][]byte{}
+	for _, a := range p.scenario.PKI.Authorities {
+		b, err := os.ReadFile(filepath.Join(dir, a.Name+".crl"))
+		if err != nil {
+			return fmt.Errorf("certificates: %w", err)
+		}
+		p.lists[a.Name+".crl"] = b
+	}
+	return nil
+}
+
+// revoke puts a certificate on its authority's list, by the calendar of the run.
+func (r *Run) revoke(name string) {
+	must(pki.Revoke(filepath.Join(r.plan.dir, "secrets"), r.plan.scenario.PKI, name, r.s.Wall()))
+	r.revoked = true
+}
+
 // configured is the file that an order to configure writes, as driver.Common does it.
 func (r *Run) configured(o *Order) (string, error) {
 	n := *r.plan.scenario.Node(o.Node)
@@ -87,6 +116,12 @@ func (r *Run) forgetFiles() {
 		must(r.plan.put(node, r.plan.texts[node]))
 	}
 	r.written = map[string]bool{}
+	if r.revoked {
+		for name, list := range r.plan.lists {
+			must(os.WriteFile(filepath.Join(r.plan.dir, "secrets", name), list, 0o600))
+		}
+		r.revoked = false
+	}
 }
 
 // read reads the file of a node for the daemon.
@@ -125,6 +160,11 @@ const kept = "\nthe old configuration stays in force"
 
 // reload has a daemon read its file again; an id of 0 answers nobody.
 func (r *Run) reload(n *sim.Node, q control.PlanRequest, id uint64) {
+	if o := r.plan.Orders[r.next-1]; o.Verb == VerbReload { // apply reads the file alone
+		if err := n.Renew(renewID(id)); err != nil {
+			r.refused(n, "the old certificates and revocation lists stay in force: "+err.Error())
+		}
+	}
 	if !n.KeyServing() {
 		r.reloadMember(n)
 		return
@@ -154,8 +194,14 @@ func (r *Run) refused(n *sim.Node, why string) {
 	n.Note(machine.Note{Name: gdoi.NoteConfigRefused, Severity: machine.Error, Text: why + kept})
 }
 
+// renewID is the id of the command with which an order has a daemon take up its certificates.
+func renewID(id uint64) uint64 { return id << 16 }
+
 // changed ends a reload, when the machine has answered.
 func (r *Run) changed(n *sim.Node, e gdoi.CommandResult) {
+	if e.ID >= renewID(orderID(0)) && e.Err == "" {
+		n.Renewed()
+	}
 	c := r.changes[e.ID]
 	if c == nil {
 		return

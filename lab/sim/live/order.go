@@ -25,7 +25,7 @@ type Order struct {
 	After uint64        `json:"after"`
 	Verb  string        `json:"verb"`
 	Node  string        `json:"node,omitempty"`
-	// Sides are those of a partition; For is when it ends by itself, if it does.
+	// Sides are those of a partition, or a certificate that is revoked; For is when it ends by itself, if it does.
 	Sides string        `json:"sides,omitempty"`
 	For   time.Duration `json:"for,omitempty"`
 	// Body is the request of an operator to a daemon, as its control socket takes it.
@@ -64,6 +64,7 @@ const (
 	VerbHeal      = "heal"
 	VerbConfigure = "configure" // the file of a daemon is written anew
 	VerbReload    = "reload"    // SIGHUP
+	VerbRevoke    = "revoke"    // a certificate, which Sides names
 	VerbForward   = "forward"   // the machine of a member is a router, with its daemon or without
 	verbApply     = "apply"     // a daemon's, that lab and daemon carry out together
 )
@@ -83,6 +84,9 @@ func (r *Run) check(o *Order) error {
 	}
 	if o.Verb == VerbHeal {
 		return nil
+	}
+	if o.Verb == VerbRevoke {
+		return r.plan.scenario.HasCertificate(o.Sides)
 	}
 	n := r.s.Node(o.Node)
 	switch {
@@ -149,6 +153,8 @@ func (r *Run) carry(o *Order, id uint64) {
 		r.partition(o)
 	case VerbForward:
 		n.Forward()
+	case VerbRevoke:
+		r.revoke(o.Sides)
 	case VerbHeal:
 		s.Heal()
 		r.faults = nil

@@ -33,6 +33,7 @@ type Plan struct {
 	chat     chatter
 	dir      string            // where it is staged
 	texts    map[string]string // the files of the daemons at the beginning
+	lists    map[string][]byte // and the revocation lists
 }
 
 // chatter is the traffic that counters count.
@@ -45,9 +46,6 @@ type chatter struct {
 // what the simulator makes of them. It says clearly what it has no model of.
 func (p *Plan) Stage(s *scenario.Scenario, dir string) error {
 	p.scenario, p.dir, p.texts = s, dir, map[string]string{}
-	if s.PKI != nil {
-		return fmt.Errorf("%w: scenario %s has certificates; use --driver netns", sim.ErrModel, s.Name)
-	}
 	if n := s.HasServices(); n != "" {
 		return fmt.Errorf("%w: node %s of scenario %s has services (other programs, as a routing daemon); use --driver netns", sim.ErrModel, n, s.Name)
 	}
@@ -67,6 +65,9 @@ func (p *Plan) Stage(s *scenario.Scenario, dir string) error {
 		if err := os.WriteFile(filepath.Join(dir, "secrets", name), []byte(text), 0o600); err != nil {
 			return fmt.Errorf("secret: %w", err)
 		}
+	}
+	if err := p.certify(); err != nil {
+		return err
 	}
 	cast := new(sim.Cast)
 	for i := range s.Nodes {

@@ -21,6 +21,7 @@ type Run struct {
 	// written are the nodes whose files are not those of the beginning, and changes the reloads that are under way, by the id of their
 	// commands.
 	written map[string]bool
+	revoked bool // a revocation list is not that of the beginning
 	changes map[uint64]*change
 	// onAnswer, if set, is told what a daemon says to an order, by its number, from 1.
 	onAnswer func(order int, e gdoi.CommandResult)

@@ -61,10 +61,10 @@ func (l *Virtual) Refuses(w []string) error {
 	switch verb := w[0]; {
 	case verb == "exec" && len(w) > 2 && forwards(w[2:]):
 		return nil
-	case slices.Contains([]string{"exec", "token", "revoke"}, verb):
+	case slices.Contains([]string{"exec", "token"}, verb):
 		return driver.NoNetwork("nothing for " + verb)
-	case verb == "wipe" && len(w) > 2:
-		return driver.NoNetwork("disks that are wiped as a whole")
+	case verb == "wipe" && len(w) > 2 && !slices.Equal(w[2:], database):
+		return driver.NoNetwork("disks with " + database[0] + " alone")
 	case verb == "operator" && len(w) > 2 && slices.Contains([]string{"rotate"}, w[2]):
 		return driver.NoNetwork("no new signature keys")
 	}
