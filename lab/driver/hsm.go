@@ -17,8 +17,8 @@ import (
 	"github.com/getvpn/getvpn/lab/scenario"
 )
 
-// tokenLost is the kind of fault that a lost token is; its spec is the node.
-const tokenLost = "token lost"
+// TokenLost is the kind of fault that a lost token is; its spec is the node.
+const TokenLost = "token lost"
 
 func hsmDir(lab, node string) string { return filepath.Join(Dir(lab), "hsm", node) }
 
@@ -94,7 +94,7 @@ func (c *Common) LoseToken(node string) error {
 		if err := d.Lose(); err != nil {
 			return err
 		}
-		st.Faults = append(activeFaults(st.Faults), Fault{Kind: tokenLost, Spec: node, Since: time.Now().UTC(), By: who()})
+		st.Faults = append(activeFaults(st.Faults), Fault{Kind: TokenLost, Spec: node, Since: time.Now().UTC(), By: who()})
 		return nil
 	})
 }
@@ -105,7 +105,7 @@ func (c *Common) ReturnToken(node string) error {
 		if err := d.Return(); err != nil {
 			return err
 		}
-		st.Faults = slices.DeleteFunc(activeFaults(st.Faults), func(f Fault) bool { return f.Kind == tokenLost && f.Spec == node })
+		st.Faults = slices.DeleteFunc(activeFaults(st.Faults), func(f Fault) bool { return f.Kind == TokenLost && f.Spec == node })
 		return nil
 	})
 }

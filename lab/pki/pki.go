@@ -128,6 +128,23 @@ func load(dir, name string) (*pkitest.CA, error) {
 	if err != nil {
 		return nil, err
 	}
+	signer, err := Key(dir, name)
+	if err != nil {
+		return nil, err
+	}
+	block, err := read(dir, name+".crl")
+	if err != nil {
+		return nil, err
+	}
+	old, err := x509.ParseRevocationList(block)
+	if err != nil {
+		return nil, err
+	}
+	return pkitest.Resume(cert, signer, old), nil
+}
+
+// Key reads the key of a certificate or authority.
+func Key(dir, name string) (crypto.Signer, error) {
 	block, err := read(dir, name+".key")
 	if err != nil {
 		return nil, err
@@ -138,16 +155,9 @@ func load(dir, name string) (*pkitest.CA, error) {
 	}
 	signer, ok := key.(crypto.Signer)
 	if !ok {
-		return nil, errors.New("the key of an authority cannot sign")
+		return nil, errors.New("the key of " + name + " cannot sign")
 	}
-	if block, err = read(dir, name+".crl"); err != nil {
-		return nil, err
-	}
-	old, err := x509.ParseRevocationList(block)
-	if err != nil {
-		return nil, err
-	}
-	return pkitest.Resume(cert, signer, old), nil
+	return signer, nil
 }
 
 func readCertificate(dir, name string) (*x509.Certificate, error) {

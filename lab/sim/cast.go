@@ -60,6 +60,12 @@ func (c *Config) Enlist(cast *Cast) error {
 			return err
 		}
 	}
+	c.Custody = cast.KeyServers[0].tokens()
+	for i := range cast.KeyServers {
+		if p := &cast.KeyServers[i]; p.tokens() != c.Custody || p.KS.Custody != nil && !p.KS.Custody.KEKInToken {
+			return fmt.Errorf("%w: simulated key servers have their KEKs in tokens, or none of them has, and %s differs", ErrModel, p.Name)
+		}
+	}
 	first := &cast.KeyServers[0].ks
 	c.Cast, c.Members, c.Spares, c.Group = cast, len(cast.Members), len(cast.KeyServers)-1, first.Groups[0]
 	c.Coop, c.DPD = nil, first.Phase1.DPDInterval
@@ -68,6 +74,9 @@ func (c *Config) Enlist(cast *Cast) error {
 	}
 	return nil
 }
+
+// tokens says whether a key server keeps its KEKs in one.
+func (p *Part) tokens() bool { return p.KS.Custody != nil && !p.KS.Custody.Files }
 
 // translate makes of the file what the machine wants; i counts key servers, from 0.
 func (p *Part) translate(i int) (err error) {
@@ -92,8 +101,8 @@ func refuse(name string, c *config.Common, groups int) error {
 	switch {
 	case groups == 0:
 		return fmt.Errorf("%w: %s has no group", ErrModel, name)
-	case c.Certificates.InToken():
-		return fmt.Errorf("%w: the key of the certificate of %s is in a token, and simulated tokens have KEKs alone", ErrModel, name)
+	case c.Certificates != nil && slices.ContainsFunc(c.Certificates.Own, func(o config.Certificate) bool { return o.Key == nil }):
+		return fmt.Errorf("%w: the key of the certificate of %s is nowhere", ErrModel, name)
 	}
 	return nil
 }

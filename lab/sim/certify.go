@@ -23,6 +23,9 @@ func (p Part) common() *config.Common {
 	return &p.KS.Common
 }
 
+// Certificates are those of the file; nil: there are none.
+func (p Part) Certificates() *config.Certificates { return p.common().Certificates }
+
 // signature is that of a key server for its group, or of anybody with the key of a certificate.
 func (n *Node) signature(e machine.Sign) ([]byte, error) {
 	if n.index <= 0 && n.signs(e.Key) {
@@ -31,9 +34,9 @@ func (n *Node) signature(e machine.Sign) ([]byte, error) {
 	if n.s.cfg.Cast == nil {
 		return nil, errNoKey
 	}
-	all := []*config.Certificates{n.Part().common().Certificates, n.renewed}
+	all := []*config.Certificates{n.Part().Certificates(), n.renewed}
 	if n.next != nil {
-		all = append(all, n.next.common().Certificates)
+		all = append(all, n.next.Certificates())
 	}
 	for _, c := range all {
 		if c == nil {
@@ -85,6 +88,13 @@ func (n *Node) Renew(id uint64) error {
 	fresh, err := c.Certificates.Renew(c.Identity)
 	if err != nil {
 		return err
+	}
+	for i := range fresh.Own { // those in a token are where they were
+		for _, o := range c.Certificates.Own {
+			if fresh.Own[i].Key == nil && config.SamePublic(o.Chain[0].PublicKey, fresh.Own[i].Chain[0].PublicKey) {
+				fresh.Own[i].Key = o.Key
+			}
+		}
 	}
 	n.renewed = fresh
 	n.Do(node.Recertify{Trust: fresh.Trust, Credentials: translate.Credentials(fresh), ID: id})

@@ -31,26 +31,27 @@ type Node struct {
 	boot    int
 	started time.Time // of this life, by its own clock
 
-	life    int // counts starts: what was asked in an earlier life is not answered in this one
-	m       machine.Machine
-	timer   machine.Instant // the deadline that is in the queue
-	timed   bool
-	paused  bool
-	stop    bool // it ends when it has answered
-	backlog []waiting
-	held    map[machine.PersistID][]machine.Send
-	written map[machine.PersistID]bool
-	pending []transaction        // that the store was asked for in this life, and has not written
-	slow    time.Duration        // what every write takes longer
-	writes  machine.Instant      // when the store has done what it was asked so far
-	crashIn int                  // effects until a crash; negative: none
-	next    *Part                // what it is about to become
-	renewed *config.Certificates // what it is about to have
-	store   error
-	custody error
-	token   *token // nil: KEKs are in the process
-	guard   guard  // of a member that does not run
-	router  bool   // its machine forwards packets, also without it
+	life      int // counts starts: what was asked in an earlier life is not answered in this one
+	m         machine.Machine
+	timer     machine.Instant // the deadline that is in the queue
+	timed     bool
+	paused    bool
+	stop      bool // it ends when it has answered
+	backlog   []waiting
+	held      map[machine.PersistID][]machine.Send
+	written   map[machine.PersistID]bool
+	pending   []transaction        // that the store was asked for in this life, and has not written
+	slow      time.Duration        // what every write takes longer
+	writes    machine.Instant      // when the store has done what it was asked so far
+	crashIn   int                  // effects until a crash; negative: none
+	next      *Part                // what it is about to become
+	renewed   *config.Certificates // what it is about to have
+	store     error
+	custody   error
+	token     *token // nil: KEKs are in the process
+	unplugged bool   // the token of a member is not there
+	guard     guard  // of a member that does not run
+	router    bool   // its machine forwards packets, also without it
 }
 
 // transaction is one that the store was asked for. reached says that a crash finds it written, if it finds those before it.
@@ -108,6 +109,9 @@ func (n *Node) Start() {
 			n.tidy()
 		}
 		return
+	}
+	if n.unplugged {
+		n.tellMember()
 	}
 	n.schedule()
 }
@@ -317,7 +321,7 @@ func (n *Node) sign(e machine.Sign) {
 	n.s.record("sign", n.index, e.Digest)
 	n.later(time.Millisecond+time.Duration(n.s.rng.Int64N(int64(20*time.Millisecond))), func() {
 		ev := machine.Signed{ID: e.ID, Err: n.custody}
-		if n.token != nil && n.token.lost && ev.Err == nil {
+		if (n.token != nil && n.token.lost || n.unplugged) && ev.Err == nil {
 			ev.Err = errTokenGone
 		}
 		if ev.Err == nil {

@@ -24,7 +24,9 @@ func (n *Node) Cast(p Part) (Part, error) {
 	} else if err := refuse(p.Name, &p.GM.Common, len(p.GM.Groups)); err != nil {
 		return p, err
 	}
-	return p, p.translate(n.number())
+	err := p.translate(n.number())
+	p.ks.Groups = n.keep(p.ks.Groups)
+	return p, err
 }
 
 // Recast gives a node, which does not run, a file that it starts with.
@@ -56,7 +58,7 @@ func (n *Node) Reconfigure(p Part, r control.PlanRequest, id uint64) {
 	if r.Group == "" {
 		next.ks.Phase1 = p.ks.Phase1
 	} else if t := next; t.translate(n.number()) == nil { // of all groups as they are then
-		next.ks.Groups = t.ks.Groups
+		next.ks.Groups = n.keep(t.ks.Groups)
 	}
 	n.next = &next
 	n.Do(node.Reconfigure{Groups: p.ks.Groups, Only: r.Group, Now: r.Now, Coop: translate.Cooperation(next.KS), ID: id})
@@ -81,8 +83,14 @@ func (n *Node) signs(name string) bool {
 
 var errStore = errors.New("sim: nothing was written, because the configuration says faults.store-fails")
 
-// Disturb makes the store of a key server as the faults in its file have it.
+// Disturb makes the store and the token of a key server as the faults in its file have it.
 func (n *Node) Disturb(f config.Faults) {
+	if t := n.token; t != nil {
+		t.slow, t.full = f.TokenDelay, f.TokenFull
+		if f.TokenGone && !t.lost {
+			n.LoseToken()
+		}
+	}
 	n.slow, n.store = f.StoreDelay, nil
 	if f.StoreFails {
 		n.store = errStore

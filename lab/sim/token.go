@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/getvpn/getvpn/gdoi/keyserver"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/node"
 )
@@ -59,12 +60,55 @@ func (s *Sim) tokenOf(n *Node) *token {
 // keyServerConfig is that of a key server, with the transport key of the token that is in.
 func (n *Node) keyServerConfig() node.KSConfig {
 	c := n.s.cfg.keyServer(n.number())
-	if n.token != nil {
-		for i := range c.Groups {
-			c.Groups[i].Custody, c.Groups[i].Transport = true, n.token.public()
-		}
-	}
+	c.Groups = n.keep(c.Groups)
 	return c
+}
+
+// keep puts KEKs of groups into the token of a key server, if it has one.
+func (n *Node) keep(groups []keyserver.Config) []keyserver.Config {
+	if n.token == nil {
+		return groups
+	}
+	out := slices.Clone(groups)
+	for i := range out {
+		out[i].Custody, out[i].Transport = true, n.token.public()
+	}
+	return out
+}
+
+// noticed is how long a daemon needs to notice that its token is not there.
+const noticed = 500 * time.Millisecond
+
+// LoseToken takes the token of a node away, ReturnToken puts it back. That of a member has the key of its certificate, and no more.
+func (n *Node) LoseToken() {
+	if n.token != nil {
+		if !n.token.lost {
+			n.loseToken(noticed)
+		}
+		return
+	}
+	n.unplugged = true
+	n.later(noticed, n.tellMember)
+}
+
+// ReturnToken ends LoseToken.
+func (n *Node) ReturnToken() {
+	if n.token != nil {
+		n.token.problems = 0
+		n.returnToken()
+		return
+	}
+	n.unplugged = false
+	n.tellMember()
+}
+
+// tellMember gives a member the state of its token.
+func (n *Node) tellMember() {
+	ev := machine.CustodyState{}
+	if n.unplugged {
+		ev.Problem = errTokenGone.Error()
+	}
+	n.Do(ev)
 }
 
 // private is what only the token has, public what others wrap under. The simulator can undo both: it has all tokens.

@@ -15,6 +15,6 @@
 // and with the same outcome each time. Packets of hosts are streams of the model there (sim.Stream).
 //
 // What the simulator leaves out of a scenario: the core's routers (they forward, and a partition of them cuts whom they join), hosts
-// and their packets (counters show what the model of the data planes says of a constant stream between all members), tokens,
-// and other programs of nodes. Stage says so for a scenario that needs them.
+// and their packets (counters show what the model of the data planes says of a constant stream between all members), and other
+// programs of nodes. What is in a token is a model too: KEKs, and the keys of certificates. Stage says so for a scenario that needs them.
 package live

@@ -26,8 +26,12 @@ import (
 func (p *Plan) render(n *scenario.Node) (string, error) {
 	return p.scenario.Render(n, scenario.Places{
 		Dir: p.dir, Socket: socket(p.dir, n.Name), State: filepath.Join(p.dir, "state", n.Name), Secrets: filepath.Join(p.dir, "secrets"),
+		Module: "/usr/lib/softhsm/libsofthsm2.so", PIN: p.pin(n.Name), // which nobody opens
 	})
 }
+
+// pin is the file with the PIN of a token, which a daemon would read.
+func (p *Plan) pin(node string) string { return filepath.Join(p.dir, "hsm", node, "pin") }
 
 // put writes it.
 func (p *Plan) put(node, text string) error {
@@ -51,7 +55,30 @@ func (p *Plan) load(node string) (part sim.Part, err error) {
 	} else {
 		part.GM, err = config.LoadGM(path)
 	}
+	if err == nil {
+		err = p.unlock(&part)
+	}
 	return part, err
+}
+
+// unlock finds the keys of certificates that are in the token of a node.
+func (p *Plan) unlock(part *sim.Part) error {
+	c := part.Certificates()
+	if c == nil || p.scenario.Node(part.Name).HSM == nil {
+		return nil
+	}
+	for _, name := range p.scenario.Node(part.Name).HSM.Keys {
+		key, err := pki.Key(filepath.Join(p.dir, "secrets"), name)
+		if err != nil {
+			return fmt.Errorf("token of %s: %w", part.Name, err)
+		}
+		for i := range c.Own {
+			if o := &c.Own[i]; o.Key == nil && config.SamePublic(key.Public(), o.Chain[0].PublicKey) {
+				o.Key = key
+			}
+		}
+	}
+	return nil
 }
 
 // certify makes the certificates of the scenario, unless they are there: a fork and whoever plays a run again have those of before.

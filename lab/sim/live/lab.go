@@ -64,6 +64,9 @@ func (l *Lab) Revoke(certificate string) error {
 	return l.order(Order{Verb: VerbRevoke, Sides: certificate})
 }
 
+func (l *Lab) LoseToken(node string) error   { return l.order(Order{Verb: VerbLose, Node: node}) }
+func (l *Lab) ReturnToken(node string) error { return l.order(Order{Verb: VerbReturn, Node: node}) }
+
 func (l *Lab) Configure(node, program string, vars map[string]string) error {
 	return l.order(Order{Verb: VerbConfigure, Node: node, Program: program, Vars: vars})
 }
@@ -106,8 +109,6 @@ func (l *Lab) LogFile(string) string { return filepath.Join(driver.Dir(l.name), 
 func (l *Lab) Inside(string, func() error) error                     { return errNoNetwork }
 func (l *Lab) Exec(string, []string) error                           { return errNoNetwork }
 func (l *Lab) StartCommand(string, *exec.Cmd) error                  { return errNoNetwork }
-func (l *Lab) LoseToken(string) error                                { return errNoNetwork }
-func (l *Lab) ReturnToken(string) error                              { return errNoNetwork }
 func (l *Lab) TokenSecrets(string) ([]remains.Secret, error)         { return nil, errNoNetwork }
 func (l *Lab) Run(context.Context, string, []string) (string, error) { return "", errNoNetwork }
 

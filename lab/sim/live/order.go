@@ -65,6 +65,8 @@ const (
 	VerbConfigure = "configure" // the file of a daemon is written anew
 	VerbReload    = "reload"    // SIGHUP
 	VerbRevoke    = "revoke"    // a certificate, which Sides names
+	VerbLose      = "lose"      // the token of a node
+	VerbReturn    = "return"    // it is put back
 	VerbForward   = "forward"   // the machine of a member is a router, with its daemon or without
 	verbApply     = "apply"     // a daemon's, that lab and daemon carry out together
 )
@@ -113,6 +115,10 @@ func (r *Run) check(o *Order) error {
 		if n.Up() {
 			return refusef("the daemon of %s is running; stop it, or kill it, before its state is wiped", o.Node)
 		}
+	case VerbLose, VerbReturn:
+		if !r.plan.scenario.HasHSM(o.Node) {
+			return refusef("node %s has no hsm: in the scenario, so it has no token", o.Node)
+		}
 	case VerbForward:
 		if n.KeyServing() {
 			return refusef("%s is no member", o.Node)
@@ -153,11 +159,21 @@ func (r *Run) carry(o *Order, id uint64) {
 		r.partition(o)
 	case VerbForward:
 		n.Forward()
+	case VerbLose:
+		n.LoseToken()
+		r.lost[o.Node] = s.Wall()
+	case VerbReturn:
+		n.ReturnToken()
+		delete(r.lost, o.Node)
 	case VerbRevoke:
 		r.revoke(o.Sides)
 	case VerbHeal:
 		s.Heal()
 		r.faults = nil
+		for _, node := range slices.Sorted(maps.Keys(r.lost)) {
+			s.Node(node).ReturnToken()
+		}
+		clear(r.lost)
 	case VerbConfigure:
 		text, err := r.configured(o)
 		must(err)

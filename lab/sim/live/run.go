@@ -21,7 +21,8 @@ type Run struct {
 	// written are the nodes whose files are not those of the beginning, and changes the reloads that are under way, by the id of their
 	// commands.
 	written map[string]bool
-	revoked bool // a revocation list is not that of the beginning
+	lost    map[string]time.Time // since when tokens are not there
+	revoked bool                 // a revocation list is not that of the beginning
 	changes map[uint64]*change
 	// onAnswer, if set, is told what a daemon says to an order, by its number, from 1.
 	onAnswer func(order int, e gdoi.CommandResult)
@@ -67,7 +68,7 @@ func NewRun(p *Plan, attach func(*sim.Sim)) *Run {
 }
 
 func (r *Run) begin() {
-	r.next, r.faults, r.changes = 0, nil, map[uint64]*change{}
+	r.next, r.faults, r.changes, r.lost = 0, nil, map[uint64]*change{}, map[string]time.Time{}
 	r.forgetFiles()
 	r.s = sim.New(r.plan.config)
 	r.s.Answer = r.answer

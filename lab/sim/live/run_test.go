@@ -1,9 +1,11 @@
 package live
 
 import (
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/getvpn/getvpn/daemon/config"
 	"github.com/getvpn/getvpn/lab/scenario"
 	"github.com/getvpn/getvpn/lab/topologies"
 )
@@ -125,7 +127,7 @@ func TestStage(t *testing.T) {
 		advance(t, r, 15*time.Second)
 		want := 0
 		for _, m := range r.plan.config.Cast.Members {
-			if !m.Manual {
+			if !m.Manual && slices.ContainsFunc(m.GM.Groups, func(g config.GMGroup) bool { return g.Name == r.Sim().Group() }) {
 				want++
 			}
 		}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -288,6 +290,7 @@ func (s *Server) writeLab() error {
 	for _, f := range s.run.faults {
 		fmt.Fprint(&now, f.spec, f.since)
 	}
+	fmt.Fprint(&now, s.run.lost) // fmt sorts maps
 	if now.String() == s.lab {
 		return nil
 	}
@@ -354,6 +357,9 @@ func (s *Server) state() *driver.State {
 	}
 	for _, k := range sc.Links {
 		st.Links = append(st.Links, driver.LinkState{A: k.Ends[0].Node, AInterface: k.Ends[0].Interface, B: k.Ends[1].Node, BInterface: k.Ends[1].Interface})
+	}
+	for _, node := range slices.Sorted(maps.Keys(s.run.lost)) {
+		st.Faults = append(st.Faults, driver.Fault{Kind: driver.TokenLost, Spec: node, Since: s.run.lost[node]})
 	}
 	for _, f := range s.run.faults {
 		st.Faults = append(st.Faults, driver.Fault{Kind: "partition", Spec: f.spec, Since: f.since, Until: f.until})
