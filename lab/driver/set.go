@@ -137,7 +137,7 @@ func Owned(name string) error {
 	if err := unix.Stat(Dir(name), &st); err != nil || int(st.Uid) == os.Geteuid() {
 		return nil // nothing of it can be another's
 	}
-	return fmt.Errorf("lab %s in %s %w: sudo -u '#%d' GETVPN_LAB_DIR=%s getvpn-lab ...", name, Base(), ErrNotOwned, st.Uid, Base())
+	return fmt.Errorf("lab %s in %s %w: sudo -u '#%d' GETVPN_LAB_DIR=%s getvpn-lab COMMAND", name, Base(), ErrNotOwned, st.Uid, Base())
 }
 
 // RemoveDir takes the run directory of a lab away, which is the last of it, and sees that it has gone.

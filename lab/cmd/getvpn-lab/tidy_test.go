@@ -148,6 +148,7 @@ func TestDownAfterKill(t *testing.T) {
 		{"sim up begun", false, "up basic --driver sim", file("scenario.yaml"), "no other"},
 		{"sim up", false, "up basic --driver sim", file("lab.json"), "no other"},
 		{"sim up and simulator", false, "up basic --driver sim", file("lab.json"), simulation},
+		{"sim run", false, "run basic --driver sim", file("lab.json"), "no other"},
 		{"ordinary sim up", true, "up basic --driver sim", file("lab.json"), "no other"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
