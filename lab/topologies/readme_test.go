@@ -10,16 +10,9 @@ import (
 
 // unready are the scenarios that do not teach yet.
 var unready = []string{
-	"coop-election",
-	"coop-failover",
-	"coop-merge",
-	"coop-partition",
-	"coop-recovery",
-	"hsm",
 	"multicast",
 	"multicast-groups",
 	"multicast-rekey",
-	"pki",
 }
 
 // TestEveryScenarioTeaches: each has a README.md with an idea, things to look at and exercises whose solutions are folded away, and says

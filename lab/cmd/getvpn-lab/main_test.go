@@ -70,7 +70,7 @@ func TestNoSuchLab(t *testing.T) {
 		code int
 		want string
 	}{
-		{"status xyz", 1, "not up"}, {"status a b", 2, "at most 1"}, {"heal xyz --lab abc", 1, ""}, {"logs ks1 --lab xyz", 1, "not up"},
+		{"status xyz", 1, "not up"}, {"status a b", 2, "at most 1"}, {"heal xyz --lab abc", 1, ""}, {"logs ks1 --lab xyz", 1, "not up"}, {"do heal --lab xyz", 1, "not up"}, {"do", 2, "at least 1"},
 		{"up break-fix-1 --driver sim --name bf", 1, "--driver netns or compose"}, {"status bf", 1, "not up"},
 	} {
 		if _, errs, code := line(t, strings.Fields(c.line)...); code != c.code || !strings.Contains(errs, c.want) {
