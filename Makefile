@@ -32,6 +32,7 @@ BASE      ?=
 IMAGE     ?= getvpn
 FROM      ?= 0
 WHOLE     := lab/cmd/getvpn-lab
+SIMULATED := TestRunInSimulator$$
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .PHONY: help build test lab image base check sim bench bench-peers fuzz race lint clean
@@ -48,12 +49,14 @@ build:
 
 # What there is waits much, so two packages are tested at a time. The tests of the whole product (WHOLE) and the scenarios count single lost
 # packets, under traffic, and must not compete with those for the processor; but they mostly wait for keys to roll, so three labs run side by side.
-# The scenarios run as a trainer runs them: whole, and broken on purpose, which their checks must notice.
+# The scenarios run in the simulator (SIMULATED, whose figures are shown), and in namespaces as a trainer runs them: whole, and broken on
+# purpose, which their checks must notice.
 test: build
 	@.ci/need go gcc tun ip nft sysctl scapy softhsm bird tmux
 	$(GO) vet ./...
 	$(GO) test -p 2 -timeout 30m $$($(GO) list ./... | grep -v $(WHOLE)$$)
-	$(GO) test -parallel 3 -timeout 30m ./$(WHOLE)
+	$(GO) test -v -count 1 -run '$(SIMULATED)' ./$(WHOLE)
+	$(GO) test -skip '$(SIMULATED)' -parallel 3 -timeout 30m ./$(WHOLE)
 	@if [ "$$(id -u)" = 0 ]; then set -ex; \
 		$(BIN)/getvpn-lab run --all --profile quick --jobs 3; \
 		$(BIN)/getvpn-lab run --all --profile quick --jobs 3 --sabotage; \
