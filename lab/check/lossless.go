@@ -64,6 +64,8 @@ func (c *lossless) Run(ctx context.Context, env *Env) []scenario.Result {
 		return failed(err)
 	}
 	defer t.Stop()
+	members := membersOf(env.Scenario, nil)
+	dropped := env.discarded(ctx, members)
 	err = env.sleep(ctx, c.Before)
 	if err == nil {
 		_, err = c.Do.run(ctx, env)
@@ -87,6 +89,11 @@ func (c *lossless) Run(ctx context.Context, env *Env) []scenario.Result {
 		Value: fmt.Sprintf("%d lost of %d packets (%d flows at %d/s for %.0f s), %d twice, %d clear", lost, sent, len(t.Flows), c.Rate,
 			took.Seconds(), duplicates, offences),
 		Want: "0 lost, 0 twice, 0 clear", Message: where,
+	}
+	if lost > 0 {
+		if text := env.discarded(ctx, members).since(dropped); text != "" {
+			r.Message += "; dropped meanwhile: " + text
+		}
 	}
 	if c.Clear {
 		r.Want = "0 lost, 0 twice"

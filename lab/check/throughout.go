@@ -78,8 +78,11 @@ func (c *throughout) index(name string) int {
 	return slices.IndexFunc(c.Steps, func(st scenario.Step) bool { return name != "" && st.Name == name })
 }
 
-// span is when a step began and ended.
-type span struct{ from, to time.Duration }
+// span is when a step began and ended, and what members dropped from there to the end of the next check.
+type span struct {
+	from, to time.Duration
+	dropped  string
+}
 
 func (c *throughout) Run(ctx context.Context, env *Env) []scenario.Result {
 	before := env.Capture.Totals()
@@ -93,6 +96,16 @@ func (c *throughout) Run(ctx context.Context, env *Env) []scenario.Result {
 	}
 	var out []scenario.Result
 	spans, done := make([]span, len(c.Steps)), len(c.Steps)
+	members := membersOf(env.Scenario, nil)
+	seen, marked := env.discarded(ctx, members), 0
+	mark := func(end int) {
+		now := env.discarded(ctx, members)
+		text := now.since(seen)
+		for i := marked; i < end; i++ {
+			spans[i].dropped = text
+		}
+		seen, marked = now, end
+	}
 	for i := range c.Steps {
 		spans[i].from = t.Since()
 		results := step(ctx, env, &c.Steps[i])
@@ -106,6 +119,9 @@ func (c *throughout) Run(ctx context.Context, env *Env) []scenario.Result {
 		if ctx.Err() != nil {
 			return out
 		}
+		if c.Steps[i].Do == "" && i+1 < len(c.Steps) {
+			mark(i + 1) // not behind what is done: checks measure how soon it works
+		}
 		if caught(env.Scenario, c.Steps, out) {
 			done = i + 1
 			break
@@ -114,8 +130,9 @@ func (c *throughout) Run(ctx context.Context, env *Env) []scenario.Result {
 	_ = env.sleep(ctx, c.After)
 	took := t.Since()
 	for i := done; i < len(spans); i++ {
-		spans[i] = span{took, took}
+		spans[i] = span{from: took, to: took}
 	}
+	mark(len(spans))
 	t.Stop()
 	offences := env.Capture.Totals().Minus(before).Offences()
 	return append(out, c.judge(t.Flows, spans, took, offences, env.Capture.Offences())...)
@@ -137,7 +154,7 @@ func (c *throughout) judge(flows []*Flow, spans []span, took time.Duration, offe
 			duplicates, offences),
 		Want: "0 lost, 0 twice, 0 clear", Message: where, Seconds: took.Seconds(),
 	}
-	r.Message = strings.TrimPrefix(r.Message+c.during(within, spans), "; ")
+	r.Message = strings.TrimPrefix(r.Message+c.during(within, spans, 0, forever), "; ")
 	if offences > 0 {
 		r.Message = strings.TrimPrefix(r.Message+"; "+seen, "; ")
 	}
@@ -148,16 +165,19 @@ func (c *throughout) judge(flows []*Flow, spans []span, took time.Duration, offe
 	return []scenario.Result{r, c.betweenSides(between, spans)}
 }
 
-// during names the steps in which packets were sent that were lost.
-func (c *throughout) during(flows []*Flow, spans []span) string {
+// during names the steps in which packets were sent that were lost, and what members dropped then.
+func (c *throughout) during(flows []*Flow, spans []span, from, until time.Duration) string {
 	text := ""
 	for i, s := range spans {
 		to := forever
 		if i+1 < len(spans) {
 			to = spans[i+1].from
 		}
-		if _, lost, _, _ := losses(flows, s.from, to); lost > 0 {
+		if _, lost, _, _ := losses(flows, max(s.from, from), min(to, until)); lost > 0 {
 			text += fmt.Sprintf("; %d in %s", lost, cmp.Or(c.Steps[i].Name, c.Steps[i].Do))
+			if s.dropped != "" {
+				text += " (dropped then: " + s.dropped + ")"
+			}
 		}
 	}
 	return text
@@ -188,6 +208,6 @@ func (c *throughout) betweenSides(flows []*Flow, spans []span) scenario.Result {
 		Name: betweenSides, OK: early == 0 && late == 0 && duplicates == 0 && sent > 0 && (lost == 0 || !c.Apart.None),
 		Value: fmt.Sprintf("%d lost of %d packets in the %.1f s from %s to %s%s; %d lost before, %d after", lost, sent, (until - from).Seconds(), c.Apart.From,
 			c.Apart.Until, when, early, late),
-		Want: want, Message: strings.Trim(whereEarly+"; "+whereLate, "; "),
+		Want: want, Message: strings.Trim(whereEarly+"; "+whereLate+c.during(flows, spans, 0, from)+c.during(flows, spans, until, forever), "; "),
 	}
 }

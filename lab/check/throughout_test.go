@@ -23,7 +23,7 @@ func made(from, to string, lost ...int) *Flow {
 
 // Who is on one side loses nothing, ever; who is not, between two steps only.
 func TestThroughoutJudges(t *testing.T) {
-	spans := []span{{0, time.Second}, {2 * time.Second, 3 * time.Second}, {3 * time.Second, 5 * time.Second}}
+	spans := []span{{0, time.Second, ""}, {2 * time.Second, 3 * time.Second, ""}, {3 * time.Second, 5 * time.Second, "gm2 unknown-spi 1"}}
 	for _, c := range []struct {
 		name            string
 		flows           []*Flow
@@ -49,7 +49,7 @@ func TestThroughoutJudges(t *testing.T) {
 	// Each lost packet is put down to the step in which it was sent, waits after it included.
 	all := throughout{Rate: 10, Steps: []scenario.Step{{Name: "x"}, {Do: "heal"}, {Name: "whole"}}}
 	got := all.judge([]*Flow{made("h1", "h2", 15, 20, 80), made("h2", "h1", 0)}, spans, 10*time.Second, 0, "")
-	if m := got[0].Message; !strings.HasSuffix(m, "; 2 in x; 1 in heal; 1 in whole") {
+	if m := got[0].Message; !strings.HasSuffix(m, "; 2 in x; 1 in heal; 1 in whole (dropped then: gm2 unknown-spi 1)") {
 		t.Errorf("which steps: %q", m)
 	}
 }
