@@ -172,7 +172,13 @@ func TestBanners(t *testing.T) {
 				c.Role, c.Primary, c.Ready = control.RoleSecondary, 0, false
 			}
 		}, "no-primary", "told to wait"},
-		{"two primaries meet", func(f *source.Fleet) { c := coop(f, 2); c.Role, c.Ready = control.RolePrimary, true }, "split", "2 PRIMARIES (ks1 ks3)"},
+		{"two primaries meet", func(f *source.Fleet) { c := coop(f, 2); c.Role, c.Ready = control.RolePrimary, true }, "split", "2 PRIMARIES (ks1 ks3), which hear each other"},
+		{"two primaries, and a filter between them", func(f *source.Fleet) {
+			c := coop(f, 2)
+			c.Role, c.Ready = control.RolePrimary, true
+			coop(f, 0).Peers[1].Link, coop(f, 0).Unreachable = control.LinkSilent, []int{3}
+			c.Peers[0].Link, c.Unreachable = control.LinkSilent, []int{1}
+		}, "split out-of-reach", "2 PRIMARIES (ks1 ks3), not all of which hear each other"},
 		{"two sides become one", func(f *source.Fleet) { coop(f, 2).Ready = true; coop(f, 0).Merging, coop(f, 0).MergeLeft = true, 40 }, "merge", "MERGE 00:40 left: members have the keys of both sides"},
 		{"three ways", func(f *source.Fleet) {
 			for i := range 3 {

@@ -22,6 +22,13 @@ type Banner struct {
 	level theme.Level // of Kind
 }
 
+// deaf says whether some of these do not hear each other.
+func deaf(all []*source.Server) bool {
+	return slices.ContainsFunc(all, func(s *source.Server) bool {
+		return slices.ContainsFunc(all, func(o *source.Server) bool { return o != s && !s.Sees(o.ID) })
+	})
+}
+
 // banners says what is wrong among the key servers of a group, the worst first.
 func banners(c *source.Cooperation, f *source.Fleet) []Banner {
 	var out []Banner
@@ -31,6 +38,9 @@ func banners(c *source.Cooperation, f *source.Fleet) []Banner {
 	switch {
 	case len(c.Sides) > 1:
 		add(theme.Broken, "split", "SPLIT for %s: %s; %s", since(c.Since, f.Time), sides(c), splitMeans(c))
+	case len(c.Primaries) > 1 && deaf(c.Primaries):
+		add(theme.Broken, "split", "%d PRIMARIES (%s), not all of which hear each other, though others hear them: something is between them, and nobody passes on",
+			len(c.Primaries), names(c.Primaries))
 	case len(c.Primaries) > 1:
 		add(theme.Broken, "split", "%d PRIMARIES (%s), which hear each other: one of them stands down now", len(c.Primaries), names(c.Primaries))
 	}
