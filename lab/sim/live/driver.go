@@ -193,37 +193,6 @@ func scenarioOf(dir string, draw uint64) (*scenario.Scenario, error) {
 	return scenario.Parse(file, text, scenario.Options{Set: vars, Seed: draw})
 }
 
-// inherit gives a run directory the certificates of another: nobody can make the same again.
-func inherit(s *scenario.Scenario, from, to string) error {
-	if s.PKI == nil {
-		return nil
-	}
-	to = filepath.Join(to, "secrets")
-	if err := os.RemoveAll(to); err != nil {
-		return err
-	}
-	return os.CopyFS(to, os.DirFS(filepath.Join(from, "secrets")))
-}
-
-// forkTo begins another lab with the plan up to now.
-func (s *Server) forkTo(name string) (string, error) {
-	if !scenario.ValidName(name) {
-		return "", fmt.Errorf("lab name %q: a letter and up to 23 more letters, digits or underscores, in lower case", name)
-	}
-	if _, err := os.Stat(driver.Dir(name)); err == nil {
-		return "", driver.AlreadyUp(name)
-	}
-	p := &Plan{Seed: s.plan.Seed, Draw: s.plan.Draw, Epoch: s.plan.Epoch, Start: s.run.Now(), Forked: s.name, Orders: append([]Order{}, s.plan.Orders[:s.run.next]...)}
-	err := inherit(s.plan.scenario, s.dir, driver.Dir(name))
-	if err == nil {
-		err = spawn(name, s.plan.scenario, p)
-	}
-	if err != nil {
-		return "", errors.Join(err, Driver{}.Clear(name), driver.RemoveDir(name))
-	}
-	return fmt.Sprintf("lab %s begins as %s is at %v", name, s.name, s.run.Now()), nil
-}
-
 // Open implements driver.Driver.
 func (Driver) Open(name string, s *scenario.Scenario) driver.Lab {
 	l := &Lab{name: name}

@@ -1,0 +1,59 @@
+package live
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/getvpn/getvpn/daemon/control"
+	"github.com/getvpn/getvpn/daemon/translate"
+	"github.com/getvpn/getvpn/gdoi"
+	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/lab/sim"
+)
+
+// planned says what the file of a key server, read again, would change. The journal hears of it, as that of the daemon, and the run
+// does not.
+func (s *Server) planned(ctx context.Context, node string, q control.PlanRequest) (p *control.Plan, err error) {
+	aerr := s.ask(ctx, node, func(n *sim.Node) {
+		if _, p, err = s.run.look(n, q); err != nil {
+			err = control.Refused(err.Error())
+		}
+		if q.Quiet {
+			return
+		}
+		add := func(group string, e machine.Note) {
+			e.Group = group
+			s.front(n).journal.Add(translate.Event(n.Name, n.Clock(), e))
+		}
+		if err != nil {
+			err = control.Refused(err.Error() + kept)
+			add("", machine.Note{Name: gdoi.NoteConfigRefused, Severity: machine.Error, Text: err.Error()})
+			return
+		}
+		for i := range p.Groups {
+			g := &p.Groups[i]
+			add(g.Group, machine.Note{Name: gdoi.NotePolicyPlanned, Severity: machine.Info, Text: strings.Join(append(slices.Clone(g.Consequences), g.Refused), "; "),
+				Fields: []machine.Field{machine.F("was", g.Was), machine.F("digest", g.Is)}})
+		}
+	})
+	return p, errors.Join(err, aerr)
+}
+
+// apply has a key server take what can change from its file.
+func (s *Server) apply(ctx context.Context, node string, q control.PlanRequest) (*control.Plan, error) {
+	quiet := q
+	quiet.Quiet = true
+	p, _ := s.planned(ctx, node, quiet) // what is wrong, the order says
+	body, err := json.Marshal(q)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.order(ctx, Order{Verb: verbApply, Node: node, Body: body}); err != nil {
+		return nil, err
+	}
+	p.Applied = true
+	return p, nil
+}
