@@ -187,7 +187,11 @@ func launch(n *driver.NodeState) (driver.Process, error) {
 	if err := follow(name, n.Log, since); err != nil {
 		return driver.Process{}, err
 	}
-	return running(name)
+	p, err := running(name)
+	if err == nil && p.PID == 0 {
+		err = fmt.Errorf("the daemon of %s ended right after its start: %s", n.Name, said(name))
+	}
+	return p, err
 }
 
 // follow writes what a container says to a file, until it ends.

@@ -121,68 +121,6 @@ func (c *Common) PID(node string) (int, error) {
 	return n.PID, nil
 }
 
-// Start starts the daemon of a node and waits until its control socket answers.
-func (c *Common) Start(ctx context.Context, node string) error {
-	err := c.change(func(st *State) error {
-		n, err := daemonOf(st, node)
-		if err != nil {
-			return err
-		}
-		if n.Process().Alive() {
-			return fmt.Errorf("%s is already running as process %d", node, n.PID)
-		}
-		if err := c.handOut(node); err != nil {
-			return err
-		}
-		p, err := c.m.Launch(n, c.Environment(node))
-		if err != nil {
-			return err
-		}
-		n.PID, n.PIDStart, n.Wanted = p.PID, p.Start, WantedRunning
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	return c.waitAnswer(ctx, node, time.Minute)
-}
-
-// Adopt makes a process that something else has started the daemon of a node.
-func (c *Common) Adopt(node string, p Process) error {
-	return c.change(func(st *State) error {
-		n, err := daemonOf(st, node)
-		if err != nil {
-			return err
-		}
-		n.PID, n.PIDStart, n.Wanted = p.PID, p.Start, WantedRunning
-		return nil
-	})
-}
-
-func (c *Common) waitAnswer(ctx context.Context, node string, limit time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	for {
-		pid, err := c.PID(node)
-		if err != nil {
-			return err
-		}
-		if pid == 0 {
-			return fmt.Errorf("the daemon of %s ended right after its start; the end of %s:\n%s", node, c.LogFile(node),
-				Tail(c.LogFile(node), 5))
-		}
-		if snap, err := c.Control(node).Snapshot(ctx); err == nil && snap.PID == innerPID(pid) {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("the control socket of %s does not answer (%w); the end of %s:\n%s", node, ctx.Err(),
-				c.LogFile(node), Tail(c.LogFile(node), 5))
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
-}
-
 // Stop ends the daemon of a node in order.
 func (c *Common) Stop(node string) error {
 	return c.end(node, WantedStopped, func(p Process) error { return p.Terminate(10 * time.Second) })
