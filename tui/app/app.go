@@ -156,7 +156,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.fleet = msg.fleet
 		return m, tea.Batch(m.wait(), m.askPending())
 	case tickMsg:
-		if m.player == nil { // else it says itself what time it is
+		if m.player == nil && !m.fleet.State.Simulated() { // else they say themselves what time it is
 			next := *m.fleet
 			next.Time = time.Time(msg)
 			m.fleet = &next
