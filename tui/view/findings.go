@@ -64,11 +64,11 @@ func numbers(list []int) string {
 }
 
 // ruleNotes says all of what lint says of a rule.
-func (f *Frame) ruleNotes(n int, r *Rule) (out []string) {
+func (f *Frame) ruleNotes(r *Rule) (out []string) {
 	if len(r.Findings) == 0 {
 		return nil
 	}
-	out = []string{"", f.section(fmt.Sprintf("RULE %d", n), "")}
+	out = []string{"", f.section(fmt.Sprintf("RULE %d", r.Number), "")}
 	for _, x := range r.Findings {
 		level := theme.Neutral
 		if x.Level == "warning" {

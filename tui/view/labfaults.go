@@ -62,6 +62,9 @@ const mostTroubles = 4
 func (f *Frame) faultLines() []string {
 	t, now := f.Theme, f.Fleet.Time
 	all := troubles(f.Fleet)
+	if c := f.Fleet.Course; len(all) == 0 && c != nil && len(c.Tasks) > 0 {
+		return nil // something is, in files and daemons, and to find it is the task
+	}
 	if len(all) == 0 {
 		return []string{" " + t.Dim.Render("FAULTS ") + t.State(theme.Good, "nothing is broken on purpose")}
 	}

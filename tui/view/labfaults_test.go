@@ -7,6 +7,7 @@ import (
 
 	"github.com/charmbracelet/x/ansi"
 
+	"github.com/getvpn/getvpn/tui/source"
 	"github.com/getvpn/getvpn/tui/source/sourcetest"
 )
 
@@ -28,6 +29,25 @@ func TestFaultOfAnotherClock(t *testing.T) {
 			if text := ansi.Strip(strings.Join(drawn(Lab{}, f), "\n")); !strings.Contains(text, "FAULTS") || !strings.Contains(text, "ks1") {
 				t.Errorf("begins %v from now, %d columns:\n%s", begin, width, text)
 			}
+		}
+	}
+}
+
+// TestNothingBrokenOnPurpose: an exercise does not say that all is well, which is what its tasks are about.
+func TestNothingBrokenOnPurpose(t *testing.T) {
+	exercise := sourcetest.Exercise()
+	exercise.State.Faults = nil
+	for i := range exercise.State.Nodes {
+		exercise.State.Nodes[i].Wanted = ""
+	}
+	for _, c := range []struct {
+		fleet *source.Fleet
+		want  bool
+	}{{sourcetest.Lab(), true}, {exercise, false}} {
+		f := frame(t, c.fleet)
+		f.Width, f.Height = 100, 40
+		if text := ansi.Strip(strings.Join(drawn(Lab{}, f), "\n")); strings.Contains(text, "nothing is broken on purpose") != c.want {
+			t.Errorf("%s:\n%s", c.fleet.Lab, text)
 		}
 	}
 }

@@ -5,8 +5,25 @@ import (
 	"slices"
 	"sort"
 
+	"github.com/getvpn/getvpn/daemon/control"
+	"github.com/getvpn/getvpn/tui/source"
 	"github.com/getvpn/getvpn/tui/widget"
 )
+
+// belonging says who is a member of a group: whoever says so, or is listed by one of its key servers.
+func belonging(fleet *source.Fleet, group string) func(n *source.Node) bool {
+	listed := map[string]bool{}
+	for _, s := range fleet.ServersOf(group) {
+		for i := range s.Group.Members {
+			if m := &s.Group.Members[i]; m.State != control.StateLeft {
+				listed[host(m.Address)] = true
+			}
+		}
+	}
+	return func(n *source.Node) bool {
+		return n.Snap != nil && (memberOf(n, group) != nil || listed[host(n.Snap.MemberAddress(group))])
+	}
+}
 
 // matrix draws members by keys, those that lack one first if there is not room for all.
 func (f *Frame) matrix(keys []Key, group string, room int) []string {

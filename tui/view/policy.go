@@ -2,6 +2,7 @@ package view
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/getvpn/getvpn/daemon/control"
@@ -21,7 +22,7 @@ type GroupPolicy struct {
 	Digest string `json:"digest"` // of its group's rules; nodes with the same list have the same
 	// Others have another list: a change is under way, or they have missed it.
 	Others []Holder `json:"others"`
-	Rules  []Rule   `json:"rules"`
+	Rules  []Rule   `json:"rules"` // in the order in which packets meet them: what members have of their own, then the group's
 }
 
 // Holder is a node and the digest of the access list that it has.
@@ -33,51 +34,104 @@ type Holder struct {
 // Rule is one line of an access list, and what it means.
 type Rule struct {
 	control.Rule
-	Encrypted bool `json:"encrypted"`
+	Encrypted bool     `json:"encrypted"`
+	Members   []string `json:"members,omitempty"` // of a local rule: those that have it, and nobody else
+	Number    int      `json:"number,omitempty"`  // in the group's list, from 1; 0: it is a local rule
+}
+
+// owner says whose a rule is.
+func (r *Rule) owner() string {
+	if len(r.Members) == 0 {
+		return r.Owner
+	}
+	return "only " + some(r.Members, 3)
 }
 
 // Name implements View.
 func (Policy) Name() string { return "policy" }
 
-// policies sums the hits of all members for each rule; rules that only one member has (its local ones) are listed too.
+// ruleOfMember is the owner of a rule that a member's own file has.
+const ruleOfMember = "local"
+
+// policies sums the hits of all members for each rule of the group. Rules of a member's own file stand before them, as at that member;
+// members with the same ones are told of together.
 func policies(fleet *source.Fleet, group string) []GroupPolicy {
 	out := []GroupPolicy{}
 	for _, name := range limited(fleet, group) {
 		p := GroupPolicy{Group: name, Rules: []Rule{}, Others: []Holder{}}
-		add := func(from, digest string, rules []control.Rule) {
-			if p.From == "" {
-				p.From, p.Digest = from, digest
-			}
-			if digest != p.Digest {
-				p.Others = append(p.Others, Holder{from, digest})
-			}
-		next:
-			for _, r := range rules {
-				for i := range p.Rules {
-					if p.Rules[i].Text == r.Text && p.Rules[i].Owner == r.Owner {
-						p.Rules[i].Hits += r.Hits
-						continue next
-					}
-				}
-				p.Rules = append(p.Rules, Rule{r, strings.HasPrefix(r.Text, "permit")})
-			}
-		}
 		if n, g := fleet.KSOf(name); g != nil {
-			add(n.Name, g.PolicyDigest, g.Policy)
+			p.add(n.Name, g.PolicyDigest, g.Policy)
 		}
+		var own [][]Rule
+		known := map[string]int{}
 		for _, n := range fleet.Members() {
-			if n.Snap == nil {
+			g := memberOf(&n, name)
+			if g == nil {
 				continue
 			}
-			for _, g := range n.Snap.GM.Groups {
-				if g.Name == name {
-					add(n.Name, g.PolicyDigest, g.Policy)
-				}
+			local := 0
+			for local < len(g.Policy) && g.Policy[local].Owner == ruleOfMember {
+				local++
 			}
+			p.add(n.Name, g.PolicyDigest, g.Policy[local:])
+			own = addOwn(own, known, n.Name, g.Policy[:local])
 		}
+		for i := range p.Rules {
+			p.Rules[i].Number = i + 1
+		}
+		p.Rules = append(slices.Concat(own...), p.Rules...)
 		out = append(out, p)
 	}
 	return out
+}
+
+// add counts in what a node says of the group's list.
+func (p *GroupPolicy) add(from, digest string, rules []control.Rule) {
+	if p.From == "" {
+		p.From, p.Digest = from, digest
+	}
+	if digest != p.Digest {
+		p.Others = append(p.Others, Holder{from, digest})
+	}
+	for _, r := range rules {
+		i := slices.IndexFunc(p.Rules, func(x Rule) bool { return x.Text == r.Text })
+		if i < 0 {
+			p.Rules = append(p.Rules, newRule(r))
+		} else {
+			p.Rules[i].Hits += r.Hits
+		}
+	}
+}
+
+func newRule(r control.Rule) Rule {
+	return Rule{Rule: r, Encrypted: strings.HasPrefix(r.Text, "permit")}
+}
+
+// addOwn adds a member's own rules to lists of such, or the member to those that have the same list: its order counts.
+func addOwn(lists [][]Rule, known map[string]int, member string, rules []control.Rule) [][]Rule {
+	if len(rules) == 0 {
+		return lists
+	}
+	key := ""
+	for _, r := range rules {
+		key += r.Text + "\n"
+	}
+	at, ok := known[key]
+	if !ok {
+		at = len(lists)
+		known[key] = at
+		var list []Rule
+		for _, r := range rules {
+			r.Hits = 0
+			list = append(list, newRule(r))
+		}
+		lists = append(lists, list)
+	}
+	for i := range rules {
+		lists[at][i].Hits += rules[i].Hits
+		lists[at][i].Members = append(lists[at][i].Members, member)
+	}
+	return lists
 }
 
 // Page implements View.
@@ -87,7 +141,6 @@ func (Policy) Page(f *Frame) *Page {
 	}
 	type row struct {
 		group string
-		n     int
 		*Rule
 	}
 	var rows []row
@@ -108,16 +161,29 @@ func (Policy) Page(f *Frame) *Page {
 			p.Head = append(p.Head, f.sentence(theme.Caution, text))
 		}
 		for i := range g.Rules {
-			rows = append(rows, row{g.Group, i + 1, &g.Rules[i]})
+			rows = append(rows, row{g.Group, &g.Rules[i]})
 		}
 	}
-	notes := false
+	notes, own := false, false
 	for i := range rows {
 		notes = notes || len(rows[i].Findings) > 0
+		own = own || rows[i].Number == 0
 	}
-	t := &widget.Table{Len: len(rows), ID: func(i int) string { return rows[i].group + "/" + rows[i].Owner + "/" + rows[i].Text }}
+	ownerDrop := 2
+	if own {
+		ownerDrop = 0 // without it they look like rules for all
+		p.Head = append(p.Head, f.sentence(theme.Neutral, "rules without a number are of one member's own file: there they come first"))
+	}
+	t := &widget.Table{Len: len(rows), ID: func(i int) string {
+		return rows[i].group + "/" + strings.Join(rows[i].Members, " ") + "/" + rows[i].Text
+	}}
 	column := columns(t, rows)
-	column(widget.Column{Title: "   #", Key: "n", Right: true}, func(r *row) widget.Cell { return widget.Int(r.n) })
+	column(widget.Column{Title: "   #", Key: "n", Right: true}, func(r *row) widget.Cell {
+		if r.Number == 0 {
+			return widget.None()
+		}
+		return widget.Int(r.Number)
+	})
 	if len(all) > 1 {
 		column(widget.Column{Title: "GROUP"}, func(r *row) widget.Cell { return widget.Text(r.group) })
 	}
@@ -131,7 +197,7 @@ func (Policy) Page(f *Frame) *Page {
 		}
 		return widget.State(theme.Neutral, "in clear")
 	})
-	column(widget.Column{Title: "OWNER", Drop: 2}, func(r *row) widget.Cell { return widget.Text(r.Owner) })
+	column(widget.Column{Title: "OWNER", Drop: ownerDrop}, func(r *row) widget.Cell { return widget.Text(r.owner()) })
 	column(widget.Column{Title: "HITS", Right: true}, func(r *row) widget.Cell { return widget.Short(r.Hits) })
 	if notes {
 		column(widget.Column{Title: "NOTE", Drop: 1}, func(r *row) widget.Cell { return r.note() })
@@ -140,7 +206,7 @@ func (Policy) Page(f *Frame) *Page {
 	p.Subject = func(i int) Subject { return Subject{Group: rows[i].group} }
 	p.Want, p.Foot = 6, func(i, room int) (out []string) {
 		if i >= 0 {
-			out = f.ruleNotes(rows[i].n, rows[i].Rule)
+			out = f.ruleNotes(rows[i].Rule)
 		}
 		for k := range all {
 			if diff := f.pendingDiff(all[k].Group); len(diff) > 0 {

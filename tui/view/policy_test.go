@@ -7,6 +7,7 @@ import (
 
 	"github.com/charmbracelet/x/ansi"
 
+	"github.com/getvpn/getvpn/daemon/control"
 	"github.com/getvpn/getvpn/tui/source/sourcetest"
 	"github.com/getvpn/getvpn/tui/theme"
 )
@@ -45,6 +46,43 @@ func TestPolicyDigests(t *testing.T) {
 	for _, want := range []string{`"digest":"00eb3d734dcc"`, `{"node":"gm2","digest":"7e03a399baf5"}`} {
 		if !strings.Contains(string(b), want) {
 			t.Errorf("%s is missing in %s", want, b)
+		}
+	}
+}
+
+// TestPolicyOfOneMember: what a member has of its own is tried before the group's list, at that member only, and so it is shown.
+func TestPolicyOfOneMember(t *testing.T) {
+	fleet := sourcetest.Fleet()
+	for name, own := range map[string][]string{"gm1": {"deny icmp any any", "deny ip any host 10.9.9.9"}, "gm2": {"deny tcp any any eq 443"}, "gm3": {"deny tcp any any eq 443"}} {
+		g := &fleet.Node(name).Snap.GM.Groups[0]
+		var list []control.Rule
+		for _, text := range own {
+			list = append(list, control.Rule{Text: text, Owner: "local", Hits: 2})
+		}
+		g.Policy = append(list, g.Policy...)
+	}
+	rules := policies(fleet, "blue")[0].Rules
+	for i, want := range []struct {
+		text, members string
+		number        int
+		hits          uint64
+	}{
+		{"deny icmp any any", "gm1", 0, 2}, {"deny ip any host 10.9.9.9", "gm1", 0, 2}, {"deny tcp any any eq 443", "gm2 gm3", 0, 4},
+		{"deny udp any eq 848 any eq 848", "", 1, 0}, {"deny tcp any any eq 22", "", 2, 60},
+	} {
+		if r := rules[i]; r.Text != want.text || strings.Join(r.Members, " ") != want.members || r.Number != want.number || r.Hits != want.hits {
+			t.Errorf("rule %d is %+v, want %+v", i, r, want)
+		}
+	}
+	if len(rules) != 6 {
+		t.Errorf("%d rules: %+v", len(rules), rules)
+	}
+	for _, width := range []int{80, 132} {
+		f := frame(t, fleet)
+		f.Width, f.Height = width, 40
+		text := ansi.Strip(strings.Join(drawn(Policy{}, f), "\n"))
+		if own, group := strings.Index(text, "only gm2 gm3"), strings.Index(text, "deny udp any eq 848"); own < 0 || own > group || !strings.Contains(text, "rules without a number") {
+			t.Errorf("%d columns:\n%s", width, text)
 		}
 	}
 }

@@ -81,10 +81,11 @@ func keysOf(fleet *source.Fleet, group string) []Key {
 			}
 		}
 	}
+	belong := belonging(fleet, group)
 	for k := range out {
 		out[k].Holders = []Holding{}
 		for i := range members {
-			if members[i].Snap != nil {
+			if belong(&members[i]) {
 				out[k].Holders = append(out[k].Holders, holds(&members[i], group, out[k].SPI))
 			}
 		}
@@ -167,8 +168,8 @@ func (SAs) Page(f *Frame) *Page {
 		}
 	}
 	p.Table = f.keyTable(keys)
-	if len(keys) > 0 {
-		p.All = len(keys[0].Holders) + 3 + 2 + len(f.Fleet.KeyServers())
+	for i := range keys {
+		p.All = max(p.All, len(keys[i].Holders)+3+2+len(f.Fleet.KeyServers()))
 	}
 	p.Subject = func(i int) Subject { return Subject{Group: keys[i].Group} }
 	p.Enter = func(i int) Place { return Place{View: SA{}.Name(), Group: keys[i].Group, SPI: keys[i].SPI} }
