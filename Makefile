@@ -52,7 +52,7 @@ build:
 # The scenarios run in the simulator (SIMULATED, whose figures are shown), and in namespaces as a trainer runs them: whole, and broken on
 # purpose, which their checks must notice.
 test: build
-	@.ci/need go gcc tun ip nft sysctl scapy softhsm bird tmux
+	@.ci/need go gcc tun ip nft sysctl scapy softhsm bird tcpdump ping tmux
 	$(GO) vet ./...
 	$(GO) test -p 2 -timeout 30m $$($(GO) list ./... | grep -v $(WHOLE)$$)
 	$(GO) test -v -count 1 -run '$(SIMULATED)' ./$(WHOLE)
