@@ -108,7 +108,7 @@ func (p Pair) String() string { return p.A + "-" + p.B }
 func (p *Pair) UnmarshalYAML(n *yaml.Node) error {
 	a, b, ok := strings.Cut(n.Value, "-")
 	if n.Kind != yaml.ScalarNode || !ok || a == "" || b == "" || a == b {
-		return fmt.Errorf("line %d: a pair of nodes is written h1-h3", n.Line)
+		return errors.New("a pair of nodes is written h1-h3")
 	}
 	*p = Pair{a, b}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/getvpn/getvpn/lab/driver"
@@ -12,7 +13,8 @@ import (
 
 // Validate checks what a scenario does and measures: names and parameters of checks, and actions.
 func Validate(s *scenario.Scenario) error {
-	errs := []error{validate(s, s.Steps)}
+	err := validate(s, s.Steps)
+	errs := []error{err, needsSteps(s, err)}
 	for i, text := range s.Faults {
 		_, err := action(s, s.Place("faults", i), text)
 		errs = append(errs, err)
@@ -26,6 +28,20 @@ func Validate(s *scenario.Scenario) error {
 		}
 	}
 	return errors.Join(append(errs, validateSabotage(s))...)
+}
+
+// needsSteps says what a scenario lacks that leaves out nodes which the steps of its base name.
+func needsSteps(s *scenario.Scenario, err error) error {
+	var named []string
+	for _, n := range s.LeftOut() {
+		if err != nil && strings.Contains(err.Error(), strconv.Quote(n)) {
+			named = append(named, n)
+		}
+	}
+	if len(named) == 0 {
+		return nil
+	}
+	return s.ErrorAt(scenario.Pos{}, "without: leaves out %s, and the steps of the base name it: the file needs steps: of its own", strings.Join(named, ", "))
 }
 
 func validate(s *scenario.Scenario, steps []scenario.Step) error {
@@ -153,7 +169,7 @@ func carryOut(ctx context.Context, env *Env, st *scenario.Step) []scenario.Resul
 			results[i].Seconds = env.since(start).Seconds()
 		}
 		if results[i].Failed() {
-			results[i].Message, results[i].Hint = explain(st.Message, results[i].Message), st.Hint
+			results[i].Meaning, results[i].Message, results[i].Hint = st.Message, explain(st.Message, results[i].Message), st.Hint
 		}
 	}
 	return results

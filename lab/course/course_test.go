@@ -207,3 +207,18 @@ func TestSteps(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// A grading says what a failure means, and not at which addresses it was seen: that is for the trainee to find.
+func TestGradingIsDiscreet(t *testing.T) {
+	long := strings.Repeat("10.66.2.46 > 10.66.1.46, ", 20)
+	for _, c := range []struct{ is, want scenario.Result }{
+		{scenario.Result{Meaning: "seen in clear", Message: "seen in clear (" + long + ")"}, scenario.Result{Meaning: "seen in clear", Message: "seen in clear"}},
+		{scenario.Result{Message: "no answer\n" + long}, scenario.Result{Message: "no answer"}},
+		{scenario.Result{Message: long}, scenario.Result{Message: long[:most] + " ..."}},
+		{scenario.Result{OK: true, Message: "12 of 12"}, scenario.Result{OK: true, Message: "12 of 12"}},
+	} {
+		if got := discreet([]scenario.Result{c.is})[0]; got != c.want {
+			t.Errorf("%+v; want %+v", got, c.want)
+		}
+	}
+}

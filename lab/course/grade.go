@@ -3,6 +3,7 @@ package course
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/getvpn/getvpn/lab/check"
@@ -20,12 +21,34 @@ func Measure(ctx context.Context, l check.Lab, log func(string, ...any)) (map[st
 	env := &check.Env{Lab: l, Scenario: s, Capture: capture, Log: log}
 	found := map[string][]scenario.Result{}
 	for i := range s.Tasks {
-		found[s.Tasks[i].Name] = check.Measure(ctx, env, s.Tasks[i].Checks)
+		found[s.Tasks[i].Name] = discreet(check.Measure(ctx, env, s.Tasks[i].Checks))
 	}
 	if ctx.Err() != nil {
 		return nil, errors.New("interrupted; nothing was graded")
 	}
 	return found, nil
+}
+
+// most is how much of a message without a meaning a grading shows.
+const most = 120
+
+// discreet leaves out of failed checks what their packets looked like: which site it is, is what the trainee is to find out. It gives
+// what the exercise says that the failure means, in one line.
+func discreet(found []scenario.Result) []scenario.Result {
+	for i := range found {
+		r := &found[i]
+		if !r.Failed() {
+			continue
+		}
+		if r.Meaning != "" && r.Value != scenario.NotMeasured && r.Value != scenario.NotDone {
+			r.Message = r.Meaning
+		}
+		r.Message, _, _ = strings.Cut(r.Message, "\n")
+		if text := []rune(r.Message); r.Meaning == "" && len(text) > most {
+			r.Message = string(text[:most]) + " ..."
+		}
+	}
+	return found
 }
 
 // Grade notes what Measure has found.

@@ -45,7 +45,7 @@ func buildNetwork(lab string, s *scenario.Scenario) error {
 	}
 	for _, l := range s.Links {
 		if err := buildLink(lab, s, l); err != nil {
-			return fmt.Errorf("%s%v: link %s-%s: %w", s.File, l.At, l.Ends[0].Node, l.Ends[1].Node, err)
+			return fmt.Errorf("%s: link %s-%s: %w", s.Where(l.At), l.Ends[0].Node, l.Ends[1].Node, err)
 		}
 	}
 	for _, n := range s.Nodes {

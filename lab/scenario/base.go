@@ -22,6 +22,9 @@ const (
 	keyNodes   = "nodes"
 )
 
+// BaseFile is how mistakes name the file of a scenario that comes with getvpn-lab.
+func BaseFile(name string) string { return name + "/" + name + ".yaml" }
+
 // onBase merges a scenario into its base. What it returns has neither base: nor without:, and text that parses alone.
 func onBase(file string, root *yaml.Node, text []byte, opt Options) (*yaml.Node, []byte, error) {
 	name := value(root, keyBase)
@@ -38,10 +41,11 @@ func onBase(file string, root *yaml.Node, text []byte, opt Options) (*yaml.Node,
 	if err != nil {
 		return nil, nil, &Error{file, posOf(name), fmt.Sprintf("base: %v", err)}
 	}
-	base, err := document(name.Value, below)
+	base, err := document(BaseFile(name.Value), below)
 	if err != nil {
 		return nil, nil, err
 	}
+	sink(base)
 	if b := value(base, keyBase); b != nil {
 		return nil, nil, &Error{file, posOf(name), fmt.Sprintf("base %s has a base itself; name %s instead", name.Value, b.Value)}
 	}
@@ -120,6 +124,14 @@ func value(n *yaml.Node, key string) *yaml.Node {
 		}
 	}
 	return nil
+}
+
+// LeftOut lists the nodes that the scenario takes from its base's, when it has the base's steps all the same.
+func (s *Scenario) LeftOut() []string {
+	if len(s.Steps) == 0 || !s.Steps[0].At.Below {
+		return nil
+	}
+	return s.leftOut
 }
 
 func named(nodes, name *yaml.Node) *yaml.Node {

@@ -85,6 +85,21 @@ func TestBaseMistakes(t *testing.T) {
 			t.Errorf("%q: %v; want %q", text, err, want)
 		}
 	}
+	// What is wrong in the text of the base is told with its place there.
+	for text, want := range map[string]string{
+		"name: a\nbase: small\nlinks: [{ends: [x9 a 10.8.0.1/30, p1 x9 10.8.0.2/30]}]":                       `over.yaml:3:17: there is no node "x9"`,
+		"name: a\nbase: small\nlinks: [{ends: [ks1 wan0 10.8.0.1/30, p1 x9 10.8.0.2/30]}]":                   "interface wan0 of ks1 is already used on line 15 of the base",
+		"name: a\nbase: small\nnodes: [{name: ks1, vars: {}}]\nprograms: {ks: {binary: a, config: '${x}'}}":  "${x}",
+		"name: a\nbase: small\nprotected: [10.1.0.0/16]\nnodes: [{name: x1, routes: [default via 9.9.9.9]}]": "over.yaml:4:",
+	} {
+		if _, err := withBase(text, Options{}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v; want %q", text, err, want)
+		}
+	}
+	s, err := withBase("name: a\nbase: small\nwithout: [x1]", Options{})
+	if err != nil || s.Where(s.Steps[0].At) != "small/small.yaml:17:9" || s.Where(s.Place("name")) != "over.yaml:1:7" || !slices.Equal(s.LeftOut(), []string{"x1"}) {
+		t.Errorf("%v: %s %s %v", err, s.Where(s.Steps[0].At), s.Where(s.Place("name")), s.LeftOut())
+	}
 	if _, err := Parse("a.yaml", []byte("name: a\nbase: small"), Options{}); err == nil {
 		t.Error("a base that nobody can find")
 	}

@@ -44,7 +44,26 @@ func Parse(file string, text []byte, opt Options) (*Scenario, error) {
 	if err != nil {
 		return nil, err
 	}
+	base := ""
+	if n := value(root, keyBase); n != nil {
+		base = BaseFile(n.Value)
+	}
+	s, err := parse(file, base, root, text, opt)
+	if err != nil {
+		return nil, in(base, err)
+	}
+	return s, nil
+}
+
+func parse(file, base string, root *yaml.Node, text []byte, opt Options) (*Scenario, error) {
 	own := declarations(root)
+	var leftOut []string
+	if w := value(root, keyWithout); w != nil {
+		for _, n := range w.Content {
+			leftOut = append(leftOut, n.Value)
+		}
+	}
+	var err error
 	if root, text, err = onBase(file, root, text, opt); err != nil {
 		return nil, err
 	}
@@ -69,7 +88,7 @@ func Parse(file string, text []byte, opt Options) (*Scenario, error) {
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
-	s := &Scenario{File: file, Text: text, Drawn: drawn, Sabotaged: opt.Sabotage, root: root, declared: own}
+	s := &Scenario{File: file, Text: text, Drawn: drawn, Sabotaged: opt.Sabotage, root: root, declared: own, base: base, leftOut: leftOut}
 	if len(drawn) > 0 {
 		s.Seed = max(opt.Seed, 1)
 	}
@@ -188,47 +207,10 @@ func substitute(file string, n *yaml.Node, vars map[string]string) (errs []error
 	return errs
 }
 
-var yamlLine = regexp.MustCompile(`^(?:.*: )?(?:line |yaml: line )?(\d+)[:.]`)
-
-var unknownField = regexp.MustCompile(`^field (.*) not found in type .*$`)
-
-// plain says what the decoder says without the names of Go types.
-func plain(message string) string { return unknownField.ReplaceAllString(message, `unknown key "$1"`) }
-
-// located gives errors of the YAML decoder a file and a line.
-func located(file string, err error) error {
-	var at *placed
-	if errors.As(err, &at) {
-		return &Error{file, at.at, at.text}
-	}
-	var many *yaml.LoadErrors
-	if errors.As(err, &many) {
-		var out []error
-		for _, e := range many.Errors {
-			if errors.As(e, &at) {
-				out = append(out, &Error{file, at.at, at.text})
-				continue
-			}
-			out = append(out, &Error{file, Pos{e.Mark.Line, e.Mark.Column}, plain(e.Message)})
-		}
-		return errors.Join(out...)
-	}
-	var one *yaml.LoadError
-	if errors.As(err, &one) {
-		return &Error{file, Pos{one.Mark.Line, one.Mark.Column}, one.Message}
-	}
-	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
-		var line int
-		_, _ = fmt.Sscan(m[1], &line)
-		return &Error{file, Pos{Line: line}, err.Error()}
-	}
-	return &Error{file, Pos{}, err.Error()}
-}
-
 // DecodeParams decodes the parameters of a step's check strictly into v.
 func (s *Scenario) DecodeParams(st *Step, v any) error {
 	if err := strict(st.Params, v); err != nil {
-		err = located(s.File, err)
+		err = in(s.base, located(s.File, err))
 		if one, ok := err.(*Error); ok { //nolint:errorlint // several mistakes stay as they are
 			one.Text = "check " + st.Check + ": " + one.Text
 		}
@@ -239,5 +221,5 @@ func (s *Scenario) DecodeParams(st *Step, v any) error {
 
 // ErrorAt is a mistake at a step, found by those who know the checks and actions.
 func (s *Scenario) ErrorAt(at Pos, format string, args ...any) error {
-	return &Error{s.File, at, fmt.Sprintf(format, args...)}
+	return &Error{s.fileOf(at), at, fmt.Sprintf(format, args...)}
 }

@@ -16,6 +16,7 @@ type Result struct {
 	Want    string  `json:"want"`
 	Message string  `json:"message"`
 	Hint    string  `json:"hint,omitempty"` // where to look, of a check that failed
+	Meaning string  `json:"-"`              // what it means that it failed, as the scenario has it: Message begins with it
 	Seconds float64 `json:"seconds"`
 }
 

@@ -52,6 +52,8 @@ type Scenario struct {
 
 	root     *yaml.Node // the file, with its variables replaced
 	declared []declared // what this file, and not its base, declares
+	base     string     // the file of its base
+	leftOut  []string   // nodes of the base that without: names
 }
 
 // Program is a daemon and the template of its configuration file.

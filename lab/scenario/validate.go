@@ -27,7 +27,7 @@ func (s *Scenario) LabName() string { return strings.ReplaceAll(s.Name, "-", "_"
 
 func (s *Scenario) validate() (errs []error) {
 	bad := func(at Pos, format string, args ...any) {
-		errs = append(errs, &Error{s.File, at, fmt.Sprintf(format, args...)})
+		errs = append(errs, &Error{s.fileOf(at), at, fmt.Sprintf(format, args...)})
 	}
 	if !scenName.MatchString(s.Name) || !ValidName(s.LabName()) {
 		bad(s.Place("name"), "name: %q; a name is a letter and up to 23 more letters, digits or hyphens, in lower case", s.Name)
@@ -50,15 +50,15 @@ func (s *Scenario) validate() (errs []error) {
 			bad(s.Place("policy", i), "policy, rule %d: %v", i+1, err)
 		}
 	}
-	seen := map[string]int{}
+	seen := map[string]Pos{}
 	for _, n := range s.Nodes {
 		if !nodeName.MatchString(n.Name) {
 			bad(n.At, "node name %q: a letter and up to 15 more letters, digits or hyphens, in lower case", n.Name)
 		}
 		if at, ok := seen[n.Name]; ok {
-			bad(n.At, "node %s is already defined on line %d", n.Name, at)
+			bad(n.At, "node %s is already defined on %s", n.Name, at.other())
 		}
-		seen[n.Name] = n.At.Line
+		seen[n.Name] = n.At
 		if !slices.Contains([]Kind{KindKeyServer, KindMember, KindCore, KindHost}, n.Kind) {
 			bad(n.At, "node %s: kind %q; write ks, gm, core or host", n.Name, n.Kind)
 		}
@@ -96,7 +96,7 @@ func (s *Scenario) validate() (errs []error) {
 
 // validateLinks checks the links and gives the nodes their addresses.
 func (s *Scenario) validateLinks(bad func(Pos, string, ...any)) {
-	used := map[string]int{}
+	used := map[string]Pos{}
 	for _, l := range s.Links {
 		if len(l.Ends) != 2 {
 			bad(l.At, "a link has two ends, this one has %d", len(l.Ends))
@@ -119,9 +119,9 @@ func (s *Scenario) validateLinks(bad func(Pos, string, ...any)) {
 			}
 			key := e.Node + " " + e.Interface
 			if at, ok := used[key]; ok {
-				bad(e.At, "interface %s of %s is already used on line %d", e.Interface, e.Node, at)
+				bad(e.At, "interface %s of %s is already used on %s", e.Interface, e.Node, at.other())
 			}
-			used[key] = e.At.Line
+			used[key] = e.At
 			n.Addresses = append(n.Addresses, Address{Interface: e.Interface, Prefix: e.Prefix, Peer: l.Ends[1-i].Node})
 		}
 	}

@@ -41,7 +41,7 @@ func Load(name string, opt scenario.Options) (*scenario.Scenario, error) {
 		return nil, err
 	}
 	opt.Base = read
-	return scenario.Parse(name+"/"+name+".yaml", text, opt)
+	return scenario.Parse(scenario.BaseFile(name), text, opt)
 }
 
 // Derived gives the texts of the built-in scenarios that build on one.
@@ -60,7 +60,7 @@ func isFile(name string) bool {
 
 // read finds a built-in scenario.
 func read(name string) ([]byte, error) {
-	text, err := files.ReadFile(name + "/" + name + ".yaml")
+	text, err := files.ReadFile(scenario.BaseFile(name))
 	if err != nil {
 		return nil, fmt.Errorf("there is no scenario %q; there are: %s", name, strings.Join(Names(), ", "))
 	}
