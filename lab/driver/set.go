@@ -21,11 +21,14 @@ type Set map[string]Driver
 // Names lists them.
 func (set Set) Names() string { return strings.Join(slices.Sorted(maps.Keys(set)), ", ") }
 
+// ErrNoDriver is a name that no driver has.
+var ErrNoDriver = errors.New("there is no driver")
+
 // Driver finds one.
 func (set Set) Driver(name string) (Driver, error) {
 	d, ok := set[name]
 	if !ok {
-		return nil, fmt.Errorf("there is no driver %q; there are: %s", name, set.Names())
+		return nil, fmt.Errorf("%w %q; there are: %s", ErrNoDriver, name, set.Names())
 	}
 	return d, nil
 }

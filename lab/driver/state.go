@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -133,7 +134,14 @@ var ErrNotUp = errors.New("lab is not up")
 func ReadState(lab string) (*State, error) {
 	b, err := os.ReadFile(filepath.Join(Dir(lab), "lab.json"))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: %s; getvpn-lab up %s brings it up", ErrNotUp, lab, lab)
+		if _, err := os.Stat(Dir(lab)); err == nil && scenario.ValidName(lab) {
+			return nil, fmt.Errorf("lab %s is half a lab: it is just being brought up, or that was interrupted; getvpn-lab down %s clears it", lab, lab)
+		}
+		up := "none is up"
+		if labs := Labs(); len(labs) > 0 {
+			up = "there is: " + strings.Join(labs, ", ")
+		}
+		return nil, fmt.Errorf("%w: %s; %s", ErrNotUp, lab, up)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("lab %s: %w", lab, err)

@@ -4,6 +4,7 @@ package topologies
 import (
 	"bytes"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -58,11 +59,18 @@ func isFile(name string) bool {
 	return strings.ContainsRune(name, filepath.Separator) || strings.HasSuffix(name, ".yaml")
 }
 
+// ErrUnknown is a name that no scenario has.
+var ErrUnknown = errors.New("there is no scenario")
+
 // read finds a built-in scenario.
 func read(name string) ([]byte, error) {
 	text, err := files.ReadFile(scenario.BaseFile(name))
 	if err != nil {
-		return nil, fmt.Errorf("there is no scenario %q; there are: %s", name, strings.Join(Names(), ", "))
+		meant := ""
+		if n := near(name, Names()); n != "" {
+			meant = "did you mean " + n + "? "
+		}
+		return nil, fmt.Errorf("%w %q; %sgetvpn-lab list shows those that there are, and a file of your own has a name that ends in .yaml", ErrUnknown, name, meant)
 	}
 	return text, nil
 }

@@ -205,6 +205,9 @@ func resetCommand(lab *string) *cobra.Command {
 				return err
 			}
 			s, before := l.Scenario(), (*course.Course)(nil)
+			if other && s.Seed == 0 {
+				return wrong("--new: scenario %s draws nothing, and so there is no other one; reset without --new puts it back to its beginning", s.Name)
+			}
 			if other {
 				again := choice{Options: scenario.Options{Set: st.Vars, Sabotage: st.Sabotaged}}
 				again.drawSeed()
@@ -231,8 +234,12 @@ func resetCommand(lab *string) *cobra.Command {
 				}
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s is as at its beginning\n", l.Name())
-			return nil
+			if !other {
+				fmt.Fprintf(cmd.OutOrStdout(), "%s is as at its beginning\n", l.Name())
+				return nil
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%s is a new one, of seed %d\n", l.Name(), s.Seed)
+			return printStatus(cmd, l, false)
 		}}
 	c.Flags().BoolVar(&other, "new", false, "draw other values: a new exercise")
 	c.Flags().DurationVar(&wait, "wait", time.Minute, "how long members may take to register")

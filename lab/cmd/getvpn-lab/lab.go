@@ -159,7 +159,13 @@ func atNodes(cmd *cobra.Command, lab string, nodes []string, what string, do fun
 func partitionCommand(lab *string) *cobra.Command {
 	var d time.Duration
 	var only string
-	c := &cobra.Command{Use: "partition A,B/C,D", Short: "Make the network drop everything between two sides; a member brings its LAN", Args: cobra.ExactArgs(1),
+	c := &cobra.Command{Use: "partition A,B/C,D", Short: "Make the network drop everything between two sides; a member brings its LAN",
+		Args: func(cmd *cobra.Command, args []string) error { // what fails here is a wrong command line
+			if only != "" && only != "control" {
+				return fmt.Errorf("--only %s: there is --only control, which drops what key servers and members say to each other", only)
+			}
+			return cobra.ExactArgs(1)(cmd, args)
+		},
 		Example: "  getvpn-lab partition ks1/gm1,gm2 --for 30s\n  getvpn-lab partition p1/p2\n  getvpn-lab partition ks1,gm1/ks2,gm2 --only control",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			l, err := drivers.Open(*lab)

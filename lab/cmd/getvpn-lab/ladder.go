@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/getvpn/getvpn/lab/driver"
 	"github.com/getvpn/getvpn/lab/sim"
 	"github.com/getvpn/getvpn/lab/sim/ladder"
 	"github.com/getvpn/getvpn/lab/sim/live"
@@ -52,6 +53,9 @@ func ladderCommand(lab *string) *cobra.Command {
 			}
 			if sources := len(args) + b2i(cmd.Flags().Changed("seed")) + b2i(*lab != ""); sources != 1 {
 				return errors.New("name one scenario, or --seed, or --lab of a lab in the simulator")
+			}
+			if o.span < 0 || o.from < 0 || o.most < 0 {
+				return errors.New("--for, --from and --most take nothing below 0")
 			}
 			return nil
 		},
@@ -140,6 +144,16 @@ func (o *ladderOptions) ofScenario(ctx context.Context, name string) (*ladder.Ca
 
 // ofLab plays again what a lab in the simulator has been through.
 func (o *ladderOptions) ofLab(ctx context.Context, name string) (*ladder.Capture, error) {
+	if !drivers.Known(name) {
+		return nil, noLab(name)
+	}
+	st, err := driver.ReadState(name)
+	if err != nil {
+		return nil, err
+	}
+	if st.Driver != live.Name {
+		return nil, fmt.Errorf("lab %s is one of %s, and what was sent there is not kept: a ladder is of a lab that runs with --driver %s", name, st.Driver, live.Name)
+	}
 	p, now, err := live.PlanOf(name)
 	if err != nil {
 		return nil, err
@@ -156,6 +170,11 @@ func play(ctx context.Context, p *live.Plan, until time.Duration) (c *ladder.Cap
 }
 
 func (o *ladderOptions) show(w io.Writer, c *ladder.Capture) error {
+	for _, n := range o.nodes {
+		if !slices.Contains(c.Names, n) {
+			return wrong("--nodes: no key server or member is called %q; there is: %s", n, strings.Join(c.Names, ", "))
+		}
+	}
 	pick := ladder.Choice{Kind: o.exchange, Nodes: o.nodes, From: o.from, Most: o.most}
 	if o.span > 0 {
 		pick.To = o.from + o.span

@@ -23,16 +23,8 @@ func main() {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "getvpn-lab:", err)
 		stop()
-		os.Exit(exitCode(understood)) //nolint:gocritic // stop was called
+		os.Exit(exitCode(understood, err)) //nolint:gocritic // stop was called
 	}
-}
-
-// exitCode is that of a failure.
-func exitCode(understood bool) int {
-	if !understood {
-		return 2
-	}
-	return 1
 }
 
 // root makes the command line. understood becomes true when it makes sense: from then on a failure is one of the work.
@@ -40,6 +32,9 @@ func root(understood *bool) *cobra.Command {
 	var lab string
 	c := &cobra.Command{
 		PersistentPreRunE: func(cmd *cobra.Command, args []string) error {
+			if err := nameIt(cmd, lab); err != nil {
+				return err
+			}
 			*understood = true
 			return rights(cmd, args, lab)
 		},
@@ -62,10 +57,12 @@ func root(understood *bool) *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	c.PersistentFlags().StringVar(&lab, "lab", "", "which lab, when several are up")
+	c.PersistentFlags().StringVar(&lab, "lab", "", "which lab, when several are up; of up, run and demo: its name")
 	c.AddCommand(listCommand(), readmeCommand(), validateCommand(), upCommand(), runCommand(), demoCommand(), benchCommand(), benchPeersCommand(), soakCommand(), downCommand(&lab),
 		statusCommand(&lab), execCommand(&lab), logsCommand(&lab), healCommand(&lab), partitionCommand(&lab), tokenCommand(&lab), doCommand(&lab), mrouteCommand(), anchorCommand(), containerCommand(), exportCommand(), simCommand(), simLiveCommand(), timeCommand(&lab), ladderCommand(&lab))
 	c.AddCommand(daemonCommands(&lab)...)
 	c.AddCommand(gradeCommand(&lab), hintCommand(&lab), solutionCommand(&lab), resetCommand(&lab), configCommand(&lab))
+	c.SetFlagErrorFunc(readable)
+	countInWords(c)
 	return c
 }

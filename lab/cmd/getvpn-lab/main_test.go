@@ -19,26 +19,36 @@ func line(t *testing.T, args ...string) (out, errs string, code int) {
 	c.SetOut(&stdout)
 	c.SetErr(&stderr)
 	if err := c.ExecuteContext(t.Context()); err != nil {
-		return stdout.String(), stderr.String() + err.Error(), exitCode(understood)
+		return stdout.String(), stderr.String() + err.Error(), exitCode(understood, err)
 	}
 	return stdout.String(), stderr.String(), 0
 }
 
 // TestExitCodes: 2 is a command line that makes no sense, 1 what failed.
 func TestExitCodes(t *testing.T) {
-	t.Setenv("GETVPN_LAB_DIR", t.TempDir())
+	base := t.TempDir()
+	t.Setenv("GETVPN_LAB_DIR", base)
+	if err := os.Mkdir(filepath.Join(base, "half"), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		line string
 		code int
 		want string
 	}{
 		{"time frobnicate", 2, "there is pause"}, {"time back", 2, "back what"}, {"time step x", 2, "duration"}, {"time x0", 2, "speed"},
-		{"time a b c", 2, "at most 2"}, {"time", 1, "not up"},
+		{"time a b c", 2, "at most 2"}, {"time --lab xyz", 1, "not up"},
 		{"ladder", 2, "name one scenario"}, {"ladder basic --seed 1", 2, "name one scenario"}, {"ladder basic --exchange x", 2, "there is"},
-		{"ladder nothing", 1, "basic"}, {"ladder --lab nothing", 1, "nothing"},
+		{"ladder nothing", 2, "list"}, {"ladder --lab nothing", 1, "nothing"},
 		{"run", 2, "name one scenario"}, {"run basic --all", 2, "name one scenario"},
-		{"export basic --format pdf", 2, "compose"}, {"export nothing", 1, "basic"},
+		{"export basic --format pdf", 2, "compose"}, {"export nothing", 2, "no scenario"},
 		{"frobnicate", 2, "unknown"},
+		{"up basik", 2, "did you mean basic?"}, {"run basic --driver foo", 2, "no driver"}, {"run basic --sabotage --only x", 2, "--only"},
+		{"run basic --jobs 2", 2, "--all"}, {"run basic --name=", 2, "--name is empty"}, {"run --all --jobs 0", 2, "at least 1"},
+		{"up basic --name a --lab b", 2, "two names"}, {"up basic --lab Nc-3 --driver sim", 1, "Nc-3"}, {"list --lab a", 2, "not about a lab"},
+		{"down --name a", 2, "--lab names"}, {"run basic --seed x", 2, "whole number"}, {"up", 2, "takes 1"},
+		{"reset --lab half", 1, "half a lab"}, {"partition a/b --only foo", 2, "--only control"},
+		{"ladder --lab half", 1, "half a lab"}, {"ladder basic --nodes nosuch", 2, "nosuch"}, {"ladder basic --for -1s", 2, "--for"},
 	} {
 		if _, errs, code := line(t, strings.Fields(c.line)...); code != c.code || !strings.Contains(errs, c.want) {
 			t.Errorf("%s: exit code %d, want %d: %q, want %q in it", c.line, code, c.code, errs, c.want)
@@ -98,7 +108,7 @@ func TestReadme(t *testing.T) {
 		code int
 		want string
 	}{
-		{"readme", 2, "accepts 1"}, {"readme nothing", 1, "there is no scenario"}, {"readme basic", 0, "# basic: "},
+		{"readme", 2, "takes 1 argument(s), and here are 0; write getvpn-lab readme NAME"}, {"readme nothing", 2, "there is no scenario"}, {"readme basic", 0, "# basic: "},
 	} {
 		if out, errs, code := line(t, strings.Fields(c.line)...); code != c.code || !strings.Contains(out+errs, c.want) {
 			t.Errorf("%s: exit code %d, want %d: %q %q, want %q in it", c.line, code, c.code, out, errs, c.want)
@@ -120,5 +130,17 @@ func TestReadme(t *testing.T) {
 	}
 	if out, _, _ := line(t, "readme", "--solutions", file); !strings.Contains(out, "Solution: That.\n") {
 		t.Errorf("shown: %s", out)
+	}
+}
+
+// TestInstead: the simulator is offered for what it carries.
+func TestInstead(t *testing.T) {
+	for name, want := range map[string]string{"basic": " --driver sim", "break-fix-2": "readme break-fix-2", "policy-scope": "does not carry policy-scope"} {
+		if got := instead(upCommand(), []string{name}); !strings.Contains(got, want) || (name != "basic") != strings.Contains(got, "virtual machine") {
+			t.Errorf("%s: %q, want %q in it", name, got, want)
+		}
+	}
+	if got := instead(runCommand(), nil); !strings.Contains(got, "--driver sim") {
+		t.Errorf("run --all: %q", got)
 	}
 }

@@ -14,8 +14,10 @@ import (
 	"github.com/getvpn/getvpn/lab/compose"
 	"github.com/getvpn/getvpn/lab/driver"
 	"github.com/getvpn/getvpn/lab/netns"
+	"github.com/getvpn/getvpn/lab/scenario"
 	"github.com/getvpn/getvpn/lab/sim/live"
 	"github.com/getvpn/getvpn/lab/space"
+	"github.com/getvpn/getvpn/lab/topologies"
 )
 
 // lookers are the commands that only read; all others enter namespaces.
@@ -58,7 +60,7 @@ func rights(cmd *cobra.Command, args []string, lab string) error {
 	}
 	switch made {
 	case compose.Name:
-		return fmt.Errorf("%s needs root, for the networks of the containers: run it with sudo, or take --driver %s", name, live.Name)
+		return fmt.Errorf("%s needs root, for the networks of the containers: run it with sudo%s", name, instead(cmd, args))
 	case netns.Name, "": // what is not known may be of any driver
 	default:
 		return nil
@@ -67,7 +69,7 @@ func rights(cmd *cobra.Command, args []string, lab string) error {
 	var missing *space.Missing
 	switch {
 	case errors.As(err, &missing):
-		return fmt.Errorf("%s: %w\nput that right, or run it with sudo%s", name, err, instead(cmd))
+		return fmt.Errorf("%s: %w\nput that right, or run it with sudo%s", name, err, instead(cmd, args))
 	case err != nil:
 		return err
 	case made == netns.Name && name != "down":
@@ -76,10 +78,20 @@ func rights(cmd *cobra.Command, args []string, lab string) error {
 	return nil
 }
 
-// instead offers the simulator, as a line to type.
-func instead(cmd *cobra.Command) string {
+// instead offers the simulator, as a line to type, for what it carries, and otherwise what there is without any lab.
+func instead(cmd *cobra.Command, args []string) string {
 	if cmd.Flags().Lookup("driver") == nil {
 		return ""
+	}
+	if len(args) == 1 { // otherwise it is all of them, and the simulator skips what it does not carry
+		s, err := topologies.Load(args[0], scenario.Options{})
+		if err != nil {
+			return "" // which the command says itself, when it comes to that
+		}
+		if live.Carries(s) != nil {
+			return fmt.Sprintf("; the simulator, which needs neither, does not carry %s: a virtual machine where you are root does, and\n"+
+				"  getvpn-lab readme %s\nshows here what it is about; basic is one that the simulator carries: getvpn-lab up basic --driver %s", s.Name, args[0], live.Name)
+		}
 	}
 	line := []string{filepath.Base(os.Args[0])}
 	for i, a := range os.Args[1:] {

@@ -50,16 +50,20 @@ func runCommand() *cobra.Command {
 		Long: "Bring a scenario up, go through its steps and checks, take it down. The exit status is 0 only if every check passed.\n\n" +
 			"With --sabotage the scenario is brought up broken, as it says itself, and the exit status is 0 only if every result that must notice\n" +
 			"has failed: a check that could not measure has caught nothing.",
-		Args: func(_ *cobra.Command, args []string) error { // what fails here is a wrong command line
-			if len(args) > 1 || all != (len(args) == 0) {
+		Args: func(cmd *cobra.Command, args []string) error { // what fails here is a wrong command line
+			switch {
+			case len(args) > 1 || all != (len(args) == 0):
 				return errors.New("name one scenario, or --all")
+			case cmd.Flags().Changed("jobs") && !all:
+				return errors.New("--jobs says how many scenarios run side by side, and goes with --all")
+			case f.jobs < 1:
+				return fmt.Errorf("--jobs %d: at least 1", f.jobs)
+			case f.Sabotage && len(f.only) > 0:
+				return errors.New("--sabotage: the scenario says itself which steps show it, so --only has no place beside it")
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if f.Sabotage && len(f.only) > 0 {
-				return errors.New("--sabotage: the scenario says itself which steps show it, so --only has no place beside it")
-			}
 			progress := cmd.OutOrStdout()
 			if asJSON {
 				progress = cmd.ErrOrStderr() // standard output is the report alone

@@ -40,10 +40,21 @@ const (
 	logFile = "sim.log"  // what it says
 )
 
+// Carries says why the simulator does not carry a scenario, as far as that is seen before it begins.
+func Carries(s *scenario.Scenario) error {
+	if len(s.Faults) > 0 {
+		return fmt.Errorf("%w: scenario %s is an exercise that breaks real files and real networks; use --driver netns or compose", sim.ErrModel, s.Name)
+	}
+	if n := s.HasServices(); n != "" {
+		return fmt.Errorf("%w: node %s of scenario %s has services (other programs, as a routing daemon); use --driver netns", sim.ErrModel, n, s.Name)
+	}
+	return nil
+}
+
 // Up implements driver.Driver.
 func (d Driver) Up(ctx context.Context, name string, s *scenario.Scenario, ready func(driver.Lab) error) (driver.Lab, error) {
-	if len(s.Faults) > 0 {
-		return nil, fmt.Errorf("%w: scenario %s is an exercise that breaks real files and real networks; use --driver netns or compose", sim.ErrModel, s.Name)
+	if err := Carries(s); err != nil {
+		return nil, err
 	}
 	p := &Plan{Seed: cmp.Or(d.Seed, s.Seed, 1+rand.Uint64N(1e6)), Draw: s.Seed, Epoch: time.Now().UTC().Truncate(time.Second), Virtual: d.Virtual}
 	l := Driver{}.Open(name, s)

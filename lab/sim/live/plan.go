@@ -47,8 +47,8 @@ type chatter struct {
 // what the simulator makes of them. It says clearly what it has no model of.
 func (p *Plan) Stage(s *scenario.Scenario, dir string) error {
 	p.scenario, p.dir, p.texts = s, dir, map[string]string{}
-	if n := s.HasServices(); n != "" {
-		return fmt.Errorf("%w: node %s of scenario %s has services (other programs, as a routing daemon); use --driver netns", sim.ErrModel, n, s.Name)
+	if err := Carries(s); err != nil {
+		return err
 	}
 	for _, d := range []string{"config", "secrets", "state", "sockets"} {
 		mode := os.FileMode(0o700)
