@@ -110,8 +110,8 @@ type memberRecord struct {
 	Leaf          []byte              `json:",omitempty"` // outside of the key tree
 }
 
-// maxLeaf is the longest key of a leaf, in octets: AES-256.
-const maxLeaf = 32
+// validLeaf says whether the key of a leaf may have that many octets: those of AES.
+func validLeaf(octets int) bool { return octets == 16 || octets == 24 || octets == 32 }
 
 const (
 	countersKey  = "counters"
@@ -433,13 +433,15 @@ func (g *Group) restoreMember(now machine.Now, key string, b []byte) error {
 	}
 	p := Peer{Addr: r.Addr, IDType: r.IDType, Identity: r.Identity, GetVPN: r.GetVPN, Cert: r.Cert}
 	leaf := machine.TakeSecret(r.Leaf)
-	if !r.Addr.IsValid() || p.key() != key || leaf.Len() > maxLeaf || leaf.Len() > 0 && r.Slot != nil {
+	if !r.Addr.IsValid() || p.key() != key {
 		leaf.Destroy()
 		return errRecord
 	}
 	m := g.members.put(p)
-	if leaf.Len() > 0 {
+	if r.Slot == nil && validLeaf(leaf.Len()) {
 		m.holdLeaf(leaf)
+	} else { // the tree has its leaf, or it has none and is not asked: no reason to give up all other records
+		leaf.Destroy()
 	}
 	m.registered, m.registrations, m.sids, m.left = min(now.MonoAt(r.Registered), now.Mono), r.Registrations, slices.Clone(r.SIDs), r.Left
 	m.asked, m.at, m.epoch = r.Asked, r.At, r.Epoch

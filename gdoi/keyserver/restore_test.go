@@ -1,7 +1,9 @@
 package keyserver
 
 import (
+	"encoding/json"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -155,5 +157,41 @@ func TestRecordsHoldNoMore(t *testing.T) {
 	s.run(50 * time.Hour)
 	if n, want := s.records(), 2+len(s.g.teks)+len(s.g.keks)+s.g.members.len(); n != want {
 		t.Errorf("%d records; want %d", n, want)
+	}
+}
+
+// A leaf that cannot be one costs the member its acknowledgements, and not the key server its records.
+func TestRestoreLeaf(t *testing.T) {
+	slot := 0
+	for _, v := range []struct {
+		octets int
+		slot   *int
+		want   int
+	}{{0, nil, 0}, {1, nil, 0}, {15, nil, 0}, {16, nil, 16}, {24, nil, 24}, {31, nil, 0}, {32, nil, 32}, {33, nil, 0}, {16, &slot, 0}} {
+		s := newShell(t, testConfig(t))
+		if _, err := s.register(testPeer(1), 1); err != nil {
+			t.Fatal(err)
+		}
+		spi := s.g.keks[0].spi
+		for name, r := range s.disk {
+			if !strings.HasPrefix(r.Key, "member/") {
+				continue
+			}
+			var m memberRecord
+			if err := json.Unmarshal(r.Value, &m); err != nil {
+				t.Fatal(err)
+			}
+			m.Slot, m.Leaf = v.slot, make([]byte, v.octets)
+			r.Value = encode(m)
+			s.disk[name] = r
+		}
+		s.start(testConfig(t))
+		if s.g.members.len() != 1 || s.g.keks[0].spi != spi {
+			t.Errorf("a leaf of %d octets, and slot %v: %d members; the KEK is another: %v", v.octets, v.slot, s.g.members.len(), s.g.keks[0].spi != spi)
+			continue
+		}
+		if have := s.g.members.sorted[0].loose.Len(); have != v.want {
+			t.Errorf("of a leaf of %d octets there are %d", v.octets, have)
+		}
 	}
 }
