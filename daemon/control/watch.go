@@ -21,6 +21,7 @@ type watcher struct {
 	seq  uint64 // of the newest event that was written
 	last *Snapshot
 	soon <-chan time.Time // a snapshot before its turn is due; nil: none
+	rush time.Time        // when the last of these was wanted
 }
 
 // getWatch writes a snapshot, then what happens. Events are read from the journal's ring by number, so a reader that
@@ -71,11 +72,21 @@ func (x *watcher) events() bool {
 				return false
 			}
 			x.seq = batch[i].Seq
-			if x.soon == nil && strings.HasPrefix(batch[i].Name, hurried) {
+			if x.hurries(batch[i].Name, time.Now()) {
 				x.soon = time.After(watchHurry)
 			}
 		}
 	}
+}
+
+// hurries says whether a snapshot is to follow an event soon. There is one such in the time in which one comes anyhow: a peer that
+// causes many events does not make the daemon work for each.
+func (x *watcher) hurries(event string, now time.Time) bool {
+	if !strings.HasPrefix(event, hurried) || now.Sub(x.rush) < watchInterval {
+		return false
+	}
+	x.rush = now
+	return true
 }
 
 // snapshot writes one if something has changed since the last.
