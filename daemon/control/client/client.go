@@ -35,11 +35,8 @@ type Client struct {
 
 // New returns a client of the unix socket at path. Nothing is opened before the first call.
 func New(path string) *Client {
-	d := net.Dialer{Timeout: dialTimeout}
 	return &Client{path: path, http: &http.Client{Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return d.DialContext(ctx, "unix", path)
-		},
+		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, path) },
 		DisableKeepAlives: true,
 	}}}
 }
