@@ -113,8 +113,14 @@ func lockBase(base string) (*os.File, error) {
 			return nil, fmt.Errorf("locking %s: %w", base, err)
 		}
 		held, err := f.Stat()
-		there, err2 := os.Stat(base)
-		if err == nil && err2 == nil && os.SameFile(held, there) {
+		if err == nil {
+			err = client.TrustAsLabDir(held)
+		}
+		if err != nil {
+			f.Close()
+			return nil, fmt.Errorf("run directory: %w", err)
+		}
+		if there, err := os.Stat(base); err == nil && os.SameFile(held, there) {
 			return f, nil
 		}
 		f.Close()

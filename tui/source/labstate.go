@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/getvpn/getvpn/daemon/control/client"
 	"github.com/getvpn/getvpn/daemon/control/record"
 )
 
@@ -110,7 +111,7 @@ func unchanged(older, now os.FileInfo) bool {
 func reread[T any](lab, name string, older *T, file func(*T) *os.FileInfo, parse func([]byte) (*T, error)) *T {
 	path := filepath.Join(LabDir(), lab, name)
 	info, err := os.Stat(path)
-	if err != nil {
+	if err != nil || client.TrustLabDir() != nil { // another user may have made the directory since the user's own went with the last lab
 		return nil
 	}
 	if older != nil && unchanged(*file(older), info) {

@@ -31,15 +31,41 @@ func LabDir() string {
 	return fallback()
 }
 
-func fallback() string { return fmt.Sprintf("/tmp/getvpn-lab-%d", os.Geteuid()) }
+// temporary is where every user may make directories, and nobody takes away another's; tests have another.
+var temporary = "/tmp"
 
-// CheckLabDir refuses a directory below /tmp that somebody else has made, or may write to: what is in it is not to be believed.
+func fallback() string { return fmt.Sprintf("%s/getvpn-lab-%d", temporary, os.Geteuid()) }
+
+// CheckLabDir refuses a directory below /tmp that somebody else has made, or may write to: what is in it is not to be believed. One that
+// is not there yet is nobody's: who finds a lab, or has made the directory, asks TrustLabDir.
 func CheckLabDir() error {
+	if err := TrustLabDir(); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// TrustLabDir is CheckLabDir for a directory that has to be there: nobody else can put another in its place afterwards, as nobody takes
+// away what is another's in /tmp.
+func TrustLabDir() error {
 	dir := LabDir()
 	if dir != fallback() {
 		return nil
 	}
-	if err := own(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	st, err := os.Lstat(dir)
+	if err != nil {
+		return err
+	}
+	return TrustAsLabDir(st)
+}
+
+// TrustAsLabDir is TrustLabDir for what was found, or opened, at its path.
+func TrustAsLabDir(st fs.FileInfo) error {
+	dir := LabDir()
+	if dir != fallback() {
+		return nil
+	}
+	if err := owned(dir, st); err != nil {
 		return fmt.Errorf("%w: labs would be kept there; take it away, or name another directory in GETVPN_LAB_DIR", err)
 	}
 	return nil
@@ -51,6 +77,10 @@ func own(dir string) error {
 	if err != nil {
 		return err
 	}
+	return owned(dir, st)
+}
+
+func owned(dir string, st fs.FileInfo) error {
 	sys, ok := st.Sys().(*syscall.Stat_t)
 	if !ok || !st.IsDir() || int(sys.Uid) != os.Geteuid() || st.Mode().Perm()&0o022 != 0 {
 		return fmt.Errorf("%s is no directory that belongs to user %d alone", dir, os.Geteuid())

@@ -1,6 +1,8 @@
 package client
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -56,5 +58,36 @@ func TestOwn(t *testing.T) {
 	}
 	if own(dir) == nil {
 		t.Error("it is another's, and nobody says so")
+	}
+}
+
+// The directory in /tmp is trusted where it is the user's own, is nobody's before it is made, and is refused when another was quicker.
+func TestTrustLabDir(t *testing.T) {
+	former := temporary
+	temporary = t.TempDir()
+	defer func() { temporary = former }()
+	dir := fallback()
+	t.Setenv("GETVPN_LAB_DIR", dir)
+	if err := CheckLabDir(); err != nil {
+		t.Errorf("not there yet: %v", err)
+	}
+	if err := TrustLabDir(); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("not there: %v", err)
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := TrustLabDir(); err != nil {
+		t.Errorf("our own: %v", err)
+	}
+	if err := os.Chmod(dir, 0o777); err != nil { //nolint:gosec // that is what is tested
+		t.Fatal(err)
+	}
+	if CheckLabDir() == nil || TrustLabDir() == nil {
+		t.Error("anybody can write there, and nobody says so")
+	}
+	t.Setenv("GETVPN_LAB_DIR", t.TempDir())
+	if err := TrustLabDir(); err != nil {
+		t.Errorf("what the user names: %v", err)
 	}
 }

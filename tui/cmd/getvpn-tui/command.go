@@ -61,9 +61,15 @@ func (o *options) source() (*source.Source, error) {
 		if _, err := os.Stat(filepath.Join(source.LabDir(), o.lab)); err != nil {
 			return nil, refused{fmt.Errorf("lab %q is not running: start it with 'getvpn-lab up %s'", o.lab, o.lab)}
 		}
+		if err := client.TrustLabDir(); err != nil { // made by another user after the look above
+			return nil, refused{err}
+		}
 		return source.Lab(o.lab), nil
 	}
 	labs, _ := filepath.Glob(filepath.Join(source.LabDir(), "*", "lab.json"))
+	if err := client.TrustLabDir(); err != nil && len(labs) > 0 { // made by another user after the look above
+		return nil, refused{err}
+	}
 	if len(labs) == 1 {
 		return source.Lab(filepath.Base(filepath.Dir(labs[0]))), nil
 	}
