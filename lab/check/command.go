@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -41,10 +43,34 @@ func (c *command) Run(ctx context.Context, env *Env) []scenario.Result {
 	}
 	if c.Contains != "" {
 		r.Want += fmt.Sprintf(", saying %q", c.Contains)
+		r.Value += ", saying " + quoted(said, c.Contains)
 	}
 	r.OK = (err != nil) == c.Fails && strings.Contains(said, c.Contains)
 	r.Message = said
 	return []scenario.Result{r}
+}
+
+const mostQuoted = 80
+
+// quoted is what the output says in place of a text: the line that has it, else the first that has its first word, as a counter of
+// another value, else the last one.
+func quoted(said, text string) string {
+	if said == "" {
+		return "nothing"
+	}
+	lines := strings.Split(said, "\n")
+	line := lines[len(lines)-1]
+	for _, part := range []string{text, strings.SplitN(strings.TrimSpace(text), " ", 2)[0]} {
+		if i := slices.IndexFunc(lines, func(l string) bool { return strings.Contains(l, part) }); i >= 0 {
+			line = lines[i]
+			break
+		}
+	}
+	short := []rune(strings.TrimSpace(line))
+	if len(short) > mostQuoted {
+		short = append(short[:mostQuoted], []rune(" ...")...)
+	}
+	return strconv.Quote(string(short))
 }
 
 // eventSeen: a node's journal gets an event after the actions, or has had it since the lab began when there are none.

@@ -45,6 +45,9 @@ func (r Result) String() string {
 	return line + fmt.Sprintf("  [%.1fs]", r.Seconds)
 }
 
+// Interrupted is the error of a run that somebody has ended: what it has not measured has not failed.
+const Interrupted = "interrupted"
+
 // Report is the outcome of a run.
 type Report struct {
 	Scenario string            `json:"scenario"`
@@ -95,6 +98,10 @@ func (r *Report) Print(w io.Writer) {
 		if c.Failed() {
 			failed = append(failed, c.Name)
 		}
+	}
+	if r.Error == Interrupted {
+		fmt.Fprintf(w, "%s: interrupted: until then %d checks passed, %d failed (%.0f s)\n", r.Scenario, passed, len(failed), r.Seconds)
+		return
 	}
 	if r.Sabotage != nil && r.Error == "" {
 		fmt.Fprintln(w, r.Sabotage)

@@ -37,10 +37,7 @@ func (r *runner) once(cmd *cobra.Command, name string) error {
 		return err
 	}
 	rep.Print(cmd.OutOrStdout())
-	if !rep.OK {
-		return errChecks
-	}
-	return nil
+	return verdict(rep)
 }
 
 func runCommand() *cobra.Command {
@@ -83,8 +80,8 @@ func runCommand() *cobra.Command {
 			if asJSON {
 				err = writeJSON(cmd.OutOrStdout(), rep)
 			}
-			if err == nil && !rep.OK {
-				err = errChecks
+			if err == nil {
+				err = verdict(rep)
 			}
 			return err
 		}}
@@ -130,13 +127,16 @@ func (r *runner) run(cmd *cobra.Command, scenarioName string, progress io.Writer
 	if capture != nil {
 		defer capture.Close()
 	}
+	if err = interrupted(cmd.Context(), err); errors.Is(err, errInterrupted) && drivers.Known(o.name) {
+		return nil, fmt.Errorf("%w, and something of the lab is left; getvpn-lab down %s clears it", err, o.name)
+	}
 	if err != nil {
 		return nil, err
 	}
 	if v, ok := l.(driver.Virtual); ok {
 		now, rep.Started, rep.Seed = v.Now, v.Now(), o.Seed
 	}
-	err = r.steps(cmd, l, capture, rep, progress, say)
+	err = interrupted(cmd.Context(), r.steps(cmd, l, capture, rep, progress, say))
 	if r.logs != "" {
 		err = errors.Join(err, copyLogs(l, r.logs))
 	}
@@ -173,6 +173,9 @@ func (r *runner) steps(cmd *cobra.Command, l driver.Lab, capture *check.Capture,
 		}
 	}
 	report := func(res scenario.Result) {
+		if ctx.Err() != nil { // it was not measured to its end
+			return
+		}
 		rep.Checks = append(rep.Checks, res)
 		fmt.Fprintln(progress, res)
 	}

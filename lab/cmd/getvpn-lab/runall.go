@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -136,7 +135,8 @@ func (f *fleet) one(cmd *cobra.Command, o *one, out *lines) {
 	if !f.verbose {
 		said = io.Discard
 	}
-	if o.err = cmd.Context().Err(); o.err != nil {
+	if cmd.Context().Err() != nil {
+		o.err = errNotRun
 		return
 	}
 	began := time.Now()
@@ -145,7 +145,11 @@ func (f *fleet) one(cmd *cobra.Command, o *one, out *lines) {
 	if errors.Is(o.err, sim.ErrModel) {
 		o.report, o.err = &scenario.Report{Scenario: o.scenario, Profile: o.profile, Driver: r.driver, Skipped: o.err.Error(), Checks: []scenario.Result{}}, nil
 	}
-	if o.err != nil {
+	switch {
+	case o.interrupted() && o.report == nil:
+		fmt.Fprintln(out.of(o.String()), o.err)
+		return
+	case o.err != nil:
 		fmt.Fprintln(out.of(o.String()), "FAILED:", o.err)
 		return
 	}
@@ -170,9 +174,18 @@ func (o *one) String() string {
 func summary(w io.Writer, list []*one, width int, took time.Duration) (reports []*scenario.Report, err error) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "\nSCENARIO\tPROFILE\tCHECKS\tPASSED\tSKIPPED\tSECONDS\tWALL\t")
-	var failed, checks, left int
+	var failed, checks, left, ended, missing int
 	var verdict string
 	for _, o := range list {
+		if o.report == nil && (o.interrupted() || errors.Is(o.err, errNotRun)) {
+			if o.interrupted() {
+				ended++
+			} else {
+				missing++
+			}
+			fmt.Fprintf(t, "%s\t%s\t-\t-\t-\t-\t-\t%v\n", o.scenario, o.profile, o.err)
+			continue
+		}
 		if o.report == nil {
 			failed++
 			fmt.Fprintf(t, "%s\t%s\t-\t-\t-\t-\t-\tFAILED: %v\n", o.scenario, o.profile, o.err)
@@ -184,6 +197,8 @@ func summary(w io.Writer, list []*one, width int, took time.Duration) (reports [
 		left += skipped
 		if o.report.Skipped != "" {
 			verdict = "skipped: " + o.report.Skipped
+		} else if o.interrupted() {
+			ended, verdict = ended+1, o.report.Error
 		} else if !o.report.OK {
 			failed, verdict = failed+1, "FAILED "+o.report.Error
 		}
@@ -194,40 +209,13 @@ func summary(w io.Writer, list []*one, width int, took time.Duration) (reports [
 		return reports, err
 	}
 	fmt.Fprintf(w, "%d checks passed, %d skipped\n", checks, left)
+	if ended+missing > 0 {
+		fmt.Fprintf(w, "interrupted: of %d runs %d failed, %d were interrupted, and %d were not begun\n", len(list), failed, ended, missing)
+		return reports, errInterrupted
+	}
 	fmt.Fprintf(w, "%d runs, %d failed, in %.0f s, %d side by side\n", len(list), failed, took.Seconds(), width)
 	if failed > 0 {
 		return reports, errChecks
 	}
 	return reports, nil
-}
-
-// lines lets several write whole lines to one place.
-type lines struct {
-	mu sync.Mutex
-	w  io.Writer
-}
-
-func (l *lines) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.w.Write(b)
-}
-
-// of is a writer whose lines begin with who wrote them.
-func (l *lines) of(who string) io.Writer { return prefixed{l, who} }
-
-type prefixed struct {
-	l   *lines
-	who string
-}
-
-func (p prefixed) Write(b []byte) (int, error) {
-	var out bytes.Buffer
-	for line := range bytes.Lines(b) {
-		fmt.Fprintf(&out, "%-20s %s", p.who, line)
-	}
-	if _, err := p.l.Write(out.Bytes()); err != nil {
-		return 0, err
-	}
-	return len(b), nil
 }

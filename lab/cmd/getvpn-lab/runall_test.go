@@ -52,6 +52,8 @@ func TestSummaryOfAll(t *testing.T) {
 	bad := &scenario.Report{Scenario: "b", Started: time.Now(), Checks: []scenario.Result{{OK: true}, {}}}
 	good.Finish(time.Now())
 	bad.Finish(time.Now())
+	ended := &scenario.Report{Scenario: "b", Started: time.Now(), Error: scenario.Interrupted}
+	ended.Finish(time.Now())
 	for _, row := range []struct {
 		list []*one
 		want string
@@ -60,6 +62,8 @@ func TestSummaryOfAll(t *testing.T) {
 		{[]*one{{scenario: "a", report: good}}, "1 runs, 0 failed", nil},
 		{[]*one{{scenario: "a", report: good}, {scenario: "b", report: bad}}, "2 runs, 1 failed", errChecks},
 		{[]*one{{scenario: "a", report: good}, {scenario: "c", err: errChecks}}, "2 runs, 1 failed", errChecks},
+		{[]*one{{scenario: "a", report: good}, {scenario: "b", report: ended}, {scenario: "c", err: errInterrupted}, {scenario: "d", err: errNotRun}},
+			"interrupted: of 4 runs 0 failed, 2 were interrupted, and 1 were not begun", errInterrupted},
 	} {
 		var out bytes.Buffer
 		if _, err := summary(&out, row.list, 2, time.Second); err != row.err || !strings.Contains(out.String(), row.want) { //nolint:errorlint // as it is
