@@ -266,22 +266,30 @@ func (a actions) validate(s *scenario.Scenario) error {
 	return nil
 }
 
-// run carries out all of them, or up to the first that fails.
+// undone is the error of an action of a list.
+type undone struct {
+	at   int // its place in the list
+	text string
+	err  error
+}
+
+func (u *undone) Error() string { return u.text + ": " + u.err.Error() }
+func (u *undone) Unwrap() error { return u.err }
+
+// run carries out all of them, or up to the first that fails, an *undone. output is what the last one printed.
 func (a actions) run(ctx context.Context, env *Env) (output string, err error) {
 	if err := env.refuses(a...); err != nil { // before half of them is done
 		return "", err
 	}
-	for _, text := range a {
+	for i, text := range a {
 		env.Log("  %s", text)
 		env.last.note(text, env.now())
 		do, err := action(env.Scenario, scenario.Pos{}, text)
-		var out string
 		if err == nil {
-			out, err = do(ctx, env)
+			output, err = do(ctx, env)
 		}
-		output += out
 		if err != nil {
-			return output, fmt.Errorf("%s: %w", text, err)
+			return output, &undone{i, text, err}
 		}
 	}
 	return output, nil

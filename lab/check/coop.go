@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,16 +15,27 @@ import (
 // coopPoll is how exactly the moment is known at which key servers and members agree.
 const coopPoll = 25 * time.Millisecond
 
-// await looks until a condition holds, and measures from the last action. look says what is there, and whether that is it.
-func await(ctx context.Context, env *Env, within time.Duration, want string, look func(ctx context.Context) (string, bool)) []scenario.Result {
+// unanswered is the error of a look at a daemon that gives no answer, so that nothing was measured.
+type unanswered struct{ error }
+
+func (u unanswered) Unwrap() error { return u.error }
+
+// await looks until a condition holds, and measures from the last action. look says what is there, and whether that is it; or why that
+// cannot be said. A daemon that does not answer at the last look was not measured.
+func await(ctx context.Context, env *Env, within time.Duration, want string, look func(ctx context.Context) (string, bool, error)) []scenario.Result {
 	what, since := env.last.get(env.now())
 	begun := env.now()
 	for {
 		at := env.now()
-		got, ok := look(ctx)
+		got, ok, err := look(ctx)
 		took := at.Sub(since)
 		r := scenario.Result{Value: got, Want: want, OK: ok, Seconds: took.Seconds()}
-		if ok {
+		switch {
+		case errors.As(err, new(unanswered)):
+			r.Value, r.Message = scenario.NotMeasured, err.Error()
+		case err != nil:
+			r.Value = err.Error()
+		case ok:
 			r.Value = fmt.Sprintf("%s, %.2f s after %s", got, took.Seconds(), what)
 			return []scenario.Result{r}
 		}
@@ -67,7 +79,7 @@ func (c *primary) Run(ctx context.Context, env *Env) []scenario.Result {
 	if c.Is != "" {
 		want = fmt.Sprintf("%s primary for %s within %s", c.Is, strings.Join(c.At, ", "), c.Within)
 	}
-	out := await(ctx, env, c.Within, want, func(ctx context.Context) (string, bool) { return c.look(ctx, env) })
+	out := await(ctx, env, c.Within, want, func(ctx context.Context) (string, bool, error) { return c.look(ctx, env) })
 	if !out[0].OK || c.For == 0 {
 		return out
 	}
@@ -75,25 +87,33 @@ func (c *primary) Run(ctx context.Context, env *Env) []scenario.Result {
 		if env.sleep(ctx, 4*coopPoll) != nil {
 			break
 		}
-		if got, ok := c.look(ctx, env); !ok {
-			out[0].OK, out[0].Message = false, fmt.Sprintf("then, %.2f s before its time was over: %s", end.Sub(env.now()).Seconds(), got)
-			break
+		got, ok, err := c.look(ctx, env)
+		if ok {
+			continue
 		}
+		if errors.As(err, new(unanswered)) {
+			out[0].Value = scenario.NotMeasured
+		}
+		if err != nil {
+			got = err.Error()
+		}
+		out[0].OK, out[0].Message = false, fmt.Sprintf("then, %.2f s before its time was over: %s", end.Sub(env.now()).Seconds(), got)
+		break
 	}
 	return out
 }
 
 // look reads who is primary at each of the key servers.
-func (c *primary) look(ctx context.Context, env *Env) (string, bool) {
+func (c *primary) look(ctx context.Context, env *Env) (string, bool, error) {
 	var says []string
 	follow, primaries, ready := map[int]bool{}, []string{}, true
 	for _, n := range c.At {
 		g, err := env.ksGroup(ctx, n, c.Group)
 		if err != nil {
-			return err.Error(), false
+			return "", false, err
 		}
 		if g.Coop == nil {
-			return n + " has no cooperation", false
+			return n + " has no cooperation", false, nil
 		}
 		follow[g.Coop.Primary] = true
 		if g.Coop.Role == control.RolePrimary {
@@ -109,16 +129,16 @@ func (c *primary) look(ctx context.Context, env *Env) (string, bool) {
 	good := len(primaries) == 1 && len(follow) == 1 && !follow[0] && (c.Is == "" || primaries[0] == c.Is) && (c.Not == "" || primaries[0] != c.Not) &&
 		(ready || !c.Ready)
 	if !good {
-		return strings.Join(says, "; "), false
+		return strings.Join(says, "; "), false, nil
 	}
-	return fmt.Sprintf("%s is primary for %s", primaries[0], strings.Join(c.At, ", ")), true
+	return fmt.Sprintf("%s is primary for %s", primaries[0], strings.Join(c.At, ", ")), true, nil
 }
 
 // ksGroup is a group as a key server sees it.
 func (e *Env) ksGroup(ctx context.Context, node, group string) (*control.KSGroup, error) {
 	snap, err := e.snapshot(ctx, node)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", node, err)
+		return nil, unanswered{fmt.Errorf("%s: %w", node, err)}
 	}
 	if snap.KS != nil {
 		for i := range snap.KS.Groups {
@@ -134,7 +154,7 @@ func (e *Env) ksGroup(ctx context.Context, node, group string) (*control.KSGroup
 func (e *Env) gmGroup(ctx context.Context, node, group string) (*control.GMGroup, error) {
 	snap, err := e.snapshot(ctx, node)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", node, err)
+		return nil, unanswered{fmt.Errorf("%s: %w", node, err)}
 	}
 	if snap.GM != nil {
 		for i := range snap.GM.Groups {

@@ -94,7 +94,7 @@ func TestPrimary(t *testing.T) {
 		{"alone", map[string]*control.Snapshot{"ks1": aKS(p, 1, true), "ks2": {KS: &control.KeyServer{Groups: []control.KSGroup{{Name: "blue"}}}}}, "", false,
 			"ks2 has no cooperation"},
 		{"no such group", map[string]*control.Snapshot{"ks1": aKS(p, 1, true), "ks2": {KS: &control.KeyServer{}}}, "", false, "ks2 has no group blue"},
-		{"no answer", map[string]*control.Snapshot{"ks1": aKS(p, 1, true)}, "", false, "ks2"},
+		{"no answer", map[string]*control.Snapshot{"ks1": aKS(p, 1, true)}, "", false, scenario.NotMeasured},
 	} {
 		check := primary{Group: "blue", Is: c.is, At: []string{"ks1", "ks2"}, Ready: true, For: time.Millisecond}
 		r := check.Run(context.Background(), says(t, c.all))

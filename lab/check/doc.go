@@ -27,7 +27,8 @@
 //	{check: kek, group: blue, do: [stop ks1, start ks1], rekey: ks1, is: kept}   members accept a rekey under
 //	                                                   the KEK that they had, with a higher number, or under a new one; none registers
 //	{check: remains, nodes: [ks1], known: peers}       nothing secret of the token is in the daemon's memory or files; known is there
-//	{check: command, do: [...], fails: true}           actions succeed or are refused, and say so
+//	{check: command, do: [...], equals: "3"}           actions succeed, and the last of them says so; or, with fails: true, it is
+//	                                                   refused, and says why: contains: "no member"
 //	{check: state, node: gm1, path: gm.groups[0].state, equals: registered, within: 5s}   any value of a snapshot
 //	{check: event, node: ks1, event: gm-removed, do: [...]}                               a journal gets an event
 //

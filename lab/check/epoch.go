@@ -58,20 +58,20 @@ func (c *keys) Run(ctx context.Context, env *Env) []scenario.Result {
 	want := fmt.Sprintf("%s within %s", c.Are, c.Within)
 	switch c.Are {
 	case keysReadable:
-		return await(ctx, env, c.Within, want, func(ctx context.Context) (string, bool) { return c.readable(ctx, env) })
+		return await(ctx, env, c.Within, want, func(ctx context.Context) (string, bool, error) { return c.readable(ctx, env) })
 	case keysApart:
-		return await(ctx, env, c.Within, want, func(ctx context.Context) (string, bool) { return c.apart(ctx, env) })
+		return await(ctx, env, c.Within, want, func(ctx context.Context) (string, bool, error) { return c.apart(ctx, env) })
 	case keysOneEpoch:
-		return await(ctx, env, c.Within, want, func(ctx context.Context) (string, bool) { return c.oneEpoch(ctx, env) })
+		return await(ctx, env, c.Within, want, func(ctx context.Context) (string, bool, error) { return c.oneEpoch(ctx, env) })
 	}
 	// The highest number of keys that a member has seen in use; the first is the one of the beginning.
 	used := map[string]map[string]bool{}
-	return await(ctx, env, c.Within, fmt.Sprintf("%d times %s", c.Times, want), func(ctx context.Context) (string, bool) {
+	return await(ctx, env, c.Within, fmt.Sprintf("%d times %s", c.Times, want), func(ctx context.Context) (string, bool, error) {
 		least := -1
 		for _, m := range c.Members {
 			sends, _, err := c.member(ctx, env, m)
 			if err != nil {
-				return err.Error(), false
+				return "", false, err
 			}
 			if used[m] == nil {
 				used[m] = map[string]bool{}
@@ -83,7 +83,7 @@ func (c *keys) Run(ctx context.Context, env *Env) []scenario.Result {
 				least = n
 			}
 		}
-		return fmt.Sprintf("%d members have changed keys %d times", len(c.Members), least), least >= c.Times
+		return fmt.Sprintf("%d members have changed keys %d times", len(c.Members), least), least >= c.Times, nil
 	})
 }
 
@@ -106,24 +106,24 @@ func (c *keys) member(ctx context.Context, env *Env, node string) (sends string,
 }
 
 // readable says who cannot read whom.
-func (c *keys) readable(ctx context.Context, env *Env) (string, bool) {
+func (c *keys) readable(ctx context.Context, env *Env) (string, bool, error) {
 	blind, err := c.blind(ctx, env)
 	if err != nil {
-		return err.Error(), false
+		return "", false, err
 	}
 	if blind != "" {
-		return blind, false
+		return blind, false, nil
 	}
-	return fmt.Sprintf("%d members can read each other", len(c.Members)), true
+	return fmt.Sprintf("%d members can read each other", len(c.Members)), true, nil
 }
 
 // apart says who cannot read whom, which is what is wanted.
-func (c *keys) apart(ctx context.Context, env *Env) (string, bool) {
+func (c *keys) apart(ctx context.Context, env *Env) (string, bool, error) {
 	blind, err := c.blind(ctx, env)
 	if err != nil {
-		return err.Error(), false
+		return "", false, err
 	}
-	return cmp.Or(blind, fmt.Sprintf("%d members can read each other", len(c.Members))), blind != ""
+	return cmp.Or(blind, fmt.Sprintf("%d members can read each other", len(c.Members))), blind != "", nil
 }
 
 // blind names one who sends with a key that another has not, or nobody.
@@ -150,12 +150,12 @@ func (c *keys) blind(ctx context.Context, env *Env) (string, error) {
 }
 
 // oneEpoch says where something differs.
-func (c *keys) oneEpoch(ctx context.Context, env *Env) (string, bool) {
+func (c *keys) oneEpoch(ctx context.Context, env *Env) (string, bool, error) {
 	sending, sets := map[string][]string{}, map[string][]string{}
 	for _, m := range c.Members {
 		s, all, err := c.member(ctx, env, m)
 		if err != nil {
-			return err.Error(), false
+			return "", false, err
 		}
 		sending[s] = append(sending[s], m)
 		set := strings.Join(all, " ")
@@ -165,7 +165,7 @@ func (c *keys) oneEpoch(ctx context.Context, env *Env) (string, bool) {
 	for _, n := range c.KeyServers {
 		g, err := env.ksGroup(ctx, n, c.Group)
 		if err != nil {
-			return err.Error(), false
+			return "", false, err
 		}
 		var all []string
 		for _, t := range g.TEKs {
@@ -182,13 +182,13 @@ func (c *keys) oneEpoch(ctx context.Context, env *Env) (string, bool) {
 	}
 	switch {
 	case len(sending) > 1:
-		return "members send with different keys: " + groupsText(sending), false
+		return "members send with different keys: " + groupsText(sending), false, nil
 	case len(sets) > 1:
-		return "not all have the same keys: " + groupsText(sets), false
+		return "not all have the same keys: " + groupsText(sets), false, nil
 	case len(merging) > 0:
-		return "still merging: " + strings.Join(merging, ", "), false
+		return "still merging: " + strings.Join(merging, ", "), false, nil
 	}
-	return fmt.Sprintf("one epoch at %d members and %d key servers", len(c.Members), len(c.KeyServers)), true
+	return fmt.Sprintf("one epoch at %d members and %d key servers", len(c.Members), len(c.KeyServers)), true, nil
 }
 
 func groupsText(by map[string][]string) string {

@@ -130,15 +130,15 @@ func (c *kek) Run(ctx context.Context, env *Env) []scenario.Result {
 		by = env.Scenario.Address(c.By)
 		want += ", from " + c.By
 	}
-	return await(ctx, env, c.Within, want, func(ctx context.Context) (string, bool) {
+	return await(ctx, env, c.Within, want, func(ctx context.Context) (string, bool, error) {
 		sums := map[string][]string{}
 		for _, m := range c.Members {
 			g, err := env.gmGroup(ctx, m, c.Group)
 			if err != nil {
-				return err.Error(), false
+				return "", false, err
 			}
 			if why := c.differs(before[m], g, by); why != "" {
-				return m + ": " + why, false
+				return m + ": " + why, false, nil
 			}
 			sum := fmt.Sprintf("%.8s at %d", g.KEK.SPI, g.KEK.Seq)
 			if was := before[m].KEK; c.Is == kekKept {
@@ -146,7 +146,7 @@ func (c *kek) Run(ctx context.Context, env *Env) []scenario.Result {
 			}
 			sums[sum] = append(sums[sum], m)
 		}
-		return fmt.Sprintf("%d members accepted it, KEK %s", len(c.Members), kekText(sums)), true
+		return fmt.Sprintf("%d members accepted it, KEK %s", len(c.Members), kekText(sums)), true, nil
 	})
 }
 

@@ -42,55 +42,58 @@ func (c *remainsOf) Validate(s *scenario.Scenario) error {
 
 func (c *remainsOf) Run(ctx context.Context, env *Env) []scenario.Result {
 	want := fmt.Sprintf("none in memory or files within %s", c.Within)
-	return await(ctx, env, c.Within, want, func(context.Context) (string, bool) {
+	return await(ctx, env, c.Within, want, func(context.Context) (string, bool, error) {
 		var sums []string
 		for _, n := range c.Nodes {
-			text, ok := c.look(env.Lab, n)
+			text, ok, err := c.look(env.Lab, n)
+			if err != nil {
+				err = unanswered{fmt.Errorf("%s: %w", n, err)}
+			}
 			if !ok {
-				return n + ": " + text, false
+				return n + ": " + text, false, err
 			}
 			sums = append(sums, n+" "+text)
 		}
-		return "of " + strings.Join(sums, ", of "), true
+		return "of " + strings.Join(sums, ", of "), true, nil
 	})
 }
 
-// look looks into a daemon once.
-func (c *remainsOf) look(l Lab, node string) (string, bool) {
+// look looks into a daemon once; an error is why it could not.
+func (c *remainsOf) look(l Lab, node string) (string, bool, error) {
 	secrets, err := l.TokenSecrets(node)
 	if err != nil {
-		return err.Error(), false
+		return "", false, err
 	}
 	known, err := l.Secret(c.Known)
 	if err != nil {
-		return err.Error(), false
+		return "", false, err
 	}
 	pid, err := l.PID(node)
 	if err != nil || pid == 0 {
-		return fmt.Sprintf("no daemon to look into (%v)", err), false
+		return "", false, fmt.Errorf("no daemon to look into (%v)", err) //nolint:errorlint // perhaps nil
 	}
 	f, err := remains.NewFinder(append(slices.Clone(secrets), remains.Secret{Name: c.Known, Value: known})...)
 	if err != nil {
-		return err.Error(), false
+		return "", false, err
 	}
 	all, err := f.Memory(pid)
 	if err != nil {
-		return err.Error(), false
+		return "", false, err
 	}
 	own := remains.By(all, remains.Program)
 	if len(remains.Of(own, c.Known)) == 0 {
-		return fmt.Sprintf("%s is not found in memory, so that the look proves nothing", c.Known), false
+		return "", false, fmt.Errorf("%s is not found in memory, so that the look proves nothing", c.Known)
 	}
 	found := slices.DeleteFunc(own, func(f remains.Find) bool { return f.Secret == c.Known })
 	for _, path := range l.Written(node) {
 		more, err := f.Files(path)
 		if err != nil {
-			return err.Error(), false
+			return "", false, err
 		}
 		found = append(found, more...)
 	}
 	if len(found) > 0 {
-		return fmt.Sprintf("%d remains, the first: %s", len(found), found[0]), false
+		return fmt.Sprintf("%d remains, the first: %s", len(found), found[0]), false, nil
 	}
-	return fmt.Sprintf("0 of %d secrets (%d pieces in the module's memory)", len(secrets), len(all)-len(own)), true
+	return fmt.Sprintf("0 of %d secrets (%d pieces in the module's memory)", len(secrets), len(all)-len(own)), true, nil
 }

@@ -95,7 +95,7 @@ func TestRemains(t *testing.T) {
 		}
 		check := remainsOf{Nodes: []string{"ks1"}, Known: "peers"}
 		r := check.Run(context.Background(), &Env{Lab: l, Log: t.Logf})
-		if len(r) != 1 || r[0].OK != c.ok || !strings.Contains(r[0].Value, c.says) {
+		if len(r) != 1 || r[0].OK != c.ok || !strings.Contains(r[0].Value+r[0].Message, c.says) {
 			t.Errorf("%s: %+v", c.name, r)
 		}
 	}

@@ -105,7 +105,7 @@ func caught(s *scenario.Scenario, steps []scenario.Step, results []scenario.Resu
 	}
 	here := slices.DeleteFunc(resultsOf(s, steps), func(name string) bool { return !slices.Contains(s.Sabotage.Fails, name) })
 	return len(here) > 0 && !slices.ContainsFunc(here, func(name string) bool {
-		return !slices.ContainsFunc(results, func(r scenario.Result) bool { return r.Name == name && !r.OK && r.Value != scenario.NotMeasured })
+		return !slices.ContainsFunc(results, func(r scenario.Result) bool { return r.Name == name && r.Failed() && !r.Unmeasured() })
 	})
 }
 

@@ -73,6 +73,8 @@ func TestSabotageIsCaught(t *testing.T) {
 	}{
 		{true, []scenario.Result{{Name: "own-traffic", Value: "clear"}}, true},
 		{true, []scenario.Result{{Name: "own-traffic", Value: scenario.NotMeasured}}, false},
+		{true, []scenario.Result{{Name: "own-traffic", Value: scenario.NotDone}}, false},
+		{true, []scenario.Result{{Name: "own-traffic", Skipped: true}}, false},
 		{true, []scenario.Result{{Name: "own-traffic", OK: true}, {Name: "reach"}}, false},
 		{false, []scenario.Result{{Name: "own-traffic", Value: "clear"}}, false},
 	} {

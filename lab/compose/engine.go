@@ -45,7 +45,7 @@ func tool(ctx context.Context, env []string, name string, args ...string) (strin
 		if ctx.Err() != nil {
 			err = ctx.Err()
 		}
-		return out.String(), fmt.Errorf("%s %s: %w: %s", name, args[0], err, lastLine(errs.String()))
+		return out.String(), &driver.Exited{Program: name + " " + args[0], Status: cmd.ProcessState.ExitCode(), Said: lastLine(errs.String()), Err: err}
 	}
 	return strings.TrimSpace(out.String()), nil
 }

@@ -41,6 +41,17 @@ func (c *Common) StartCommand(node string, cmd *exec.Cmd) error {
 	return nil
 }
 
+// Exited is the error of a program that has ended with another status than 0.
+type Exited struct {
+	Program string
+	Status  int    // -1: a signal ended it
+	Said    string // on standard error
+	Err     error
+}
+
+func (e *Exited) Error() string { return fmt.Sprintf("%s: %v: %s", e.Program, e.Err, e.Said) }
+func (e *Exited) Unwrap() error { return e.Err }
+
 // Output runs a program, which start starts, and returns what it printed.
 func Output(cmd *exec.Cmd, start func(*exec.Cmd) error) (string, error) {
 	var out, errs bytes.Buffer
@@ -49,7 +60,7 @@ func Output(cmd *exec.Cmd, start func(*exec.Cmd) error) (string, error) {
 		return "", err
 	}
 	if err := cmd.Wait(); err != nil {
-		return out.String(), fmt.Errorf("%s: %w: %s", filepath.Base(cmd.Path), err, strings.TrimSpace(errs.String()))
+		return out.String(), &Exited{filepath.Base(cmd.Path), cmd.ProcessState.ExitCode(), strings.TrimSpace(errs.String()), err}
 	}
 	return out.String(), nil
 }

@@ -29,6 +29,9 @@ const NotMeasured = "not measured"
 // NotDone is the value of a check that could not do what it wanted to measure the effect of, which is no better.
 const NotDone = "not done"
 
+// Unmeasured says that a result caught nothing, because its check could not measure, or not do what it measures the effect of.
+func (r Result) Unmeasured() bool { return r.Value == NotMeasured || r.Value == NotDone }
+
 // Sabotage is how a scenario breaks on purpose what it teaches.
 type Sabotage struct {
 	Text    string            `yaml:"text"`    // what is broken, in one sentence
@@ -120,7 +123,7 @@ func (b *Sabotage) Judge(results []Result) *Verdict {
 				c.Value, c.Why = "skipped", r.Message
 			case r.OK:
 				c.Why = "it passed"
-			case r.Value == NotMeasured, r.Value == NotDone:
+			case r.Unmeasured():
 				c.Why = "it could not measure: " + r.Message
 			default:
 				c.Caught, c.Why = true, ""
