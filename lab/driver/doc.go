@@ -42,6 +42,7 @@
 //	}
 //
 // sabotaged, where it is true, says that the lab was brought up broken on purpose, as its scenario says; reset breaks it again.
+// turned, in a simulated lab, counts how often its time was turned back: what its daemons said before is of a future that is not.
 // driver says what the nodes are made of, and so who can take the lab down. namespace (netns) or container (compose) is the
 // node's. program, pid, socket, config and log are there only on nodes with a daemon. wanted is what the last command asked for:
 // "running", "stopped", "killed", "paused"; whether the process lives is a question of pid together with pid_start (field 22 of

@@ -31,6 +31,7 @@ type State struct {
 	Nodes     []NodeState       `json:"nodes"`
 	Links     []LinkState       `json:"links"`
 	Faults    []Fault           `json:"faults"`
+	Turned    int               `json:"turned,omitempty"` // how often the time of a simulated lab was turned back: what its daemons said before is void
 }
 
 // NodeState is one node in lab.json.

@@ -28,7 +28,12 @@ func LabDir() string { return client.LabDir() }
 // Lab watches the nodes of a running lab.
 func Lab(name string) *Source {
 	s := newSource("lab "+name, name, nil)
-	s.discover = func() []target { return labSockets(name, s.state) } // which look has just read
+	s.discover = func() []target {
+		s.mu.Lock()
+		state := s.state // which look has just read
+		s.mu.Unlock()
+		return labSockets(name, state)
+	}
 	return s
 }
 

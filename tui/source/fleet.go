@@ -24,6 +24,8 @@ type Node struct {
 	In, Out   []float64         // packets/s of a member's data path, one value a snapshot, oldest first
 	Drops     []float64         // packets/s that it dropped, in the same way
 	Keys      map[string]Series // of each TEK, by KeyName; never modified
+
+	told time.Time // when Snap came
 }
 
 // Age says how old the node's data is.

@@ -14,7 +14,7 @@ func (n *Node) hear(w control.Watch, at time.Time) {
 	n.Connected, n.Problem, n.Seen = true, "", at
 	if w.Snapshot != nil {
 		n.rate(w.Snapshot)
-		n.Snap, n.Role = w.Snapshot, w.Snapshot.Role
+		n.Snap, n.Role, n.told = w.Snapshot, w.Snapshot.Role, at
 	}
 }
 

@@ -21,6 +21,7 @@ type LabState struct {
 	Nodes    []LabNode  `json:"nodes"`
 	Links    []LabLink  `json:"links"`
 	Faults   []LabFault `json:"faults"`
+	Turned   int        `json:"turned,omitempty"` // how often the time of a simulated lab was turned back
 
 	raw  json.RawMessage // as it was read
 	file os.FileInfo
@@ -139,9 +140,14 @@ func (s *Source) look() {
 	if s.lab == "" {
 		return
 	}
+	s.looking.Lock()
+	defer s.looking.Unlock()
 	state, course := readLab(s.lab, s.state), readCourse(s.lab, s.course) // which nobody else writes
 	s.mu.Lock()
-	changed := state != s.state || course != s.course
+	changed := state != s.state || course != s.course || s.held != nil
+	if state != nil && s.state != nil && state.Turned != s.state.Turned {
+		s.turnBack()
+	}
 	if state != s.state && state != nil {
 		s.tape.add(record.Frame{At: s.moment(), Lab: state.raw})
 	}

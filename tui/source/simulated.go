@@ -4,12 +4,13 @@ import "time"
 
 // simulate makes a fleet's time that of a simulated lab, which stands, runs faster than ours, and goes back: the one that was
 // heard last has told it. How long ago the others were heard is counted from there, in our seconds; while all are silent, time stands.
-func (f *Fleet) simulate() {
-	var last, now time.Time
+// now is what it was if nobody has told it yet.
+func (f *Fleet) simulate(now time.Time) {
+	var last time.Time
 	for i := range f.Nodes {
 		f.Nodes[i].tells(&last, &now)
 	}
-	if last.IsZero() {
+	if now.IsZero() {
 		return
 	}
 	f.Time = now
@@ -20,10 +21,11 @@ func (f *Fleet) simulate() {
 	}
 }
 
-// tells is the time of a simulated lab by this node, if it was heard after the last that has told it.
+// tells is the time of a simulated lab by this node, if it said so after the last that has told it. One that is gone has told it too:
+// when all are gone, time does not become ours.
 func (n *Node) tells(last, now *time.Time) {
-	if n.Connected && n.Snap != nil && n.Seen.After(*last) {
-		*last, *now = n.Seen, n.Snap.Time
+	if n.Snap != nil && n.told.After(*last) {
+		*last, *now = n.told, n.Snap.Time
 	}
 }
 
@@ -34,6 +36,7 @@ func (s *Source) moment() (now time.Time) {
 		return time.Now()
 	}
 	var last time.Time
+	now = s.told
 	for _, n := range s.nodes {
 		n.tells(&last, &now)
 	}

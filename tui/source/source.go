@@ -30,6 +30,7 @@ const notSeen = "not seen yet"
 type Source struct {
 	title, lab string
 	discover   func() []target
+	looking    sync.Mutex // held while what a lab has is read
 
 	mu      sync.Mutex
 	state   *LabState
@@ -40,6 +41,10 @@ type Source struct {
 	seen    map[string]uint64 // node -> newest event kept
 	tape    *Tape             // what it is recorded on; nil: it is not
 	changed chan struct{}
+	turns   int       // how often a simulated lab's time was turned back
+	told    time.Time // what time it was before that
+	held    *Fleet    // what is shown until those of now have spoken, at most until
+	until   time.Time
 	urgent  chan struct{} // something has happened: a warning, a daemon that came or went, a fault of the lab
 }
 
@@ -84,50 +89,22 @@ func (s *Source) adopt(d target) bool {
 	return true
 }
 
-func (s *Source) watch(ctx context.Context, name, path string) {
-	c := client.New(path)
-	for ctx.Err() == nil {
-		err := c.Watch(ctx, func(w control.Watch) {
-			first := !s.connected(name)
-			if first {
-				s.recognise(ctx, name, c)
-			}
-			s.take(name, w)
-			if first { // the journal's past; what the stream repeats of it is dropped by its number
-				s.history(ctx, name, c)
-			}
-		})
-		s.lost(name, err)
-		select {
-		case <-ctx.Done():
-		case <-time.After(retryEvery):
+// take keeps one word that a daemon says now.
+func (s *Source) take(name string, w control.Watch) { s.hear(name, s.turned(), w) }
+
+// hear keeps one word of a daemon, unless time was turned back meanwhile.
+func (s *Source) hear(name string, turn int, w control.Watch) {
+	s.mu.Lock()
+	if turn != s.turns {
+		s.mu.Unlock()
+		return
+	}
+	n := s.nodes[name]
+	if !n.Connected && s.held != nil {
+		if rest := time.Now().Add(holdRest); rest.Before(s.until) {
+			s.until = rest
 		}
 	}
-}
-
-func (s *Source) connected(name string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.nodes[name].Connected
-}
-
-// history takes what a daemon's journal still has.
-func (s *Source) history(ctx context.Context, name string, c *client.Client) {
-	ctx, cancel := context.WithTimeout(ctx, dialBound)
-	defer cancel()
-	events, err := c.Events(ctx, 0)
-	if err != nil {
-		return // the stream itself will tell what is wrong
-	}
-	for i := range events {
-		s.take(name, control.Watch{Event: &events[i]})
-	}
-}
-
-// take keeps one word of a daemon.
-func (s *Source) take(name string, w control.Watch) {
-	s.mu.Lock()
-	n := s.nodes[name]
 	happened := !n.Connected || w.Event != nil && (w.Event.Severity == "warning" || w.Event.Severity == "error")
 	if w.Snapshot != nil && n.Snap != nil && n.Snap.PID != w.Snapshot.PID {
 		delete(s.seen, name) // a restarted daemon numbers its journal anew
@@ -153,16 +130,6 @@ func (s *Source) take(name string, w control.Watch) {
 	} else {
 		s.mention()
 	}
-}
-
-// recognise asks a daemon whether it takes commands from this process.
-func (s *Source) recognise(ctx context.Context, name string, c *client.Client) {
-	ctx, cancel := context.WithTimeout(ctx, dialBound)
-	defer cancel()
-	me, err := c.Whoami(ctx)
-	s.mu.Lock()
-	s.nodes[name].Operator = err == nil && me.Caller == control.CallerOperator
-	s.mu.Unlock()
 }
 
 func (s *Source) lost(name string, err error) {
@@ -232,6 +199,14 @@ func sortByTime(events []control.Event) {
 func (s *Source) Fleet() *Fleet {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.holds() {
+		return s.held
+	}
+	return s.fleet()
+}
+
+// fleet is what is known, with s.mu held.
+func (s *Source) fleet() *Fleet {
 	if s.sorted == nil {
 		s.sorted = slices.Clone(s.events)
 		sortByTime(s.sorted)
@@ -241,7 +216,7 @@ func (s *Source) Fleet() *Fleet {
 		f.Nodes = append(f.Nodes, *n)
 	}
 	if s.state.Simulated() {
-		f.simulate()
+		f.simulate(s.told)
 	}
 	sortNodes(f.Nodes)
 	return f
@@ -265,7 +240,7 @@ func (s *Source) Once(ctx context.Context) *Fleet {
 			}
 			s.recognise(ctx, d.name, c)
 			s.take(d.name, control.Watch{Snapshot: snap})
-			s.history(ctx, d.name, c)
+			s.history(ctx, d.name, s.turned(), c)
 		})
 	}
 	wg.Wait()

@@ -265,8 +265,12 @@ func (s *Server) wait() (time.Duration, bool) {
 	return min(most, max(least, s.pace.until(at))), true
 }
 
-// sync makes sockets and lab.json what the run is.
+// sync makes sockets and lab.json what the run is. On the way back nobody is there to be asked, so that whoever is told something
+// when it ends is told of one moment by all.
 func (s *Server) sync() error {
+	if s.trip != nil && s.trip.back {
+		return nil
+	}
 	for _, n := range s.run.s.Nodes() {
 		f := s.front(n)
 		switch {
@@ -339,7 +343,7 @@ func (s *Server) wanted(node string) string {
 // state is lab.json.
 func (s *Server) state() *driver.State {
 	sc := s.plan.scenario
-	st := &driver.State{Name: s.name, Scenario: sc.Name, Driver: Name, Dir: s.dir, Created: s.created, Vars: sc.Vars, Seed: sc.Seed, Protected: sc.Protected, Faults: []driver.Fault{}}
+	st := &driver.State{Name: s.name, Scenario: sc.Name, Driver: Name, Dir: s.dir, Created: s.created, Vars: sc.Vars, Seed: sc.Seed, Protected: sc.Protected, Faults: []driver.Fault{}, Turned: s.back}
 	for i := range sc.Nodes {
 		n := &sc.Nodes[i]
 		x := driver.NodeState{Name: n.Name, Kind: n.Kind, Outsider: n.Outsider}

@@ -156,6 +156,9 @@ func TestLab(t *testing.T) {
 	if err != nil || len(events) == 0 || events[len(events)-1].Name != EventBack {
 		t.Errorf("the journal of ks1 does not say that time was turned back: %v", err)
 	}
+	if st, err := l.State(); err != nil || st.Turned != 2 {
+		t.Errorf("lab.json says that time was turned back %d times (%v)", st.Turned, err)
+	}
 	if err := l.Pause("gm1"); err != nil { // something else happens now
 		t.Fatal(err)
 	}

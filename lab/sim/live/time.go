@@ -205,6 +205,7 @@ const maxTrip = 7 * 24 * time.Hour
 // trip is time on its way to where somebody sent it. It goes there in slices, so that consoles are answered meanwhile.
 type trip struct {
 	from, to time.Duration
+	back     bool          // the run is played again from its beginning
 	done     chan struct{} // closed when it has ended, with what follows
 	out      *TimeStatus
 	err      error
@@ -222,14 +223,16 @@ func (s *Server) travel(to time.Duration) error {
 		return fmt.Errorf("time goes on by %v at most at once, and now it is %v", maxTrip, from)
 	}
 	s.pace.set(0, from)
-	if s.failed != nil || to < from { // what broke off cannot go on as it is
+	back := s.failed != nil || to < from
+	if back { // what broke off cannot go on as it is
 		s.failed = nil
 		s.back++
+		_ = s.guard(func() { _ = s.state().Write() }) // consoles that lose all daemons at once find out why; who does not is told by their pids
 		if _, err := s.step(func() (bool, error) { s.run.begin(); return true, nil }); err != nil {
 			return err
 		}
 	}
-	s.trip = &trip{from: from, to: to, done: make(chan struct{})}
+	s.trip = &trip{from: from, to: to, back: back, done: make(chan struct{})}
 	return nil
 }
 
