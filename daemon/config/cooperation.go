@@ -162,7 +162,7 @@ func (d *decoder) cooperative(v *value, c *KS, g *KSGroup, priorityAt *value) {
 	if g.Priority == 0 {
 		g.Priority = o.Priority
 	}
-	if a := g.Rekey.ActivationDelay; o.Timers.Detection() > 2*a {
+	if a := g.Rekey.ActivationDelay; a != unread && o.Timers.Detection() > 2*a {
 		d.warn(v, "a primary that dies is noticed after %s, and a key that was due then is replaced in a hurry or too late: activation-delay is %s; make it at least %s, or the cooperation faster (profile: fast)",
 			short(o.Timers.Detection()), short(a), short((o.Timers.Detection()/2 + time.Second - 1).Truncate(time.Second)))
 	}

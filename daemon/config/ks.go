@@ -175,11 +175,27 @@ func (d *decoder) faults(v *value, c *KS) {
 func (d *decoder) tek(v *value, t *TEK) {
 	d.object(v,
 		opt("suite", d.tekSuite(&t.Suite)),
-		opt("lifetime", d.seconds(&t.Lifetime, minLifetime, maxLifetime)))
+		opt("lifetime", d.compared(&t.Lifetime, d.seconds(&t.Lifetime, minLifetime, maxLifetime))))
+}
+
+// unread is what stands for a time that could not be read: a default in its place is nobody's to mend.
+const unread = -1
+
+// compared reads a time that is compared with others.
+func (d *decoder) compared(into *time.Duration, read func(*value)) func(*value) {
+	return func(v *value) {
+		before := len(d.errs)
+		if read(v); len(d.errs) > before {
+			*into = unread
+		}
+	}
 }
 
 // lifetimes checks how long the TEKs of an SA live.
 func (d *decoder) lifetimes(at *value, g *KSGroup, t TEK) {
+	if min(t.Lifetime, g.KEK.Lifetime, g.Rekey.ActivationDelay) == unread {
+		return
+	}
 	if least := rolloverParts * g.Rekey.ActivationDelay; t.Lifetime < least {
 		d.fail(at, "the TEK lifetime %s is too short for an activation delay of %s; use at least %s, or a shorter rekey.activation-delay",
 			short(t.Lifetime), short(g.Rekey.ActivationDelay), short(least))
