@@ -29,6 +29,7 @@
 //
 //	machines/NODE/network.json  links, routes and services (other programs) of the node, which is all that its machine knows of the scenario
 //	sockets/NODE/               what the node's daemon has as sockets; sockets/NODE.sock is a link into it, for consoles of the host
+//	services/NODE/NAME.log      what a service writes, which is there and not in logs/. The node may write there, so the host follows no link in it
 //	docker-compose.yml, given.json  what the driver has brought the lab up with
 //
 // The image has getvpn-lab, and so all scenarios; but for that, what a trainee may not read is not in a container.

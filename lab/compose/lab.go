@@ -158,8 +158,10 @@ func (m machines) Namespace(node string) (string, error) {
 func (m machines) Launch(n *driver.NodeState, _ []string) (driver.Process, error) { return launch(n) }
 
 // Serve finds what the machine has started.
-func (m machines) Serve(n *driver.NodeState, log string, argv []string) (driver.Process, error) {
-	return find(m.lab, n, log, argv)
+func (m machines) Serve(n *driver.NodeState, v driver.ServiceState, argv []string) (driver.ServiceState, error) {
+	p, err := find(n, argv)
+	v.PID, v.PIDStart, v.Log = p.PID, p.Start, logOf(m.lab, n.Name, v.Name)
+	return v, err
 }
 
 func (m machines) Module() (string, error) { return module, nil }

@@ -3,10 +3,8 @@ package compose
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -51,14 +49,10 @@ func (p program) start(ctx context.Context, lab, node string, log io.Writer) err
 	return nil
 }
 
-// find is the process of a service as this machine knows it: a child of the node's first process. Its log becomes that of the lab.
-func find(lab string, n *driver.NodeState, log string, argv []string) (driver.Process, error) {
+// find is the process of a service as this machine knows it: a child of the node's first process.
+func find(n *driver.NodeState, argv []string) (driver.Process, error) {
 	machine, err := running(n.Container)
 	if err != nil {
-		return driver.Process{}, err
-	}
-	name := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(log), n.Name+"-"), ".log")
-	if err := os.Symlink(logOf(lab, n.Name, name), log); err != nil && !errors.Is(err, fs.ErrExist) {
 		return driver.Process{}, err
 	}
 	for end := time.Now().Add(machinePatience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {

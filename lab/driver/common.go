@@ -21,8 +21,9 @@ type Machines interface {
 	Namespace(node string) (string, error)
 	// Launch starts the daemon of a node, with more in its environment.
 	Launch(n *NodeState, env []string) (Process, error)
-	// Serve starts another program in a node, which writes to log, or finds it where the node has started it.
-	Serve(n *NodeState, log string, argv []string) (Process, error)
+	// Serve starts another program in a node, v, which writes to v.Log, or finds it where the node has started it, and says where that
+	// one writes.
+	Serve(n *NodeState, v ServiceState, argv []string) (ServiceState, error)
 	// Module is the PKCS#11 library of tokens, where the daemons run.
 	Module() (string, error)
 }

@@ -21,7 +21,7 @@
 //	hsm/NODE/            SoftHSM tokens: softhsm2.conf, which is the SOFTHSM2_CONF of the node's daemon; tokens (tokens.away while
 //	                     the token is lost); pin and so-pin, mode 0600
 //	services/NODE/       files and sockets of a node's services (other programs, as a routing daemon); $LAB_SERVICES inside the node
-//	logs/NODE.log        standard output and error of the daemons; of services logs/NODE-SERVICE.log
+//	logs/NODE.log        standard output and error of the daemons; of services logs/NODE-SERVICE.log, or what lab.json says
 //	scenario.yaml        the scenario file, as it was read
 //	lock                 held while lab.json or a process changes
 //

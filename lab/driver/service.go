@@ -2,6 +2,7 @@ package driver
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -74,12 +75,11 @@ func (c *Common) serve(st *NodeState, n *scenario.Node, name string) error {
 	if err != nil {
 		return err
 	}
-	log := filepath.Join(Dir(c.name), "logs", n.Name+"-"+name+".log")
-	p, err := c.m.Serve(st, log, argv)
+	v, err := c.m.Serve(st, ServiceState{Name: name, Log: filepath.Join(Dir(c.name), "logs", n.Name+"-"+name+".log")}, argv)
 	if err != nil {
 		return fmt.Errorf("service %s: %w", name, err)
 	}
-	st.Services = append(st.Services, ServiceState{Name: name, PID: p.PID, PIDStart: p.Start, Log: log})
+	st.Services = append(st.Services, v)
 	return nil
 }
 
@@ -96,10 +96,26 @@ func (c *Common) WriteService(n *scenario.Node, name string) (argv []string, err
 	if err := makeDir(0o700, at.Service); err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(at.ServiceFile(name), []byte(text), 0o600); err != nil {
+	if err := put(at.ServiceFile(name), text); err != nil {
 		return nil, fmt.Errorf("service %s: %w", name, err)
 	}
 	return append([]string{c.s.Services[name].Binary}, args...), nil
+}
+
+// put writes a file in the place of what is there, where the node may write as well: a link that it has made is not followed.
+func put(path, text string) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".*.new")
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+	}
+	return err
 }
 
 // settled is how long a service must have lived to be one that likes its file.

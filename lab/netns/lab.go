@@ -96,12 +96,14 @@ func (m machines) Launch(n *driver.NodeState, env []string) (driver.Process, err
 	return launch(n.Namespace, n.Log, env, n.Program, "--config", n.Config)
 }
 
-func (m machines) Serve(n *driver.NodeState, log string, argv []string) (driver.Process, error) {
+func (m machines) Serve(n *driver.NodeState, v driver.ServiceState, argv []string) (driver.ServiceState, error) {
 	program, err := driver.LookService(argv[0])
 	if err != nil {
-		return driver.Process{}, err
+		return v, err
 	}
-	return launch(n.Namespace, log, nil, append([]string{program}, argv[1:]...)...)
+	p, err := launch(n.Namespace, v.Log, nil, append([]string{program}, argv[1:]...)...)
+	v.PID, v.PIDStart = p.PID, p.Start
+	return v, err
 }
 
 func (m machines) Module() (string, error) { return softhsm.Module() }

@@ -255,7 +255,7 @@ func logsCommand(lab *string) *cobra.Command {
 					return err
 				}
 			}
-			f, err := os.Open(path)
+			f, err := driver.OpenLog(path)
 			if err != nil {
 				return fmt.Errorf("node %s has no log: %w", args[0], err)
 			}

@@ -118,7 +118,7 @@ func (l *Lab) Namespace(string) (string, error) { return "", errNoNetwork }
 func (l *Lab) Launch(*driver.NodeState, []string) (driver.Process, error) {
 	return driver.Process{}, errNoNetwork
 }
-func (l *Lab) Serve(*driver.NodeState, string, []string) (driver.Process, error) {
-	return driver.Process{}, errNoNetwork
+func (l *Lab) Serve(_ *driver.NodeState, v driver.ServiceState, _ []string) (driver.ServiceState, error) {
+	return v, errNoNetwork
 }
 func (l *Lab) Module() (string, error) { return "", errNoNetwork }
