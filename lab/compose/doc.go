@@ -38,5 +38,6 @@
 //
 // The driver writes the same docker-compose.yml into the run directory, creates its containers with docker-compose, and starts
 // them itself. Daemons are processes of the host, so kill, pause and reload are signals as everywhere, and faults of the
-// network are nftables rules in the machines' namespaces. Down finds containers and networks by their label and needs no file.
+// network are nftables rules in the machines' namespaces. Down finds containers and networks by their label and needs no file;
+// another label says in which directory the lab is kept, and down leaves those of a lab that another directory has.
 package compose

@@ -18,6 +18,8 @@ import (
 const (
 	// label marks what belongs to a lab; its value is the lab's name.
 	label = "getvpn.lab"
+	// kept is the label that says in which directory labs are kept there: driver.Home.
+	kept = "getvpn.lab.dir"
 	// overhead is what a VXLAN adds to a packet over IPv4 (RFC 7348 §5): Ethernet, VXLAN, UDP and IP headers.
 	overhead = 50
 	// firstHost is the last number of the address of the first node on wires; docker has the first ones for itself.
@@ -69,10 +71,11 @@ func Export(s *scenario.Scenario, o Options) ([]byte, error) {
 	data := struct {
 		About *scenario.Scenario
 		Options
-		Label, Wires string
-		MTU          int
-		Services     []service
-	}{s, o, label, wires(o.Lab, 0), overhead + 1500, nil}
+		Label, Kept string
+		Wires       string
+		MTU         int
+		Services    []service
+	}{s, o, label, kept, wires(o.Lab, 0), overhead + 1500, nil}
 	for _, l := range s.Links {
 		data.MTU = max(data.MTU, overhead+l.MTU)
 	}

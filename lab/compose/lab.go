@@ -1,6 +1,7 @@
 package compose
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -66,7 +67,7 @@ func (Driver) Up(ctx context.Context, name string, s *scenario.Scenario, before 
 		return nil, err
 	}
 	if left, err := containers(name); err != nil || len(left) > 0 {
-		return nil, errors.Join(err, driver.AlreadyUp(name))
+		return nil, cmp.Or(errors.Join(err, elsewhere(name, left)), driver.AlreadyUp(name))
 	}
 	l := open(name, s)
 	if err := l.BringUp(ctx, l, func() error { return l.build(ctx) }, before, driver.Set{Name: Driver{}}.Down); err != nil {

@@ -17,23 +17,49 @@ import (
 
 // Left is that of the interface. An engine that does not answer has nothing of a lab that no file tells of, as Clear has it.
 func (Driver) Left(name string) bool {
-	if ids, err := containers(name); err != nil || len(ids) > 0 {
+	if all, err := containers(name); err != nil || len(all) > 0 {
 		return err == nil
 	}
-	ids, err := networks(name)
-	return err == nil && len(ids) > 0
+	all, err := networks(name)
+	return err == nil && len(all) > 0
 }
 
-// containers lists those of a lab.
-func containers(lab string) ([]string, error) {
-	out, err := docker(context.Background(), "ps", "--all", "--quiet", "--filter", "label="+label+"="+lab)
-	return strings.Fields(out), err
+// part is a container or a network, and the directory in which its lab is kept; empty: it does not say.
+type part struct{ id, base string }
+
+// containers lists those that bear the name of a lab.
+func containers(lab string) ([]part, error) { return parts(lab, "ps", "--all") }
+
+// networks lists those that bear the name of a lab.
+func networks(lab string) ([]part, error) { return parts(lab, "network", "ls") }
+
+func parts(lab string, list ...string) (all []part, err error) {
+	out, err := docker(context.Background(), append(list, "--filter", "label="+label+"="+lab, "--format", `{{.ID}} {{.Label "`+kept+`"}}`)...)
+	for line := range strings.Lines(out) {
+		id, base, _ := strings.Cut(strings.TrimSpace(line), " ")
+		all = append(all, part{id, base})
+	}
+	return all, err
 }
 
-// networks lists those of a lab.
-func networks(lab string) ([]string, error) {
-	out, err := docker(context.Background(), "network", "ls", "--quiet", "--filter", "label="+label+"="+lab)
-	return strings.Fields(out), err
+// elsewhere fails when one of them is of a lab that another directory has.
+func elsewhere(lab string, all []part) error {
+	for _, p := range all {
+		if err := driver.Elsewhere(lab, p.base); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ours are those of them that are not.
+func ours(lab string, all []part) (ids []string) {
+	for _, p := range all {
+		if driver.Elsewhere(lab, p.base) == nil {
+			ids = append(ids, p.id)
+		}
+	}
+	return ids
 }
 
 const (
@@ -49,11 +75,16 @@ func clear(ctx context.Context, lab string) error {
 	if _, err := exec.LookPath("docker"); err != nil {
 		return nil //nolint:nilerr // without docker there are no containers
 	}
-	if _, err := containers(lab); err != nil {
+	boxes, err := containers(lab)
+	if err != nil {
 		if st, known := driver.ReadState(lab); known == nil && st.Driver == Name || exists(filepath.Join(driver.Dir(lab), composeFile)) {
 			return err
 		}
 		return nil // no engine answers, and nothing says that it has anything of this lab
+	}
+	nets, err := networks(lab)
+	if err = errors.Join(err, elsewhere(lab, append(boxes, nets...))); err != nil {
+		return err
 	}
 	makers, err := endMakers(lab)
 	if err != nil {
@@ -78,9 +109,10 @@ func clear(ctx context.Context, lab string) error {
 	return err
 }
 
-// remove takes away what bears the lab's name, and says whether there was anything.
+// remove takes away what bears the lab's name and is not of another directory, and says whether there was anything.
 func remove(ctx context.Context, lab string) (found bool, err error) {
-	ids, err := containers(lab)
+	all, err := containers(lab)
+	ids := ours(lab, all)
 	if err == nil && len(ids) > 0 {
 		found = true
 		_, err = docker(ctx, append([]string{"rm", "--force", "--volumes"}, ids...)...)
@@ -88,7 +120,8 @@ func remove(ctx context.Context, lab string) (found bool, err error) {
 	if err != nil {
 		return found, err
 	}
-	ids, err = networks(lab)
+	all, err = networks(lab)
+	ids = ours(lab, all)
 	if err == nil && len(ids) > 0 {
 		found = true
 		_, err = docker(ctx, append([]string{"network", "rm"}, ids...)...)
@@ -111,10 +144,26 @@ func endMakers(lab string) (n int, err error) {
 			continue // it has just ended
 		}
 		line, _ := os.ReadFile(file)
-		if bytes.Contains(line, []byte(projectFlag+"\x00"+project(lab)+"\x00")) {
-			n++
-			errs = append(errs, driver.Process{PID: pid, Start: start}.Kill())
+		if !bytes.Contains(line, []byte(projectFlag+"\x00"+project(lab)+"\x00")) {
+			continue
 		}
+		if err := driver.Elsewhere(lab, baseOf(pid)); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		n++
+		errs = append(errs, driver.Process{PID: pid, Start: start}.Kill())
 	}
 	return n, errors.Join(errs...)
+}
+
+// baseOf is the directory of labs that a process was given.
+func baseOf(pid int) string {
+	env, _ := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid)) // one that has ended has none
+	for v := range bytes.SplitSeq(env, []byte{0}) {
+		if base, ok := bytes.CutPrefix(v, []byte("GETVPN_LAB_DIR=")); ok {
+			return string(base)
+		}
+	}
+	return ""
 }

@@ -31,6 +31,9 @@ func buildNetwork(lab string, s *scenario.Scenario) error {
 		if err := createNamespace(prefix(lab) + n.Name); err != nil {
 			return err
 		}
+		if err := mark(lab, n.Name); err != nil {
+			return err
+		}
 		err := driver.Enter(place(lab, n.Name), func() error {
 			for name, value := range driver.Sysctls(s, &n) {
 				if err := setSysctl(name, value); err != nil {

@@ -18,11 +18,15 @@ func clear(name string) error {
 	if err != nil {
 		return err
 	}
-	errs := []error{endAll(names)}
+	names, elsewhere := ours(name, names)
+	errs := []error{elsewhere, endAll(names)}
 	for _, ns := range names {
 		errs = append(errs, deleteNamespace(ns))
 	}
-	return errors.Join(append(errs, left(name))...)
+	if elsewhere == nil {
+		errs = append(errs, left(name))
+	}
+	return errors.Join(errs...)
 }
 
 // endAll ends every process in the namespaces: all are asked, then those that stay are killed.

@@ -64,6 +64,9 @@ func Up(ctx context.Context, name string, s *scenario.Scenario, ready func(drive
 	if err != nil {
 		return nil, err
 	}
+	if _, err := ours(name, left); err != nil {
+		return nil, err
+	}
 	if _, err := os.Stat(driver.Dir(name)); err == nil || len(left) > 0 {
 		return nil, driver.AlreadyUp(name)
 	}
