@@ -100,6 +100,10 @@ func TestBaseMistakes(t *testing.T) {
 	if err != nil || s.Where(s.Steps[0].At) != "small/small.yaml:17:9" || s.Where(s.Place("name")) != "over.yaml:1:7" || !slices.Equal(s.LeftOut(), []string{"x1"}) {
 		t.Errorf("%v: %s %s %v", err, s.Where(s.Steps[0].At), s.Where(s.Place("name")), s.LeftOut())
 	}
+	s, err = withBase("base: small\n", Options{})
+	if err != nil || !slices.ContainsFunc(s.Lint(), func(e *Error) bool { return strings.Contains(e.Text, "are called small") }) {
+		t.Errorf("without a name: %v", err)
+	}
 	if _, err := Parse("a.yaml", []byte("name: a\nbase: small"), Options{}); err == nil {
 		t.Error("a base that nobody can find")
 	}

@@ -63,6 +63,7 @@ func parse(file, base string, root *yaml.Node, text []byte, opt Options) (*Scena
 			leftOut = append(leftOut, n.Value)
 		}
 	}
+	unnamed := value(root, "name") == nil
 	var err error
 	if root, text, err = onBase(file, root, text, opt); err != nil {
 		return nil, err
@@ -88,7 +89,7 @@ func parse(file, base string, root *yaml.Node, text []byte, opt Options) (*Scena
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
-	s := &Scenario{File: file, Text: text, Drawn: drawn, Sabotaged: opt.Sabotage, root: root, declared: own, base: base, leftOut: leftOut}
+	s := &Scenario{File: file, Text: text, Drawn: drawn, Sabotaged: opt.Sabotage, root: root, declared: own, base: base, leftOut: leftOut, unnamed: unnamed}
 	if len(drawn) > 0 {
 		s.Seed = max(opt.Seed, 1)
 	}
@@ -221,5 +222,5 @@ func (s *Scenario) DecodeParams(st *Step, v any) error {
 
 // ErrorAt is a mistake at a step, found by those who know the checks and actions.
 func (s *Scenario) ErrorAt(at Pos, format string, args ...any) error {
-	return &Error{s.fileOf(at), at, fmt.Sprintf(format, args...)}
+	return &Error{s.FileOf(at), at, fmt.Sprintf(format, args...)}
 }

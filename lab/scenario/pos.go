@@ -45,6 +45,9 @@ func posAt(line, column int) Pos {
 
 func posOf(n *yaml.Node) Pos { return posAt(n.Line, n.Column) }
 
+// PosOf is the place of a node of a scenario file.
+func PosOf(n *yaml.Node) Pos { return posOf(n) }
+
 // other names the line in a message about another place of the same scenario.
 func (p Pos) other() string {
 	if p.Below {
@@ -68,8 +71,8 @@ func in(base string, err error) error {
 	return err
 }
 
-// fileOf is the file in which a place is.
-func (s *Scenario) fileOf(at Pos) string {
+// FileOf is the file in which a place is.
+func (s *Scenario) FileOf(at Pos) string {
 	if at.Below {
 		return s.base
 	}
@@ -77,7 +80,7 @@ func (s *Scenario) fileOf(at Pos) string {
 }
 
 // Where is file:line:column of a place.
-func (s *Scenario) Where(at Pos) string { return s.fileOf(at) + at.String() }
+func (s *Scenario) Where(at Pos) string { return s.FileOf(at) + at.String() }
 
 // Place is the place of what the path leads to, by keys of mappings and numbers of lists, or of the nearest thing above it.
 func (s *Scenario) Place(path ...any) Pos {

@@ -53,6 +53,7 @@ type Scenario struct {
 	root     *yaml.Node // the file, with its variables replaced
 	declared []declared // what this file, and not its base, declares
 	base     string     // the file of its base
+	unnamed  bool       // the name is that of the base
 	leftOut  []string   // nodes of the base that without: names
 }
 

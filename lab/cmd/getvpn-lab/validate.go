@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/getvpn/getvpn/lab/check"
 	"github.com/getvpn/getvpn/lab/scenario"
 	"github.com/getvpn/getvpn/lab/topologies"
 )
@@ -78,6 +79,7 @@ func (o *choice) validate(out, problems io.Writer, name string) (warnings int, e
 		}
 	}
 	found := s.Lint(topologies.Derived(s.Name)...)
+	found = append(found, check.Lint(s)...)
 	found = append(found, teaches(s, name)...)
 	for _, w := range found {
 		fmt.Fprintf(problems, "warning: %v\n", w)
