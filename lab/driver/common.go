@@ -136,7 +136,7 @@ func (c *Common) end(node, wanted string, how func(Process) error) error {
 		if err != nil {
 			return err
 		}
-		n.Wanted = wanted
+		n.want(wanted)
 		return how(n.Process())
 	})
 }

@@ -46,5 +46,6 @@
 // driver says what the nodes are made of, and so who can take the lab down. namespace (netns) or container (compose) is the
 // node's. program, pid, socket, config and log are there only on nodes with a daemon. wanted is what the last command asked for:
 // "running", "stopped", "killed", "paused"; whether the process lives is a question of pid together with pid_start (field 22 of
-// /proc/PID/stat, so that a recycled pid is never taken for the daemon). The file is replaced atomically.
+// /proc/PID/stat, so that a recycled pid is never taken for the daemon). since is when it was asked not to run, by the calendar of the
+// lab; it is not there while it runs. The file is replaced atomically.
 package driver

@@ -23,7 +23,8 @@ func (c *Common) Start(ctx context.Context, node string) error {
 		if err != nil {
 			return err
 		}
-		n.PID, n.PIDStart, n.Wanted = p.PID, p.Start, WantedRunning
+		n.PID, n.PIDStart = p.PID, p.Start
+		n.want(WantedRunning)
 		return nil
 	})
 	if err != nil {
@@ -39,7 +40,8 @@ func (c *Common) Adopt(node string, p Process) error {
 		if err != nil {
 			return err
 		}
-		n.PID, n.PIDStart, n.Wanted = p.PID, p.Start, WantedRunning
+		n.PID, n.PIDStart = p.PID, p.Start
+		n.want(WantedRunning)
 		return nil
 	})
 }

@@ -46,6 +46,7 @@ type NodeState struct {
 	PID       int            `json:"pid,omitempty"`
 	PIDStart  uint64         `json:"pid_start,omitempty"`
 	Wanted    string         `json:"wanted,omitempty"`
+	Since     time.Time      `json:"since,omitzero"` // when that was wanted, if it is not to run; by the calendar of the lab
 	Socket    string         `json:"socket,omitempty"`
 	Config    string         `json:"config,omitempty"`
 	Log       string         `json:"log,omitempty"`
@@ -58,6 +59,14 @@ type ServiceState struct {
 	PID      int    `json:"pid"`
 	PIDStart uint64 `json:"pid_start"`
 	Log      string `json:"log"`
+}
+
+// want notes what a command wants of a daemon now.
+func (n *NodeState) want(what string) {
+	n.Wanted, n.Since = what, time.Time{}
+	if what != WantedRunning {
+		n.Since = time.Now().UTC()
+	}
 }
 
 // What the last command wanted of a daemon.

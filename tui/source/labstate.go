@@ -32,13 +32,14 @@ func (s *LabState) Simulated() bool { return s != nil && s.Driver == "sim" }
 
 // LabNode is a node of a lab. Its Kind is ks, gm, core or host.
 type LabNode struct {
-	Name      string   `json:"name"`
-	Kind      string   `json:"kind"`
-	Addresses []string `json:"addresses"`
-	Outsider  bool     `json:"outsider"`         // only some checks start it
-	Wanted    string   `json:"wanted,omitempty"` // running, stopped, killed or paused; empty: it has no daemon
-	Socket    string   `json:"socket,omitempty"`
-	Config    string   `json:"config,omitempty"` // the file that its daemon is configured by
+	Name      string    `json:"name"`
+	Kind      string    `json:"kind"`
+	Addresses []string  `json:"addresses"`
+	Outsider  bool      `json:"outsider"`         // only some checks start it
+	Wanted    string    `json:"wanted,omitempty"` // running, stopped, killed or paused; empty: it has no daemon
+	Since     time.Time `json:"since,omitzero"`   // when that was wanted, if it is not to run
+	Socket    string    `json:"socket,omitempty"`
+	Config    string    `json:"config,omitempty"` // the file that its daemon is configured by
 }
 
 // Paused says whether the daemon was stopped where it stands.

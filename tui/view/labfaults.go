@@ -42,12 +42,12 @@ func troubles(fleet *source.Fleet) []trouble {
 		if !n.Ended() {
 			continue
 		}
-		ends, since := ":start "+n.Name, time.Time{}
+		ends, since := ":start "+n.Name, n.Since
 		if n.Paused() {
 			ends = ":resume " + n.Name
 		}
-		if node := fleet.Node(n.Name); node != nil {
-			since = node.Seen // when it was heard last
+		if node := fleet.Node(n.Name); node != nil && since.IsZero() {
+			since = node.Seen // a lab that does not say: when it was heard last
 		}
 		out = append(out, trouble{what: n.Wanted + " " + n.Name, since: since, ends: ends})
 	}
@@ -95,7 +95,11 @@ func (f *Frame) faultLines() []string {
 	if f.Height < 30 && len(all) > mostTroubles {
 		shown = all[:mostTroubles-1]
 	}
-	out := []string{f.section("FAULTS", t.Dim.Render("since "+clock(from)))}
+	since := ""
+	if from.Before(now) { // else nobody knows
+		since = t.Dim.Render("since " + clock(from))
+	}
+	out := []string{f.section("FAULTS", since)}
 	for i := range shown {
 		x := &all[i]
 		line := " " + t.Bad.Render(theme.Broken.Glyph()+" "+widget.Pad(x.what, label, false)) + " "

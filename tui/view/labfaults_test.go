@@ -51,3 +51,33 @@ func TestNothingBrokenOnPurpose(t *testing.T) {
 		}
 	}
 }
+
+// TestSinceWhenItIsKilled: that somebody ended a daemon is as old as the lab says, not as the console.
+func TestSinceWhenItIsKilled(t *testing.T) {
+	fleet := sourcetest.Lab()
+	n := fleet.State.Node("gm2")
+	n.Wanted, n.Since = "killed", fleet.Time.Add(-time.Hour)
+	f := frame(t, fleet)
+	f.Width, f.Height = 100, 40
+	if text := ansi.Strip(strings.Join(drawn(Lab{}, f), "\n")); !strings.Contains(text, "since "+clock(n.Since)) {
+		t.Errorf("killed at %v:\n%s", n.Since, text)
+	}
+	if n.Since, fleet.Node("gm2").Seen = (time.Time{}), (time.Time{}); strings.Contains(ansi.Strip(strings.Join(drawn(Lab{}, f), "\n")), "since ") {
+		t.Error("nobody knows when, and it says so")
+	}
+}
+
+// TestNothingToEnter: what the simulator refuses is not suggested.
+func TestNothingToEnter(t *testing.T) {
+	fleet := sourcetest.Lab()
+	for driver, want := range map[string]bool{"netns": true, "sim": false} {
+		fleet.State.Driver = driver
+		got := false
+		for _, x := range tries(fleet) {
+			got = got || strings.Contains(x.Shell+x.Also, "getvpn-lab exec")
+		}
+		if got != want {
+			t.Errorf("driver %s: getvpn-lab exec is suggested: %v", driver, got)
+		}
+	}
+}

@@ -65,7 +65,7 @@ func (p *place) first(kind string) string {
 
 func (p *place) ping() try {
 	hosts, core := p.kinds["host"], p.first("core")
-	if len(hosts) < 2 || core == "" {
+	if len(hosts) < 2 || core == "" || p.fleet.State.Simulated() { // whose machines nobody can enter
 		return try{}
 	}
 	to := p.fleet.State.Node(hosts[len(hosts)-1])

@@ -317,27 +317,37 @@ func (s *Server) open(n *sim.Node, f *front) (err error) {
 
 // wanted is what the last order wanted of a node.
 func (s *Server) wanted(node string) string {
+	what, _ := s.wantedSince(node)
+	return what
+}
+
+// wantedSince is that, and when it was ordered; zero: it runs, or has never run.
+func (s *Server) wantedSince(node string) (what string, since time.Time) {
 	n := s.run.s.Node(node)
 	if n == nil {
-		return ""
+		return "", since
 	}
-	if n.Up() {
-		if n.Paused() {
-			return driver.WantedPaused
-		}
-		return driver.WantedRunning
+	up := n.Up()
+	if up && !n.Paused() {
+		return driver.WantedRunning, since
 	}
 	for i := s.run.next - 1; i >= 0; i-- {
 		o := &s.plan.Orders[i]
+		at := s.plan.Epoch.Add(o.At)
 		switch {
 		case o.Node != node:
-		case o.Verb == VerbKill:
-			return driver.WantedKilled
-		case o.Verb == VerbStop:
-			return driver.WantedStopped
+		case o.Verb == VerbPause && up:
+			return driver.WantedPaused, at
+		case o.Verb == VerbKill && !up:
+			return driver.WantedKilled, at
+		case o.Verb == VerbStop && !up:
+			return driver.WantedStopped, at
 		}
 	}
-	return driver.WantedStopped
+	if up {
+		return driver.WantedPaused, since
+	}
+	return driver.WantedStopped, since
 }
 
 // state is lab.json.
@@ -351,7 +361,8 @@ func (s *Server) state() *driver.State {
 			x.Addresses = append(x.Addresses, a.Prefixes()...)
 		}
 		if r := s.run.s.Node(n.Name); r != nil && (n.Kind == scenario.KindKeyServer || n.Kind == scenario.KindMember) {
-			x.Program, x.Wanted, x.Socket = "simulated", s.wanted(n.Name), socket(s.dir, n.Name)
+			x.Program, x.Socket = "simulated", socket(s.dir, n.Name)
+			x.Wanted, x.Since = s.wantedSince(n.Name)
 			x.Config = driver.ConfigFile(s.dir, n.Name)
 			if r.Up() {
 				x.PID, x.PIDStart = s.self.PID, s.self.Start

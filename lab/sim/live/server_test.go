@@ -129,6 +129,9 @@ func TestLab(t *testing.T) {
 	if f := st.Faults[0]; !f.Since.Equal(cut) || f.Until == nil || !f.Until.Equal(cut.Add(5*time.Second)) {
 		t.Errorf("the fault is since %v, until %v", f.Since, f.Until)
 	}
+	if n := st.Nodes[0]; n.Name != "ks1" || n.Wanted != driver.WantedKilled || !n.Since.Equal(cut) || !st.Nodes[1].Since.IsZero() {
+		t.Errorf("it was killed: %+v", n)
+	}
 	if is, err := l.Status(t.Context()); err != nil || len(is.Faults) != 1 || !is.Now.Equal(cut) { // in our time it would be over
 		t.Errorf("%+v %v", is, err)
 	}
