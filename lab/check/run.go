@@ -81,10 +81,10 @@ func Run(ctx context.Context, env *Env, report func(scenario.Result)) {
 // invariants is what the simulator watches by itself.
 func invariants(ctx context.Context, v driver.Virtual) scenario.Result {
 	broken, err := v.Broken(ctx)
-	r := scenario.Result{Name: "invariants", OK: len(broken) == 0, Value: fmt.Sprintf("%d of the simulator's invariants broken", len(broken)), Want: "0"}
+	r := scenario.Result{Name: scenario.Invariants, OK: len(broken) == 0, Value: fmt.Sprintf("%d of the simulator's invariants broken", len(broken)), Want: "0"}
 	if err != nil {
 		r = failed(err)[0]
-		r.Name = "invariants"
+		r.Name = scenario.Invariants
 	} else if !r.OK {
 		r.Message = strings.Join(broken[:min(len(broken), keptOffences)], "; ")
 	}

@@ -34,6 +34,8 @@ type Options struct {
 	Seed    uint64 // decides the values of draw:; 0 is 1
 	// Sabotage breaks on purpose what the scenario teaches; it is a mistake where the scenario does not say how.
 	Sabotage bool
+	// Control is that run with nothing broken: its steps and its measure:, which must then pass.
+	Control bool
 	// Base finds the text of the scenario that another one names as its base; nil allows none.
 	Base func(name string) ([]byte, error)
 }
@@ -89,7 +91,8 @@ func parse(file, base string, root *yaml.Node, text []byte, opt Options) (*Scena
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
-	s := &Scenario{File: file, Text: text, Drawn: drawn, Sabotaged: opt.Sabotage, root: root, declared: own, base: base, leftOut: leftOut, unnamed: unnamed}
+	s := &Scenario{File: file, Text: text, Drawn: drawn, Sabotaged: opt.Sabotage && !opt.Control, Control: opt.Sabotage && opt.Control, root: root,
+		declared: own, base: base, leftOut: leftOut, unnamed: unnamed}
 	if len(drawn) > 0 {
 		s.Seed = max(opt.Seed, 1)
 	}
@@ -145,7 +148,7 @@ func variables(file string, root *yaml.Node, opt Options) (map[string]string, er
 	if err != nil {
 		return nil, err
 	}
-	if err := lay(keySabotage, broken.Set); err != nil {
+	if err := errors.Join(lay(keySabotage, broken.Set), lay(keySabotage, broken.Measure)); err != nil {
 		return nil, err
 	}
 	maps.Copy(vars, head.Vars) // what was laid above only proved the names
@@ -161,6 +164,9 @@ func variables(file string, root *yaml.Node, opt Options) (map[string]string, er
 		maps.Copy(vars, p)
 	}
 	if opt.Sabotage {
+		maps.Copy(vars, broken.Measure)
+	}
+	if opt.Sabotage && !opt.Control {
 		maps.Copy(vars, broken.Set)
 	}
 	return vars, lay("--set", opt.Set)

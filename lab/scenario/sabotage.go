@@ -15,11 +15,13 @@ import (
 //	sabotage:
 //	  text: Members send in clear when they have no key.     what is broken, in one sentence
 //	  set: {fail: open}                       variables, laid over those of the profile and below those of --set
+//	  measure: {refused: 6s}                  variables that break nothing: how long, and how often, its results are measured
 //	  do: [exec p1 ...]                       actions once all members have registered, before the first step
 //	  profile: quick                          the profile of who names none
 //	  only: [fail-closed]                     names of steps that the run goes through; default: all up to the last that fails: names
 //	  fails: [fail-closed, core-only-esp]     results that must fail, each of them measured
 //
+// With --control nothing is broken, and the same steps with the same measure: must pass: else it is not what is broken that they notice.
 // It is not inherited through base:. What a variable of set: breaks, the scenario's text says with ${fail}.
 const keySabotage = "sabotage"
 
@@ -36,6 +38,7 @@ func (r Result) Unmeasured() bool { return r.Value == NotMeasured || r.Value == 
 type Sabotage struct {
 	Text    string            `yaml:"text"`    // what is broken, in one sentence
 	Set     map[string]string `yaml:"set"`     // variables, laid over those of the profile and below those of --set
+	Measure map[string]string `yaml:"measure"` // variables that break nothing: how long, and how often, its results are measured
 	Do      []string          `yaml:"do"`      // actions once all members have registered, before the first step
 	Profile string            `yaml:"profile"` // the profile of who names none
 	Only    []string          `yaml:"only"`    // names of steps that the run goes through; default: all up to the last that fails: names

@@ -19,6 +19,7 @@ const broken = good + `sabotage:
 func TestSabotageSets(t *testing.T) {
 	named := strings.Replace(broken, "  fails:", "  profile: other\n  fails:", 1)
 	named = strings.Replace(named, "quick: {life: 10s}", "quick: {life: 10s}\n  other: {n: \"7\"}", 1)
+	measured := strings.Replace(broken, "  fails:", "  measure: {n: \"9\"}\n  fails:", 1)
 	for _, c := range []struct {
 		text string
 		opt  Options
@@ -30,6 +31,10 @@ func TestSabotageSets(t *testing.T) {
 		{broken, Options{Sabotage: true}, "60s", "3"},
 		{broken, Options{Sabotage: true, Profile: "quick"}, "60s", "3"},
 		{broken, Options{Sabotage: true, Set: map[string]string{"life": "1s"}}, "1s", "3"},
+		{measured, Options{}, "100s", "3"},
+		{measured, Options{Control: true}, "100s", "3"},
+		{measured, Options{Sabotage: true}, "60s", "9"},
+		{measured, Options{Sabotage: true, Control: true}, "100s", "9"},
 		{named, Options{}, "100s", "3"},
 		{named, Options{Sabotage: true}, "60s", "7"},
 		{named, Options{Sabotage: true, Profile: "quick"}, "60s", "3"},
@@ -38,7 +43,7 @@ func TestSabotageSets(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s.Vars["life"] != c.life || s.Vars["n"] != c.n || s.Sabotaged != c.opt.Sabotage || s.Sabotage.Do[1] != "wait "+c.life {
+		if s.Vars["life"] != c.life || s.Vars["n"] != c.n || s.Sabotaged != (c.opt.Sabotage && !c.opt.Control) || s.Control != (c.opt.Sabotage && c.opt.Control) || s.Sabotage.Do[1] != "wait "+c.life {
 			t.Errorf("%+v: %v, sabotaged %v, %v", c.opt, s.Vars, s.Sabotaged, s.Sabotage.Do)
 		}
 	}

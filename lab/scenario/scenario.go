@@ -41,6 +41,7 @@ type Scenario struct {
 
 	Sabotage  *Sabotage `yaml:"sabotage"` // nil: nothing is known to break it; see sabotage.go
 	Sabotaged bool      `yaml:"-"`        // it is broken now
+	Control   bool      `yaml:"-"`        // it goes through the steps of its sabotage with nothing broken
 
 	// Of an exercise (see task.go).
 	Story  string   `yaml:"story"`  // what the trainee is told

@@ -46,7 +46,8 @@ func runCommand() *cobra.Command {
 	c := &cobra.Command{Use: "run NAME|FILE.yaml", Short: "Bring a scenario up, go through its steps and checks, take it down",
 		Long: "Bring a scenario up, go through its steps and checks, take it down. The exit status is 0 only if every check passed.\n\n" +
 			"With --sabotage the scenario is brought up broken, as it says itself, and the exit status is 0 only if every result that must notice\n" +
-			"has failed: a check that could not measure has caught nothing.",
+			"has failed: a check that could not measure has caught nothing. With --control beside it nothing is broken, and the same steps must\n" +
+			"pass. With --all a scenario that the driver does not carry is skipped, and has not failed; but something must have passed.",
 		Args: func(cmd *cobra.Command, args []string) error { // what fails here is a wrong command line
 			switch {
 			case len(args) > 1 || all != (len(args) == 0):
@@ -55,6 +56,8 @@ func runCommand() *cobra.Command {
 				return errors.New("--jobs says how many scenarios run side by side, and goes with --all")
 			case f.jobs < 1:
 				return fmt.Errorf("--jobs %d: at least 1", f.jobs)
+			case f.Control && !f.Sabotage:
+				return errors.New("--control is that of --sabotage, and goes with it")
 			case f.Sabotage && len(f.only) > 0:
 				return errors.New("--sabotage: the scenario says itself which steps show it, so --only has no place beside it")
 			}
@@ -86,6 +89,7 @@ func runCommand() *cobra.Command {
 			return err
 		}}
 	f.flags(c)
+	c.Flags().BoolVar(&f.Control, "control", false, "with --sabotage, break nothing: the same steps must then pass")
 	c.Flags().DurationVar(&f.wait, "wait", time.Minute, "how long members may take to register")
 	c.Flags().BoolVar(&f.keep, "keep", false, "leave the lab up afterwards")
 	c.Flags().StringVar(&f.logs, "logs", "", "copy the daemons' logs to this directory before the lab goes")
@@ -108,7 +112,7 @@ func (r *runner) run(cmd *cobra.Command, scenarioName string, progress io.Writer
 	if err != nil {
 		return nil, err
 	}
-	if s.Sabotaged {
+	if s.Sabotaged || s.Control {
 		s.Steps = check.SabotageSteps(s)
 	} else if s.Steps, err = selectSteps(s.Steps, r.only); err != nil {
 		return nil, err
@@ -136,7 +140,16 @@ func (r *runner) run(cmd *cobra.Command, scenarioName string, progress io.Writer
 	if v, ok := l.(driver.Virtual); ok {
 		now, rep.Started, rep.Seed = v.Now, v.Now(), o.Seed
 	}
-	err = interrupted(cmd.Context(), r.steps(cmd, l, capture, rep, progress, say))
+	steps := interrupted(cmd.Context(), r.steps(cmd, l, capture, rep, progress, say))
+	if s.Sabotaged {
+		rep.Sabotage = s.Sabotage.Judge(rep.Checks)
+		if errors.Is(steps, driver.ErrNoNetwork) {
+			rep.Skipped, rep.Sabotage, steps = steps.Error(), nil, nil
+		} else if steps == nil && rep.Sabotage.Unseen() {
+			rep.Skipped = "nothing that must notice can be measured by driver " + o.driver
+		}
+	}
+	err = steps
 	if r.logs != "" {
 		err = errors.Join(err, copyLogs(l, r.logs))
 	}
@@ -147,14 +160,6 @@ func (r *runner) run(cmd *cobra.Command, scenarioName string, progress io.Writer
 	}
 	if err != nil {
 		rep.Error = err.Error()
-	}
-	if s.Sabotaged {
-		rep.Sabotage = s.Sabotage.Judge(rep.Checks)
-		if errors.Is(err, driver.ErrNoNetwork) {
-			rep.Error, rep.Skipped, rep.Sabotage = "", err.Error(), nil
-		} else if err == nil && rep.Sabotage.Unseen() {
-			rep.Skipped = "nothing that must notice can be measured by driver " + o.driver
-		}
 	}
 	rep.Finish(now())
 	return rep, nil

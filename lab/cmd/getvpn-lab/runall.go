@@ -64,18 +64,21 @@ func (f *fleet) all(cmd *cobra.Command, progress io.Writer) ([]*scenario.Report,
 			f.one(cmd, o, out)
 		}
 	}
-	return summary(progress, list, width, time.Since(began))
+	return summary(progress, f.driver, list, width, time.Since(began))
 }
 
 // plan is what there is to run.
 func (f *fleet) plan() ([]*one, error) {
 	var list []*one
 	names := map[string]bool{}
+	known := f.Profile == ""
 	for _, name := range topologies.Names() {
 		s, err := topologies.Load(name, scenario.Options{})
 		if err != nil {
 			return nil, err
 		}
+		_, has := s.Profiles[f.Profile]
+		known = known || has
 		profiles, err := f.profiles(s)
 		if err != nil {
 			return nil, err
@@ -93,6 +96,9 @@ func (f *fleet) plan() ([]*one, error) {
 			names[lab] = true
 			list = append(list, &one{scenario: name, profile: p, lab: lab, alone: s.Alone})
 		}
+	}
+	if !known {
+		return nil, fmt.Errorf("no scenario has a profile %q", f.Profile)
 	}
 	return list, nil
 }
@@ -170,13 +176,25 @@ func (o *one) String() string {
 	return o.scenario + " " + o.profile
 }
 
+// begun is the report of a run, or of why there is none.
+func (o *one) begun(driver string) *scenario.Report {
+	if o.report != nil {
+		return o.report
+	}
+	return &scenario.Report{Scenario: o.scenario, Profile: o.profile, Driver: driver, Error: o.err.Error(), Checks: []scenario.Result{}}
+}
+
+// errNothing ends all runs of which none has passed, because the driver carries none of them.
+var errNothing = errors.New("no run has passed: all of them were skipped")
+
 // summary prints the figures of all, and says whether all passed.
-func summary(w io.Writer, list []*one, width int, took time.Duration) (reports []*scenario.Report, err error) {
+func summary(w io.Writer, driver string, list []*one, width int, took time.Duration) (reports []*scenario.Report, err error) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "\nSCENARIO\tPROFILE\tCHECKS\tPASSED\tSKIPPED\tSECONDS\tWALL\t")
-	var failed, checks, left, ended, missing int
+	var failed, checks, left, ended, missing, good int
 	var verdict string
 	for _, o := range list {
+		reports = append(reports, o.begun(driver))
 		if o.report == nil && (o.interrupted() || errors.Is(o.err, errNotRun)) {
 			if o.interrupted() {
 				ended++
@@ -191,15 +209,17 @@ func summary(w io.Writer, list []*one, width int, took time.Duration) (reports [
 			fmt.Fprintf(t, "%s\t%s\t-\t-\t-\t-\t-\tFAILED: %v\n", o.scenario, o.profile, o.err)
 			continue
 		}
-		reports = append(reports, o.report)
 		passed, _, skipped := o.report.Counts()
 		checks, verdict = checks+passed, ""
 		left += skipped
-		if o.report.Skipped != "" {
-			verdict = "skipped: " + o.report.Skipped
-		} else if o.interrupted() {
+		switch {
+		case o.interrupted():
 			ended, verdict = ended+1, o.report.Error
-		} else if !o.report.OK {
+		case o.report.OK:
+			good++
+		case o.report.Skipped != "" && o.report.Error == "":
+			verdict = "skipped: " + o.report.Skipped
+		default:
 			failed, verdict = failed+1, "FAILED "+o.report.Error
 		}
 		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%.0f\t%.1f\t%s\n", o.scenario, o.profile, len(o.report.Checks), passed, skipped, o.report.Seconds,
@@ -216,6 +236,9 @@ func summary(w io.Writer, list []*one, width int, took time.Duration) (reports [
 	fmt.Fprintf(w, "%d runs, %d failed, in %.0f s, %d side by side\n", len(list), failed, took.Seconds(), width)
 	if failed > 0 {
 		return reports, errChecks
+	}
+	if good == 0 {
+		return reports, errNothing
 	}
 	return reports, nil
 }

@@ -40,9 +40,11 @@ func TestPlanOfAll(t *testing.T) {
 		slices.ContainsFunc(list, func(o *one) bool { return strings.HasPrefix(o.scenario, "break-fix") }) {
 		t.Errorf("broken on purpose: %v, %v", list, err)
 	}
-	f := fleet{runner: runner{choice: choice{Options: scenario.Options{Profile: "no-such"}}}}
-	if _, err := f.plan(); err == nil || !strings.Contains(err.Error(), `no profile "no-such"`) {
-		t.Errorf("a profile that nobody has: %v", err)
+	for _, sabotage := range []bool{false, true} {
+		f := fleet{runner: runner{choice: choice{Options: scenario.Options{Profile: "no-such", Sabotage: sabotage}}}}
+		if _, err := f.plan(); err == nil || !strings.Contains(err.Error(), `profile "no-such"`) {
+			t.Errorf("a profile that nobody has, sabotage %t: %v", sabotage, err)
+		}
 	}
 }
 
@@ -54,6 +56,10 @@ func TestSummaryOfAll(t *testing.T) {
 	bad.Finish(time.Now())
 	ended := &scenario.Report{Scenario: "b", Started: time.Now(), Error: scenario.Interrupted}
 	ended.Finish(time.Now())
+	none := &scenario.Report{Scenario: "d", Driver: "sim", Started: time.Now(), Checks: []scenario.Result{{Skipped: true}, {Name: scenario.Invariants, OK: true}}}
+	none.Finish(time.Now())
+	left := &scenario.Report{Scenario: "d", Started: time.Now(), Skipped: "needs netns", Error: "a namespace is left"}
+	left.Finish(time.Now())
 	for _, row := range []struct {
 		list []*one
 		want string
@@ -62,12 +68,21 @@ func TestSummaryOfAll(t *testing.T) {
 		{[]*one{{scenario: "a", report: good}}, "1 runs, 0 failed", nil},
 		{[]*one{{scenario: "a", report: good}, {scenario: "b", report: bad}}, "2 runs, 1 failed", errChecks},
 		{[]*one{{scenario: "a", report: good}, {scenario: "c", err: errChecks}}, "2 runs, 1 failed", errChecks},
+		{[]*one{{scenario: "a", report: good}, {scenario: "d", report: none}}, "2 runs, 0 failed", nil},
+		{[]*one{{scenario: "d", report: none}}, "1 runs, 0 failed", errNothing},
+		{[]*one{{scenario: "a", report: good}, {scenario: "d", report: left}}, "2 runs, 1 failed", errChecks},
 		{[]*one{{scenario: "a", report: good}, {scenario: "b", report: ended}, {scenario: "c", err: errInterrupted}, {scenario: "d", err: errNotRun}},
 			"interrupted: of 4 runs 0 failed, 2 were interrupted, and 1 were not begun", errInterrupted},
 	} {
 		var out bytes.Buffer
-		if _, err := summary(&out, row.list, 2, time.Second); err != row.err || !strings.Contains(out.String(), row.want) { //nolint:errorlint // as it is
-			t.Errorf("%v: %s", err, &out)
+		reports, err := summary(&out, "sim", row.list, 2, time.Second)
+		if err != row.err || !strings.Contains(out.String(), row.want) || len(reports) != len(row.list) { //nolint:errorlint // as it is
+			t.Errorf("%v: %d reports, %s", err, len(reports), &out)
+		}
+		for i, o := range row.list { // also of one that could not begin
+			if o.err != nil && (reports[i].Error != o.err.Error() || reports[i].Scenario != o.scenario) {
+				t.Errorf("%+v: %+v", o, reports[i])
+			}
 		}
 	}
 }

@@ -129,6 +129,12 @@ func TestRunInSimulator(t *testing.T) {
 			t.Errorf("%d sabotages were caught, or one was not", caught)
 		}
 	})
+	// The steps of all sabotages, with their deadlines and nothing broken: else it is not what is broken that they notice.
+	t.Run("Control", func(t *testing.T) {
+		if stdout, stderr, ok := run("run", "--all", "--sabotage", "--control", "--profile", "quick", "--jobs", "2", "--json"); !ok {
+			t.Error(stderr, stdout)
+		}
+	})
 	t.Run("Seed", func(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "drawn.yaml")
 		if err := os.WriteFile(file, []byte("name: drawn\nbase: basic\ndraw: {x: 1..1000000}\nsteps:\n  - {do: \"wait ${x}ms\"}\n"), 0o600); err != nil {
