@@ -172,7 +172,7 @@ func (Policy) Page(f *Frame) *Page {
 	ownerDrop := 2
 	if own {
 		ownerDrop = 0 // without it they look like rules for all
-		p.Head = append(p.Head, f.sentence(theme.Neutral, "rules without a number are of one member's own file: there they come first"))
+		p.Head = append(p.Head, f.sentence(theme.Neutral, "rules without a number are members' own: there they come before the group's"))
 	}
 	t := &widget.Table{Len: len(rows), ID: func(i int) string {
 		return rows[i].group + "/" + strings.Join(rows[i].Members, " ") + "/" + rows[i].Text
