@@ -143,7 +143,7 @@ func carryOut(ctx context.Context, env *Env, st *scenario.Step) []scenario.Resul
 	if st.Do != "" {
 		env.Log("%s", st.Do)
 		if err := doStep(ctx, env, st); err != nil {
-			return []scenario.Result{{Name: st.Do, Skipped: errors.Is(err, driver.ErrNoNetwork), Value: "failed", Want: "done", Message: err.Error(), Seconds: env.since(start).Seconds()}}
+			return []scenario.Result{{Name: st.Do, Skipped: errors.Is(err, driver.ErrNoNetwork), Value: scenario.ActionFailed, Want: "done", Message: err.Error(), Seconds: env.since(start).Seconds()}}
 		}
 		return nil
 	}

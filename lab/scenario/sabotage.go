@@ -34,6 +34,9 @@ const NotDone = "not done"
 // Unmeasured says that a result caught nothing, because its check could not measure, or not do what it measures the effect of.
 func (r Result) Unmeasured() bool { return r.Value == NotMeasured || r.Value == NotDone }
 
+// ActionFailed is the value of the result of an action, which gives one when it failed or was skipped.
+const ActionFailed = "failed"
+
 // Sabotage is how a scenario breaks on purpose what it teaches.
 type Sabotage struct {
 	Text    string            `yaml:"text"`    // what is broken, in one sentence
@@ -112,18 +115,25 @@ type Catch struct {
 	Why     string `json:"why,omitempty"`     // it is not caught
 }
 
-// Judge says which of the results that must fail have done so. Of several results of one name, one that failed is enough.
+// Judge says which of the results that must fail have done so. Of several results of one name, one that failed is enough. What passed
+// behind an action that the driver has skipped may have lacked just that: it counts as skipped.
 func (b *Sabotage) Judge(results []Result) *Verdict {
 	v := &Verdict{Text: b.Text, Fails: []Catch{}}
 	for _, name := range b.Fails {
 		c := Catch{Name: name, Why: "there is no result of this name"}
+		undone := ""
 		for _, r := range results {
+			if r.Skipped && r.Value == ActionFailed && undone == "" {
+				undone = r.Name
+			}
 			if r.Name != name || c.Caught {
 				continue
 			}
 			switch c.Value, c.Skipped = r.Value, r.Skipped; {
 			case r.Skipped:
 				c.Value, c.Why = "skipped", r.Message
+			case r.OK && undone != "":
+				c.Skipped, c.Value, c.Why = true, "skipped", "it passed, but this was not done, of which it may be a consequence: "+undone
 			case r.OK:
 				c.Why = "it passed"
 			case r.Unmeasured():
@@ -153,7 +163,7 @@ func (v *Verdict) String() string {
 	for _, c := range v.Fails {
 		word, why := "caught", ""
 		if c.Skipped {
-			word = "skip  "
+			word, why = "skip  ", "  ("+c.Why+")"
 		} else if !c.Caught {
 			word, why = "MISSED", "  ("+c.Why+")"
 		}

@@ -106,6 +106,7 @@ func TestVerdict(t *testing.T) {
 		{"one not measured", []Result{bad("a"), none("b")}, false, "(it could not measure: no socket)"},
 		{"one is not there", []Result{bad("a")}, false, "(there is no result of this name)"},
 		{"nothing at all", nil, false, "MISSED  a"},
+		{"one passed behind what was not done", []Result{bad("a"), {Name: "exec x", Skipped: true, Value: ActionFailed}, good("b")}, true, "skipped  (it passed, but this was not done, of which it may be a consequence: exec x)"},
 	} {
 		v := b.Judge(c.results)
 		if v.OK() != c.ok || !strings.Contains(v.String(), c.says) {

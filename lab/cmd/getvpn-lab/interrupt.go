@@ -25,6 +25,8 @@ func verdict(rep *scenario.Report) error {
 		return nil
 	case rep.Error == scenario.Interrupted:
 		return errInterrupted
+	case rep.Skipped != "":
+		return errors.New("it was skipped, and so has proved nothing")
 	}
 	return errChecks
 }
