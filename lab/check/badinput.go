@@ -58,7 +58,7 @@ func (c *badInput) Run(ctx context.Context, env *Env) []scenario.Result {
 	if err != nil {
 		return failed(err)
 	}
-	t, err := StartTraffic(env, bothWays(env, Pairs{All: true}.of(env.Scenario)), c.TrafficRate)
+	t, err := StartTraffic(ctx, env, bothWays(env, Pairs{All: true}.of(env.Scenario)), c.TrafficRate)
 	if err != nil {
 		return failed(err)
 	}

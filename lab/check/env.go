@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.yaml.in/yaml/v4"
@@ -32,6 +33,7 @@ type Env struct {
 	Watch func(st *scenario.Step, results []scenario.Result, took time.Duration, done bool)
 
 	last  lastAction
+	deaf  atomic.Pointer[error]
 	begin sync.Once
 	time  clock
 }
@@ -195,6 +197,26 @@ func failed(err error) []scenario.Result { return notDone(err, scenario.NotMeasu
 
 func notDone(err error, value, want string) []scenario.Result {
 	return []scenario.Result{{Skipped: errors.Is(err, driver.ErrNoNetwork), Value: value, Want: want, Message: err.Error()}}
+}
+
+// unheard notes that packets of a model were not heard of: from then on nothing that counts them means anything.
+func (e *Env) unheard(err error) {
+	err = fmt.Errorf("traffic: %w", err)
+	e.Log("%v", err)
+	e.deaf.CompareAndSwap(nil, &err)
+}
+
+// answers fails when a lab of virtual time has ended, or has not told of packets: what a check made of its silence is no measurement.
+func (e *Env) answers(ctx context.Context) error {
+	v, ok := e.virtual()
+	if !ok {
+		return nil
+	}
+	if err := e.deaf.Load(); err != nil {
+		return *err
+	}
+	_, err := v.Broken(ctx)
+	return err
 }
 
 // snapshot asks a daemon with a short patience.

@@ -57,7 +57,7 @@ func (c *failClosed) Run(ctx context.Context, env *Env) []scenario.Result {
 		}
 	}
 	before := env.Capture.Totals()
-	t, err := StartTraffic(env, flows, c.Rate)
+	t, err := StartTraffic(ctx, env, flows, c.Rate)
 	if err != nil {
 		return failed(err)
 	}

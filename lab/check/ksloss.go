@@ -66,7 +66,7 @@ func ends(ctx context.Context, env *Env) (first, last time.Time, err error) {
 func (c *keyServerLoss) Run(ctx context.Context, env *Env) []scenario.Result {
 	flows := bothWays(env, Pairs{All: true}.of(env.Scenario))
 	before := env.Capture.Totals()
-	t, err := StartTraffic(env, flows, c.Rate)
+	t, err := StartTraffic(ctx, env, flows, c.Rate)
 	if err != nil {
 		return failed(err)
 	}

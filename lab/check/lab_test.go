@@ -67,7 +67,7 @@ func TestChecksFailWithoutEncryption(t *testing.T) {
 // The generator counts exactly what a cut of the network takes away, and when.
 func TestTrafficCountsLoss(t *testing.T) {
 	env := bareLab(t, "")
-	traffic, err := StartTraffic(env, bothWays(env, []Pair{{"h1", "h2"}}), 100)
+	traffic, err := StartTraffic(context.Background(), env, bothWays(env, []Pair{{"h1", "h2"}}), 100)
 	if err != nil {
 		t.Fatal(err)
 	}

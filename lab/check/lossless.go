@@ -59,7 +59,7 @@ func (c *lossless) Run(ctx context.Context, env *Env) []scenario.Result {
 		}
 	}
 	flows = append(flows, bothWays(env, c.Beside.of(env.Scenario))...)
-	t, err := StartTraffic(env, flows, c.Rate)
+	t, err := StartTraffic(ctx, env, flows, c.Rate)
 	if err != nil {
 		return failed(err)
 	}
@@ -119,7 +119,7 @@ func (c *blocked) Validate(s *scenario.Scenario) error {
 
 func (c *blocked) Run(ctx context.Context, env *Env) []scenario.Result {
 	before := env.Capture.Totals()
-	t, err := StartTraffic(env, bothWays(env, c.Pairs.of(env.Scenario)), c.Rate)
+	t, err := StartTraffic(ctx, env, bothWays(env, c.Pairs.of(env.Scenario)), c.Rate)
 	if err != nil {
 		return failed(err)
 	}

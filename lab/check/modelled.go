@@ -21,12 +21,29 @@ type modelled struct {
 	flows []*Flow
 	heard time.Time // until when it was heard of
 	close func()
+
+	// ctx outlives that of the run by a grace, so that flows can be ended, but not by a lab that does not answer.
+	ctx    context.Context
+	forget func()
+}
+
+// grace is how long a lab may take to answer once somebody has ended the run.
+const grace = 2 * time.Second
+
+// outliving is a context that ends a grace after another.
+func outliving(ctx context.Context, grace time.Duration) (out context.Context, forget func()) {
+	out, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })
+	return out, func() {
+		stop()
+		cancel()
+	}
 }
 
 // drain is how long a packet of the model may be on its way.
 const drain = 10 * time.Millisecond
 
-func startModelled(env *Env, lab driver.Virtual, flows []*Flow, rate int) (*modelled, error) {
+func startModelled(ctx context.Context, env *Env, lab driver.Virtual, flows []*Flow, rate int) (*modelled, error) {
 	m := &modelled{env: env, lab: lab, step: time.Second / time.Duration(rate), flows: flows}
 	var all []driver.Flow
 	for _, f := range flows {
@@ -34,9 +51,10 @@ func startModelled(env *Env, lab driver.Virtual, flows []*Flow, rate int) (*mode
 		f.heard = m.listen
 	}
 	var err error
-	if m.id, m.first, err = lab.StartFlows(context.Background(), all, rate); err != nil {
+	if m.id, m.first, err = lab.StartFlows(ctx, all, rate); err != nil {
 		return nil, fmt.Errorf("traffic: %w", err)
 	}
+	m.ctx, m.forget = outliving(ctx, grace)
 	m.close = env.Capture.hears(m.listen)
 	return m, nil
 }
@@ -48,15 +66,16 @@ func (m *modelled) packet(f *Flow) policy.Packet {
 
 // stop ends sending, and waits for what is on its way.
 func (m *modelled) stop() {
-	err := m.lab.StopFlows(context.Background(), m.id)
+	err := m.lab.StopFlows(m.ctx, m.id)
 	if err == nil {
-		err = m.env.sleep(context.Background(), drain)
+		err = m.env.sleep(m.ctx, drain)
 	}
 	if err != nil {
-		m.env.Log("traffic: %v", err) // what was not heard of counts as not sent
+		m.env.unheard(err)
 	}
 	m.listen()
 	m.close()
+	m.forget()
 }
 
 // listen hears what has become of the packets until now.
@@ -65,9 +84,12 @@ func (m *modelled) listen() {
 		return
 	}
 	m.heard = m.env.now()
-	all, err := m.lab.FlowsSince(context.Background(), m.id)
-	if err != nil || len(all) != len(m.flows) {
-		m.env.Log("traffic: %v", err)
+	all, err := m.lab.FlowsSince(m.ctx, m.id)
+	if err == nil && len(all) != len(m.flows) {
+		err = fmt.Errorf("%d of %d flows are told of", len(all), len(m.flows))
+	}
+	if err != nil {
+		m.env.unheard(err)
 		return
 	}
 	for i, f := range m.flows {
@@ -122,7 +144,7 @@ func (f *Flow) answered(by *Flow) bool {
 // inModel is reach in a lab of virtual time: somebody asks ten times a second, and the other answers.
 func (c *reach) inModel(ctx context.Context, env *Env) []scenario.Result {
 	flows := bothWays(env, c.Pairs.of(env.Scenario))
-	t, err := StartTraffic(env, flows, 10)
+	t, err := StartTraffic(ctx, env, flows, 10)
 	if err != nil {
 		return failed(err)
 	}

@@ -33,7 +33,7 @@ func (c *recovers) Validate(s *scenario.Scenario) error {
 func (c *recovers) Run(ctx context.Context, env *Env) []scenario.Result {
 	before := env.Capture.Totals()
 	flows := bothWays(env, c.Pairs.of(env.Scenario))
-	t, err := StartTraffic(env, flows, c.Rate)
+	t, err := StartTraffic(ctx, env, flows, c.Rate)
 	if err != nil {
 		return failed(err)
 	}

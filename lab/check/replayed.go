@@ -58,7 +58,7 @@ func (c *replayed) Validate(s *scenario.Scenario) error {
 }
 
 func (c *replayed) Run(ctx context.Context, env *Env) []scenario.Result {
-	background, err := StartTraffic(env, bothWays(env, c.Lossless.of(env.Scenario)), c.Rate)
+	background, err := StartTraffic(ctx, env, bothWays(env, c.Lossless.of(env.Scenario)), c.Rate)
 	if err != nil {
 		return failed(err)
 	}
@@ -121,7 +121,7 @@ func (c *replayed) record(ctx context.Context, env *Env) (tape [][]byte, err err
 			}
 		}
 	})
-	t, err := StartTraffic(env, bothWays(env, c.Pairs.of(env.Scenario)), c.Rate)
+	t, err := StartTraffic(ctx, env, bothWays(env, c.Pairs.of(env.Scenario)), c.Rate)
 	if err == nil {
 		err = env.sleep(ctx, c.For)
 		t.Stop()

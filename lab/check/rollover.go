@@ -102,7 +102,7 @@ func (c *rolloverLossless) Run(ctx context.Context, env *Env) []scenario.Result 
 	tap := env.Capture.Tap(spis.packet)
 	defer tap.Close()
 	before := env.Capture.Totals()
-	t, err := StartTraffic(env, flows, c.Rate)
+	t, err := StartTraffic(ctx, env, flows, c.Rate)
 	if err != nil {
 		return failed(err)
 	}

@@ -161,7 +161,11 @@ func carryOut(ctx context.Context, env *Env, st *scenario.Step) []scenario.Resul
 		return failed(err)
 	}
 	results := c.Run(ctx, env)
+	silent := env.answers(ctx)
 	for i := range results {
+		if r := &results[i]; silent != nil && !r.Skipped {
+			r.OK, r.Value, r.Message = false, scenario.NotMeasured, silent.Error()
+		}
 		if results[i].Name == "" {
 			results[i].Name = st.Name
 		}

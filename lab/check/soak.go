@@ -79,7 +79,7 @@ func (c *soak) Run(ctx context.Context, env *Env) []scenario.Result {
 		return failed(err)
 	}
 	flow := &Flow{From: c.Pair.A, To: c.Pair.B, Src: from, Dst: to}
-	t, err := StartTraffic(env, []*Flow{flow}, c.Rate)
+	t, err := StartTraffic(ctx, env, []*Flow{flow}, c.Rate)
 	if err != nil {
 		return failed(err)
 	}

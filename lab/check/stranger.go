@@ -133,7 +133,7 @@ func listed(snap *control.Snapshot, address string) bool {
 
 // talks tries both directions for a moment.
 func (c *strangerRefused) talks(ctx context.Context, env *Env) (bool, error) {
-	t, err := StartTraffic(env, bothWays(env, []Pair{{c.Host, c.To}}), 50)
+	t, err := StartTraffic(ctx, env, bothWays(env, []Pair{{c.Host, c.To}}), 50)
 	if err != nil {
 		return false, err
 	}

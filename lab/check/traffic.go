@@ -1,6 +1,7 @@
 package check
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -82,11 +83,11 @@ func bothWays(e *Env, pairs []Pair) []*Flow {
 	return out
 }
 
-// StartTraffic sends rate packets a second in every flow until Stop.
-func StartTraffic(env *Env, flows []*Flow, rate int) (t *Traffic, err error) {
+// StartTraffic sends rate packets a second in every flow until Stop. The context is that of the run.
+func StartTraffic(ctx context.Context, env *Env, flows []*Flow, rate int) (t *Traffic, err error) {
 	t = &Traffic{Start: env.now(), Flows: flows, stop: make(chan struct{}), env: env}
 	if v, ok := env.virtual(); ok {
-		t.model, err = startModelled(env, v, flows, rate)
+		t.model, err = startModelled(ctx, env, v, flows, rate)
 		return t, err
 	}
 	l := env.Lab
