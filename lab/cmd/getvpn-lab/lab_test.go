@@ -154,7 +154,7 @@ func TestCommands(t *testing.T) {
 		{"token lose gm1", "so it has no token"},
 		{"token eject gm1", "write lose or return"},
 		{"up basic --driver paper", "no driver"},
-		{"run nothing", ", basic, "},
+		{"run nothing", "getvpn-lab list"}, {"run basik", "did you mean basic?"},
 		{"run basic --only nothing", "no step"},
 		{"run basic --sabotage --only reach", "--only has no place beside it"},
 		{"run break-fix-1 --sabotage", "no sabotage: section"},
