@@ -22,6 +22,7 @@ const (
 	ClearByPolicy               // clear between protected addresses, or of a gateway, where a line of the policy says deny
 	Membership                  // IGMP of a gateway: it joins or leaves a multicast group for its rekeys
 	GatewayICMP                 // ICMP error of a gateway about a GDOI datagram, as when a key server is dead
+	SecretICMP                  // ICMP error of a core router about ESP, as when it has no way any more: what it quotes nobody can read
 	Link                        // ARP, neighbour discovery and what else stays on a link
 	Other                       // none of our business
 	ClearProtected              // OFFENCE: clear where the policy says permit
@@ -32,7 +33,7 @@ const (
 	classes
 )
 
-var classNames = [classes]string{"ESP", "GDOI", "clear by policy", "IGMP", "ICMP about GDOI", "link", "other",
+var classNames = [classes]string{"ESP", "GDOI", "clear by policy", "IGMP", "ICMP about GDOI", "ICMP about ESP", "link", "other",
 	"CLEAR OF PROTECTED RANGE", "GATEWAY OUTSIDE GDOI", "ESP WITH FOREIGN ADDRESSES", "READABLE ESP", "MALFORMED"}
 
 // String names the class in a report.
@@ -147,6 +148,8 @@ func (r *rules) class(p *Packet, body []byte) Class {
 		return Membership
 	case gateway && (p.Proto == protoICMP && quotesGDOI(body) || p.Proto == protoICMP6 && quotesGDOI6(body)):
 		return GatewayICMP
+	case !gateway && !bytes.Contains(body, mark) && (p.Proto == protoICMP && quotesESP(body) || p.Proto == protoICMP6 && quotesESP6(body)):
+		return SecretICMP
 	}
 	action, line := r.policy.Lookup(policy.Packet{Src: p.Src, Dst: p.Dst, Proto: p.Proto, SrcPort: p.SrcPort, DstPort: p.DstPort})
 	switch {
@@ -165,13 +168,25 @@ func (r *rules) class(p *Packet, body []byte) Class {
 // quotesGDOI recognises an ICMP error (RFC 792: destination unreachable, time exceeded, parameter problem) about a
 // datagram from or to port 848.
 func quotesGDOI(body []byte) bool {
+	proto, udp, ok := inError(body)
+	return ok && proto == protoUDP && (binary.BigEndian.Uint16(udp) == portGDOI || binary.BigEndian.Uint16(udp[2:]) == portGDOI)
+}
+
+// quotesESP recognises one about ESP.
+func quotesESP(body []byte) bool {
+	proto, _, ok := inError(body)
+	return ok && proto == protoESP
+}
+
+// inError is what an ICMP error tells of the packet that it is about: its protocol, and at least four octets behind its header.
+func inError(body []byte) (proto uint8, behind []byte, ok bool) {
 	if len(body) < 8+20+4 || (body[0] != 3 && body[0] != 11 && body[0] != 12) {
-		return false
+		return 0, nil, false
 	}
-	quoted := body[8:]
-	header := int(quoted[0]&0x0f) * 4
-	if header < 20 || len(quoted) < header+4 || quoted[9] != protoUDP {
-		return false
+	packet := body[8:]
+	header := int(packet[0]&0x0f) * 4
+	if header < 20 || len(packet) < header+4 {
+		return 0, nil, false
 	}
-	return binary.BigEndian.Uint16(quoted[header:]) == portGDOI || binary.BigEndian.Uint16(quoted[header+2:]) == portGDOI
+	return packet[9], packet[header:], true
 }
