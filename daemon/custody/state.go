@@ -59,7 +59,7 @@ func OpenState(ctx context.Context, h hsm.Token, dir string) (hsm.Sealer, error)
 		return nil, fmt.Errorf("the envelope of the state in %s: %w", dir, err)
 	}
 	if fresh {
-		if err := renameio.WriteFile(path, stored, 0o600, renameio.IgnoreUmask()); err != nil {
+		if err := renameio.WriteFile(path, stored, 0o600, renameio.IgnoreUmask(), renameio.WithTempDir(filepath.Dir(path))); err != nil {
 			return nil, fmt.Errorf("custody: %w", err)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/google/renameio/v2"
@@ -34,7 +35,7 @@ func (n *Net) saveSysctl(s sysctl) error {
 	if err != nil {
 		return err
 	}
-	if err := renameio.WriteFile(n.cfg.Saved, b, 0o600); err != nil {
+	if err := renameio.WriteFile(n.cfg.Saved, b, 0o600, renameio.WithTempDir(filepath.Dir(n.cfg.Saved))); err != nil {
 		return fmt.Errorf("netcfg: keep the sysctls: %w", err)
 	}
 	return nil

@@ -102,7 +102,7 @@ func (s *Store) store(name string, k *key) error {
 	}
 	text := pem.EncodeToMemory(block)
 	defer clear(text)
-	if err := renameio.WriteFile(path, text, 0o600, renameio.IgnoreUmask()); err != nil {
+	if err := renameio.WriteFile(path, text, 0o600, renameio.IgnoreUmask(), renameio.WithTempDir(filepath.Dir(path))); err != nil {
 		return fmt.Errorf("hsm/soft: %w", err)
 	}
 	s.keys[path] = k

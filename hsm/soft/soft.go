@@ -84,7 +84,7 @@ func stateKey(path string) ([]byte, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		b = make([]byte, stateKeyLen)
 		_, _ = rand.Read(b) // never fails
-		if err := renameio.WriteFile(path, b, 0o600, renameio.IgnoreUmask()); err != nil {
+		if err := renameio.WriteFile(path, b, 0o600, renameio.IgnoreUmask(), renameio.WithTempDir(filepath.Dir(path))); err != nil {
 			return nil, fmt.Errorf("hsm/soft: %w", err)
 		}
 		return b, nil

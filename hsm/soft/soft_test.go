@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/getvpn/getvpn/hsm"
 	"github.com/getvpn/getvpn/hsm/hsmtest"
@@ -22,6 +23,22 @@ func open(t *testing.T, dir string) *Store {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// TestKeysStayInTheirDirectory: no key is ever, under another name, where a process that is killed then would leave it to others.
+func TestKeysStayInTheirDirectory(t *testing.T) {
+	elsewhere, keys := t.TempDir(), filepath.Join(t.TempDir(), "keys")
+	t.Setenv("TMPDIR", elsewhere)
+	long := time.Now().Add(-time.Hour).Round(time.Second)
+	if err := os.Chtimes(elsewhere, long, long); err != nil {
+		t.Fatal(err)
+	}
+	if err := open(t, keys).Ensure(t.Context(), "rekey", hsm.Spec{Kind: hsm.P256, Use: hsm.Sign}); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(elsewhere); err != nil || !info.ModTime().Equal(long) {
+		t.Errorf("something was made in TMPDIR: %v, %v", info.ModTime(), err)
+	}
 }
 
 func TestSignAcrossRestart(t *testing.T) {
