@@ -50,9 +50,12 @@ func tool(ctx context.Context, env []string, name string, args ...string) (strin
 	return strings.TrimSpace(out.String()), nil
 }
 
-// lastLine is what a program says in the end, which is why it failed.
+// lastLine is what a program says in the end, which is why it failed. Some clients of the engine end with their bare exit status.
 func lastLine(text string) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
+	for n := len(lines); n > 1 && strings.HasPrefix(lines[n-1], "exit status "); n-- {
+		lines = lines[:n-1]
+	}
 	return lines[len(lines)-1]
 }
 
