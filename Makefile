@@ -86,12 +86,12 @@ lint:
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) test ./lab/house
 
-# Two at a time: the tests of daemons mostly wait.
+# Two at a time, since the tests of daemons mostly wait; gdoi in short, as machines have no goroutines.
 race:
 	@.ci/need go gcc softhsm
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m $(RACE) & first=$$!; \
 	CGO_ENABLED=1 $(GO) test -race -short -timeout 20m ./tui/... ./gdoi/... ; second=$$?; \
-	wait $$first && exit $$second # machines have no goroutines
+	wait $$first && exit $$second
 
 fuzz:
 	@.ci/fuzz $(FUZZTIME)

@@ -187,7 +187,6 @@ func (g *Group) expireMembers(now machine.Now, out machine.Effects) machine.Effe
 
 func (g *Group) dropMember(m *member, out machine.Effects) machine.Effects {
 	g.vacate(m)
-	m.holdLeaf(nil)
 	g.members.remove(m)
 	g.durable.deleteMember(m.key)
 	g.stopSending(m.peer.Addr)
@@ -206,9 +205,8 @@ func (g *Group) stopSending(a netip.AddrPort) {
 func (g *Group) dropAllMembers(out machine.Effects) machine.Effects {
 	for _, m := range g.members.sorted {
 		g.durable.deleteMember(m.key)
-		m.holdLeaf(nil)
 	}
-	g.members = memberList{}
+	g.members.forget()
 	g.clearTree()
 	return out
 }

@@ -112,7 +112,6 @@ func (g *Group) adoptMember(r *member, from coop.ID) (m *member, news bool) {
 	}
 	if old := g.members.byAddr[r.peer.Addr]; old != nil && old.key != r.key {
 		g.vacate(old)
-		old.holdLeaf(nil)
 		g.members.remove(old)
 		g.durable.deleteMember(old.key)
 	}

@@ -60,8 +60,9 @@ func (g *Group) placeOutside(m *member, o *pull.Offer) {
 	o.LKH = &pull.LKHOffer{Path: path}
 }
 
-// vacate notes that a member has gone.
+// vacate notes that a member has gone, or has a path from elsewhere: neither its place nor its leaf outside is its own any more.
 func (g *Group) vacate(m *member) {
+	m.holdLeaf(nil)
 	if m.slot != noSlot {
 		g.tree.Vacate(lkh.Slot(m.slot))
 		m.slot = noSlot

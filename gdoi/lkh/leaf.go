@@ -13,15 +13,9 @@ const looseID = 25 << idBits
 // under the KEK. It is a secret of the member and the key servers like any leaf, but no update array begins with it, so its owner
 // registers again when somebody is excluded. leaf is as Tree.Leaf gives it.
 func Loose(env *machine.Env, s suite.KEK, kekHandle uint32, iv, key *machine.Secret) (d *isakmp.LKHDownload, leaf *machine.Secret) {
-	own := machine.TakeSecret(env.Bytes(s.IVLen() + s.KeyLen()))
-	defer own.Destroy()
-	kek := joined(iv, key)
-	defer kek.Destroy()
-	wire := func(id uint16, k *machine.Secret) isakmp.LKHKey {
-		return isakmp.LKHKey{ID: id, KeyType: uint8(s.Algorithm()), Handle: kekHandle, Data: append([]byte(nil), k.Bytes()...)}
-	}
-	d = &isakmp.LKHDownload{Keys: []isakmp.LKHKey{wire(looseID, own), wire(rootID, kek)}}
-	return d, machine.NewSecret(own.Bytes()[s.IVLen():])
+	own := env.Bytes(s.IVLen() + s.KeyLen())
+	d = &isakmp.LKHDownload{Keys: []isakmp.LKHKey{wire(s, looseID, kekHandle, own), rootKey(s, kekHandle, iv, key)}}
+	return d, machine.NewSecret(own[s.IVLen():])
 }
 
 // InTree says whether update arrays may be for this path: it is of the tree, and not loose.

@@ -229,13 +229,22 @@ func (t *Tree) Path(s Slot, kekHandle uint32, iv, key *machine.Secret) (*isakmp.
 		n := t.nodes[id]
 		d.Keys = append(d.Keys, t.wire(id.lkhID(), n.Handle, append([]byte(nil), n.Key.Bytes()...)))
 	}
-	data := append(make([]byte, 0, t.keyLen()), iv.Bytes()...)
-	d.Keys = append(d.Keys, t.wire(rootID, kekHandle, append(data, key.Bytes()...)))
+	d.Keys = append(d.Keys, rootKey(t.suite, kekHandle, iv, key))
 	return d, nil
 }
 
+// rootKey is the KEK as the end of a path.
+func rootKey(s suite.KEK, handle uint32, iv, key *machine.Secret) isakmp.LKHKey {
+	data := append(make([]byte, 0, s.IVLen()+s.KeyLen()), iv.Bytes()...)
+	return wire(s, rootID, handle, append(data, key.Bytes()...))
+}
+
 func (t *Tree) wire(id uint16, handle uint32, data []byte) isakmp.LKHKey {
-	return isakmp.LKHKey{ID: id, KeyType: uint8(t.suite.Algorithm()), Handle: handle, Data: data}
+	return wire(t.suite, id, handle, data)
+}
+
+func wire(s suite.KEK, id uint16, handle uint32, data []byte) isakmp.LKHKey {
+	return isakmp.LKHKey{ID: id, KeyType: uint8(s.Algorithm()), Handle: handle, Data: data}
 }
 
 // Wipe clears the keys of a download array.
