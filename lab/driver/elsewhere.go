@@ -12,7 +12,7 @@ import (
 // The system knows what a lab has made by the lab's name alone, and labs of other directories may have the same one: containers,
 // networks and namespaces say which directory theirs is.
 
-// Home is Base as an absolute path, which is what they say.
+// Home is Base as an absolute path, which is what they say: commands are given from different directories.
 func Home() string {
 	dir, err := filepath.Abs(Base())
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/getvpn/getvpn/daemon/control/client"
+	"github.com/getvpn/getvpn/lab/driver"
 )
 
 // Command is the command of getvpn-lab that calls Anchor.
@@ -36,7 +37,7 @@ func found(base string) (pid int, err error) {
 		_ = unix.Kill(pid, unix.SIGKILL) // our child, whom nobody has waited for
 	}
 	_ = os.Remove(names(base)) // gone with the mount on it
-	forget()
+	driver.RemoveBase()
 	return 0, &Missing{lacks}
 }
 

@@ -17,7 +17,7 @@ func Leave() error {
 	if !Needed() && held == nil || len(driver.Labs()) > 0 {
 		return nil
 	}
-	base := base()
+	base := driver.Home()
 	if _, err := os.Stat(names(base)); err != nil {
 		return nil // there is no space, and nothing of one
 	}
@@ -32,7 +32,7 @@ func Leave() error {
 	if held == nil {
 		if find(base) == 0 { // a space that has ended by itself
 			_ = os.Remove(names(base))
-			forget()
+			driver.RemoveBase()
 		}
 		return nil
 	}
@@ -48,7 +48,7 @@ func Leave() error {
 		errs = append(errs, fmt.Errorf("unmounting %s: %w", names(base), err))
 	}
 	errs = append(errs, os.Remove(names(base)))
-	forget()
+	driver.RemoveBase()
 	return errors.Join(errs...)
 }
 
@@ -66,6 +66,3 @@ func abandon(way int) error {
 	})
 	return errors.Join(errs...)
 }
-
-// forget takes the run directory away if it is the one of getvpn-lab's own choice, and empty.
-func forget() { driver.RemoveBase() }

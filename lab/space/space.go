@@ -29,26 +29,17 @@ func Needed() bool { return os.Geteuid() != 0 }
 // Names is the directory where network namespaces have their names: that of ip-netns(8) for root, to which ours are visible on purpose.
 func Names() string {
 	if Needed() || Inside() {
-		return names(base())
+		return names(driver.Home())
 	}
 	return "/run/netns"
 }
 
 func names(base string) string { return filepath.Join(base, ".netns") }
 
-// base is absolute: it is a mark, and commands are given from different directories.
-func base() string {
-	dir, err := filepath.Abs(driver.Base())
-	if err != nil {
-		return driver.Base()
-	}
-	return dir
-}
-
 // Enter makes this program go on inside the space, which it makes if there is none and create says so. It returns only without
 // having entered: with nil when there is no space, and with an error, which is a *Missing where the system does not allow one.
 func Enter(create bool) error {
-	base := base()
+	base := driver.Home()
 	if _, err := os.Stat(base); err != nil && !create && find(base) == 0 {
 		return nil
 	}
@@ -64,7 +55,7 @@ func Enter(create bool) error {
 		}
 		way = 0
 		if !create {
-			forget()
+			driver.RemoveBase()
 		}
 	}
 	if way == 0 && !create {
@@ -161,6 +152,6 @@ func Arrive() error {
 	if others, err := inSpace(); err != nil || hasAnchor(others) {
 		return err
 	}
-	_, err = startAnchor(base(), false)
+	_, err = startAnchor(driver.Home(), false)
 	return err
 }
