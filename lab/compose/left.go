@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -132,27 +131,18 @@ func remove(ctx context.Context, lab string) (found bool, err error) {
 // endMakers ends the docker-compose that makes a lab, and says how many processes that were: when the program is killed that has
 // called it, it goes on.
 func endMakers(lab string) (n int, err error) {
-	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
-	if err != nil {
-		return 0, err
-	}
 	var errs []error
-	for _, file := range files {
-		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(file))) // a number, as the pattern has it
-		_, start, err := driver.Stat(pid)
-		if err != nil {
-			continue // it has just ended
-		}
-		line, _ := os.ReadFile(file)
+	for _, p := range driver.Processes() {
+		line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p.PID)) // one that has ended has none
 		if !bytes.Contains(line, []byte(projectFlag+"\x00"+project(lab)+"\x00")) {
 			continue
 		}
-		if err := driver.Elsewhere(lab, baseOf(pid)); err != nil {
+		if err := driver.Elsewhere(lab, baseOf(p.PID)); err != nil {
 			errs = append(errs, err)
 			continue
 		}
 		n++
-		errs = append(errs, driver.Process{PID: pid, Start: start}.Kill())
+		errs = append(errs, p.Kill())
 	}
 	return n, errors.Join(errs...)
 }

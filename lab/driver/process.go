@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -32,13 +33,31 @@ func Stat(pid int) (state byte, start uint64, err error) {
 	return f[0][0], start, err
 }
 
+// Processes are those that live, by their numbers, this one excepted.
+func Processes() (all []Process) {
+	entries, _ := os.ReadDir("/proc") // what cannot be listed cannot be ours
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil || pid == os.Getpid() {
+			continue
+		}
+		if state, start, err := Stat(pid); err == nil && living(state) {
+			all = append(all, Process{pid, start})
+		}
+	}
+	slices.SortFunc(all, func(a, b Process) int { return a.PID - b.PID })
+	return all
+}
+
+func living(state byte) bool { return state != 'Z' && state != 'X' }
+
 // Alive is false for a zombie: it answers nobody.
 func (p Process) Alive() bool {
 	if p.PID == 0 {
 		return false
 	}
 	state, start, err := Stat(p.PID)
-	return err == nil && start == p.Start && state != 'Z' && state != 'X'
+	return err == nil && start == p.Start && living(state)
 }
 
 // Signal reaches exactly this process, never one that took over its pid.

@@ -32,12 +32,7 @@ func clear(name string) error {
 // endAll ends every process in the namespaces: all are asked, then those that stay are killed.
 func endAll(names []string) error {
 	const grace = 3 * time.Second
-	var procs []driver.Process
-	for _, pid := range processesIn(names) {
-		if _, start, err := driver.Stat(pid); err == nil {
-			procs = append(procs, driver.Process{PID: pid, Start: start})
-		}
-	}
+	procs := processesIn(names)
 	var errs []error
 	for _, p := range procs {
 		errs = append(errs, p.Ask())
@@ -49,10 +44,8 @@ func endAll(names []string) error {
 		}
 	}
 	// What was started meanwhile inside the namespaces gets no second chance to be asked.
-	for _, pid := range processesIn(names) {
-		if state, start, err := driver.Stat(pid); err == nil && state != 'Z' {
-			errs = append(errs, driver.Process{PID: pid, Start: start}.Kill())
-		}
+	for _, p := range processesIn(names) {
+		errs = append(errs, p.Kill())
 	}
 	return errors.Join(errs...)
 }

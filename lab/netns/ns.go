@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -85,7 +84,7 @@ func identity(path string) (nsID, bool) {
 }
 
 // processesIn finds the processes that live in the named namespaces, this one excepted.
-func processesIn(names []string) []int {
+func processesIn(names []string) []driver.Process {
 	ids := map[nsID]bool{}
 	for _, n := range names {
 		if id, ok := identity(filepath.Join(space.Names(), n)); ok {
@@ -97,17 +96,8 @@ func processesIn(names []string) []int {
 	if own, ok := identity("/proc/self/ns/net"); ok {
 		delete(ids, own)
 	}
-	var pids []int
-	entries, _ := os.ReadDir("/proc") // what cannot be listed cannot be ours
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil || pid == os.Getpid() {
-			continue
-		}
-		if id, ok := identity(fmt.Sprintf("/proc/%d/ns/net", pid)); ok && ids[id] {
-			pids = append(pids, pid)
-		}
-	}
-	slices.Sort(pids)
-	return pids
+	return slices.DeleteFunc(driver.Processes(), func(p driver.Process) bool {
+		id, ok := identity(fmt.Sprintf("/proc/%d/ns/net", p.PID))
+		return !ok || !ids[id]
+	})
 }

@@ -29,7 +29,7 @@ func TestService(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if all := processesIn(names); !p.Alive() || len(all) != 1 || all[0] != v.PID {
+	if all := processesIn(names); !p.Alive() || len(all) != 1 || all[0] != p {
 		t.Errorf("%+v lives: %v; in the lab: %v", v, p.Alive(), all)
 	}
 	if path, err := driver.ServiceLog(l, "p1", "routing"); err != nil || driver.Tail(path, 1) != "  I am p1" {

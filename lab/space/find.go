@@ -11,30 +11,10 @@ import (
 	"github.com/getvpn/getvpn/lab/driver"
 )
 
-// member is a process of a space.
-type member struct {
-	driver.Process
-	anchor bool
-}
-
 // user is the user namespace of a process, as the kernel names it. Of processes of other users it is not told.
 func user(pid string) (string, bool) {
 	s, err := os.Readlink("/proc/" + pid + "/ns/user")
 	return s, err == nil
-}
-
-// each goes through the processes that live, this one excepted.
-func each(fn func(pid int)) {
-	entries, _ := os.ReadDir("/proc") // what cannot be listed cannot be ours
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil || pid == os.Getpid() {
-			continue
-		}
-		if state, _, err := driver.Stat(pid); err == nil && state != 'Z' && state != 'X' {
-			fn(pid)
-		}
-	}
 }
 
 func isAnchor(pid int) bool {
@@ -52,34 +32,34 @@ func marked(pid int, base string) bool {
 // find is a process through which the space of a directory can be entered, the anchor if it lives; 0 when there is no space.
 func find(base string) (way int) {
 	own, _ := user("self")
-	each(func(pid int) {
-		if ns, ok := user(strconv.Itoa(pid)); !ok || ns == own || !marked(pid, base) {
-			return
+	for _, p := range driver.Processes() {
+		if ns, ok := user(strconv.Itoa(p.PID)); !ok || ns == own || !marked(p.PID, base) {
+			continue
 		}
-		if way == 0 || isAnchor(pid) {
-			way = pid
+		if way == 0 || isAnchor(p.PID) {
+			way = p.PID
 		}
-	})
+	}
 	return way
 }
 
 // inSpace lists the other processes of the space in which this one is.
-func inSpace() (all []member, err error) {
+func inSpace() ([]driver.Process, error) {
 	own, ok := user("self")
 	if !ok {
 		return nil, fmt.Errorf("/proc/self/ns/user cannot be read")
 	}
-	each(func(pid int) {
-		if ns, ok := user(strconv.Itoa(pid)); !ok || ns != own {
-			return
-		}
-		if _, start, err := driver.Stat(pid); err == nil {
-			all = append(all, member{driver.Process{PID: pid, Start: start}, isAnchor(pid)})
-		}
-	})
-	return all, nil
+	return in(own), nil
 }
 
-func hasAnchor(all []member) bool {
-	return slices.ContainsFunc(all, func(m member) bool { return m.anchor })
+// in lists those of a user namespace.
+func in(ns string) []driver.Process {
+	return slices.DeleteFunc(driver.Processes(), func(p driver.Process) bool {
+		its, ok := user(strconv.Itoa(p.PID))
+		return !ok || its != ns
+	})
+}
+
+func hasAnchor(all []driver.Process) bool {
+	return slices.ContainsFunc(all, func(p driver.Process) bool { return isAnchor(p.PID) })
 }

@@ -54,15 +54,10 @@ func Leave() error {
 
 // abandon ends a space from outside, one that has lost its directory: its namespaces have no names any more, so its labs are of no use.
 func abandon(way int) error {
-	ns, _ := user(strconv.Itoa(way))
+	ns, _ := user(strconv.Itoa(way)) // no process is of none
 	var errs []error
-	each(func(pid int) {
-		if other, ok := user(strconv.Itoa(pid)); !ok || other != ns {
-			return
-		}
-		if _, start, err := driver.Stat(pid); err == nil {
-			errs = append(errs, driver.Process{PID: pid, Start: start}.Kill())
-		}
-	})
+	for _, p := range in(ns) {
+		errs = append(errs, p.Kill())
+	}
 	return errors.Join(errs...)
 }
