@@ -2,13 +2,13 @@ package driver
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/google/renameio/v2"
 
 	"github.com/getvpn/getvpn/lab/scenario"
 )
@@ -104,18 +104,7 @@ func (c *Common) WriteService(n *scenario.Node, name string) (argv []string, err
 
 // put writes a file in the place of what is there, where the node may write as well: a link that it has made is not followed.
 func put(path, text string) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".*.new")
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(text)
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-	}
-	return err
+	return renameio.WriteFile(path, []byte(text), 0o600, renameio.WithTempDir(filepath.Dir(path)))
 }
 
 // settled is how long a service must have lived to be one that likes its file.
