@@ -122,7 +122,7 @@ func (c *Common) stillServed() error {
 	end := time.Now().Add(settled)
 	for _, n := range st.Nodes {
 		for _, v := range n.Services {
-			if (Process{v.PID, v.PIDStart}).WaitGone(time.Until(end)) {
+			if v.Process().WaitGone(time.Until(end)) {
 				return fmt.Errorf("service %s of %s has ended by itself; the end of %s:\n%s", v.Name, n.Name, v.Log, Tail(v.Log, 5))
 			}
 		}

@@ -61,6 +61,9 @@ type ServiceState struct {
 	Log      string `json:"log"`
 }
 
+// Process is the program, which may have ended.
+func (v ServiceState) Process() Process { return Process{v.PID, v.PIDStart} }
+
 // want notes what a command wants of a daemon now.
 func (n *NodeState) want(what string) {
 	n.Wanted, n.Since = what, time.Time{}

@@ -33,7 +33,7 @@ func TestElsewhere(t *testing.T) {
 	}
 	for _, n := range st.Nodes {
 		for _, v := range n.Services {
-			if !(driver.Process{PID: v.PID, Start: v.PIDStart}).Alive() {
+			if !v.Process().Alive() {
 				t.Errorf("%s of %s has been ended", v.Name, n.Name)
 			}
 		}

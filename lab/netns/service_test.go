@@ -24,7 +24,7 @@ func TestService(t *testing.T) {
 		t.Fatal(err)
 	}
 	v := st.Nodes[0].Services[0]
-	p := driver.Process{PID: v.PID, Start: v.PIDStart}
+	p := v.Process()
 	names, err := namespaces(l.Name())
 	if err != nil {
 		t.Fatal(err)
