@@ -79,8 +79,8 @@ func (Driver) Up(ctx context.Context, name string, s *scenario.Scenario, before 
 // build makes the containers and starts all but the daemons.
 func (l *Lab) build(ctx context.Context) error {
 	dir := driver.Dir(l.name)
-	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // as every driver's
-		return fmt.Errorf("run directory: %w", err)
+	if err := driver.MakeDir(0o755, dir); err != nil {
+		return err
 	}
 	yaml, err := Export(l.s, Options{Lab: l.name})
 	if err != nil {

@@ -90,8 +90,8 @@ func (l *Lab) writeNetworks() error {
 			return fmt.Errorf("network of %s: %w", n.Name, err)
 		}
 		file := networkFile(lab, n.Name)
-		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-			return fmt.Errorf("run directory: %w", err)
+		if err := driver.MakeDir(0o700, filepath.Dir(file)); err != nil {
+			return err
 		}
 		if err := os.WriteFile(file, append(b, '\n'), 0o600); err != nil {
 			return fmt.Errorf("network of %s: %w", n.Name, err)
@@ -100,8 +100,8 @@ func (l *Lab) writeNetworks() error {
 			continue
 		}
 		sockets := filepath.Join(driver.Dir(lab), socketsDir)
-		if err := os.MkdirAll(filepath.Join(sockets, n.Name), 0o755); err != nil { //nolint:gosec // as its parent
-			return fmt.Errorf("run directory: %w", err)
+		if err := driver.MakeDir(0o755, sockets, n.Name); err != nil {
+			return err
 		}
 		socket := n.Name + ".sock"
 		err = os.Symlink(filepath.Join(n.Name, socket), filepath.Join(sockets, socket))

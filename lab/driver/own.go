@@ -82,8 +82,8 @@ func (c *Common) renew(file string) error {
 	return errors.Join(errs...)
 }
 
-// makeDir makes a directory with this mode, or gives it to one that is there: an engine of containers makes what it is to bind.
-func makeDir(mode os.FileMode, path ...string) error {
+// MakeDir makes a directory with this mode, or gives it to one that is there: an engine of containers makes what it is to bind.
+func MakeDir(mode os.FileMode, path ...string) error {
 	dir := filepath.Join(path...)
 	if err := errors.Join(os.MkdirAll(dir, mode), os.Chmod(dir, mode)); err != nil {
 		return fmt.Errorf("run directory: %w", err)

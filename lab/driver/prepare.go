@@ -46,7 +46,7 @@ func (c *Common) Make(driver string, programs map[string]string, network func() 
 		name string
 		mode os.FileMode
 	}{{"", 0o755}, {"sockets", 0o755}, {"logs", 0o755}, {"config", 0o700}, {secretsDir, 0o700}, {"state", 0o700}, {"hsm", 0o700}} {
-		if err := makeDir(d.mode, dir, d.name); err != nil {
+		if err := MakeDir(d.mode, dir, d.name); err != nil {
 			return err
 		}
 	}
@@ -109,7 +109,7 @@ func (c *Common) prepare(n scenario.Node, programs map[string]string) (NodeState
 		return out, err
 	}
 	for _, dir := range []string{at.State, c.own(n.Name), at.Secrets} {
-		if err := makeDir(0o700, dir); err != nil {
+		if err := MakeDir(0o700, dir); err != nil {
 			return out, err
 		}
 	}

@@ -93,7 +93,7 @@ func (c *Common) WriteService(n *scenario.Node, name string) (argv []string, err
 	if err != nil {
 		return nil, err
 	}
-	if err := makeDir(0o700, at.Service); err != nil {
+	if err := MakeDir(0o700, at.Service); err != nil {
 		return nil, err
 	}
 	if err := put(at.ServiceFile(name), text); err != nil {
