@@ -18,10 +18,10 @@ import (
 // network is all that the machine of a node needs to know: its container sees this file and not the scenario, which has what
 // others are, what is going to break, and the solutions of exercises.
 type network struct {
-	Links     []end     `json:"links"`
-	Routes    []route   `json:"routes"`
-	Multicast []string  `json:"multicast,omitempty"` // interfaces between which it routes multicast
-	Services  []program `json:"services,omitempty"`  // other programs that it runs
+	Links     []end            `json:"links"`
+	Routes    []scenario.Route `json:"routes"`
+	Multicast []string         `json:"multicast,omitempty"` // interfaces between which it routes multicast
+	Services  []program        `json:"services,omitempty"`  // other programs that it runs
 }
 
 // end is that of one link.
@@ -33,22 +33,15 @@ type end struct {
 	Peer      int            `json:"peer"` // the last number of the other end's address on wires
 }
 
-type route struct {
-	To  netip.Prefix `json:"to"`
-	Via netip.Addr   `json:"via"`
-}
-
 // networkOf is what the scenario says of one node.
-func networkOf(s *scenario.Scenario, n *scenario.Node) (out network) {
+func networkOf(s *scenario.Scenario, n *scenario.Node) network {
+	out := network{Routes: n.Routes}
 	for i, l := range s.Links {
 		for e, mine := range l.Ends {
 			if mine.Node == n.Name {
 				out.Links = append(out.Links, end{mine.Interface, s.On(mine), mtu(l), i + 1, host(s, l.Ends[1-e].Node)})
 			}
 		}
-	}
-	for _, r := range n.Routes {
-		out.Routes = append(out.Routes, route{r.To, r.Via})
 	}
 	if s.Multicast && n.Kind == scenario.KindCore {
 		for _, l := range out.Links {
@@ -151,11 +144,7 @@ func (n network) connect() error {
 			return fmt.Errorf("interface %s: %w", l.Interface, err)
 		}
 	}
-	var routes []scenario.Route
-	for _, r := range n.Routes {
-		routes = append(routes, scenario.Route{To: r.To, Via: r.Via})
-	}
-	return driver.SetRoutes(h, routes)
+	return driver.SetRoutes(h, n.Routes)
 }
 
 // onWires is the address of a node there.

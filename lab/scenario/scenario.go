@@ -90,9 +90,9 @@ type Address struct {
 
 // Route is a static route, "10.1.1.0/24 via 172.16.1.1" or "default via 172.16.1.2" in the file.
 type Route struct {
-	To  netip.Prefix
-	Via netip.Addr
-	At  Pos
+	To  netip.Prefix `json:"to"`
+	Via netip.Addr   `json:"via"`
+	At  Pos          `json:"-"`
 }
 
 // Link is a point-to-point Ethernet between two nodes.
