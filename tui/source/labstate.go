@@ -149,13 +149,17 @@ func (s *Source) look() {
 	if state != nil && s.state != nil && state.Turned != s.state.Turned {
 		s.turnBack()
 	}
-	if state != s.state && state != nil {
-		s.tape.add(record.Frame{At: s.moment(), Lab: state.raw})
-	}
-	if course != s.course && course != nil {
-		s.tape.add(record.Frame{At: s.moment(), Course: course.raw})
-	}
+	was, before := s.state, s.course
 	s.state, s.course = state, course
+	if state != nil {
+		s.virtual = state.Simulated()
+	}
+	if state != was && state != nil {
+		s.tell(record.Frame{Lab: state.raw})
+	}
+	if course != before && course != nil {
+		s.tell(record.Frame{Course: course.raw})
+	}
 	s.mu.Unlock()
 	if changed {
 		s.announce()

@@ -30,9 +30,9 @@ func (n *Node) tells(last, now *time.Time) {
 }
 
 // moment is when something that is heard now goes on a tape: by the calendar of a simulated lab, so that its recording takes as long
-// as the run. Zero: nobody has told that yet.
+// as the run, and ends by the same calendar when the lab goes down meanwhile. Zero: nobody has told that yet.
 func (s *Source) moment() (now time.Time) {
-	if !s.state.Simulated() {
+	if !s.virtual {
 		return time.Now()
 	}
 	var last time.Time

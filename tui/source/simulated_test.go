@@ -1,6 +1,7 @@
 package source
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -43,7 +44,7 @@ func TestSimulatedTime(t *testing.T) {
 func TestSimulatedTape(t *testing.T) {
 	virtual := time.Date(2026, 1, 1, 0, 5, 0, 0, time.UTC)
 	s := newSource("x", "lab", func() []target { return nil })
-	s.state = &LabState{Driver: "sim", raw: []byte("{}")}
+	s.state, s.virtual = &LabState{Driver: "sim", raw: []byte("{}")}, true
 	path := filepath.Join(t.TempDir(), "a.rec")
 	tape, err := s.Record(path, record.Options{})
 	if err != nil {
@@ -61,6 +62,47 @@ func TestSimulatedTape(t *testing.T) {
 		t.Fatal(err)
 	}
 	if from, to := rec.Start(), rec.End(); rec.Len() != 4 || !from.Equal(virtual) || !to.Equal(virtual.Add(time.Hour)) {
+		t.Errorf("%d frames from %v to %v", rec.Len(), from, to)
+	}
+}
+
+// TestSimulatedTapeFromTheFirstLook: so has one that begins before it is known what the lab is, and that ends after the lab.
+func TestSimulatedTapeFromTheFirstLook(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("GETVPN_LAB_DIR", dir)
+	state := filepath.Join(dir, "x", "lab.json")
+	if err := os.Mkdir(filepath.Dir(state), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(state, []byte(`{"driver": "sim"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	virtual := time.Date(2026, 1, 1, 0, 5, 0, 0, time.UTC)
+	s := Lab("x")
+	path := filepath.Join(dir, "a.rec")
+	tape, err := s.Record(path, record.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.look()
+	s.adopt(target{name: "ks1", role: control.RoleKeyServer})
+	for _, at := range []time.Duration{0, time.Hour} {
+		s.take("ks1", control.Watch{Snapshot: &control.Snapshot{Name: "ks1", PID: 1, Time: virtual.Add(at)}})
+	}
+	if err := os.Remove(state); err != nil {
+		t.Fatal(err)
+	}
+	s.look()
+	s.lost("ks1", nil)
+	if err := tape.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	rec, err := record.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rec.Close()
+	if from, to := rec.Start(), rec.End(); rec.Len() != 6 || !from.Equal(virtual) || !to.Equal(virtual.Add(time.Hour)) {
 		t.Errorf("%d frames from %v to %v", rec.Len(), from, to)
 	}
 }

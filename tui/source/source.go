@@ -43,6 +43,7 @@ type Source struct {
 	changed chan struct{}
 	turns   int       // how often a simulated lab's time was turned back
 	told    time.Time // what time it was before that
+	virtual bool      // the lab that was seen last has a time of its own
 	held    *Fleet    // what is shown until those of now have spoken, at most until
 	until   time.Time
 	urgent  chan struct{} // something has happened: a warning, a daemon that came or went, a fault of the lab
@@ -85,7 +86,7 @@ func (s *Source) adopt(d target) bool {
 		return false
 	}
 	s.nodes[d.name] = &Node{Name: d.name, Role: d.role, Socket: d.path, Problem: notSeen}
-	s.tape.add(record.Frame{At: s.moment(), Node: d.name, Role: d.role, Gone: notSeen})
+	s.tell(record.Frame{Node: d.name, Role: d.role, Gone: notSeen})
 	return true
 }
 
@@ -122,7 +123,7 @@ func (s *Source) hear(name string, turn int, w control.Watch) {
 		}
 	}
 	if fresh {
-		s.tape.add(record.Frame{At: s.moment(), Node: name, Role: n.Role, Watch: &w})
+		s.tell(record.Frame{Node: name, Role: n.Role, Watch: &w})
 	}
 	s.mu.Unlock()
 	if happened {
@@ -146,7 +147,7 @@ func (s *Source) lost(name string, err error) {
 	}
 	changed := n.Connected || n.Problem != why
 	if changed {
-		s.tape.add(record.Frame{At: s.moment(), Node: name, Role: n.Role, Gone: why})
+		s.tell(record.Frame{Node: name, Role: n.Role, Gone: why})
 	}
 	n.miss(why)
 	s.mu.Unlock()

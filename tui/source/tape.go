@@ -24,7 +24,6 @@ type Tape struct {
 	w     *record.Writer
 	queue []record.Frame
 	early []record.Frame // what was heard before the calendar of a simulated lab was
-	last  time.Time
 	nodes map[string]bool
 	stop  bool
 	err   error // why it ended before it was stopped
@@ -101,18 +100,23 @@ func (s *Source) heardFrom(name string) string {
 	return name
 }
 
-// add queues a frame. A nil tape takes none.
-func (t *Tape) add(f record.Frame) {
-	if t == nil {
-		return
+// tell puts on the tape, if there is one, what is heard now. s.mu is held.
+func (s *Source) tell(f record.Frame) {
+	if s.tape != nil {
+		f.At = s.moment()
+		s.tape.add(f)
 	}
+}
+
+// add queues a frame.
+func (t *Tape) add(f record.Frame) {
 	t.mu.Lock()
 	if f.Node != "" {
 		t.nodes[f.Node] = true
 	}
 	switch {
 	case t.err != nil || t.stop:
-	case f.At.IsZero() && t.last.IsZero():
+	case f.At.IsZero():
 		t.early = append(t.early, f)
 	default:
 		t.begin(f.At)
@@ -127,14 +131,11 @@ func (t *Tape) add(f record.Frame) {
 
 // begin takes up a moment, at which what was heard early counts as heard.
 func (t *Tape) begin(at time.Time) {
-	if t.last.IsZero() {
-		for _, f := range t.early {
-			f.At = at
-			t.queue = append(t.queue, f)
-		}
-		t.early = nil
+	for _, f := range t.early {
+		f.At = at
+		t.queue = append(t.queue, f)
 	}
-	t.last = at
+	t.early = nil
 }
 
 // run writes frames until the tape is stopped or full.
@@ -150,7 +151,7 @@ func (t *Tape) run() {
 			err = t.w.Flush()
 		}
 		t.mu.Lock()
-		if t.stop && t.last.IsZero() {
+		if t.stop {
 			t.begin(time.Now())
 		}
 		batch, stop := t.queue, t.stop || t.err != nil
