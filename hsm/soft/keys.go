@@ -16,8 +16,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/google/renameio/v2"
-
 	"github.com/getvpn/getvpn/hsm"
 )
 
@@ -102,8 +100,8 @@ func (s *Store) store(name string, k *key) error {
 	}
 	text := pem.EncodeToMemory(block)
 	defer clear(text)
-	if err := renameio.WriteFile(path, text, 0o600, renameio.IgnoreUmask(), renameio.WithTempDir(filepath.Dir(path))); err != nil {
-		return fmt.Errorf("hsm/soft: %w", err)
+	if err := write(path, text); err != nil {
+		return err
 	}
 	s.keys[path] = k
 	return nil

@@ -79,13 +79,21 @@ func private(path string) error {
 	return nil
 }
 
+// write puts a secret in its place at once. Until then it is in the same directory: a process that is killed leaves it nowhere else.
+func write(path string, secret []byte) error {
+	if err := renameio.WriteFile(path, secret, 0o600, renameio.IgnoreUmask(), renameio.WithTempDir(filepath.Dir(path))); err != nil {
+		return fmt.Errorf("hsm/soft: %w", err)
+	}
+	return nil
+}
+
 func stateKey(path string) ([]byte, error) {
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		b = make([]byte, stateKeyLen)
 		_, _ = rand.Read(b) // never fails
-		if err := renameio.WriteFile(path, b, 0o600, renameio.IgnoreUmask(), renameio.WithTempDir(filepath.Dir(path))); err != nil {
-			return nil, fmt.Errorf("hsm/soft: %w", err)
+		if err := write(path, b); err != nil {
+			return nil, err
 		}
 		return b, nil
 	}
