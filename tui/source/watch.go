@@ -12,12 +12,11 @@ import (
 func (s *Source) watch(ctx context.Context, name, path string) {
 	c := client.New(path)
 	for ctx.Err() == nil {
-		s.look()
 		turn, stale := s.turned(), false
 		one, leave := context.WithCancel(ctx)
 		err := c.Watch(one, func(w control.Watch) {
 			first := !s.connected(name)
-			if first {
+			if first { // whether this is a daemon of before or after time was turned back
 				s.look()
 			}
 			if stale = s.turned() != turn; stale {
