@@ -63,7 +63,6 @@ func policies(fleet *source.Fleet, group string) []GroupPolicy {
 			p.add(n.Name, g.PolicyDigest, g.Policy)
 		}
 		var own [][]Rule
-		known := map[string]int{}
 		for _, n := range fleet.Members() {
 			g := memberOf(&n, name)
 			if g == nil {
@@ -74,7 +73,7 @@ func policies(fleet *source.Fleet, group string) []GroupPolicy {
 				local++
 			}
 			p.add(n.Name, g.PolicyDigest, g.Policy[local:])
-			own = addOwn(own, known, n.Name, g.Policy[:local])
+			own = addOwn(own, n.Name, g.Policy[:local])
 		}
 		for i := range p.Rules {
 			p.Rules[i].Number = i + 1
@@ -108,24 +107,19 @@ func newRule(r control.Rule) Rule {
 }
 
 // addOwn adds a member's own rules to lists of such, or the member to those that have the same list: its order counts.
-func addOwn(lists [][]Rule, known map[string]int, member string, rules []control.Rule) [][]Rule {
+func addOwn(lists [][]Rule, member string, rules []control.Rule) [][]Rule {
 	if len(rules) == 0 {
 		return lists
 	}
-	key := ""
-	for _, r := range rules {
-		key += r.Text + "\n"
-	}
-	at, ok := known[key]
-	if !ok {
+	same := func(a Rule, b control.Rule) bool { return a.Text == b.Text }
+	at := slices.IndexFunc(lists, func(list []Rule) bool { return slices.EqualFunc(list, rules, same) })
+	if at < 0 {
 		at = len(lists)
-		known[key] = at
-		var list []Rule
-		for _, r := range rules {
+		lists = append(lists, make([]Rule, len(rules)))
+		for i, r := range rules {
 			r.Hits = 0
-			list = append(list, newRule(r))
+			lists[at][i] = newRule(r)
 		}
-		lists = append(lists, list)
 	}
 	for i := range rules {
 		lists[at][i].Hits += rules[i].Hits
