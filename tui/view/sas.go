@@ -2,6 +2,7 @@ package view
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/getvpn/getvpn/daemon/control"
 	"github.com/getvpn/getvpn/tui/source"
@@ -72,22 +73,16 @@ func keysOf(fleet *source.Fleet, group string) []Key {
 	members := fleet.Members()
 	for i := range members {
 		n := &members[i]
-		if n.Snap == nil || !n.Connected {
-			continue
-		}
-		for _, g := range n.Snap.GM.Groups {
-			if g.Name == group {
-				add(g.TEKs, g.KEK, stale(n, fleet.Time))
-			}
+		if g := memberOf(n, group); g != nil && n.Connected {
+			add(g.TEKs, g.KEK, stale(n, fleet.Time))
 		}
 	}
 	belong := belonging(fleet, group)
+	members = slices.DeleteFunc(members, func(n source.Node) bool { return !belong(&n) })
 	for k := range out {
-		out[k].Holders = []Holding{}
+		out[k].Holders = make([]Holding, len(members))
 		for i := range members {
-			if belong(&members[i]) {
-				out[k].Holders = append(out[k].Holders, holds(&members[i], group, out[k].SPI))
-			}
+			out[k].Holders[i] = holds(&members[i], group, out[k].SPI)
 		}
 	}
 	return out
@@ -105,10 +100,7 @@ func hasKey(keys []Key, spi string) bool {
 // holds is what a member has of a key.
 func holds(n *source.Node, group, spi string) Holding {
 	h := Holding{Node: n.Name, node: n}
-	for _, g := range n.Snap.GM.Groups {
-		if g.Name != group {
-			continue
-		}
+	if g := memberOf(n, group); g != nil {
 		for _, k := range g.TEKs {
 			if k.SPI == spi {
 				h.Phase, h.OutPackets, h.OutBytes, h.InPackets, h.InBytes = k.Phase, k.OutPackets, k.OutBytes, k.InPackets, k.InBytes

@@ -23,14 +23,9 @@ func owners(fleet *source.Fleet, group string) map[uint32]string {
 	}
 	for i := range fleet.Nodes { // a name says more than an address
 		n := &fleet.Nodes[i]
-		if n.Snap == nil || n.Snap.GM == nil {
-			continue
-		}
-		for k := range n.Snap.GM.Groups {
-			if g := &n.Snap.GM.Groups[k]; g.Name == group {
-				for _, sid := range g.SIDs {
-					out[sid] = n.Name
-				}
+		if g := memberOf(n, group); g != nil {
+			for _, sid := range g.SIDs {
+				out[sid] = n.Name
 			}
 		}
 	}
