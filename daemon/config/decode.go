@@ -243,25 +243,34 @@ func (d *decoder) integer(into *int, lo, hi int) func(*value) {
 }
 
 func (d *decoder) duration(into *time.Duration, lo, hi time.Duration) func(*value) {
-	return word(d, into, func(s string) (time.Duration, error) {
-		t, err := time.ParseDuration(s)
-		if err != nil {
-			return 0, fmt.Errorf("%q is not a duration; write 30s, 90m or 24h", s)
-		}
-		if t < lo || t > hi {
-			return 0, fmt.Errorf("%s is out of range; use %s to %s", s, short(lo), short(hi))
-		}
-		return t, nil
-	})
+	return word(d, into, func(s string) (time.Duration, error) { return period(s, lo, hi) })
 }
+
+func period(s string, lo, hi time.Duration) (time.Duration, error) {
+	t, err := time.ParseDuration(s)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a duration; write 30s, 90m or 24h", s)
+	}
+	if t < lo || t > hi {
+		return 0, fmt.Errorf("%s is out of range; use %s to %s", s, short(lo), short(hi))
+	}
+	return t, nil
+}
+
+// unread is what stands for seconds that could not be read: a default in their place is nobody's to mend.
+const unread = -1
 
 // seconds is a duration that travels in whole seconds.
 func (d *decoder) seconds(into *time.Duration, lo, hi time.Duration) func(*value) {
 	return func(v *value) {
-		d.duration(into, lo, hi)(v)
-		if *into%time.Second != 0 {
-			d.fail(v, "%s: lifetimes travel in whole seconds", v.text)
-		}
+		*into = unread
+		word(d, into, func(s string) (time.Duration, error) {
+			t, err := period(s, lo, hi)
+			if err == nil && t%time.Second != 0 {
+				err = fmt.Errorf("%s: lifetimes travel in whole seconds", s)
+			}
+			return t, err
+		})(v)
 	}
 }
 

@@ -43,7 +43,7 @@ func (d *decoder) kek(v *value, k *KEK) {
 	at := func(into **value, f func(*value)) func(*value) { return func(v *value) { *into = v; f(v) } }
 	d.object(v,
 		opt("suite", word(d, &k.Suite, suite.ParseKEK)),
-		opt("lifetime", d.compared(&k.Lifetime, d.seconds(&k.Lifetime, minLifetime, maxLifetime))),
+		opt("lifetime", d.seconds(&k.Lifetime, minLifetime, maxLifetime)),
 		opt("signature", word(d, &k.Signature, suite.ParseSignature)),
 		opt("signature-key", d.name(&k.SignatureKey)),
 		opt("signature-bits", at(&bitsAt, d.integer(&k.SignatureBits, suite.MinRSABits, suite.MaxRSABits))),

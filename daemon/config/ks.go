@@ -175,20 +175,7 @@ func (d *decoder) faults(v *value, c *KS) {
 func (d *decoder) tek(v *value, t *TEK) {
 	d.object(v,
 		opt("suite", d.tekSuite(&t.Suite)),
-		opt("lifetime", d.compared(&t.Lifetime, d.seconds(&t.Lifetime, minLifetime, maxLifetime))))
-}
-
-// unread is what stands for a time that could not be read: a default in its place is nobody's to mend.
-const unread = -1
-
-// compared reads a time that is compared with others.
-func (d *decoder) compared(into *time.Duration, read func(*value)) func(*value) {
-	return func(v *value) {
-		before := len(d.errs)
-		if read(v); len(d.errs) > before {
-			*into = unread
-		}
-	}
+		opt("lifetime", d.seconds(&t.Lifetime, minLifetime, maxLifetime)))
 }
 
 // lifetimes checks how long the TEKs of an SA live.

@@ -37,7 +37,7 @@ func (d *decoder) rekey(v *value, r *Rekey) {
 	var multicastAt *value
 	d.object(v,
 		opt("transport", d.oneOf(&r.Transport, "unicast", "multicast")),
-		opt("activation-delay", d.compared(&r.ActivationDelay, d.seconds(&r.ActivationDelay, time.Second, maxActivationDelay))),
+		opt("activation-delay", d.seconds(&r.ActivationDelay, time.Second, maxActivationDelay)),
 		opt("retransmit", d.duration(&r.Retransmit, 100*time.Millisecond, time.Hour)),
 		opt("retransmits", d.integer(&r.Retransmits, 0, maxRetransmits)),
 		opt("acknowledge", d.oneOf(&r.Acknowledge, "sha256", "sha512", "off")),
