@@ -119,10 +119,8 @@ func (c *keyServerLoss) names(*scenario.Scenario, string) []string {
 
 func (c *soak) names(s *scenario.Scenario, _ string) []string {
 	out := []string{soakRekeys, soakTraffic}
-	for _, n := range s.Nodes {
-		if n.Program != "" {
-			out = append(out, soakMemory+n.Name)
-		}
+	for _, n := range c.daemons(s) {
+		out = append(out, soakMemory+n)
 	}
 	return out
 }

@@ -87,3 +87,12 @@ func TestSabotageIsCaught(t *testing.T) {
 		t.Error("all is caught where nothing is broken")
 	}
 }
+
+// A daemon that has no part in a soak is not measured, so that its result is none that could fail.
+func TestSoakNames(t *testing.T) {
+	s := parse(t, strings.Replace(small, "programs:", "  - {name: gm3, kind: gm, program: d}\nprograms:", 1)+"steps: [{check: soak, pair: h2-h1}]\n")
+	want := "soak-rekeys soak-traffic soak-memory-gm2 soak-memory-gm1 soak-memory-ks1"
+	if got := strings.Join(resultsOf(s, s.Steps), " "); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}

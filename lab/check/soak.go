@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -63,11 +62,20 @@ func (c *soak) Validate(s *scenario.Scenario) error {
 	return (Pairs{List: []Pair{c.Pair}}).validate(s)
 }
 
+// members are those before the pair's hosts.
+func (c *soak) members(s *scenario.Scenario) []string {
+	return []string{s.MemberOf(c.Pair.A), s.MemberOf(c.Pair.B)}
+}
+
+// daemons are all that may not grow.
+func (c *soak) daemons(s *scenario.Scenario) []string {
+	return append(c.members(s), s.Named(scenario.KindKeyServer)...)
+}
+
 func (c *soak) Run(ctx context.Context, env *Env) []scenario.Result {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	members := []string{env.Scenario.MemberOf(c.Pair.A), env.Scenario.MemberOf(c.Pair.B)}
-	nodes := append(slices.Clone(members), env.Scenario.Named(scenario.KindKeyServer)...)
+	members := c.members(env.Scenario)
 	before, err := drops(ctx, env, members)
 	if err != nil {
 		return failed(err)
@@ -84,7 +92,7 @@ func (c *soak) Run(ctx context.Context, env *Env) []scenario.Result {
 		return failed(err)
 	}
 	defer t.Stop()
-	keys, grown := &keyChanges{spi: map[string]string{}}, newGrowth(nodes)
+	keys, grown := &keyChanges{spi: map[string]string{}}, newGrowth(c.daemons(env.Scenario))
 	step := max(c.For/120, time.Second)
 	for next, said := time.Duration(0), time.Duration(0); t.Since() < c.For; {
 		select {
