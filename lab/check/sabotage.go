@@ -103,10 +103,9 @@ func caught(s *scenario.Scenario, steps []scenario.Step, results []scenario.Resu
 	if !s.Sabotaged {
 		return false
 	}
-	here := slices.DeleteFunc(resultsOf(s, steps), func(name string) bool { return !slices.Contains(s.Sabotage.Fails, name) })
-	return len(here) > 0 && !slices.ContainsFunc(here, func(name string) bool {
-		return !slices.ContainsFunc(results, func(r scenario.Result) bool { return r.Name == name && r.Failed() && !r.Unmeasured() })
-	})
+	names := resultsOf(s, steps)
+	here := slices.DeleteFunc(s.Sabotage.Judge(results).Fails, func(c scenario.Catch) bool { return !slices.Contains(names, c.Name) })
+	return len(here) > 0 && !slices.ContainsFunc(here, func(c scenario.Catch) bool { return !c.Caught })
 }
 
 func (c *failClosed) names(_ *scenario.Scenario, step string) []string {
