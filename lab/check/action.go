@@ -278,8 +278,10 @@ func (u *undone) Unwrap() error { return u.err }
 
 // run carries out all of them, or up to the first that fails, an *undone. output is what the last one printed.
 func (a actions) run(ctx context.Context, env *Env) (output string, err error) {
-	if err := env.refuses(a...); err != nil { // before half of them is done
-		return "", err
+	for i, text := range a { // before half of them is done
+		if err := env.refuses(text); err != nil {
+			return "", &undone{i, text, err}
+		}
 	}
 	for i, text := range a {
 		env.Log("  %s", text)
@@ -295,20 +297,15 @@ func (a actions) run(ctx context.Context, env *Env) (output string, err error) {
 	return output, nil
 }
 
-// refuses says which of the actions cannot be done in this lab, and why.
-func (e *Env) refuses(texts ...string) error {
+// refuses says why an action cannot be done in this lab.
+func (e *Env) refuses(text string) error {
 	v, ok := e.virtual()
 	if !ok {
 		return nil
 	}
-	for _, text := range texts {
-		w, err := words(text)
-		if err == nil && len(w) > 0 {
-			err = v.Refuses(w)
-		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", text, err)
-		}
+	w, err := words(text)
+	if err == nil && len(w) > 0 {
+		err = v.Refuses(w)
 	}
-	return nil
+	return err
 }

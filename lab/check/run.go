@@ -147,13 +147,8 @@ func carryOut(ctx context.Context, env *Env, st *scenario.Step) []scenario.Resul
 		}
 		return nil
 	}
-	if _, virtual := env.virtual(); virtual && st.Needs == scenario.NeedsNetwork {
-		return skipped(env, st, "nothing of what it builds on")
-	}
-	if what, ok := networked[st.Check]; ok {
-		if _, virtual := env.virtual(); virtual {
-			return skipped(env, st, what)
-		}
+	if err := env.lacks(st); err != nil {
+		return skipped(env, st, err)
 	}
 	env.Log("%s ...", st.Name)
 	c, err := decode(env.Scenario, st)
@@ -179,10 +174,24 @@ func carryOut(ctx context.Context, env *Env, st *scenario.Step) []scenario.Resul
 	return results
 }
 
+// lacks says what a step needs that this lab does not have: an ErrNoNetwork.
+func (e *Env) lacks(st *scenario.Step) error {
+	if _, virtual := e.virtual(); !virtual {
+		return nil
+	}
+	if st.Needs == scenario.NeedsNetwork {
+		return driver.NoNetwork("nothing of what it builds on")
+	}
+	if what, ok := networked[st.Check]; ok {
+		return driver.NoNetwork(what)
+	}
+	return nil
+}
+
 // skipped are all the results of a check that was not made.
-func skipped(env *Env, st *scenario.Step, has string) (out []scenario.Result) {
+func skipped(env *Env, st *scenario.Step, why error) (out []scenario.Result) {
 	for _, name := range resultNames(env.Scenario, st) {
-		out = append(out, scenario.Result{Name: name, Skipped: true, Message: driver.NoNetwork(has).Error()})
+		out = append(out, scenario.Result{Name: name, Skipped: true, Message: why.Error()})
 	}
 	return out
 }
@@ -190,15 +199,12 @@ func skipped(env *Env, st *scenario.Step, has string) (out []scenario.Result) {
 // doStep carries out the action of a step.
 func doStep(ctx context.Context, env *Env, st *scenario.Step) error {
 	env.last.note(st.Do, env.now())
-	if _, virtual := env.virtual(); virtual && st.Needs == scenario.NeedsNetwork {
-		return driver.NoNetwork("nothing of what it builds on")
+	if err := env.lacks(st); err != nil {
+		return err
 	}
 	do, err := action(env.Scenario, st.At, st.Do)
 	if err == nil {
 		err = env.refuses(st.Do)
-	}
-	if errors.Is(err, driver.ErrNoNetwork) {
-		return errors.Unwrap(err) // the step has the name of its action
 	}
 	if err == nil {
 		_, err = do(ctx, env)
