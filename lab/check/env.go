@@ -192,10 +192,18 @@ func (e *Env) address(node string, v6 bool) netip.Addr {
 	return e.Scenario.Address(node)
 }
 
-// failed is the result of a check that could not measure. What the lab has no network for was not tried.
-func failed(err error) []scenario.Result { return notDone(err, scenario.NotMeasured, "a measurement") }
+// failed is the result of a check that could not measure.
+func failed(err error) []scenario.Result {
+	return unmeasured(err, scenario.NotMeasured, "a measurement")
+}
 
-func notDone(err error, value, want string) []scenario.Result {
+// notDone is that of one that could not do what it wanted to measure the effect of.
+func notDone(err error, want string) []scenario.Result {
+	return unmeasured(err, scenario.NotDone, want)
+}
+
+// unmeasured: what the lab has no network for was not tried.
+func unmeasured(err error, value, want string) []scenario.Result {
 	return []scenario.Result{{Skipped: errors.Is(err, driver.ErrNoNetwork), Value: value, Want: want, Message: err.Error()}}
 }
 

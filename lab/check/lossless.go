@@ -74,7 +74,7 @@ func (c *lossless) Run(ctx context.Context, env *Env) []scenario.Result {
 		err = env.sleep(ctx, c.After)
 	}
 	if err != nil {
-		return notDone(err, scenario.NotDone, "the change")
+		return notDone(err, "the change")
 	}
 	took := t.Since()
 	t.Stop()

@@ -122,7 +122,7 @@ func (c *multicastCopies) Run(ctx context.Context, env *Env) []scenario.Result {
 	end()
 	k.wg.Wait()
 	if err != nil {
-		return []scenario.Result{{Value: scenario.NotDone, Want: "a rekey", Message: err.Error()}}
+		return notDone(err, "a rekey")
 	}
 	return []scenario.Result{c.judge(env.Scenario, k)}
 }

@@ -43,7 +43,7 @@ func (c *recovers) Run(ctx context.Context, env *Env) []scenario.Result {
 	}
 	broken := t.Since()
 	if _, err := c.Do.run(ctx, env); err != nil {
-		return notDone(err, scenario.NotDone, "the fault")
+		return notDone(err, "the fault")
 	}
 	done := t.Since()
 	back, missing := awaitFlows(ctx, env, t, flows, done, c.Within)

@@ -66,7 +66,7 @@ func validate(s *scenario.Scenario, steps []scenario.Step) error {
 func Run(ctx context.Context, env *Env, report func(scenario.Result)) {
 	for i := range env.Scenario.Steps {
 		if ctx.Err() != nil {
-			report(scenario.Result{Name: "run", Value: "interrupted", Want: "all steps", Message: ctx.Err().Error()})
+			report(scenario.Result{Name: "run", Value: scenario.Interrupted, Want: "all steps", Message: ctx.Err().Error()})
 			return
 		}
 		for _, r := range step(ctx, env, &env.Scenario.Steps[i]) {
