@@ -135,6 +135,7 @@ func (r *rules) judge(p *Packet, body []byte, first bool) {
 func (r *rules) class(p *Packet, body []byte) Class {
 	src, dst := r.isProtected(p.Src), r.isProtected(p.Dst)
 	gateway := slices.Contains(r.gateways, p.Src) || slices.Contains(r.gateways, p.Dst)
+	about, quoted := inError(p.Proto, body)
 	switch {
 	case p.Proto == protoESP && bytes.Contains(body, mark):
 		return PlaintextESP
@@ -146,9 +147,9 @@ func (r *rules) class(p *Packet, body []byte) Class {
 		return GDOI
 	case gateway && p.Proto == protoIGMP && p.Dst.IsMulticast():
 		return Membership
-	case gateway && (p.Proto == protoICMP && quotesGDOI(body) || p.Proto == protoICMP6 && quotesGDOI6(body)):
+	case gateway && about == protoUDP && (binary.BigEndian.Uint16(quoted) == portGDOI || binary.BigEndian.Uint16(quoted[2:]) == portGDOI):
 		return GatewayICMP
-	case !gateway && !bytes.Contains(body, mark) && (p.Proto == protoICMP && quotesESP(body) || p.Proto == protoICMP6 && quotesESP6(body)):
+	case !gateway && about == protoESP && !bytes.Contains(body, mark):
 		return SecretICMP
 	}
 	action, line := r.policy.Lookup(policy.Packet{Src: p.Src, Dst: p.Dst, Proto: p.Proto, SrcPort: p.SrcPort, DstPort: p.DstPort})
@@ -165,28 +166,27 @@ func (r *rules) class(p *Packet, body []byte) Class {
 	return Other
 }
 
-// quotesGDOI recognises an ICMP error (RFC 792: destination unreachable, time exceeded, parameter problem) about a
-// datagram from or to port 848.
-func quotesGDOI(body []byte) bool {
-	proto, udp, ok := inError(body)
-	return ok && proto == protoUDP && (binary.BigEndian.Uint16(udp) == portGDOI || binary.BigEndian.Uint16(udp[2:]) == portGDOI)
+// inError is what an ICMP error tells of the packet that it is about: its protocol, and at least four octets behind its header; 0 and nil
+// when it is none.
+func inError(proto uint8, body []byte) (about uint8, quoted []byte) {
+	switch proto {
+	case protoICMP:
+		return inError4(body)
+	case protoICMP6:
+		return inError6(body)
+	}
+	return 0, nil
 }
 
-// quotesESP recognises one about ESP.
-func quotesESP(body []byte) bool {
-	proto, _, ok := inError(body)
-	return ok && proto == protoESP
-}
-
-// inError is what an ICMP error tells of the packet that it is about: its protocol, and at least four octets behind its header.
-func inError(body []byte) (proto uint8, behind []byte, ok bool) {
+// inError4 knows those of RFC 792: destination unreachable, time exceeded, parameter problem.
+func inError4(body []byte) (about uint8, quoted []byte) {
 	if len(body) < 8+20+4 || (body[0] != 3 && body[0] != 11 && body[0] != 12) {
-		return 0, nil, false
+		return 0, nil
 	}
 	packet := body[8:]
 	header := int(packet[0]&0x0f) * 4
 	if header < 20 || len(packet) < header+4 {
-		return 0, nil, false
+		return 0, nil
 	}
-	return packet[9], packet[header:], true
+	return packet[9], packet[header:]
 }

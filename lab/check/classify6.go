@@ -66,23 +66,15 @@ func transport6(next byte, b []byte) (proto uint8, body []byte, first, ok bool) 
 	}
 }
 
-// quotesGDOI6 is quotesGDOI of ICMPv6.
-func quotesGDOI6(body []byte) bool {
-	proto, udp, ok := inError6(body)
-	return ok && proto == protoUDP && (binary.BigEndian.Uint16(udp) == portGDOI || binary.BigEndian.Uint16(udp[2:]) == portGDOI)
-}
-
-// quotesESP6 is quotesESP of ICMPv6.
-func quotesESP6(body []byte) bool {
-	proto, _, ok := inError6(body)
-	return ok && proto == protoESP
-}
-
-func inError6(body []byte) (proto uint8, behind []byte, ok bool) {
+// inError6 knows those of RFC 4443.
+func inError6(body []byte) (about uint8, quoted []byte) {
 	if len(body) < 8+ip6Header+4 || body[0] < icmp6Unreach || body[0] > icmp6Problem {
-		return 0, nil, false
+		return 0, nil
 	}
 	packet := body[8:]
-	proto, behind, first, ok := transport6(packet[6], packet[ip6Header:])
-	return proto, behind, ok && first && len(behind) >= 4 && packet[0]>>4 == 6
+	about, quoted, first, ok := transport6(packet[6], packet[ip6Header:])
+	if !ok || !first || len(quoted) < 4 || packet[0]>>4 != 6 {
+		return 0, nil
+	}
+	return about, quoted
 }
