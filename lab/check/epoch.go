@@ -57,10 +57,11 @@ func (c *keys) Validate(s *scenario.Scenario) error {
 func (c *keys) Run(ctx context.Context, env *Env) []scenario.Result {
 	want := fmt.Sprintf("%s within %s", c.Are, c.Within)
 	switch c.Are {
-	case keysReadable:
-		return await(ctx, env, c.Within, want, func(ctx context.Context) (string, bool, error) { return c.readable(ctx, env) })
-	case keysApart:
-		return await(ctx, env, c.Within, want, func(ctx context.Context) (string, bool, error) { return c.apart(ctx, env) })
+	case keysReadable, keysApart:
+		return await(ctx, env, c.Within, want, func(ctx context.Context) (string, bool, error) {
+			blind, err := c.blind(ctx, env)
+			return cmp.Or(blind, fmt.Sprintf("%d members can read each other", len(c.Members))), err == nil && (blind != "") == (c.Are == keysApart), err
+		})
 	case keysOneEpoch:
 		return await(ctx, env, c.Within, want, func(ctx context.Context) (string, bool, error) { return c.oneEpoch(ctx, env) })
 	}
@@ -103,27 +104,6 @@ func (c *keys) member(ctx context.Context, env *Env, node string) (sends string,
 	}
 	slices.Sort(has)
 	return sends, has, nil
-}
-
-// readable says who cannot read whom.
-func (c *keys) readable(ctx context.Context, env *Env) (string, bool, error) {
-	blind, err := c.blind(ctx, env)
-	if err != nil {
-		return "", false, err
-	}
-	if blind != "" {
-		return blind, false, nil
-	}
-	return fmt.Sprintf("%d members can read each other", len(c.Members)), true, nil
-}
-
-// apart says who cannot read whom, which is what is wanted.
-func (c *keys) apart(ctx context.Context, env *Env) (string, bool, error) {
-	blind, err := c.blind(ctx, env)
-	if err != nil {
-		return "", false, err
-	}
-	return cmp.Or(blind, fmt.Sprintf("%d members can read each other", len(c.Members))), blind != "", nil
 }
 
 // blind names one who sends with a key that another has not, or nobody.
