@@ -246,15 +246,18 @@ func udp(src, dst netip.AddrPort, payload []byte) []byte {
 	return append(b, payload...)                               // RFC 768: a checksum of zero means none
 }
 
-// gains are the counters that went up, by how much.
+// gains are the counters that went up, by how much. Those of a daemon that was started in between begin anew.
 func gains(before, after []control.Counter) (out []control.Counter) {
 	old := map[string]uint64{}
 	for _, c := range before {
 		old[c.Name] = c.Count
 	}
 	for _, c := range after {
-		if d := c.Count - old[c.Name]; d > 0 {
-			out = append(out, control.Counter{Name: c.Name, Count: d})
+		if was := old[c.Name]; c.Count >= was {
+			c.Count -= was
+		}
+		if c.Count > 0 {
+			out = append(out, c)
 		}
 	}
 	return out

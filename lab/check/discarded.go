@@ -3,14 +3,14 @@ package check
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"sync"
+
+	"github.com/getvpn/getvpn/daemon/control"
 )
 
-// discarded is what members have dropped, by their names and reasons.
-type discarded map[string]map[string]uint64
+// discarded is what members have dropped, by their names: how often for each reason.
+type discarded map[string][]control.Counter
 
 // discarded asks all members at once, so that it takes no longer than the slowest. Who does not answer is not in it.
 func (e *Env) discarded(ctx context.Context, members []string) discarded {
@@ -23,31 +23,21 @@ func (e *Env) discarded(ctx context.Context, members []string) discarded {
 			if err != nil || snap.GM == nil {
 				return
 			}
-			by := map[string]uint64{}
-			for _, d := range snap.GM.DataPath.Drops {
-				by[d.Name] = d.Count
-			}
 			mu.Lock()
 			defer mu.Unlock()
-			out[m] = by
+			out[m] = snap.GM.DataPath.Drops
 		}
 	}
 	e.clock().together(ctx, ask)
 	return out
 }
 
-// since says what was dropped after an earlier look. Counters of a daemon that was started in between begin anew.
+// since says what was dropped after an earlier look.
 func (d discarded) since(before discarded) string {
 	var parts []string
-	for _, m := range slices.Sorted(maps.Keys(d)) {
-		for _, reason := range slices.Sorted(maps.Keys(d[m])) {
-			n, was := d[m][reason], before[m][reason]
-			if n >= was {
-				n -= was
-			}
-			if n > 0 {
-				parts = append(parts, fmt.Sprintf("%s %s %d", m, reason, n))
-			}
+	for _, m := range sortedKeys(d) {
+		for _, g := range gains(before[m], d[m]) {
+			parts = append(parts, fmt.Sprintf("%s %s %d", m, g.Name, g.Count))
 		}
 	}
 	return strings.Join(parts, ", ")

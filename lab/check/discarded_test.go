@@ -15,8 +15,8 @@ func TestDrops(t *testing.T) {
 		want   string
 	}{
 		{discarded{}, "gm1 replay 7, gm2 unknown-spi 3"},
-		{discarded{"gm1": {"replay": 7}, "gm2": {"unknown-spi": 1, "replay": 4}}, "gm2 unknown-spi 2"},
-		{discarded{"gm1": {"replay": 9}, "gm2": {"unknown-spi": 3}}, "gm1 replay 7"},
+		{discarded{"gm1": {{Name: "replay", Count: 7}}, "gm2": {{Name: "unknown-spi", Count: 1}, {Name: "replay", Count: 4}}}, "gm2 unknown-spi 2"},
+		{discarded{"gm1": {{Name: "replay", Count: 9}}, "gm2": {{Name: "unknown-spi", Count: 3}}}, "gm1 replay 7"},
 		{now, ""},
 	} {
 		if got := now.since(c.before); got != c.want {
