@@ -17,19 +17,11 @@ import (
 func Lint(s *scenario.Scenario) []*scenario.Error {
 	l := linter{s: s}
 	l.steps(s.Steps)
-	for i, text := range s.Faults {
-		l.action(s.Place("faults", i), text)
-	}
 	for i := range s.Tasks {
 		l.steps(s.Tasks[i].Checks)
-		for k, text := range s.Tasks[i].Solution.Do {
-			l.action(s.Place("tasks", i, "solution", "do", k), text)
-		}
 	}
-	if s.Sabotage != nil {
-		for i, text := range s.Sabotage.Do {
-			l.action(s.Place("sabotage", "do", i), text)
-		}
+	for _, d := range beside(s) {
+		l.action(d.at, d.text)
 	}
 	for _, n := range l.named {
 		if !l.hasGroup(n.group) {

@@ -15,19 +15,37 @@ import (
 func Validate(s *scenario.Scenario) error {
 	err := validate(s, s.Steps)
 	errs := []error{err, needsSteps(s, err)}
-	for i, text := range s.Faults {
-		_, err := action(s, s.Place("faults", i), text)
+	for _, d := range beside(s) {
+		_, err := action(s, d.at, d.text)
 		errs = append(errs, err)
 	}
 	for i := range s.Tasks {
-		t := &s.Tasks[i]
-		errs = append(errs, validate(s, t.Checks))
-		for k, text := range t.Solution.Do {
-			_, err := action(s, s.Place("tasks", i, "solution", "do", k), text)
-			errs = append(errs, err)
-		}
+		errs = append(errs, validate(s, s.Tasks[i].Checks))
 	}
 	return errors.Join(append(errs, validateSabotage(s))...)
+}
+
+// deed is an action and where the file has it.
+type deed struct {
+	at   scenario.Pos
+	text string
+}
+
+// beside are the actions that are in no step: of faults, solutions and sabotage.
+func beside(s *scenario.Scenario) (out []deed) {
+	add := func(list []string, path ...any) {
+		for i, text := range list {
+			out = append(out, deed{s.Place(append(path, i)...), text})
+		}
+	}
+	add(s.Faults, "faults")
+	for i := range s.Tasks {
+		add(s.Tasks[i].Solution.Do, "tasks", i, "solution", "do")
+	}
+	if s.Sabotage != nil {
+		add(s.Sabotage.Do, "sabotage", "do")
+	}
+	return out
 }
 
 // needsSteps says what a scenario lacks that leaves out nodes which the steps of its base name.

@@ -38,17 +38,13 @@ func resultsOf(s *scenario.Scenario, steps []scenario.Step) (out []string) {
 	return out
 }
 
-// validateSabotage checks the actions, and that the names are those of steps that the run goes through.
+// validateSabotage checks that the names are those of steps that the run goes through.
 func validateSabotage(s *scenario.Scenario) error {
 	b := s.Sabotage
 	if b == nil {
 		return nil
 	}
 	var errs []error
-	for i, text := range b.Do {
-		_, err := action(s, s.Place("sabotage", "do", i), text)
-		errs = append(errs, err)
-	}
 	for i, name := range b.Only {
 		if !slices.ContainsFunc(s.Steps, func(st scenario.Step) bool { return is(&st, name) }) {
 			errs = append(errs, s.ErrorAt(s.Place("sabotage", "only", i), "sabotage: only: there is no step %q", name))
