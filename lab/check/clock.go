@@ -20,7 +20,7 @@ type clock interface {
 func (e *Env) clock() clock {
 	e.begin.Do(func() {
 		e.time = wallClock{}
-		if v, ok := e.Lab.(driver.Virtual); ok {
+		if v, ok := e.virtual(); ok {
 			e.time = &virtualClock{lab: v}
 		}
 	})

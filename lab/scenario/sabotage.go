@@ -1,7 +1,6 @@
 package scenario
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -59,15 +58,12 @@ func (b *Sabotage) UnmarshalYAML(n *yaml.Node) error {
 	return nil
 }
 
-// errNoSabotage says that a scenario cannot be broken on purpose.
-var errNoSabotage = errors.New("the scenario has no sabotage: section, which says how what it teaches is broken on purpose and which checks must notice")
-
 // sabotage reads as much of the section as variables need. Whether the values are used or not, their names must be right.
 func sabotage(file string, root *yaml.Node, opt Options, profiles map[string]map[string]string) (*Sabotage, error) {
 	n := value(root, keySabotage)
 	if n == nil {
 		if opt.Sabotage {
-			return nil, &Error{file, Pos{}, errNoSabotage.Error()}
+			return nil, &Error{file, Pos{}, "the scenario has no sabotage: section, which says how what it teaches is broken on purpose and which checks must notice"}
 		}
 		return &Sabotage{}, nil
 	}
