@@ -1,7 +1,6 @@
 package check
 
 import (
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -46,7 +45,7 @@ type groupNamed struct {
 }
 
 func (l *linter) warn(at scenario.Pos, format string, args ...any) {
-	l.out = append(l.out, &scenario.Error{File: l.s.FileOf(at), At: at, Text: fmt.Sprintf(format, args...)})
+	l.out = append(l.out, l.s.ErrorAt(at, format, args...))
 }
 
 func (l *linter) steps(steps []scenario.Step) {

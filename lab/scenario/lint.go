@@ -1,7 +1,6 @@
 package scenario
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -37,7 +36,7 @@ func declarations(root *yaml.Node) (out []declared) {
 // exercise lacks. Derived are the texts of scenarios that build on this one, which may use what it declares.
 func (s *Scenario) Lint(derived ...[]byte) (out []*Error) {
 	warn := func(at Pos, format string, args ...any) {
-		out = append(out, &Error{s.FileOf(at), at, fmt.Sprintf(format, args...)})
+		out = append(out, s.ErrorAt(at, format, args...))
 	}
 	if s.unnamed && s.base != "" {
 		warn(Pos{}, "name: is missing, so the scenario, and its lab, are called %s as its base is", s.Name)
@@ -85,7 +84,7 @@ func (s *Scenario) usesProgram(name, text string) bool {
 
 func (s *Scenario) lintTasks() (out []*Error) {
 	warn := func(at Pos, format string, args ...any) {
-		out = append(out, &Error{s.FileOf(at), at, fmt.Sprintf(format, args...)})
+		out = append(out, s.ErrorAt(at, format, args...))
 	}
 	if len(s.Tasks) > 0 && s.Story == "" {
 		warn(s.Place("tasks"), "story: is missing; the trainee is told nothing")

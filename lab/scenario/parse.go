@@ -226,7 +226,7 @@ func (s *Scenario) DecodeParams(st *Step, v any) error {
 	return nil
 }
 
-// ErrorAt is a mistake at a step, found by those who know the checks and actions.
-func (s *Scenario) ErrorAt(at Pos, format string, args ...any) error {
-	return &Error{s.FileOf(at), at, fmt.Sprintf(format, args...)}
+// ErrorAt is a mistake at a place of the scenario, of its own file or that of its base.
+func (s *Scenario) ErrorAt(at Pos, format string, args ...any) *Error {
+	return &Error{s.fileOf(at), at, fmt.Sprintf(format, args...)}
 }

@@ -71,8 +71,8 @@ func in(base string, err error) error {
 	return err
 }
 
-// FileOf is the file in which a place is.
-func (s *Scenario) FileOf(at Pos) string {
+// fileOf is the file in which a place is.
+func (s *Scenario) fileOf(at Pos) string {
 	if at.Below {
 		return s.base
 	}
@@ -80,7 +80,7 @@ func (s *Scenario) FileOf(at Pos) string {
 }
 
 // Where is file:line:column of a place.
-func (s *Scenario) Where(at Pos) string { return s.FileOf(at) + at.String() }
+func (s *Scenario) Where(at Pos) string { return s.fileOf(at) + at.String() }
 
 // Place is the place of what the path leads to, by keys of mappings and numbers of lists, or of the nearest thing above it.
 func (s *Scenario) Place(path ...any) Pos {

@@ -64,5 +64,5 @@ func (s *Scenario) known(n *Node, fixed map[string]string) func(string) (string,
 }
 
 func (s *Scenario) unknown(at Pos, what string, n *Node, names []string) error {
-	return &Error{s.FileOf(at), at, fmt.Sprintf("%s on node %s: ${%s} is not known", what, n.Name, strings.Join(names, "}, ${"))}
+	return s.ErrorAt(at, "%s on node %s: ${%s} is not known", what, n.Name, strings.Join(names, "}, ${"))
 }

@@ -1,7 +1,6 @@
 package scenario
 
 import (
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -27,7 +26,7 @@ func (s *Scenario) LabName() string { return strings.ReplaceAll(s.Name, "-", "_"
 
 func (s *Scenario) validate() (errs []error) {
 	bad := func(at Pos, format string, args ...any) {
-		errs = append(errs, &Error{s.FileOf(at), at, fmt.Sprintf(format, args...)})
+		errs = append(errs, s.ErrorAt(at, format, args...))
 	}
 	if !scenName.MatchString(s.Name) || !ValidName(s.LabName()) {
 		bad(s.Place("name"), "name: %q; a name is a letter and up to 23 more letters, digits or hyphens, in lower case", s.Name)
