@@ -22,34 +22,31 @@ func errAt(n *yaml.Node, format string, args ...any) error {
 
 func strict(n *yaml.Node, v any) error { return n.Load(v, yaml.WithKnownFields()) }
 
+// strictAt decodes what remembers its place.
+func strictAt(n *yaml.Node, v any, at *Pos) error {
+	if err := strict(n, v); err != nil {
+		return err
+	}
+	*at = posOf(n)
+	return nil
+}
+
 // UnmarshalYAML decodes a program and remembers where its text begins.
 func (p *Program) UnmarshalYAML(n *yaml.Node) error {
 	type plain Program
-	if err := strict(n, (*plain)(p)); err != nil {
-		return err
-	}
-	p.at = posOf(n)
-	return nil
+	return strictAt(n, (*plain)(p), &p.at)
 }
 
 // UnmarshalYAML decodes a node.
 func (d *Node) UnmarshalYAML(n *yaml.Node) error {
 	type plain Node
-	if err := strict(n, (*plain)(d)); err != nil {
-		return err
-	}
-	d.At = posOf(n)
-	return nil
+	return strictAt(n, (*plain)(d), &d.At)
 }
 
 // UnmarshalYAML decodes a link.
 func (l *Link) UnmarshalYAML(n *yaml.Node) error {
 	type plain Link
-	if err := strict(n, (*plain)(l)); err != nil {
-		return err
-	}
-	l.At = posOf(n)
-	return nil
+	return strictAt(n, (*plain)(l), &l.At)
 }
 
 // UnmarshalYAML decodes "NODE INTERFACE ADDRESS/LENGTH".

@@ -51,10 +51,10 @@ type Sabotage struct {
 // UnmarshalYAML decodes the section.
 func (b *Sabotage) UnmarshalYAML(n *yaml.Node) error {
 	type plain Sabotage
-	if err := strict(n, (*plain)(b)); err != nil {
+	if err := strictAt(n, (*plain)(b), &b.At); err != nil {
 		return err
 	}
-	b.At, b.Text = posOf(n), strings.TrimSpace(b.Text)
+	b.Text = strings.TrimSpace(b.Text)
 	return nil
 }
 

@@ -33,11 +33,7 @@ type Service struct {
 // UnmarshalYAML decodes a service and remembers where its text begins.
 func (v *Service) UnmarshalYAML(n *yaml.Node) error {
 	type plain Service
-	if err := strict(n, (*plain)(v)); err != nil {
-		return err
-	}
-	v.at = posOf(n)
-	return nil
+	return strictAt(n, (*plain)(v), &v.at)
 }
 
 func (s *Scenario) validateServices(bad func(at Pos, format string, args ...any)) {

@@ -45,10 +45,9 @@ type Solution struct {
 // UnmarshalYAML decodes a task.
 func (t *Task) UnmarshalYAML(n *yaml.Node) error {
 	type plain Task
-	if err := strict(n, (*plain)(t)); err != nil {
+	if err := strictAt(n, (*plain)(t), &t.At); err != nil {
 		return err
 	}
-	t.At = posOf(n)
 	t.Text, t.Solution.Text = strings.TrimSpace(t.Text), strings.TrimSpace(t.Solution.Text)
 	for i := range t.Hints {
 		t.Hints[i] = strings.TrimSpace(t.Hints[i])
