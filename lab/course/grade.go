@@ -40,7 +40,7 @@ func discreet(found []scenario.Result) []scenario.Result {
 		if !r.Failed() {
 			continue
 		}
-		if r.Meaning != "" && r.Value != scenario.NotMeasured && r.Value != scenario.NotDone {
+		if r.Meaning != "" && !r.Unmeasured() {
 			r.Message = r.Meaning
 		}
 		r.Message, _, _ = strings.Cut(r.Message, "\n")
