@@ -31,12 +31,10 @@ func exitCode(understood bool, err error) int {
 // labless are the commands that are about no lab that is up.
 var labless = []string{"list", "readme", "validate", "export", "sim", "bench", "bench-peers", "completion"}
 
-// makes are the commands that bring a lab up and have --name for it.
-var makes = []string{"up", "run", "demo", "soak"}
-
 // nameIt makes --lab and --name one where a lab is brought up, and refuses a lab's name that would be passed over.
 func nameIt(cmd *cobra.Command, lab string) error {
-	if f := cmd.Flags().Lookup("name"); f != nil && f.Changed && f.Value.String() == "" {
+	name := cmd.Flags().Lookup("name") // what brings a lab up has it
+	if name != nil && name.Changed && name.Value.String() == "" {
 		return wrong("--name is empty: give the lab a name, or leave --name out, and it has that of the scenario")
 	}
 	if !cmd.Flags().Changed("lab") {
@@ -45,12 +43,12 @@ func nameIt(cmd *cobra.Command, lab string) error {
 	switch {
 	case slices.Contains(labless, cmd.Name()):
 		return wrong("--lab %s: %s is not about a lab that is up", lab, cmd.Name())
-	case !slices.Contains(makes, cmd.Name()):
+	case name == nil:
 		return nil
 	case lab == "":
 		return wrong("--lab is empty: give the lab a name with --name, or leave it out, and it has that of the scenario")
-	case cmd.Flags().Changed("name") && cmd.Flag("name").Value.String() != lab:
-		return wrong("--name %s and --lab %s are two names for one lab: leave --lab out", cmd.Flag("name").Value, lab)
+	case name.Changed && name.Value.String() != lab:
+		return wrong("--name %s and --lab %s are two names for one lab: leave --lab out", name.Value, lab)
 	}
 	return cmd.Flags().Set("name", lab)
 }
