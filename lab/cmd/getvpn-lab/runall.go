@@ -42,7 +42,7 @@ func (f *fleet) all(cmd *cobra.Command, progress io.Writer) ([]*scenario.Report,
 	}
 	began := time.Now()
 	out := &lines{w: progress}
-	width := min(max(f.jobs, 1), len(list))
+	width := min(f.jobs, len(list))
 	queue := make(chan *one)
 	var side sync.WaitGroup
 	for range width {
@@ -149,7 +149,8 @@ func (f *fleet) one(cmd *cobra.Command, o *one, out *lines) {
 	o.report, o.err = r.run(cmd, o.scenario, said)
 	o.took = time.Since(began)
 	if errors.Is(o.err, sim.ErrModel) {
-		o.report, o.err = &scenario.Report{Scenario: o.scenario, Profile: o.profile, Driver: r.driver, Skipped: o.err.Error(), Checks: []scenario.Result{}}, nil
+		o.report = o.empty(r.driver)
+		o.report.Skipped, o.err = o.err.Error(), nil
 	}
 	switch {
 	case o.interrupted() && o.report == nil:
@@ -176,12 +177,9 @@ func (o *one) String() string {
 	return o.scenario + " " + o.profile
 }
 
-// begun is the report of a run, or of why there is none.
-func (o *one) begun(driver string) *scenario.Report {
-	if o.report != nil {
-		return o.report
-	}
-	return &scenario.Report{Scenario: o.scenario, Profile: o.profile, Driver: driver, Error: o.err.Error(), Checks: []scenario.Result{}}
+// empty is the report of a run that has not begun, which is still to say why.
+func (o *one) empty(driver string) *scenario.Report {
+	return &scenario.Report{Scenario: o.scenario, Profile: o.profile, Driver: driver, Checks: []scenario.Result{}}
 }
 
 // errNothing ends all runs of which none has passed, because the driver carries none of them.
@@ -194,21 +192,22 @@ func summary(w io.Writer, driver string, list []*one, width int, took time.Durat
 	var failed, checks, left, ended, missing, good int
 	var verdict string
 	for _, o := range list {
-		reports = append(reports, o.begun(driver))
-		if o.report == nil && (o.interrupted() || errors.Is(o.err, errNotRun)) {
-			if o.interrupted() {
-				ended++
-			} else {
-				missing++
-			}
-			fmt.Fprintf(t, "%s\t%s\t-\t-\t-\t-\t-\t%v\n", o.scenario, o.profile, o.err)
-			continue
-		}
 		if o.report == nil {
-			failed++
-			fmt.Fprintf(t, "%s\t%s\t-\t-\t-\t-\t-\tFAILED: %v\n", o.scenario, o.profile, o.err)
+			rep := o.empty(driver)
+			rep.Error = o.err.Error()
+			reports, verdict = append(reports, rep), rep.Error
+			switch {
+			case o.interrupted():
+				ended++
+			case errors.Is(o.err, errNotRun):
+				missing++
+			default:
+				failed, verdict = failed+1, "FAILED: "+verdict
+			}
+			fmt.Fprintf(t, "%s\t%s\t-\t-\t-\t-\t-\t%s\n", o.scenario, o.profile, verdict)
 			continue
 		}
+		reports = append(reports, o.report)
 		passed, _, skipped := o.report.Counts()
 		checks, verdict = checks+passed, ""
 		left += skipped
