@@ -45,9 +45,26 @@ func Unfold(text, how string, solutions bool) string {
 	})
 }
 
-// LintReadme says what the README.md of a scenario lacks to teach it: an idea, something to look at, exercises, each with its solution
+// Lint says what a scenario lacks for a course: its README.md, and that its checks are seen to fail.
+func Lint(s *scenario.Scenario, name string) (out []*scenario.Error) {
+	warn := func(file, text string) { out = append(out, &scenario.Error{File: file, Text: text}) }
+	text, ok := Readme(name)
+	if !ok {
+		warn(s.File, "there is no README.md beside it, which teaches what it is about")
+	} else {
+		for _, lack := range lintReadme(s, text) {
+			warn(filepath.Join(filepath.Dir(s.File), "README.md"), "it "+lack)
+		}
+	}
+	if s.Sabotage == nil && len(s.Tasks) == 0 {
+		warn(s.File, "sabotage: is missing; nothing shows that the checks notice when what it teaches is broken")
+	}
+	return out
+}
+
+// lintReadme says what the README.md of a scenario lacks to teach it: an idea, something to look at, exercises, each with its solution
 // folded away, and what breaks it. That of an exercise is another matter: its scenario has the hints and solutions.
-func LintReadme(s *scenario.Scenario, text string) (out []string) {
+func lintReadme(s *scenario.Scenario, text string) (out []string) {
 	if len(s.Tasks) > 0 {
 		return nil
 	}

@@ -15,19 +15,8 @@ func TestEveryScenarioTeaches(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var lacks []string
-		if text, ok := Readme(name); !ok {
-			lacks = append(lacks, "README.md")
-		} else {
-			for _, l := range LintReadme(s, text) {
-				lacks = append(lacks, "its README.md "+l)
-			}
-		}
-		if s.Sabotage == nil && len(s.Tasks) == 0 {
-			lacks = append(lacks, "sabotage:")
-		}
-		if len(lacks) > 0 {
-			t.Errorf("%s lacks: %s", name, strings.Join(lacks, "; "))
+		for _, lack := range Lint(s, name) {
+			t.Error(lack)
 		}
 	}
 }
@@ -74,7 +63,7 @@ func TestUnfold(t *testing.T) {
 
 func TestLintReadme(t *testing.T) {
 	two := &scenario.Scenario{Name: "two"}
-	if got := LintReadme(two, teaching); len(got) > 0 {
+	if got := lintReadme(two, teaching); len(got) > 0 {
 		t.Errorf("%q", got)
 	}
 	for _, c := range []struct{ old, new, want string }{
@@ -86,16 +75,16 @@ func TestLintReadme(t *testing.T) {
 		{"<summary>Solution</summary>\n   And", "And", "without its solution in <details><summary>Solution</summary> ... </details>: 2. Do more"},
 		{"1. Do it", "Do it", ""},
 	} {
-		got := LintReadme(two, strings.Replace(teaching, c.old, c.new, 1))
+		got := lintReadme(two, strings.Replace(teaching, c.old, c.new, 1))
 		if (len(got) == 0) != (c.want == "") || !strings.Contains(strings.Join(got, "\n"), c.want) {
 			t.Errorf("%s: %q, want %q", c.old, got, c.want)
 		}
 	}
 	none := strings.NewReplacer("1. Do", "Do", "2. Do", "Do").Replace(teaching)
-	if got := LintReadme(two, none); len(got) != 1 || !strings.Contains(got[0], "no exercise") {
+	if got := lintReadme(two, none); len(got) != 1 || !strings.Contains(got[0], "no exercise") {
 		t.Errorf("without a list: %q", got)
 	}
-	if got := LintReadme(&scenario.Scenario{Name: "x", Tasks: make([]scenario.Task, 1)}, "anything"); len(got) > 0 {
+	if got := lintReadme(&scenario.Scenario{Name: "x", Tasks: make([]scenario.Task, 1)}, "anything"); len(got) > 0 {
 		t.Errorf("an exercise: %q", got)
 	}
 }

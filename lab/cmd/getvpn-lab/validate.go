@@ -5,13 +5,11 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/getvpn/getvpn/lab/check"
-	"github.com/getvpn/getvpn/lab/scenario"
 	"github.com/getvpn/getvpn/lab/topologies"
 )
 
@@ -80,7 +78,7 @@ func (o *choice) validate(out, problems io.Writer, name string) (warnings int, e
 	}
 	found := s.Lint(topologies.Derived(s.Name)...)
 	found = append(found, check.Lint(s)...)
-	found = append(found, teaches(s, name)...)
+	found = append(found, topologies.Lint(s, name)...)
 	for _, w := range found {
 		fmt.Fprintf(problems, "warning: %v\n", w)
 	}
@@ -90,21 +88,4 @@ func (o *choice) validate(out, problems io.Writer, name string) (warnings int, e
 	}
 	fmt.Fprintln(out, text)
 	return len(found), nil
-}
-
-// teaches says what a scenario lacks for a course: its README.md, and that its checks are seen to fail.
-func teaches(s *scenario.Scenario, name string) (out []*scenario.Error) {
-	warn := func(file, text string) { out = append(out, &scenario.Error{File: file, Text: text}) }
-	text, ok := topologies.Readme(name)
-	if !ok {
-		warn(s.File, "there is no README.md beside it, which teaches what it is about")
-	} else {
-		for _, lack := range topologies.LintReadme(s, text) {
-			warn(filepath.Join(filepath.Dir(s.File), "README.md"), "it "+lack)
-		}
-	}
-	if s.Sabotage == nil && len(s.Tasks) == 0 {
-		warn(s.File, "sabotage: is missing; nothing shows that the checks notice when what it teaches is broken")
-	}
-	return out
 }
