@@ -40,7 +40,7 @@ func (r *runner) console(cmd *cobra.Command, scenarioName string) error {
 	switch {
 	case errors.Is(err, driver.ErrNotUp):
 		fmt.Fprintf(cmd.OutOrStdout(), "bringing up %s: %s\n", s.Name, s.Title)
-		if l, err = drivers.Up(cmd.Context(), r.driver, r.name, s, nil); err != nil {
+		if l, err = seeded(r.Seed, false).Up(cmd.Context(), r.driver, r.name, s, nil); err != nil {
 			return err
 		}
 		if err := l.WaitRegistered(cmd.Context(), r.wait); err != nil {
