@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/getvpn/getvpn/lab/driver"
@@ -20,7 +21,36 @@ type bin struct {
 	dir, name string
 }
 
-// build makes the real programs: what a user runs is what is tested.
+// TestMain makes a place for the programs, which a user without rights reaches too.
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "gvlbin")
+	if err == nil {
+		err = os.Chmod(dir, 0o755) //nolint:gosec // who tests wants to be let in
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	programs = dir
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// programs is where compile puts the real programs: what a user runs is what is tested.
+var programs string
+
+// compile makes them for the first test that asks for them.
+var compile = sync.OnceValue(func() error {
+	out, err := exec.Command("go", "build", "-o", programs+"/", "../../../daemon/cmd/getvpn-ks", "../../../daemon/cmd/getvpn-gm",
+		"../../../tui/cmd/getvpn-tui", ".").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return nil
+})
+
+// build gives a test the programs and a lab.
 func build(t *testing.T) *bin {
 	t.Helper()
 	if testing.Short() {
@@ -32,12 +62,10 @@ func build(t *testing.T) *bin {
 	if _, err := os.Stat("/dev/net/tun"); err != nil {
 		t.Skipf("members need /dev/net/tun: %v", err)
 	}
-	b := &bin{t: t, dir: t.TempDir(), name: fmt.Sprintf("gvlr%d", os.Getpid())}
-	out, err := exec.Command("go", "build", "-o", b.dir+"/", "../../../daemon/cmd/getvpn-ks", "../../../daemon/cmd/getvpn-gm",
-		"../../../tui/cmd/getvpn-tui", ".").CombinedOutput()
-	if err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+	if err := compile(); err != nil {
+		t.Fatal(err)
 	}
+	b := &bin{t: t, dir: programs, name: fmt.Sprintf("gvlr%d", os.Getpid())}
 	t.Setenv("GETVPN_LAB_DIR", t.TempDir())
 	t.Setenv("GETVPN_BIN", b.dir)
 	t.Cleanup(func() {
