@@ -11,6 +11,7 @@ import (
 
 	"github.com/getvpn/getvpn/lab/compose"
 	"github.com/getvpn/getvpn/lab/driver"
+	"github.com/getvpn/getvpn/lab/scenario"
 )
 
 // engine skips the test where no containers can be had, and says why. Where an engine answers, CI makes the image first and sets the
@@ -131,8 +132,9 @@ func nothingAtAll(t *testing.T, lab string) {
 func TestRunInContainers(t *testing.T) {
 	b := build(t)
 	engine(t)
-	r, ok := b.report("run", "basic", "--driver", "compose", "--profile", "quick", "--name", b.name, "--json")
-	if !ok || len(r.Checks) < 10 {
+	out, errs, ok := b.run("run", "basic", "--driver", "compose", "--profile", "quick", "--name", b.name, "--json")
+	t.Log(errs)
+	if r := decoded[scenario.Report](t, out); !ok || len(r.Checks) < 10 {
 		t.Errorf("%d results", len(r.Checks))
 	}
 	nothingAtAll(t, b.name)
@@ -155,7 +157,7 @@ func TestDownAfterKillAmongContainers(t *testing.T) {
 			return err == nil
 		},
 	} {
-		cmd := exec.Command(filepath.Join(b.dir, "getvpn-lab"), "up", "basic", "--driver", "compose", "--name", b.name) //nolint:gosec // our own program
+		cmd := b.lab("up", "basic", "--driver", "compose", "--name", b.name)
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -83,11 +82,7 @@ func (b *bin) exercise(t *testing.T, name string) {
 func (b *bin) grade(t *testing.T) (*course.Report, bool) {
 	t.Helper()
 	out, _, ok := b.run("grade", b.name, "--json")
-	var r course.Report
-	if err := json.Unmarshal([]byte(out), &r); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	return &r, ok
+	return decoded[*course.Report](t, out), ok
 }
 
 func (b *bin) seed(t *testing.T) uint64 {

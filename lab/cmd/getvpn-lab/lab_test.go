@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	"github.com/getvpn/getvpn/lab/driver"
-	"github.com/getvpn/getvpn/lab/scenario"
 )
 
 // bin is a directory with the programs, a place for labs, and the name of this test's lab.
@@ -81,48 +80,57 @@ func (b *bin) lab(args ...string) *exec.Cmd {
 	return exec.Command(filepath.Join(b.dir, "getvpn-lab"), args...) //nolint:gosec // our own program
 }
 
-// run runs getvpn-lab and returns its standard output and error, and whether it exited with 0.
-func (b *bin) run(args ...string) (stdout, stderr string, ok bool) {
-	b.t.Helper()
+// result runs a program and returns its standard output and error, and whether it exited with 0.
+func result(t *testing.T, cmd *exec.Cmd) (stdout, stderr string, ok bool) {
+	t.Helper()
 	var out, errs bytes.Buffer
-	cmd := b.lab(args...)
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
 	if _, exited := err.(*exec.ExitError); err != nil && !exited { //nolint:errorlint // straight from Run
-		b.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return out.String(), errs.String(), err == nil
 }
 
-func (b *bin) must(args ...string) string {
-	b.t.Helper()
-	out, errs, ok := b.run(args...)
+// succeeds is the standard output of a program, which must exit with 0.
+func succeeds(t *testing.T, cmd *exec.Cmd) string {
+	t.Helper()
+	out, errs, ok := result(t, cmd)
 	if !ok {
-		b.t.Fatalf("getvpn-lab %v failed:\n%s%s", args, out, errs)
+		t.Fatalf("%v failed:\n%s%s", cmd.Args, out, errs)
 	}
 	return out
 }
 
-func (b *bin) report(args ...string) (*scenario.Report, bool) {
-	b.t.Helper()
-	out, errs, ok := b.run(args...)
-	b.t.Log(errs)
-	var r scenario.Report
-	if err := json.Unmarshal([]byte(out), &r); err != nil {
-		b.t.Fatalf("the report is no JSON: %v\n%s", err, out)
+// decoded is what a program has written as JSON.
+func decoded[T any](t *testing.T, text string) (v T) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(text), &v); err != nil {
+		t.Fatalf("this is no JSON: %v\n%s", err, text)
 	}
-	return &r, ok
+	return v
+}
+
+// run is the result of getvpn-lab.
+func (b *bin) run(args ...string) (stdout, stderr string, ok bool) {
+	b.t.Helper()
+	return result(b.t, b.lab(args...))
+}
+
+func (b *bin) must(args ...string) string {
+	b.t.Helper()
+	return succeeds(b.t, b.lab(args...))
 }
 
 // What an operator types, from up to down.
 func TestCommands(t *testing.T) {
 	b := build(t)
 	b.must("up", "basic", "--name", b.name)
-	var labs []driver.Status
 	status := func(node string) driver.NodeStatus {
 		t.Helper()
-		if err := json.Unmarshal([]byte(b.must("status", "--json")), &labs); err != nil || len(labs) != 1 {
-			t.Fatalf("status: %v, %d labs", err, len(labs))
+		labs := decoded[[]driver.Status](t, b.must("status", "--json"))
+		if len(labs) != 1 {
+			t.Fatalf("status: %d labs", len(labs))
 		}
 		for _, n := range labs[0].Nodes {
 			if n.Name == node {

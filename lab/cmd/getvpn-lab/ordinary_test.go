@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -51,7 +49,7 @@ func (b *bin) ordinary() *ordinary {
 			b.t.Fatal(err)
 		}
 	}
-	if _, errs, ok := u.result(u.as("", "unshare", "--user", "--map-root-user", "true")); !ok {
+	if _, errs, ok := result(u.t, u.as("", "unshare", "--user", "--map-root-user", "true")); !ok {
 		b.t.Skipf("this system gives no user namespaces to others than root: %s", errs)
 	}
 	b.t.Setenv("GETVPN_LAB_DIR", labs)
@@ -71,27 +69,13 @@ func (u *ordinary) lab(args ...string) *exec.Cmd {
 }
 
 func (u *ordinary) try(args ...string) (stdout, stderr string, ok bool) {
-	return u.result(u.lab(args...))
-}
-
-func (u *ordinary) result(cmd *exec.Cmd) (stdout, stderr string, ok bool) {
 	u.t.Helper()
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	err := cmd.Run()
-	if _, exited := err.(*exec.ExitError); err != nil && !exited { //nolint:errorlint // straight from Run
-		u.t.Fatal(err)
-	}
-	return out.String(), errs.String(), err == nil
+	return result(u.t, u.lab(args...))
 }
 
 func (u *ordinary) must(args ...string) string {
 	u.t.Helper()
-	out, errs, ok := u.try(args...)
-	if !ok {
-		u.t.Fatalf("getvpn-lab %v failed:\n%s%s", args, out, errs)
-	}
-	return out
+	return succeeds(u.t, u.lab(args...))
 }
 
 // Without root a lab comes up in a user namespace, everything that one does with labs works, also from outside, and nothing is left.
@@ -124,7 +108,7 @@ func TestOrdinaryUser(t *testing.T) {
 		t.Error(err)
 	}
 	for _, verb := range []string{"rekey blue", "kill gm2", "show members"} {
-		if out, errs, ok := u.result(u.as("", append([]string{filepath.Join(u.dir, "getvpn-tui"), "--lab", u.name}, strings.Fields(verb)...)...)); !ok {
+		if out, errs, ok := result(u.t, u.as("", append([]string{filepath.Join(u.dir, "getvpn-tui"), "--lab", u.name}, strings.Fields(verb)...)...)); !ok {
 			t.Errorf("the console, from outside: %s: %s%s", verb, out, errs)
 		}
 	}
@@ -137,9 +121,8 @@ func TestOrdinaryUser(t *testing.T) {
 	kill(t, u.labs, anchor)
 	u.must("kill", "gm1")
 	u.must("start", "gm1")
-	var labs []driver.Status
-	if err := json.Unmarshal([]byte(u.must("status", "--json")), &labs); err != nil || len(labs) != 1 || !labs[0].Nodes[1].Running {
-		t.Errorf("after the death of the anchor: %v %+v", err, labs)
+	if labs := decoded[[]driver.Status](t, u.must("status", "--json")); len(labs) != 1 || !labs[0].Nodes[1].Running {
+		t.Errorf("after the death of the anchor: %+v", labs)
 	}
 
 	// Root of the machine does not see the user's namespaces, and so must not believe that there are none.
@@ -188,7 +171,7 @@ func TestOrdinaryUserWithoutNamespaces(t *testing.T) {
 				ids := []syscall.SysProcIDMap{{Size: 1}, {ContainerID: uid, HostID: uid, Size: 1}}
 				cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, UidMappings: ids, GidMappings: ids, GidMappingsEnableSetgroups: true}
 			}
-			_, errs, ok := u.result(cmd)
+			_, errs, ok := result(u.t, cmd)
 			if ok || !strings.Contains(errs, c.want) || !strings.Contains(errs, "\n  getvpn-lab up basic --name "+u.name+" --driver sim\n") {
 				t.Errorf("%q, want %q and the line for the simulator in it", errs, c.want)
 			}
@@ -201,7 +184,7 @@ func TestOrdinaryUserWithoutNamespaces(t *testing.T) {
 	// The simulator wants nothing of all this.
 	sim := func(args ...string) *exec.Cmd { return u.as("", append([]string{program}, args...)...) }
 	for _, args := range [][]string{{"up", "basic", "--name", u.name, "--driver", "sim"}, {"down", u.name}} {
-		if out, errs, ok := u.result(sim(args...)); !ok {
+		if out, errs, ok := result(u.t, sim(args...)); !ok {
 			t.Errorf("%v: %s%s", args, out, errs)
 		}
 	}

@@ -1,9 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,24 +30,11 @@ func simulator(t *testing.T) func(args ...string) (stdout, stderr string, ok boo
 	t.Cleanup(func() { _ = os.RemoveAll(labs) })
 	t.Setenv("GETVPN_LAB_DIR", labs)
 	return func(args ...string) (string, string, bool) {
-		var stdout, stderr bytes.Buffer
+		t.Helper()
 		cmd := exec.Command(filepath.Join(dir, "getvpn-lab"), append(args, "--driver", "sim")...) //nolint:gosec // our own program
 		cmd.Env = append(os.Environ(), "GETVPN_BIN="+dir)
-		cmd.Stdout, cmd.Stderr = &stdout, &stderr
-		err := cmd.Run()
-		if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
-			t.Fatal(err)
-		}
-		return stdout.String(), stderr.String(), err == nil
+		return result(t, cmd)
 	}
-}
-
-func decodeReport(t *testing.T, text string) (r scenario.Report) {
-	t.Helper()
-	if err := json.Unmarshal([]byte(text), &r); err != nil {
-		t.Fatalf("%v: %s", err, text)
-	}
-	return r
 }
 
 // simulatedChecks is how many checks at least the simulator must make of a scenario. What is not here it does not carry.
@@ -71,10 +55,7 @@ func TestRunInSimulator(t *testing.T) {
 	if !ok {
 		t.Error("not every check passed")
 	}
-	var all []scenario.Report
-	if err := json.Unmarshal([]byte(stdout), &all); err != nil {
-		t.Fatalf("%v: %s", err, stdout)
-	}
+	all := decoded[[]scenario.Report](t, stdout)
 	made := map[string]int{}
 	for _, r := range all {
 		if passed, _, _ := r.Counts(); r.Skipped == "" {
@@ -107,7 +88,7 @@ func TestRunInSimulator(t *testing.T) {
 			t.Fatal(err)
 		}
 		stdout, _, ok := run("run", file, "--json")
-		r := decodeReport(t, stdout)
+		r := decoded[scenario.Report](t, stdout)
 		if passed, failed, skipped := r.Counts(); ok || passed != 1 || failed != 2 || skipped != 1 {
 			t.Errorf("%d passed, %d failed, %d skipped: %s", passed, failed, skipped, stdout)
 		}
@@ -115,10 +96,7 @@ func TestRunInSimulator(t *testing.T) {
 	t.Run("Sabotage", func(t *testing.T) {
 		stdout, stderr, ok := run("run", "--all", "--sabotage", "--profile", "quick", "--jobs", "2", "--json")
 		t.Log(stderr)
-		var all []scenario.Report
-		if err := json.Unmarshal([]byte(stdout), &all); err != nil {
-			t.Fatalf("%v: %s", err, stdout)
-		}
+		all := decoded[[]scenario.Report](t, stdout)
 		caught := 0
 		for _, r := range all {
 			if r.OK && r.Sabotage != nil {

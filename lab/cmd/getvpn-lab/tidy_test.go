@@ -87,11 +87,7 @@ func (s *said) Write(p []byte) (int, error) {
 	return s.b.Write(p)
 }
 
-func (s *said) has(text string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return strings.Contains(s.b.String(), text)
-}
+func (s *said) has(text string) bool { return strings.Contains(s.String(), text) }
 
 func (s *said) String() string {
 	s.mu.Lock()
