@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/getvpn/getvpn/lab/check"
 	"github.com/getvpn/getvpn/lab/course"
 	"github.com/getvpn/getvpn/lab/driver"
 	"github.com/getvpn/getvpn/lab/scenario"
@@ -25,23 +26,20 @@ func (o *choice) drawSeed() {
 	}
 }
 
-// begin waits for the registrations, breaks what the exercise, or the sabotage, is about, and writes the course: a new one, or that of before, also
-// when a reset that did not come to its end has kept it.
-func begin(ctx context.Context, l driver.Lab, wait time.Duration, before *course.Course) error {
+// begin breaks what the exercise, or the sabotage, is about, once all members have registered, and writes the course: a new one, or that
+// of before, also when a reset that did not come to its end has kept it.
+func begin(ctx context.Context, l driver.Lab, before *course.Course) error {
 	s, dir := l.Scenario(), driver.Dir(l.Name())
 	if before == nil {
 		before = course.Kept(dir, s)
 	}
 	if len(s.Faults) > 0 {
-		if err := l.WaitRegistered(ctx, wait); err != nil {
-			return fmt.Errorf("%w\nthe exercise did not begin: it breaks what works first; getvpn-lab down %s ends the lab", err, l.Name())
-		}
 		if err := course.Break(ctx, l); err != nil {
 			return fmt.Errorf("the exercise could not be prepared: %w; getvpn-lab down %s ends the lab", err, l.Name())
 		}
 	}
-	if err := sabotage(ctx, l, wait); err != nil {
-		return err
+	if err := check.Sabotage(ctx, &check.Env{Lab: l, Scenario: s, Log: func(string, ...any) {}}); err != nil {
+		return fmt.Errorf("%w; getvpn-lab down %s ends the lab", err, l.Name())
 	}
 	c := course.New(s, time.Now())
 	if before != nil {
@@ -259,7 +257,7 @@ func anew(ctx context.Context, l driver.Lab, with string, s *scenario.Scenario, 
 	if err := l.WaitRegistered(ctx, wait); err != nil {
 		return nil, err
 	}
-	return l, begin(ctx, l, wait, before)
+	return l, begin(ctx, l, before)
 }
 
 // configCommand names a file, for an editor: vi $(getvpn-lab config gm1).

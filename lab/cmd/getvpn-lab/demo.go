@@ -45,7 +45,7 @@ func (r *runner) console(cmd *cobra.Command, scenarioName string) error {
 		}
 		if err := l.WaitRegistered(cmd.Context(), r.wait); err != nil {
 			fmt.Fprintln(cmd.ErrOrStderr(), err) // the console shows the same, and more
-		} else if err := begin(cmd.Context(), l, r.wait, nil); err != nil {
+		} else if err := begin(cmd.Context(), l, nil); err != nil {
 			return err
 		}
 	case err != nil:

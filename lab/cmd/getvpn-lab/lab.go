@@ -33,8 +33,8 @@ func upCommand() *cobra.Command {
 				return err
 			}
 			ctx, w := cmd.Context(), cmd.OutOrStdout()
-			if len(s.Faults) > 0 {
-				detach = false // an exercise begins with a group that works
+			if len(s.Faults) > 0 || s.Sabotaged && len(s.Sabotage.Do) > 0 {
+				detach = false // what is broken by actions begins with a group that works
 			}
 			l, err := seeded(o.Seed, false).Up(ctx, o.driver, o.name, s, nil)
 			if err != nil {
@@ -45,7 +45,7 @@ func upCommand() *cobra.Command {
 					return fmt.Errorf("%w\nthe lab stays up; getvpn-lab status, logs NODE and down go on from here", err)
 				}
 			}
-			if err := begin(ctx, l, wait, nil); err != nil {
+			if err := begin(ctx, l, nil); err != nil {
 				return err
 			}
 			if isTerminal() && len(s.Tasks) == 0 {
@@ -55,7 +55,7 @@ func upCommand() *cobra.Command {
 			return printStatus(cmd, l, false)
 		}}
 	o.flags(c)
-	c.Flags().BoolVar(&detach, "detach", false, "return as soon as the daemons run, without waiting for registrations (an exercise waits)")
+	c.Flags().BoolVar(&detach, "detach", false, "return as soon as the daemons run, without waiting for registrations (an exercise waits, and a sabotage by actions)")
 	c.Flags().DurationVar(&wait, "wait", time.Minute, "how long members may take to register")
 	return c
 }
