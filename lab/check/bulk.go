@@ -64,10 +64,7 @@ func (c *bulk) Run(ctx context.Context, env *Env) []scenario.Result {
 		OK: seen.Offences() == readable && (readable > 0) == c.Readable,
 		Value: fmt.Sprintf("%d sizes of datagrams, %d MB of TCP at %.0f Mbit/s; in the core %s, readable %d", sizes, c.Megabytes,
 			float64(c.Megabytes)*8*1.048576/took.Seconds(), seen, readable),
-		Want: bulkWant,
-	}
-	if c.Readable {
-		r.Want = "everything as it was sent; nothing but ESP in the core, and readable, as the suite is"
+		Want: c.want(),
 	}
 	if !r.OK {
 		r.Message = env.Capture.Offences()
@@ -75,7 +72,12 @@ func (c *bulk) Run(ctx context.Context, env *Env) []scenario.Result {
 	return []scenario.Result{r}
 }
 
-const bulkWant = "everything as it was sent; nothing but ESP in the core, and none of it readable"
+func (c *bulk) want() string {
+	if c.Readable {
+		return "everything as it was sent; nothing but ESP in the core, and readable, as the suite is"
+	}
+	return "everything as it was sent; nothing but ESP in the core, and none of it readable"
+}
 
 // garbled is what did not arrive as it was sent, or not at all: that is a measurement, too.
 type garbled struct{ error }
@@ -84,7 +86,7 @@ func (c *bulk) broken(err error) []scenario.Result {
 	if _, measured := errors.AsType[garbled](err); !measured {
 		return failed(err)
 	}
-	return []scenario.Result{{Value: err.Error(), Want: bulkWant}}
+	return []scenario.Result{{Value: err.Error(), Want: c.want()}}
 }
 
 // pings has datagrams of many sizes echoed and compares them.
