@@ -18,7 +18,7 @@ import (
 const (
 	// label marks what belongs to a lab; its value is the lab's name.
 	label = "getvpn.lab"
-	// kept is the label that says in which directory labs are kept there: driver.Home.
+	// kept is the label that says in which directory labs are kept there: driver.Base.
 	kept = "getvpn.lab.dir"
 	// overhead is what a VXLAN adds to a packet over IPv4 (RFC 7348 §5): Ethernet, VXLAN, UDP and IP headers.
 	overhead = 50

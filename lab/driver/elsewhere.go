@@ -12,22 +12,13 @@ import (
 // The system knows what a lab has made by the lab's name alone, and labs of other directories may have the same one: containers,
 // networks and namespaces say which directory theirs is.
 
-// Home is Base as an absolute path, which is what they say: commands are given from different directories.
-func Home() string {
-	dir, err := filepath.Abs(Base())
-	if err != nil {
-		return Base()
-	}
-	return dir
-}
-
 // ErrElsewhere is what Elsewhere says.
 var ErrElsewhere = errors.New("is kept in another directory")
 
 // Elsewhere fails when what bears the lab's name is of a lab that another directory has, base. Half a lab whose run directory has gone
 // may be cleared from anywhere, and so may what does not say where its lab is kept (base is empty).
 func Elsewhere(lab, base string) error {
-	if base == "" || base == Home() {
+	if base == "" || base == Base() {
 		return nil
 	}
 	there, err := os.Stat(filepath.Join(base, lab))

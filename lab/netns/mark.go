@@ -15,7 +15,7 @@ const longest = 255
 
 // mark makes the namespace of a node say where its lab is kept.
 func mark(lab, node string) error {
-	home := driver.Home()
+	home := driver.Base()
 	if len(home) > longest {
 		return nil
 	}

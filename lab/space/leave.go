@@ -17,7 +17,7 @@ func Leave() error {
 	if !Needed() && held == nil || len(driver.Labs()) > 0 {
 		return nil
 	}
-	base := driver.Home()
+	base := driver.Base()
 	if _, err := os.Stat(names(base)); err != nil {
 		return nil // there is no space, and nothing of one
 	}

@@ -29,7 +29,7 @@ func Needed() bool { return os.Geteuid() != 0 }
 // Names is the directory where network namespaces have their names: that of ip-netns(8) for root, to which ours are visible on purpose.
 func Names() string {
 	if Needed() || Inside() {
-		return names(driver.Home())
+		return names(driver.Base())
 	}
 	return "/run/netns"
 }
@@ -39,7 +39,7 @@ func names(base string) string { return filepath.Join(base, ".netns") }
 // Enter makes this program go on inside the space, which it makes if there is none and create says so. It returns only without
 // having entered: with nil when there is no space, and with an error, which is a *Missing where the system does not allow one.
 func Enter(create bool) error {
-	base := driver.Home()
+	base := driver.Base()
 	if _, err := os.Stat(base); err != nil && !create && find(base) == 0 {
 		return nil
 	}
@@ -48,6 +48,11 @@ func Enter(create bool) error {
 		return err
 	}
 	defer lock.Close()
+	if os.Getenv("GETVPN_LAB_DIR") != "" { // a relative one would be another where the anchor is, and inside
+		if err := os.Setenv("GETVPN_LAB_DIR", base); err != nil {
+			return err
+		}
+	}
 	way := find(base)
 	if _, err := os.Stat(names(base)); err != nil && way != 0 {
 		if err := abandon(way); err != nil {
@@ -152,6 +157,6 @@ func Arrive() error {
 	if others, err := inSpace(); err != nil || hasAnchor(others) {
 		return err
 	}
-	_, err = startAnchor(driver.Home(), false)
+	_, err = startAnchor(driver.Base(), false)
 	return err
 }

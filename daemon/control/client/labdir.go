@@ -14,9 +14,13 @@ import (
 const SpaceVariable = "GETVPN_LAB_SPACE"
 
 // LabDir is where getvpn-lab keeps labs, and their control sockets: $GETVPN_LAB_DIR, or /run/getvpn-lab when root asks. Another user's
-// labs are in $XDG_RUNTIME_DIR/getvpn-lab or, where there is no such directory of the user's own, in /tmp/getvpn-lab-UID.
+// labs are in $XDG_RUNTIME_DIR/getvpn-lab or, where there is no such directory of the user's own, in /tmp/getvpn-lab-UID. The path is
+// absolute: daemons and containers get it, and what a lab has made says by it whose it is.
 func LabDir() string {
 	if dir := os.Getenv("GETVPN_LAB_DIR"); dir != "" {
+		if abs, err := filepath.Abs(dir); err == nil {
+			return abs
+		}
 		return dir
 	}
 	if os.Geteuid() == 0 {

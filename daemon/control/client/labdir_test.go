@@ -13,8 +13,13 @@ func TestLabDir(t *testing.T) {
 	if d := LabDir(); d != "/somewhere" {
 		t.Errorf("what the user names: %s", d)
 	}
-	t.Setenv("GETVPN_LAB_DIR", "")
 	dir := t.TempDir()
+	t.Chdir(dir)
+	t.Setenv("GETVPN_LAB_DIR", "labs")
+	if d, want := LabDir(), filepath.Join(dir, "labs"); d != want {
+		t.Errorf("a relative one: %s, want %s", d, want)
+	}
+	t.Setenv("GETVPN_LAB_DIR", "")
 	t.Setenv("XDG_RUNTIME_DIR", dir)
 	t.Setenv(SpaceVariable, "/space")
 	want := "/space" // root of a space
