@@ -56,7 +56,7 @@ func (d Driver) Up(ctx context.Context, name string, s *scenario.Scenario, ready
 	if err := Carries(s); err != nil {
 		return nil, err
 	}
-	p := &Plan{Seed: cmp.Or(d.Seed, s.Seed, 1+rand.Uint64N(1e6)), Draw: s.Seed, Epoch: time.Now().UTC().Truncate(time.Second), Virtual: d.Virtual}
+	p := &Plan{Seed: cmp.Or(d.Seed, s.Seed, 1+rand.Uint64N(1e6)), Epoch: time.Now().UTC().Truncate(time.Second), Virtual: d.Virtual}
 	l := Driver{}.Open(name, s)
 	if d.Virtual {
 		p.Epoch, l = virtualEpoch, &Virtual{l.(*Lab)}
@@ -88,13 +88,6 @@ func spawn(name string, s *scenario.Scenario, p *Plan) error {
 	}
 	if err := errors.Join(os.WriteFile(filepath.Join(dir, "scenario.yaml"), s.Text, 0o600), p.write(dir)); err != nil {
 		return fmt.Errorf("scenario: %w", err)
-	}
-	vars, err := json.Marshal(s.Vars)
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(dir, "vars.json"), vars, 0o600); err != nil {
-		return err
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -172,7 +165,7 @@ func RunProcess(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	sc, err := scenarioOf(dir, p.Draw)
+	sc, err := driver.ReadScenario(dir, p.Vars, p.Draw)
 	if err != nil {
 		return err
 	}
@@ -184,24 +177,6 @@ func RunProcess(ctx context.Context, name string) error {
 		return err
 	}
 	return s.Serve(ctx)
-}
-
-// scenarioOf reads the scenario of a lab, with what was drawn.
-func scenarioOf(dir string, draw uint64) (*scenario.Scenario, error) {
-	var vars map[string]string
-	b, err := os.ReadFile(filepath.Join(dir, "vars.json"))
-	if err == nil {
-		err = json.Unmarshal(b, &vars)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("variables: %w", err)
-	}
-	file := filepath.Join(dir, "scenario.yaml")
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("scenario: %w", err)
-	}
-	return scenario.Parse(file, text, scenario.Options{Set: vars, Seed: draw})
 }
 
 // Open implements driver.Driver.
@@ -275,7 +250,7 @@ func PlanOf(name string) (*Plan, time.Duration, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	sc, err := scenarioOf(dir, p.Draw)
+	sc, err := driver.ReadScenario(dir, p.Vars, p.Draw)
 	if err == nil {
 		again := filepath.Join(dir, "again") // the files of the lab itself may be other ones by now
 		if err = inherit(sc, dir, again); err == nil {

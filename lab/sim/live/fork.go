@@ -30,7 +30,7 @@ func (s *Server) forkTo(name string) (string, error) {
 	if _, err := os.Stat(driver.Dir(name)); err == nil {
 		return "", driver.AlreadyUp(name)
 	}
-	p := &Plan{Seed: s.plan.Seed, Draw: s.plan.Draw, Epoch: s.plan.Epoch, Start: s.run.Now(), Forked: s.name, Orders: append([]Order{}, s.plan.Orders[:s.run.next]...)}
+	p := &Plan{Seed: s.plan.Seed, Epoch: s.plan.Epoch, Start: s.run.Now(), Forked: s.name, Orders: append([]Order{}, s.plan.Orders[:s.run.next]...)}
 	err := inherit(s.plan.scenario, s.dir, driver.Dir(name))
 	if err == nil {
 		err = spawn(name, s.plan.scenario, p)

@@ -20,14 +20,16 @@ import (
 // Plan is all that a run follows from: plan.json in the run directory, beside the scenario.
 type Plan struct {
 	Seed  uint64    `json:"seed"`
-	Draw  uint64    `json:"draw,omitempty"` // the seed of the scenario's drawn values, when it has some
-	Epoch time.Time `json:"epoch"`          // the wall time at which the run begins
+	Epoch time.Time `json:"epoch"` // the wall time at which the run begins
 	// Start is the time to which the run is brought before anybody sees it: that of a fork.
 	Start  time.Duration `json:"start"`
 	Forked string        `json:"forked,omitempty"` // from which lab
 	// Virtual is a run whose time goes only where somebody sends it; see Virtual.
 	Virtual bool    `json:"virtual,omitempty"`
 	Orders  []Order `json:"orders"`
+	// Vars are those of the scenario, and Draw is the seed of its drawn values, when it has some: Stage sets them.
+	Vars map[string]string `json:"vars"`
+	Draw uint64            `json:"draw,omitempty"`
 
 	scenario *scenario.Scenario
 	config   sim.Config
@@ -47,6 +49,7 @@ type chatter struct {
 // what the simulator makes of them. It says clearly what it has no model of.
 func (p *Plan) Stage(s *scenario.Scenario, dir string) error {
 	p.scenario, p.dir, p.texts = s, dir, map[string]string{}
+	p.Vars, p.Draw = s.Vars, s.Seed
 	if err := Carries(s); err != nil {
 		return err
 	}
