@@ -77,16 +77,24 @@ func (set Set) Up(ctx context.Context, driver, name string, s *scenario.Scenario
 	if err != nil {
 		return nil, err
 	}
-	if !scenario.ValidName(name) {
-		return nil, fmt.Errorf("lab name %q: a letter and up to 23 more letters, digits or underscores, in lower case", name)
-	}
-	if _, err := os.Stat(Dir(name)); err == nil {
-		return nil, AlreadyUp(name)
+	if err := Free(name); err != nil {
+		return nil, err
 	}
 	if err := MakeBase(); err != nil {
 		return nil, err
 	}
 	return d.Up(ctx, name, s, ready)
+}
+
+// Free says why no lab of that name can begin; nil: one can.
+func Free(name string) error {
+	if !scenario.ValidName(name) {
+		return fmt.Errorf("lab name %q: a letter and up to 23 more letters, digits or underscores, in lower case", name)
+	}
+	if _, err := os.Stat(Dir(name)); err == nil {
+		return AlreadyUp(name)
+	}
+	return nil
 }
 
 // AlreadyUp says that a lab of that name is in the way.

@@ -24,11 +24,8 @@ func inherit(s *scenario.Scenario, from, to string) error {
 
 // forkTo begins another lab with the plan up to now.
 func (s *Server) forkTo(name string) (string, error) {
-	if !scenario.ValidName(name) {
-		return "", fmt.Errorf("lab name %q: a letter and up to 23 more letters, digits or underscores, in lower case", name)
-	}
-	if _, err := os.Stat(driver.Dir(name)); err == nil {
-		return "", driver.AlreadyUp(name)
+	if err := driver.Free(name); err != nil {
+		return "", err
 	}
 	p := &Plan{Seed: s.plan.Seed, Epoch: s.plan.Epoch, Start: s.run.Now(), Forked: s.name, Orders: append([]Order{}, s.plan.Orders[:s.run.next]...)}
 	err := inherit(s.plan.scenario, s.dir, driver.Dir(name))
