@@ -2,11 +2,9 @@ package gm
 
 import (
 	"context"
-	"strings"
 
 	"github.com/getvpn/getvpn/daemon/config"
-	"github.com/getvpn/getvpn/gdoi"
-	"github.com/getvpn/getvpn/gdoi/machine"
+	"github.com/getvpn/getvpn/daemon/translate"
 )
 
 // Reconfigure implements process.Reconfigurer. Nothing of a member's own configuration changes while it runs, local
@@ -18,26 +16,13 @@ func (d *Daemon) Reconfigure(context.Context) {
 		err = Check(c)
 	}
 	if err != nil {
-		d.sink.Note(d.clock.Now(), machine.Note{
-			Name: gdoi.NoteConfigRefused, Severity: machine.Error, Text: err.Error() + "\nthe old configuration stays in force",
-		})
+		d.sink.Note(d.clock.Now(), translate.NoteRefused(err.Error()))
 		return
 	}
-	fresh, gone := config.Differences(d.cfg.Effective(), c.Effective())
-	if len(fresh)+len(gone) == 0 {
+	note, ok := translate.NoteMember(d.cfg, c)
+	if !ok {
 		d.log.Info("the configuration file is valid and says what is in force")
 		return
 	}
-	d.sink.Note(d.clock.Now(), machine.Note{Name: gdoi.NoteNeedsRestart, Severity: machine.Warning, Text: restartText(fresh, gone)})
-}
-
-func restartText(fresh, gone []string) string {
-	var parts []string
-	for _, l := range fresh {
-		parts = append(parts, "+ "+l)
-	}
-	for _, l := range gone {
-		parts = append(parts, "- "+l)
-	}
-	return "a member's configuration does not change while it runs; restart it to apply: " + strings.Join(parts, "  ")
+	d.sink.Note(d.clock.Now(), note)
 }

@@ -5,14 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
-	"strings"
 
 	"github.com/getvpn/getvpn/daemon/config"
 	"github.com/getvpn/getvpn/daemon/control"
 	"github.com/getvpn/getvpn/daemon/loop"
 	"github.com/getvpn/getvpn/daemon/translate"
-	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/keyserver"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/node"
@@ -87,15 +84,8 @@ func (d *Daemon) plan(ctx context.Context, r control.PlanRequest) (*control.Plan
 	if err != nil {
 		return nil, refuse(err)
 	}
-	for i := range p.Groups {
-		if r.Quiet {
-			break
-		}
-		g := &p.Groups[i]
-		d.note(machine.Note{
-			Name: gdoi.NotePolicyPlanned, Severity: machine.Info, Group: g.Group, Text: strings.Join(append(slices.Clone(g.Consequences), g.Refused), "; "),
-			Fields: []machine.Field{machine.F("was", g.Was), machine.F("digest", g.Is)},
-		})
+	if !r.Quiet {
+		d.note(translate.NotesPlanned(p)...)
 	}
 	return p, nil
 }
@@ -144,14 +134,7 @@ func (d *Daemon) apply(ctx context.Context, r control.PlanRequest) (*control.Pla
 	if err != nil {
 		return nil, d.refuse(err)
 	}
-	for _, w := range c.Warnings {
-		if !slices.Contains(known, w) {
-			d.note(machine.Note{Name: gdoi.NoteConfigWarning, Severity: machine.Warning, Text: w})
-		}
-	}
-	for _, w := range p.Restart {
-		d.note(machine.Note{Name: gdoi.NoteNeedsRestart, Severity: machine.Warning, Text: "needs a restart: " + w})
-	}
+	d.note(translate.NotesApplied(known, c.Warnings, p)...)
 	p.Applied = true
 	return p, nil
 }
@@ -161,11 +144,15 @@ func (d *Daemon) refuse(err error) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, loop.ErrStopped) {
 		return err
 	}
-	d.note(machine.Note{Name: gdoi.NoteConfigRefused, Severity: machine.Error, Text: err.Error() + "\nthe old configuration stays in force"})
-	return control.Refused(err.Error() + "\nthe old configuration stays in force")
+	d.note(translate.NoteRefused(err.Error()))
+	return control.Refused(err.Error() + translate.Kept)
 }
 
-func (d *Daemon) note(n machine.Note) { d.sink.Note(d.clock.Now(), n) }
+func (d *Daemon) note(all ...machine.Note) {
+	for _, n := range all {
+		d.sink.Note(d.clock.Now(), n)
+	}
+}
 
 // planned puts a plan together.
 func (d *Daemon) planned(ctx context.Context, r control.PlanRequest, c *config.KS, nc node.KSConfig) (*control.Plan, error) {

@@ -4,12 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"slices"
-	"strings"
 
 	"github.com/getvpn/getvpn/daemon/control"
 	"github.com/getvpn/getvpn/daemon/translate"
-	"github.com/getvpn/getvpn/gdoi"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/lab/sim"
 )
@@ -24,19 +21,15 @@ func (s *Server) planned(ctx context.Context, node string, q control.PlanRequest
 		if q.Quiet {
 			return
 		}
-		add := func(group string, e machine.Note) {
-			e.Group = group
-			s.front(n).journal.Add(translate.Event(n.Name, n.Clock(), e))
-		}
+		var notes []machine.Note
 		if err != nil {
-			err = control.Refused(err.Error() + kept)
-			add("", machine.Note{Name: gdoi.NoteConfigRefused, Severity: machine.Error, Text: err.Error()})
-			return
+			notes = []machine.Note{translate.NoteRefused(err.Error())}
+			err = control.Refused(err.Error() + translate.Kept)
+		} else {
+			notes = translate.NotesPlanned(p)
 		}
-		for i := range p.Groups {
-			g := &p.Groups[i]
-			add(g.Group, machine.Note{Name: gdoi.NotePolicyPlanned, Severity: machine.Info, Text: strings.Join(append(slices.Clone(g.Consequences), g.Refused), "; "),
-				Fields: []machine.Field{machine.F("was", g.Was), machine.F("digest", g.Is)}})
+		for _, e := range notes {
+			s.front(n).journal.Add(translate.Event(n.Name, n.Clock(), e))
 		}
 	})
 	return p, errors.Join(err, aerr)

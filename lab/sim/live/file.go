@@ -6,13 +6,11 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 
 	"github.com/getvpn/getvpn/daemon/config"
 	"github.com/getvpn/getvpn/daemon/control"
+	"github.com/getvpn/getvpn/daemon/translate"
 	"github.com/getvpn/getvpn/gdoi"
-	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/lab/driver"
 	"github.com/getvpn/getvpn/lab/scenario"
 	"github.com/getvpn/getvpn/lab/sim"
@@ -133,14 +131,11 @@ type change struct {
 	was  []string // warnings
 }
 
-// kept is what a daemon says that refuses its file.
-const kept = "\nthe old configuration stays in force"
-
 // reload has a daemon read its file again; an id of 0 answers nobody.
 func (r *Run) reload(n *sim.Node, q control.PlanRequest, id uint64) {
 	if o := r.plan.Orders[r.next-1]; o.Verb == VerbReload { // apply reads the file alone
 		if err := n.Renew(renewID(id)); err != nil {
-			r.refused(n, "the old certificates and revocation lists stay in force: "+err.Error())
+			n.Note(translate.NoteRefused("the old certificates and revocation lists stay in force: " + err.Error()))
 		}
 	}
 	if !n.KeyServing() {
@@ -152,8 +147,8 @@ func (r *Run) reload(n *sim.Node, q control.PlanRequest, id uint64) {
 		err = errors.New(plan.Refused())
 	}
 	if err != nil {
-		r.refused(n, err.Error())
-		r.answer(n, gdoi.CommandResult{ID: id, Err: err.Error() + kept})
+		n.Note(translate.NoteRefused(err.Error()))
+		r.answer(n, gdoi.CommandResult{ID: id, Err: err.Error() + translate.Kept})
 		return
 	}
 	r.changes[id] = &change{is, q.Group, plan, n.Part().KS.Warnings}
@@ -166,10 +161,6 @@ func (r *Run) look(n *sim.Node, q control.PlanRequest) (is sim.Part, plan *contr
 		plan, err = n.Plan(is, q)
 	}
 	return is, plan, err
-}
-
-func (r *Run) refused(n *sim.Node, why string) {
-	n.Note(machine.Note{Name: gdoi.NoteConfigRefused, Severity: machine.Error, Text: why + kept})
 }
 
 // renewID is the id of the command with which an order has a daemon take up its certificates.
@@ -187,19 +178,14 @@ func (r *Run) changed(n *sim.Node, e gdoi.CommandResult) {
 	delete(r.changes, e.ID)
 	n.Take(e.Err == "")
 	if e.Err != "" {
-		r.refused(n, e.Err)
+		n.Note(translate.NoteRefused(e.Err))
 		return
 	}
 	if c.only == "" {
 		n.Disturb(c.is.KS.Faults)
 	}
-	for _, w := range c.is.KS.Warnings {
-		if !slices.Contains(c.was, w) {
-			n.Note(machine.Note{Name: gdoi.NoteConfigWarning, Severity: machine.Warning, Text: w})
-		}
-	}
-	for _, w := range c.plan.Restart {
-		n.Note(machine.Note{Name: gdoi.NoteNeedsRestart, Severity: machine.Warning, Text: "needs a restart: " + w})
+	for _, e := range translate.NotesApplied(c.was, c.is.KS.Warnings, c.plan) {
+		n.Note(e)
 	}
 }
 
@@ -207,13 +193,10 @@ func (r *Run) changed(n *sim.Node, e gdoi.CommandResult) {
 func (r *Run) reloadMember(n *sim.Node) {
 	is, err := r.read(n)
 	if err != nil {
-		r.refused(n, err.Error())
+		n.Note(translate.NoteRefused(err.Error()))
 		return
 	}
-	if fresh, gone := config.Differences(n.Part().GM.Effective(), is.GM.Effective()); len(fresh)+len(gone) > 0 {
-		n.Note(machine.Note{
-			Name: gdoi.NoteNeedsRestart, Severity: machine.Warning,
-			Text: "a member's configuration does not change while it runs; restart it to apply: + " + strings.Join(fresh, " + ") + " - " + strings.Join(gone, " - "),
-		})
+	if e, ok := translate.NoteMember(n.Part().GM, is.GM); ok {
+		n.Note(e)
 	}
 }
