@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -119,18 +118,11 @@ func (c *Common) Configure(node, program string, vars map[string]string) error {
 	if n == nil {
 		return UnknownNode(node)
 	}
-	changed := *n
-	if program != "" {
-		changed.Program = program
-	}
-	changed.NodeVars = map[string]string{}
-	maps.Copy(changed.NodeVars, n.NodeVars)
-	maps.Copy(changed.NodeVars, vars)
 	at, err := c.places(node)
 	if err != nil {
 		return err
 	}
-	text, err := c.s.Render(&changed, at)
+	text, err := c.s.Render(n.Configured(program, vars), at)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,8 @@
 package scenario
 
 import (
+	"cmp"
+	"maps"
 	"net/netip"
 
 	"go.yaml.in/yaml/v4"
@@ -78,6 +80,16 @@ type Node struct {
 	NodeVars  map[string]string `yaml:"vars"`
 	At        Pos               `yaml:"-"`
 	Addresses []Address         `yaml:"-"` // filled from the links
+}
+
+// Configured is the node with another program, unless that is empty, and further variables, which go before its own.
+func (n *Node) Configured(program string, vars map[string]string) *Node {
+	out := *n
+	out.Program = cmp.Or(program, n.Program)
+	out.NodeVars = map[string]string{}
+	maps.Copy(out.NodeVars, n.NodeVars)
+	maps.Copy(out.NodeVars, vars)
+	return &out
 }
 
 // Address is one interface of a node.

@@ -3,7 +3,6 @@ package live
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 
@@ -58,19 +57,9 @@ func (p *Plan) load(node string) (part sim.Part, err error) {
 	return part, err
 }
 
-// configured is the file that an order to configure writes, as driver.Common does it.
+// configured is the file that an order to configure writes.
 func (r *Run) configured(o *Order) (string, error) {
-	n := *r.plan.scenario.Node(o.Node)
-	if o.Program != "" {
-		n.Program = o.Program
-	}
-	vars := maps.Clone(n.NodeVars)
-	if vars == nil {
-		vars = map[string]string{}
-	}
-	maps.Copy(vars, o.Vars)
-	n.NodeVars = vars
-	return r.plan.render(&n)
+	return r.plan.render(r.plan.scenario.Node(o.Node).Configured(o.Program, o.Vars))
 }
 
 // must is for what check has looked at, or what the machine below refuses: the run breaks off.
