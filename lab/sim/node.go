@@ -111,7 +111,7 @@ func (n *Node) Start() {
 		return
 	}
 	if n.unplugged {
-		n.tellMember()
+		n.tellToken()
 	}
 	n.schedule()
 }
@@ -321,7 +321,7 @@ func (n *Node) sign(e machine.Sign) {
 	n.s.record("sign", n.index, e.Digest)
 	n.later(time.Millisecond+time.Duration(n.s.rng.Int64N(int64(20*time.Millisecond))), func() {
 		ev := machine.Signed{ID: e.ID, Err: n.custody}
-		if (n.token != nil && n.token.lost || n.unplugged) && ev.Err == nil {
+		if n.tokenGone() && ev.Err == nil {
 			ev.Err = errTokenGone
 		}
 		if ev.Err == nil {

@@ -88,7 +88,7 @@ func (n *Node) LoseToken() {
 		return
 	}
 	n.unplugged = true
-	n.later(noticed, n.tellMember)
+	n.later(noticed, n.tellToken)
 }
 
 // ReturnToken ends LoseToken.
@@ -99,16 +99,7 @@ func (n *Node) ReturnToken() {
 		return
 	}
 	n.unplugged = false
-	n.tellMember()
-}
-
-// tellMember gives a member the state of its token.
-func (n *Node) tellMember() {
-	ev := machine.CustodyState{}
-	if n.unplugged {
-		ev.Problem = errTokenGone.Error()
-	}
-	n.Do(ev)
+	n.tellToken()
 }
 
 // private is what only the token has, public what others wrap under. The simulator can undo both: it has all tokens.
@@ -278,10 +269,13 @@ func (n *Node) returnToken() {
 	n.tellToken()
 }
 
+// tokenGone says that a node has a token, which is not there.
+func (n *Node) tokenGone() bool { return n.unplugged || n.token != nil && n.token.lost }
+
 // tellToken gives the process the state of the token.
 func (n *Node) tellToken() {
 	ev := machine.CustodyState{}
-	if n.token.lost {
+	if n.tokenGone() {
 		ev.Problem = errTokenGone.Error()
 	}
 	n.Do(ev)
