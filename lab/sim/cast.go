@@ -44,7 +44,7 @@ func (c *Config) Enlist(cast *Cast) error {
 	}
 	for i := range cast.KeyServers {
 		p := &cast.KeyServers[i]
-		if err := refuse(p.Name, &p.KS.Common, len(p.KS.Groups)); err != nil {
+		if err := p.refuse(); err != nil {
 			return err
 		}
 		if err := p.translate(i); err != nil {
@@ -53,7 +53,7 @@ func (c *Config) Enlist(cast *Cast) error {
 	}
 	for i := range cast.Members {
 		p := &cast.Members[i]
-		if err := refuse(p.Name, &p.GM.Common, len(p.GM.Groups)); err != nil {
+		if err := p.refuse(); err != nil {
 			return err
 		}
 		if err := p.translate(i); err != nil {
@@ -97,12 +97,13 @@ func (p *Part) translate(i int) (err error) {
 }
 
 // refuse says what of a configuration has no model here.
-func refuse(name string, c *config.Common, groups int) error {
+func (p *Part) refuse() error {
+	c := p.Certificates()
 	switch {
-	case groups == 0:
-		return fmt.Errorf("%w: %s has no group", ErrModel, name)
-	case c.Certificates != nil && slices.ContainsFunc(c.Certificates.Own, func(o config.Certificate) bool { return o.Key == nil }):
-		return fmt.Errorf("%w: the key of the certificate of %s is nowhere", ErrModel, name)
+	case p.KS != nil && len(p.KS.Groups) == 0, p.GM != nil && len(p.GM.Groups) == 0:
+		return fmt.Errorf("%w: %s has no group", ErrModel, p.Name)
+	case c != nil && slices.ContainsFunc(c.Own, func(o config.Certificate) bool { return o.Key == nil }):
+		return fmt.Errorf("%w: the key of the certificate of %s is nowhere", ErrModel, p.Name)
 	}
 	return nil
 }

@@ -17,11 +17,7 @@ import (
 // Cast checks a file for a node, before it is used.
 func (n *Node) Cast(p Part) (Part, error) {
 	p.Name = n.Name
-	if p.KS != nil {
-		if err := refuse(p.Name, &p.KS.Common, len(p.KS.Groups)); err != nil {
-			return p, err
-		}
-	} else if err := refuse(p.Name, &p.GM.Common, len(p.GM.Groups)); err != nil {
+	if err := p.refuse(); err != nil {
 		return p, err
 	}
 	err := p.translate(n.number())
