@@ -70,7 +70,7 @@ func (s *Sim) disturbed() {
 
 // part is what a member has of a group.
 type part struct {
-	own   config.GMGroup // its file
+	own   *config.GMGroup // its file
 	check *Checker
 	plane *plane
 }
@@ -81,7 +81,7 @@ func (n *Node) parts() []part {
 	out := make([]part, len(groups))
 	for i := range groups {
 		c := n.s.checkOf(groups[i].Name)
-		out[i] = part{groups[i], c, c.of(n)}
+		out[i] = part{&groups[i], c, c.of(n)}
 	}
 	return out
 }

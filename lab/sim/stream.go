@@ -22,10 +22,10 @@ type Stream struct {
 
 // Packets are so many in a row that fared alike.
 type Packets struct {
-	Count   int      `json:"count"`
-	Arrived bool     `json:"arrived,omitempty"`
-	Left    bool     `json:"left,omitempty"` // the network of the sender; otherwise its member held it back
-	SPI     gdoi.SPI `json:"spi,omitempty"`  // that it left under; 0: in clear
+	Count   int
+	Arrived bool
+	Left    bool     // the network of the sender; otherwise its member held it back
+	SPI     gdoi.SPI // that it left under; 0: in clear
 }
 
 // StreamLatency is how long a packet is on its way.

@@ -62,11 +62,11 @@ func (s *Sim) count() {
 			continue
 		}
 		mine := c.counters(from)
+		spi, left := from.sends(c.packet)
 		for _, to := range s.nodes[1:] {
 			if to == from {
 				continue
 			}
-			spi, left := from.sends(c.packet)
 			switch {
 			case !left:
 				mine.drops[engine.FailClosed.String()] += packets
