@@ -120,13 +120,15 @@ type change struct {
 	was  []string // warnings
 }
 
-// reload has a daemon read its file again; an id of 0 answers nobody.
-func (r *Run) reload(n *sim.Node, q control.PlanRequest, id uint64) {
-	if o := r.plan.Orders[r.next-1]; o.Verb == VerbReload { // apply reads the file alone
-		if err := n.Renew(renewID(id)); err != nil {
-			n.Note(translate.NoteRefused("the old certificates and revocation lists stay in force: " + err.Error()))
-		}
+// renew has a daemon read its certificates and revocation lists again.
+func (r *Run) renew(n *sim.Node, id uint64) {
+	if err := n.Renew(renewID(id)); err != nil {
+		n.Note(translate.NoteRefused("the old certificates and revocation lists stay in force: " + err.Error()))
 	}
+}
+
+// reload has a daemon read its file again.
+func (r *Run) reload(n *sim.Node, q control.PlanRequest, id uint64) {
 	if !n.KeyServing() {
 		r.reloadMember(n)
 		return

@@ -173,7 +173,10 @@ func (r *Run) carry(o *Order, id uint64) {
 		text, err := r.configured(o)
 		must(err)
 		r.write(o.Node, text)
-	case VerbReload, verbApply:
+	case VerbReload:
+		r.renew(n, id)
+		r.reload(n, control.PlanRequest{}, id)
+	case verbApply: // reads the file alone
 		var q control.PlanRequest
 		if len(o.Body) > 0 {
 			must(json.Unmarshal(o.Body, &q))
@@ -181,9 +184,7 @@ func (r *Run) carry(o *Order, id uint64) {
 		r.reload(n, q, id)
 	default:
 		ev, err := command(o, id)
-		if err != nil {
-			panic("live: " + err.Error()) // check has looked
-		}
+		must(err)
 		n.Do(ev)
 	}
 }
@@ -191,9 +192,7 @@ func (r *Run) carry(o *Order, id uint64) {
 // partition cuts as the network of a lab does.
 func (r *Run) partition(o *Order) {
 	p, err := r.plan.scenario.ParsePartition(o.Sides)
-	if err != nil {
-		panic("live: " + err.Error()) // check has looked
-	}
+	must(err)
 	end := r.s.Cut(cutPairs(r.plan.scenario, r.s, p), !p.Control)
 	f := newFault(p.String(), r.s.Wall(), o.For)
 	r.faults = append(r.faults, f)

@@ -70,10 +70,7 @@ func NewServer(ctx context.Context, name, dir string, p *Plan) (*Server, error) 
 		return nil, err
 	}
 	s.pace.at(s.run.Now())
-	if p.Start > 0 {
-		s.pace.set(0, s.run.Now()) // a fork waits for what is to be different
-	}
-	if p.Virtual {
+	if p.Start > 0 || p.Virtual { // a fork waits for what is to be different
 		s.pace.set(0, s.run.Now())
 	}
 	return s, nil

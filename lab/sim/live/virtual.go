@@ -65,7 +65,7 @@ func (l *Virtual) Refuses(w []string) error {
 		return driver.NoNetwork("nothing for exec")
 	case verb == "wipe" && len(w) > 2 && !slices.Equal(w[2:], database):
 		return driver.NoNetwork("disks with " + database[0] + " alone")
-	case verb == "operator" && len(w) > 2 && slices.Contains([]string{"rotate"}, w[2]):
+	case verb == "operator" && len(w) > 2 && w[2] == "rotate":
 		return driver.NoNetwork("no new signature keys")
 	}
 	return nil
