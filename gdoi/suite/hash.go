@@ -51,6 +51,9 @@ func KnownHash(h machine.Hash) bool {
 // HashLen is the length of a digest, and of a PRF's output, in octets.
 func HashLen(h machine.Hash) int { return lookupHash(h).size }
 
+// HashStd is its name in the standard library.
+func HashStd(h machine.Hash) crypto.Hash { return lookupHash(h).std }
+
 // HashName is the text form, "sha256".
 func HashName(h machine.Hash) string {
 	for _, r := range hashes {

@@ -12,6 +12,7 @@ import (
 	"github.com/getvpn/getvpn/daemon/translate"
 	"github.com/getvpn/getvpn/gdoi/machine"
 	"github.com/getvpn/getvpn/gdoi/node"
+	"github.com/getvpn/getvpn/gdoi/suite"
 )
 
 // Certificates of nodes, as their files name them; the keys are in files beside them.
@@ -44,7 +45,7 @@ func (n *Node) signature(e machine.Sign) ([]byte, error) {
 		}
 		for i := range c.Own {
 			if custody.KeyName(&c.Own[i]) == e.Key {
-				return certificateSignature(c.Own[i].Key, e.Digest)
+				return certificateSignature(c.Own[i].Key, e)
 			}
 		}
 	}
@@ -53,12 +54,12 @@ func (n *Node) signature(e machine.Sign) ([]byte, error) {
 
 // certificateSignature is deterministic (RFC 6979 for ECDSA), in the forms of phase 1: RSA without DigestInfo (RFC 2409 §5.1), or
 // r | s (RFC 4754 §7).
-func certificateSignature(key crypto.Signer, digest []byte) ([]byte, error) {
+func certificateSignature(key crypto.Signer, e machine.Sign) ([]byte, error) {
 	switch k := key.(type) {
 	case *rsa.PrivateKey:
-		return rsa.SignPKCS1v15(nil, k, crypto.Hash(0), digest)
+		return rsa.SignPKCS1v15(nil, k, crypto.Hash(0), e.Digest)
 	case *ecdsa.PrivateKey:
-		der, err := k.Sign(nil, digest, hashOf[len(digest)])
+		der, err := k.Sign(nil, e.Digest, suite.HashStd(e.Hash))
 		if err != nil {
 			return nil, err
 		}
@@ -74,9 +75,6 @@ func certificateSignature(key crypto.Signer, digest []byte) ([]byte, error) {
 	}
 	return nil, errNoKey
 }
-
-// hashOf names the hash of digests by their length.
-var hashOf = map[int]crypto.Hash{20: crypto.SHA1, 32: crypto.SHA256, 48: crypto.SHA384, 64: crypto.SHA512}
 
 // Renew has a node read its certificates, authorities and revocation lists again; Renewed ends that.
 func (n *Node) Renew(id uint64) error {

@@ -73,7 +73,7 @@ func publicDER(signer int) []byte {
 func sign(signer int, e machine.Sign) ([]byte, error) {
 	h := crypto.Hash(0)
 	if e.Scheme == machine.SignRSAPKCS1 {
-		h = map[machine.Hash]crypto.Hash{machine.SHA256: crypto.SHA256, machine.SHA384: crypto.SHA384, machine.SHA512: crypto.SHA512}[e.Hash]
+		h = suite.HashStd(e.Hash)
 	}
 	if len(e.Digest) != suite.HashLen(e.Hash) {
 		return nil, suite.ErrLength
