@@ -165,7 +165,7 @@ func RunProcess(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	sc, err := driver.ReadScenario(dir, p.Vars, p.Draw)
+	sc, err := p.read(dir)
 	if err != nil {
 		return err
 	}
@@ -250,7 +250,7 @@ func PlanOf(name string) (*Plan, time.Duration, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	sc, err := driver.ReadScenario(dir, p.Vars, p.Draw)
+	sc, err := p.read(dir)
 	if err == nil {
 		again := filepath.Join(dir, "again") // the files of the lab itself may be other ones by now
 		if err = inherit(sc, dir, again); err == nil {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/getvpn/getvpn/gdoi/policy"
+	"github.com/getvpn/getvpn/lab/driver"
 	"github.com/getvpn/getvpn/lab/scenario"
 	"github.com/getvpn/getvpn/lab/sim"
 )
@@ -27,9 +28,11 @@ type Plan struct {
 	// Virtual is a run whose time goes only where somebody sends it; see Virtual.
 	Virtual bool    `json:"virtual,omitempty"`
 	Orders  []Order `json:"orders"`
-	// Vars are those of the scenario, and Draw is the seed of its drawn values, when it has some: Stage sets them.
-	Vars map[string]string `json:"vars"`
-	Draw uint64            `json:"draw,omitempty"`
+	// Vars are those of the scenario, Draw is the seed of its drawn values, when it has some, and Sabotaged says that it is broken on
+	// purpose: Stage sets them.
+	Vars      map[string]string `json:"vars"`
+	Draw      uint64            `json:"draw,omitempty"`
+	Sabotaged bool              `json:"sabotaged,omitempty"`
 
 	scenario *scenario.Scenario
 	config   sim.Config
@@ -49,7 +52,7 @@ type chatter struct {
 // what the simulator makes of them. It says clearly what it has no model of.
 func (p *Plan) Stage(s *scenario.Scenario, dir string) error {
 	p.scenario, p.dir, p.texts = s, dir, map[string]string{}
-	p.Vars, p.Draw = s.Vars, s.Seed
+	p.Vars, p.Draw, p.Sabotaged = s.Vars, s.Seed, s.Sabotaged
 	if err := Carries(s); err != nil {
 		return err
 	}
@@ -93,6 +96,15 @@ func (p *Plan) Stage(s *scenario.Scenario, dir string) error {
 	}
 	p.chat = talk(s)
 	return nil
+}
+
+// read reads the scenario of a lab in its run directory, for Stage.
+func (p *Plan) read(dir string) (*scenario.Scenario, error) {
+	s, err := driver.ReadScenario(dir, p.Vars, p.Draw)
+	if err == nil {
+		s.Sabotaged = p.Sabotaged // its variables are in those of the plan
+	}
+	return s, err
 }
 
 // enlist adds a node, with the file that its daemon would have.

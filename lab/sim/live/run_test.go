@@ -1,6 +1,9 @@
 package live
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -138,5 +141,31 @@ func TestStage(t *testing.T) {
 	t.Logf("%d of %d scenarios", carried, len(topologies.Names()))
 	if carried < 10 {
 		t.Error("too few")
+	}
+}
+
+// TestSabotaged: the process of a lab, which reads its scenario again, knows and says that it is broken on purpose.
+func TestSabotaged(t *testing.T) {
+	s, err := topologies.Load("coop-recovery", scenario.Options{Sabotage: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, p := t.TempDir(), &Plan{Seed: 1, Epoch: time.Unix(1.7e9, 0)}
+	if err := errors.Join(p.Stage(s, dir), p.write(dir), os.WriteFile(filepath.Join(dir, "scenario.yaml"), s.Text, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	again, err := readPlan(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sc, err := again.read(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := again.Stage(sc, dir); err != nil {
+		t.Fatal(err)
+	}
+	if server, err := NewServer(t.Context(), "test", dir, again); err != nil || !server.state().Sabotaged {
+		t.Errorf("lab.json does not say that it is broken on purpose (%v)", err)
 	}
 }

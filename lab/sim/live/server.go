@@ -350,7 +350,7 @@ func (s *Server) wantedSince(node string) (what string, since time.Time) {
 // state is lab.json.
 func (s *Server) state() *driver.State {
 	sc := s.plan.scenario
-	st := &driver.State{Name: s.name, Scenario: sc.Name, Driver: Name, Dir: s.dir, Created: s.created, Vars: sc.Vars, Seed: sc.Seed, Protected: sc.Protected, Faults: []driver.Fault{}, Turned: s.back}
+	st := &driver.State{Name: s.name, Scenario: sc.Name, Driver: Name, Dir: s.dir, Created: s.created, Vars: sc.Vars, Seed: sc.Seed, Sabotaged: sc.Sabotaged, Protected: sc.Protected, Faults: []driver.Fault{}, Turned: s.back}
 	for i := range sc.Nodes {
 		n := &sc.Nodes[i]
 		x := driver.NodeState{Name: n.Name, Kind: n.Kind, Outsider: n.Outsider}
