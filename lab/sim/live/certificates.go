@@ -3,6 +3,7 @@ package live
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -31,26 +32,33 @@ func (p *Plan) unlock(part *sim.Part) error {
 	return nil
 }
 
+// certificates is the directory with those of the beginning of a run, which stay as they are; the daemons have copies.
+func certificates(dir string) string { return filepath.Join(dir, "pki") }
+
 // certify makes the certificates of the scenario, unless they are there: a fork and whoever plays a run again have those of before.
 func (p *Plan) certify() error {
-	dir := filepath.Join(p.dir, "secrets")
 	if p.scenario.PKI == nil {
 		return nil
 	}
-	if made, err := filepath.Glob(filepath.Join(dir, "*.crl")); err != nil || len(made) == 0 {
-		if err := errors.Join(err, pki.Make(dir, p.scenario.PKI, p.Epoch)); err != nil {
-			return fmt.Errorf("certificates: %w", err)
+	dir := certificates(p.dir)
+	_, err := os.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = os.Mkdir(dir, 0o700); err == nil {
+			err = pki.Make(dir, p.scenario.PKI, p.Epoch)
 		}
 	}
-	p.lists = map[string][]byte{}
-	for _, a := range p.scenario.PKI.Authorities {
-		b, err := os.ReadFile(filepath.Join(dir, a.Name+".crl"))
-		if err != nil {
-			return fmt.Errorf("certificates: %w", err)
-		}
-		p.lists[a.Name+".crl"] = b
+	if err == nil {
+		err = p.handOut()
+	}
+	if err != nil {
+		return fmt.Errorf("certificates: %w", err)
 	}
 	return nil
+}
+
+// handOut gives the daemons the certificates and revocation lists of the beginning.
+func (p *Plan) handOut() error {
+	return copyFiles(certificates(p.dir), filepath.Join(p.dir, "secrets"))
 }
 
 // revoke puts a certificate on its authority's list, by the calendar of the run.

@@ -2,6 +2,8 @@ package live
 
 import (
 	"errors"
+	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -30,6 +32,29 @@ func TestRevocationAgain(t *testing.T) {
 	}
 	if again := travel(t, 20*time.Second); again.Hash != at20.Hash || again.Events != at20.Events {
 		t.Errorf("played again, the run is another one: %+v, %+v", again, at20)
+	}
+}
+
+// TestForkOfCertificates: a fork has the certificates, for nobody else to read, and the revocation lists of the beginning.
+func TestForkOfCertificates(t *testing.T) {
+	s, l := serve(t, "pki")
+	travel(t, 10*time.Second)
+	if err := errors.Join(l.Revoke("gm2"), l.Reload("ks1")); err != nil {
+		t.Fatal(err)
+	}
+	travel(t, 20*time.Second)
+	dir := filepath.Join(t.TempDir(), "fork")
+	fork := &Plan{Seed: s.plan.Seed, Epoch: s.plan.Epoch, Orders: slices.Clone(s.plan.Orders)}
+	if err := errors.Join(inherit(s.plan.scenario, s.dir, dir), fork.Stage(s.plan.scenario, dir)); err != nil {
+		t.Fatal(err)
+	}
+	other := NewRun(fork, nil)
+	if advance(t, other, 9*time.Second); other.Sim().Check.Registered() != 4 {
+		t.Errorf("%d members before the revocation", other.Sim().Check.Registered())
+	}
+	advance(t, other, 20*time.Second)
+	if a, b := other.Sim().Done(), s.run.Sim().Done(); a != b { // the hash is of journals too, which name files
+		t.Errorf("the fork has had %d events, and the lab %d", a, b)
 	}
 }
 

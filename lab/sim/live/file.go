@@ -82,9 +82,7 @@ func (r *Run) forgetFiles() {
 	}
 	r.written = map[string]bool{}
 	if r.revoked {
-		for name, list := range r.plan.lists {
-			must(os.WriteFile(filepath.Join(r.plan.dir, "secrets", name), list, 0o600))
-		}
+		must(r.plan.handOut())
 		r.revoked = false
 	}
 }

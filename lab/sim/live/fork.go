@@ -10,16 +10,34 @@ import (
 	"github.com/getvpn/getvpn/lab/scenario"
 )
 
-// inherit gives a run directory the certificates of another: nobody can make the same again.
+// inherit gives a run directory the certificates of the beginning of another: nobody can make the same again.
 func inherit(s *scenario.Scenario, from, to string) error {
 	if s.PKI == nil {
 		return nil
 	}
-	to = filepath.Join(to, "secrets")
-	if err := os.RemoveAll(to); err != nil {
+	if err := os.RemoveAll(certificates(to)); err != nil {
 		return err
 	}
-	return os.CopyFS(to, os.DirFS(filepath.Join(from, "secrets")))
+	return copyFiles(certificates(from), certificates(to))
+}
+
+// copyFiles copies a directory of files, for nobody but us.
+func copyFiles(from, to string) error {
+	all, err := os.ReadDir(from)
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(to), 0o755) //nolint:gosec // consoles of others may look for what is there for them
+	}
+	if err == nil {
+		err = os.MkdirAll(to, 0o700)
+	}
+	for _, f := range all {
+		b, rerr := os.ReadFile(filepath.Join(from, f.Name()))
+		if err = errors.Join(err, rerr); err != nil {
+			return err
+		}
+		err = os.WriteFile(filepath.Join(to, f.Name()), b, 0o600)
+	}
+	return err
 }
 
 // forkTo begins another lab with the plan up to now.

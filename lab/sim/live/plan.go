@@ -39,7 +39,6 @@ type Plan struct {
 	chat     chatter
 	dir      string            // where it is staged
 	texts    map[string]string // the files of the daemons at the beginning
-	lists    map[string][]byte // and the revocation lists
 }
 
 // chatter is the traffic that counters count.
